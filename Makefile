@@ -1,0 +1,37 @@
+LABS := veth container conflict bridge routing
+BIN := .venv/bin
+
+.PHONY: help install demo test lint scripts golden bench soak build clean
+
+help: ## list what make can do
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: ## make .venv with .venv/bin/cnetsh, and install missing system tools
+	@sh setup.sh
+
+demo: install ## build, check and undo the article's labs in a sandbox
+	@$(BIN)/cnetsh demo
+
+test: lint ## all checks and tests, except soak
+	$(BIN)/python -m pytest -q -m "not soak"
+
+lint: install ## ruff, mypy and shellcheck
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/shellcheck setup.sh .ci/run
+
+scripts: install ## write scripts/N_lab.sh anew from the templates
+	@set -e; n=0; for lab in $(LABS); do n=$$((n + 1)); $(BIN)/cnetsh script $$lab > scripts/$${n}_$$lab.sh; done
+
+golden: install ## write the expected texts in tests/golden anew (read the diff!)
+	$(BIN)/python -m pytest -q -m "not kernel and not soak" --golden
+
+bench: install ## measure what planning and applying cost
+	@$(BIN)/python tests/bench/run.py
+
+soak: install ## the long figures of the reliability battery
+	$(BIN)/python -m pytest -m soak -s
+
+build: install ## wheel and source archive in dist/
+	@$(BIN)/python -m hatchling build
+
+clean: ## remove all that make has made here
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

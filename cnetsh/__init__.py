@@ -1,0 +1,1 @@
+"""Linux container networks that you can read before you run them, run, check, undo and teach."""
