@@ -1,0 +1,160 @@
+"""Names, addresses and counts that people type, checked before they come near a command.
+
+The kernel and ip take almost anything: an interface called `$(id)`, `010.0.0.1` as 8.0.0.1, the
+broadcast address on a host. Only these functions stand between a typo and the network.
+"""
+
+import ipaddress
+import re
+from typing import NoReturn
+
+from cnetsh.errors import CnetshError
+
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+_LINK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,14}")
+_NETNS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+# Words that ip-link(8) and the kernel read as something else than the name of an interface.
+_WORDS = """lo all default none any dev name type up down help list host self peer netns via src
+    bonding_masters link index arp carrier vf mode state vrf qlen mtu group promisc allmulticast
+    trailers notrailers multicast protodown protodown_reason gso_max_size gso_max_segs gro_max_size
+    parentdev parentbus altname property xdp xdpgeneric xdpdrv xdpoffload table"""
+_RESERVED = frozenset(_WORDS.split())
+# `ip link set br up` sets a broadcast address: any beginning of these words stands for the word.
+_LONG_WORDS = """add address addrgenmode alias broadcast dynamic help link-netnsid master nomaster
+    numtxqueues numrxqueues txqueuelen txqlen type"""
+_SHORTENED = tuple(_LONG_WORDS.split())
+
+
+def visible(text: str) -> str:
+    r"""Give text with control and non-ASCII characters as \xNN, \uNNNN or \UNNNNNNNN."""
+    ascii_only = text.encode("ascii", "backslashreplace").decode("ascii")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", ascii_only)
+
+
+def interface_name(text: str, what: str) -> str:
+    """Give back a name that the kernel and ip take for an interface and nothing else.
+
+    Raises CnetshError; `what` is the place that it names.
+    """
+    _shape(text, what, _LINK, 15)
+    for word in _SHORTENED:
+        if word.startswith(text):
+            _refuse(text, what, f"is read by ip as its keyword {word}")
+    return text
+
+
+def interface_prefix(text: str, what: str) -> str:
+    """Give back the beginning of interface names that end in a number. Raises CnetshError."""
+    return _shape(text, what, _LINK, 15)
+
+
+def netns_name(text: str, what: str) -> str:
+    """Give back a name for a network namespace, or the beginning of one. Raises CnetshError."""
+    return _shape(text, what, _NETNS, 64)
+
+
+def count(text: str, what: str, low: int, high: int, limit: str = "") -> int:
+    """Give the whole number from low to high that text says.
+
+    Raises CnetshError; limit is the reason why there is no more than high.
+    """
+    if not _NUMBER.fullmatch(text):
+        _refuse(text, what, f"is not a whole number from {low} to {high}")
+    if int(text) < low or int(text) > high:
+        reason = f": {limit}" if limit and int(text) > high else ""
+        _refuse(text, what, f"is not between {low} and {high}{reason}")
+    return int(text)
+
+
+def ip(text: str, what: str) -> Ip:
+    """Give the address of one host, typed without a prefix length. Raises CnetshError."""
+    if "/" in text:
+        _refuse(text, what, "has a prefix length, and only the address is wanted")
+    return _ip(text, text, what)
+
+
+def network(text: str, what: str) -> Interface:
+    """Give a subnet as typed, host bits kept; its `.network` is the normalised one.
+
+    Raises CnetshError.
+    """
+    host, _, length = text.partition("/")
+    address = _ip(host, text, what)
+    if "/" not in text:
+        _refuse(text, what, f"has no prefix length, as in {host}/24")
+    if not _NUMBER.fullmatch(length) or int(length) > address.max_prefixlen:
+        _refuse(text, what, f"needs a prefix length from /8 to /{address.max_prefixlen}")
+    if int(length) < 8:
+        _refuse(text, what, f"is too much: /{length} is shorter than /8")
+    return ipaddress.ip_interface(text)
+
+
+def address(text: str, what: str) -> Interface:
+    """Give an address with its prefix length that a host can have in its subnet.
+
+    Raises CnetshError, also for the addresses of the network and of broadcast.
+    """
+    found = network(text, what)
+    room = found.max_prefixlen - found.network.prefixlen
+    if room > 1 and found.ip == found.network.network_address:
+        _refuse(text, what, f"is the address of the network {found.network} itself")
+    if room > 1 and found.version == 4 and found.ip == found.network.broadcast_address:
+        _refuse(text, what, f"is the broadcast address of {found.network}")
+    return found
+
+
+def _refuse(text: str, what: str, reason: str) -> NoReturn:
+    shown = visible(text)
+    shown = f"{shown[:60]}..." if len(shown) > 63 else shown
+    raise CnetshError(f"{what}: '{shown}' {reason}")
+
+
+def _shape(text: str, what: str, allowed: re.Pattern[str], limit: int) -> str:
+    if not text:
+        _refuse(text, what, "is empty, and a name is wanted")
+    if not text.isascii():
+        _refuse(text, what, "has characters outside ASCII, which can look like others")
+    if len(text) > limit:
+        _refuse(text, what, f"has {len(text)} bytes, and {limit} are the most")
+    if not allowed.fullmatch(text):
+        dot = " ." if allowed is _NETNS else ""
+        _refuse(text, what, f"is not a name: a letter first, then letters, digits, - _{dot}")
+    if text in _RESERVED:
+        _refuse(text, what, "is reserved: ip, the kernel or cnetsh means something else by it")
+    return text
+
+
+def _ip(host: str, text: str, what: str) -> Ip:
+    found = _ipv6(host, text, what) if ":" in host else _ipv4(host, text, what)
+    if found.is_loopback:
+        _refuse(text, what, "is a loopback address, which never leaves its namespace")
+    if found.is_multicast:
+        _refuse(text, what, "is a multicast address, which no single host has")
+    if found.is_unspecified or (found.version == 4 and found.packed[0] in (0, *range(240, 256))):
+        _refuse(text, what, "is in a range that no host can have")
+    if found.version == 6 and (found.is_link_local or found.ipv4_mapped):
+        _refuse(text, what, "is link-local or IPv4-mapped, and means nothing without its link")
+    return found
+
+
+def _ipv4(host: str, text: str, what: str) -> ipaddress.IPv4Address:
+    parts = host.split(".")
+    if len(parts) != 4 or not all(re.fullmatch("[0-9]{1,3}", part) for part in parts):
+        _refuse(text, what, "is not an address: four numbers, as in 172.18.0.10")
+    if any(len(part) > 1 and part[0] == "0" for part in parts):
+        _refuse(text, what, "has a leading zero, and ip would read the number as octal")
+    if any(int(part) > 255 for part in parts):
+        _refuse(text, what, "has a number above 255")
+    return ipaddress.IPv4Address(host)
+
+
+def _ipv6(host: str, text: str, what: str) -> ipaddress.IPv6Address:
+    if re.fullmatch("[0-9A-Fa-f:]{2,39}", host):
+        try:
+            return ipaddress.IPv6Address(host)
+        except ValueError:
+            pass
+    _refuse(text, what, "is not an IPv6 address, as in fd00::10")
