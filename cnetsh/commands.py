@@ -1,0 +1,119 @@
+"""Processes: how commands of a plan are started, through `sh`, with nothing of the caller's around.
+
+Tools are looked up once, in the system's folders only, so that neither a PATH nor a plan decides
+which program runs; children get a clean environment and a session of their own, so that Ctrl-C
+reaches cnetsh and not a half-done command.
+"""
+
+import os
+import select
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from cnetsh.errors import CnetshError
+
+FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
+ENVIRONMENT = {"PATH": ":".join(FOLDERS), "LC_ALL": "C", "LANG": "C"}
+PACKAGES = {"ip": "iproute2", "tc": "iproute2", "bridge": "iproute2", "ping": "iputils-ping"}
+TIMED_OUT = 124
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a command ended: its exit code (124 after a timeout) and its whole output."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class Run(Protocol):
+    """Run one command to its end; a command that fails gives its exit code and does not raise."""
+
+    def __call__(self, argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result: ...
+
+
+@cache
+def tool(name: str) -> str:
+    """Give the absolute path of a system tool.
+
+    Raises CnetshError when it is not installed, or when someone else could have replaced it.
+    """
+    for folder in FOLDERS:
+        path = Path(folder, name)
+        if path.is_file() and os.access(path, os.X_OK):
+            _refuse_replaceable(path)
+            return str(path)
+    package = PACKAGES.get(name, name.removesuffix("-save"))
+    raise CnetshError(f"{name} is not installed", f"install the package {package}")
+
+
+def _refuse_replaceable(path: Path) -> None:
+    """Refuse a tool that others can write: as root it would run their program."""
+    mode = path.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise CnetshError(f"{path} can be written by others than root", f"chmod go-w {path}")
+
+
+def runner(*keep: int) -> Run:
+    """Give a Run whose children inherit the descriptors `keep`, so that a lock outlives cnetsh."""
+    return partial(_run, keep)
+
+
+def options(keep: Sequence[int]) -> dict[str, Any]:
+    """Give what every `sh` call is baked with; sh(1)'s default would be a terminal and a str."""
+    return {
+        "_env": ENVIRONMENT,
+        "_tty_out": False,
+        "_return_cmd": True,
+        "_new_session": True,
+        "_pass_fds": set(keep),
+    }
+
+
+def _run(
+    keep: Sequence[int], argv: Sequence[str], stdin: str = "", timeout: float = 60.0
+) -> Result:
+    import sh
+
+    command = sh.Command(tool(argv[0])).bake(**options(keep))
+    # With files, sh starts no thread for a stream; its threads poll ten times a second.
+    with _file(stdin) as given, _file() as stdout, _file() as stderr:
+        exit_code = 0
+        try:
+            process = command(*argv[1:], _in=given, _out=stdout, _err=stderr, _bg=True, _bg_exc=False)
+            if not _ends(process.pid, timeout):
+                process.kill()
+                return Result(TIMED_OUT, "", f"no answer within {timeout:g} s, so it was ended")
+            process.wait()
+        except sh.ErrorReturnCode as failed:
+            exit_code = failed.exit_code
+        return Result(exit_code, _text(stdout), _text(stderr))
+
+
+def _ends(pid: int, timeout: float) -> bool:
+    """Wait for a process to end, at most timeout seconds; sh's own _timeout takes 0.1 s at least."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], timeout)[0])
+    finally:
+        os.close(fd)
+
+
+def _file(text: str = "") -> IO[bytes]:
+    file = os.fdopen(os.memfd_create("cnetsh"), "w+b", buffering=0)
+    file.write(text.encode("utf-8", "surrogateescape"))
+    file.seek(0)
+    return file
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "surrogateescape")

@@ -1,0 +1,173 @@
+"""A lane: one `ip -batch -` process that is fed line by line, and that can be stopped at any line.
+
+Its standard input is a SOCK_SEQPACKET socket, one packet a line. glibc reads one packet at a time,
+so ip takes line k+1 only after line k has run: what is left in the socket was never run, and the
+last line taken is the one that failed, also for the errors for which ip prints no line number.
+"""
+
+import contextlib
+import fcntl
+import os
+import select
+import socket
+import termios
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from cnetsh.commands import ENVIRONMENT, Result, options, tool
+
+# ip reads at most 4,095 bytes at once and would silently cut a longer packet.
+LONGEST = 4095
+BUFFER = 1 << 22
+POLL = 0.0001
+BLANK = b"\n"
+
+
+class Child(Protocol):
+    """A started process: its pid, and how to wait for its exit code."""
+
+    @property
+    def pid(self) -> int: ...
+    def wait(self) -> int: ...
+
+
+Start = Callable[[Sequence[str], int, int], Child]
+
+
+class Lane:
+    """A running `ip -batch -`; feed it lines, settle to be sure they have run, then close it."""
+
+    def __init__(self, start: Start) -> None:
+        """Start ip with start(argv, descriptor of its input, descriptor of its errors)."""
+        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        self._ours.setblocking(False)
+        self._errors = os.memfd_create("stderr")
+        self._packets: list[bool] = []
+        self._child = start((tool("ip"), "-batch", "-"), self._theirs.fileno(), self._errors)
+        self._pidfd = -1
+        with contextlib.suppress(ProcessLookupError):
+            self._pidfd = os.pidfd_open(self._child.pid)
+
+    def run(self, lines: Iterable[str], stopping: Callable[[], bool]) -> bool:
+        """Hand over command lines, without `ip`, and wait until all have run.
+
+        False when the process has ended meanwhile or was stopped: close says how far it came. A
+        blank line that was taken says that the line before it is over.
+        """
+        packets = (line.encode() + b"\n" for line in lines)
+        fed = all(self._send(packet, True, stopping) for packet in packets)
+        return fed and self._send(BLANK, False, stopping) and self._drained(stopping)
+
+    def _stop(self) -> None:
+        """Take back the lines that ip has not read yet."""
+        left = 0
+        with contextlib.suppress(BlockingIOError):
+            while self._theirs.recv(LONGEST + 1, socket.MSG_DONTWAIT):
+                left += 1
+        del self._packets[len(self._packets) - left :]
+
+    def close(self) -> tuple[Result, int]:
+        """End the input, wait, and give the result and the number of lines that ip has taken.
+
+        When the exit code is not 0, the last line taken is the one that failed.
+        """
+        with contextlib.suppress(OSError):
+            self._ours.shutdown(socket.SHUT_WR)
+        exit_code = self._child.wait()
+        self._stop()
+        os.lseek(self._errors, 0, os.SEEK_SET)
+        with os.fdopen(self._errors, "rb") as errors:
+            stderr = errors.read().decode("utf-8", "surrogateescape")
+        self._ours.close()
+        self._theirs.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+        return Result(exit_code, "", stderr), sum(self._packets)
+
+    def _send(self, packet: bytes, counts: bool, stopping: Callable[[], bool]) -> bool:
+        while not stopping():
+            try:
+                self._ours.send(packet)
+            except BlockingIOError:
+                if self._ended([self._ours]):
+                    return False
+                continue
+            except OSError:
+                return False
+            self._packets.append(counts)
+            return True
+        self._stop()
+        return False
+
+    def _drained(self, stopping: Callable[[], bool]) -> bool:
+        while self._queued():
+            if self._ended([]):
+                return False
+            if stopping():
+                self._stop()
+                return False
+        return True
+
+    def _queued(self) -> int:
+        return int.from_bytes(fcntl.ioctl(self._ours, termios.TIOCOUTQ, b"\0" * 4), "little")
+
+    def _ended(self, writable: list[socket.socket]) -> bool:
+        """Say whether the process has ended; wait a moment for that, or for room in a socket."""
+        if self._pidfd < 0:
+            return True
+        ended, _, _ = select.select([self._pidfd], writable, [], 0.1 if writable else POLL)
+        return bool(ended)
+
+
+class _Spawned:
+    """A child started without forking the interpreter."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def wait(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def spawn(argv: Sequence[str], stdin: int, stderr: int) -> Child:
+    """Start a process in the calling thread's namespace; about 1 ms, whatever the plan's size."""
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    streams = [
+        (os.POSIX_SPAWN_DUP2, fd, number) for number, fd in ((0, stdin), (1, null), (2, stderr))
+    ]
+    try:
+        pid = os.posix_spawn(argv[0], argv, ENVIRONMENT, file_actions=streams, setsid=True)
+    finally:
+        os.close(null)
+    return _Spawned(pid)
+
+
+class _ThroughSh:
+    """A child started by `sh`, in the background."""
+
+    def __init__(self, process: Any, failed: type[Exception]) -> None:
+        self._process = process
+        self._failed = failed
+        self.pid = int(process.pid)
+
+    def wait(self) -> int:
+        with contextlib.suppress(self._failed):
+            self._process.wait()
+        return int(self._process.exit_code)
+
+
+def through_sh(keep: Sequence[int]) -> Start:
+    """Give a Start that goes through `sh`; the child inherits the descriptors keep."""
+
+    def start(argv: Sequence[str], stdin: int, stderr: int) -> Child:
+        import sh
+
+        with os.fdopen(os.dup(stdin), "rb") as lines, os.fdopen(os.dup(stderr), "wb") as errors:
+            command = sh.Command(argv[0]).bake(**options(keep))
+            process = command(
+                *argv[1:], _in=lines, _err=errors, _bg=True, _bg_exc=False, _no_out=True
+            )
+        return _ThroughSh(process, sh.ErrorReturnCode)
+
+    return start
