@@ -1,0 +1,5 @@
+"""`python -m cnetsh`."""
+
+from cnetsh.cli import main
+
+main()

@@ -1,0 +1,313 @@
+"""The command line: what is asked for, the exit code, and one place where errors are told."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from cnetsh import errors
+from cnetsh.errors import CnetshError
+
+# No rich help: it would be imported for every command (typer's documented switch).
+_PLAIN = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "no_args_is_help": True}
+app = typer.Typer(
+    help="Linux container networks that you can read before you run them, run, check and undo.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    **_PLAIN,
+)
+sandbox_app = typer.Typer(help="Start, stop and list sandboxes.", **_PLAIN)
+app.add_typer(sandbox_app, name="sandbox")
+
+
+class Format(StrEnum):
+    """How a plan is printed."""
+
+    rich = "rich"
+    shell = "shell"
+    json = "json"
+    markdown = "markdown"
+
+
+class Drawing(StrEnum):
+    """How a graph is drawn."""
+
+    ascii = "ascii"
+    mermaid = "mermaid"
+    dot = "dot"
+    svg = "svg"
+
+
+Lab = Annotated[
+    str,
+    typer.Argument(help="A built-in lab, a lab file, a folder with templates, or a saved plan."),
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter of the lab.")
+]
+On = Annotated[
+    str, typer.Option("--on", envvar="CNETSH_ON", help="Where: sandbox, sandbox:NAME or host.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every step, with its time.")]
+Log = Annotated[Path | None, typer.Option("--log", help="Append a JSON line for every step.")]
+Sudo = Annotated[bool, typer.Option("--sudo/--no-sudo", help="With or without sudo in front.")]
+
+
+@app.command()
+def labs(json: AsJson = False) -> None:
+    """List the built-in labs and their parameters."""
+    from cnetsh import pages
+
+    _print(pages.labs(json))
+
+
+@app.command()
+def plan(
+    lab: Lab,
+    settings: Set = None,
+    down: Annotated[bool, typer.Option("--down", help="The plan of `down`.")] = False,
+    form: Annotated[
+        Format, typer.Option("--format", help="rich, shell, json, markdown.")
+    ] = Format.rich,
+    output: Output = None,
+    sudo: Sudo = True,
+) -> None:
+    """Show the commands of a lab, in order, each with its reason and its undo. Runs nothing."""
+    from cnetsh import pages
+
+    text = pages.plan(lab, settings or [], down, _plan_format(form, output), sudo)
+    _write(text, output) if output else _print(text)
+
+
+def _plan_format(form: Format, output: Path | None) -> str:
+    """Give the format: that of the file's name when only a file is named."""
+    by_name = {".json": "saved", ".md": "markdown", ".sh": "shell"}
+    if form == Format.rich and output:
+        return by_name.get(output.suffix, "shell")
+    return "saved" if form == Format.json and output and output.suffix == ".json" else form
+
+
+@app.command()
+def up(
+    lab: Lab,
+    settings: Set = None,
+    on: On = "sandbox",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run.")] = False,
+    trial: Annotated[
+        int, typer.Option("--try", metavar="SECONDS", help="Undo unless confirmed in time.", min=0)
+    ] = 0,
+    step: Annotated[bool, typer.Option("--step", help="One process for each step.")] = False,
+    allow_overlap: Annotated[
+        bool, typer.Option("--allow-overlap", help="Accept routes that overlap the host's.")
+    ] = False,
+    verbose: Verbose = False,
+    log: Log = None,
+) -> None:
+    """Run a lab's plan; when a step fails, undo what was done."""
+    from cnetsh import act
+
+    options = act.Options(verbose, log, step, trial, allow_overlap)
+    _end(act.up(lab, settings or [], on, dry_run, options))
+
+
+@app.command()
+def down(
+    lab: Lab,
+    on: On = "sandbox",
+    kill: Annotated[bool, typer.Option("--kill", help="End the processes inside it.")] = False,
+    verbose: Verbose = False,
+    log: Log = None,
+) -> None:
+    """Undo a lab that is up, and compare the kernel with what it was before."""
+    from cnetsh import act
+
+    _end(act.down(lab, on, kill, act.Options(verbose, log)))
+
+
+@app.command()
+def check(lab: Lab, settings: Set = None, on: On = "sandbox", json: AsJson = False) -> None:
+    """Check what must work, what must fail, and that all that was planned is there."""
+    from cnetsh import act
+
+    _end(act.check(lab, settings or [], on, json))
+
+
+@app.command()
+def recover(on: On = "sandbox", verbose: Verbose = False, log: Log = None) -> None:
+    """Undo what an interrupted run left."""
+    from cnetsh import act
+
+    _end(act.recover(on, act.Options(verbose, log)))
+
+
+@app.command()
+def status(on: On = "sandbox", json: AsJson = False) -> None:
+    """List the labs that are up, or were interrupted."""
+    from cnetsh import act
+
+    _end(act.status(on, json))
+
+
+@app.command(name="exec", context_settings={"ignore_unknown_options": True})
+def exec_(
+    name: Annotated[str, typer.Argument(help="A container, or host for the target itself.")],
+    command: Annotated[list[str], typer.Argument(help="The command, after --.")],
+    on: On = "sandbox",
+) -> None:
+    """Run a command inside a container."""
+    from cnetsh import act
+
+    _end(act.execute_in(name, command, on))
+
+
+@app.command()
+def shell(
+    name: Annotated[
+        str, typer.Argument(help="A container, or host for the target itself.")
+    ] = "host",
+    on: On = "sandbox",
+) -> None:
+    """Open a shell inside a container."""
+    from cnetsh import act
+
+    _end(act.execute_in(name, [os.environ.get("SHELL", "/bin/sh")], on))
+
+
+@app.command()
+def script(lab: Lab, settings: Set = None, output: Output = None, sudo: Sudo = True) -> None:
+    """Write the lab as a stand-alone shell script, add|delete."""
+    from cnetsh import pages
+
+    text = pages.script(lab, settings or [], sudo)
+    _write(text, output) if output else _print(text)
+
+
+@app.command()
+def graph(
+    lab: Annotated[str, typer.Argument(help="A lab; may be left out with --live.")] = "",
+    settings: Set = None,
+    form: Annotated[
+        Drawing, typer.Option("--format", help="ascii, mermaid, dot, svg.")
+    ] = Drawing.ascii,
+    live: Annotated[bool, typer.Option("--live", help="What the kernel has.")] = False,
+    on: On = "sandbox",
+    output: Output = None,
+) -> None:
+    """Draw namespaces, links, bridges, addresses and routes."""
+    from cnetsh import act, pages
+
+    if live:
+        _end(act.live_graph(on, form))
+    text = pages.graph(lab, settings or [], form)
+    _write(text, output) if output else _print(text)
+
+
+@app.command()
+def doctor(
+    lab: Annotated[str, typer.Argument(help="The lab that you mean to bring up.")] = "",
+    settings: Set = None,
+    on: On = "sandbox",
+    json: AsJson = False,
+) -> None:
+    """Look for what would break a lab, or what a lab would break. Changes nothing."""
+    from cnetsh import act
+
+    _end(act.doctor(lab, settings or [], on, json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of lab files."""
+    from cnetsh import pages
+
+    _print(pages.schema())
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The lab's name.")], output: Output = None
+) -> None:
+    """Write a commented lab file to start from."""
+    from cnetsh import pages
+
+    _write(pages.starter(name), output or Path(f"{name}.yaml"))
+
+
+@app.command()
+def demo() -> None:
+    """Read, run, check and undo the article's labs in a sandbox."""
+    from cnetsh import act
+
+    _end(act.demo())
+
+
+@sandbox_app.command()
+def start(name: Annotated[str, typer.Argument()] = "default") -> None:
+    """Start a sandbox that stays until it is stopped."""
+    from cnetsh import act
+
+    _end(act.start_sandbox(name))
+
+
+@sandbox_app.command()
+def stop(name: Annotated[str, typer.Argument()] = "default") -> None:
+    """End a sandbox with all that is in it."""
+    from cnetsh import act
+
+    _end(act.stop_sandbox(name))
+
+
+@sandbox_app.command(name="list")
+def list_(json: AsJson = False) -> None:
+    """List the sandboxes that run."""
+    from cnetsh import act
+
+    _end(act.list_sandboxes(json))
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+
+
+def _write(text: str, path: Path) -> None:
+    """Write a new file. Raises CnetshError when there is one of that name."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise CnetshError(f"{path} is there already", "remove it, or name another file") from None
+    except OSError as error:
+        raise CnetshError(f"{path} cannot be written: {error.strerror}") from None
+    print(f"wrote {path}", file=sys.stderr)
+
+
+def _end(code: int) -> None:
+    raise typer.Exit(code)
+
+
+def main() -> NoReturn:
+    """Run the command line; an error that a user can act on is one message, not a traceback."""
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
+    try:
+        app()
+    except CnetshError as error:
+        if debug:
+            raise
+        from cnetsh.console import show_error
+
+        show_error(error)
+        sys.exit(error.code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(errors.FAILED)
+    except OSError as error:
+        if debug:
+            raise
+        print(f"cnetsh: {error}", file=sys.stderr)
+        sys.exit(errors.FAILED)
+    sys.exit(errors.DONE)

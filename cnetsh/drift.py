@@ -1,0 +1,138 @@
+"""Whether what a plan made is still there as it was planned: each object missing or changed."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnetsh import namespace, needed
+from cnetsh.commands import Run
+from cnetsh.inverse import Ref
+from cnetsh.plan import Step
+from cnetsh.snapshot import NETNS, Facts, Snapshot
+
+ASK = "address show\nroute show table all\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One namespace as it is: links by name, (link, address) pairs and routes."""
+
+    links: Mapping[str, Facts]
+    addresses: frozenset[tuple[str, str]]
+    routes: Sequence[Facts]
+
+
+def drift(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Any], run: Run) -> list[str]:
+    """Give a line for each planned object that is missing or not as planned.
+
+    made: the identities that the journal has, by "kind name".
+    """
+    seen: dict[str, Seen | None] = {"": _of_snapshot(now)}
+    gone = {does.on for does in (step.effect for step in steps) if does.moves and does.on}
+    lines = []
+    for step in _in_force(steps):
+        if step.netns not in seen:
+            seen[step.netns] = _look(step.netns, now, run)
+        found = seen[step.netns]
+        lines += [f"{text} (planned: {step.text})" for text in _off(step, found, now, made, gone)]
+    return lines
+
+
+def _in_force(steps: Iterable[Step]) -> list[Step]:
+    """Leave out what a later move has taken away: a link loses its state when it is moved."""
+    kept: list[Step] = []
+    for step in steps:
+        does = step.effect
+        if does.kind != "change":
+            continue
+        if does.moves:
+            kept = [one for one in kept if one.effect.on != does.on]
+        kept.append(step)
+    return kept
+
+
+def _of_snapshot(now: Snapshot) -> Seen:
+    pairs = frozenset((one["dev"], one["address"]) for one in now.addresses)
+    return Seen(now.links, pairs, now.routes)
+
+
+def _look(netns: str, now: Snapshot, run: Run) -> Seen | None:
+    if not now.namespaces.get(netns):
+        return None
+    argv = ("ip", "-j", "-d", "-batch", "-")
+    answer = namespace.inside(str(NETNS / netns), lambda: run(argv, stdin=ASK))
+    parts = [json.loads(line, strict=False) for line in answer.stdout.split("\n") if line]
+    links, routes = parts if len(parts) == 2 else ([], [])
+    facts = {one["ifname"]: {"up": "UP" in one["flags"]} for one in links if "ifname" in one}
+    pairs = frozenset(
+        (one["ifname"], f"{info.get('local')}/{info.get('prefixlen')}")
+        for one in links
+        for info in one.get("addr_info", ())
+    )
+    return Seen(facts, pairs, routes)
+
+
+def _off(
+    step: Step, seen: Seen | None, now: Snapshot, made: Mapping[str, Any], gone: set[Ref]
+) -> Iterator[str]:
+    if seen is None:
+        yield f"namespace {step.netns} is missing"
+        return
+    inner, does = step.inner, step.effect
+    for ref in does.makes:
+        if not ref.netns and ref.kind in ("link", "netns") and ref not in gone:
+            yield from _made(ref, now, made)
+    if inner[0] == "tee" and not step.netns:
+        value = now.settings.get(inner[1], step.stdin.strip())
+        if value != step.stdin.strip():
+            yield f"{inner[1]} is {value}"
+    if (
+        inner[0] in ("iptables", "ip6tables")
+        and ("-A" in inner or "-I" in inner)
+        and not step.netns
+    ):
+        if not needed.present(inner, now):
+            yield f"rule {' '.join(inner)} is missing"
+    if inner[0] == "ip":
+        yield from _ip_off(inner, does.on, seen)
+
+
+def _made(ref: Ref, now: Snapshot, made: Mapping[str, Any]) -> Iterator[str]:
+    there: Mapping[str, Any] = now.links if ref.kind == "link" else now.namespaces
+    known = made.get(f"{ref.kind} {ref.name}")
+    if ref.name not in there:
+        if known:
+            yield f"{ref.kind} {ref.name} is missing"
+        return
+    mark = there[ref.name]["ifindex"] if ref.kind == "link" else there[ref.name]
+    if known and known[0] != mark:
+        yield f"{ref.kind} {ref.name} is another one than the lab made"
+
+
+def _ip_off(inner: tuple[str, ...], on: Ref | None, seen: Seen) -> Iterator[str]:
+    match inner[1:]:
+        case ("address" | "addr", "add", address, "dev", link, *_):
+            if (link, address) not in seen.addresses:
+                yield f"address {address} on {link} is missing"
+        case ("link", "set", *_, "up" | "down" as state) if on:
+            if on.name not in seen.links:
+                yield f"link {on.name} is missing"
+            elif seen.links[on.name].get("up") != (state == "up"):
+                yield f"link {on.name} is not {state}"
+        case ("link", "set", *_, "master", bridge) if on and on.name in seen.links:
+            if seen.links[on.name].get("master") != bridge:
+                yield f"link {on.name} is not a port of {bridge}"
+        case ("route", "add", dst, *rest):
+            if not any(_is_route(route, dst, rest) for route in seen.routes):
+                yield f"route {dst} {' '.join(rest)} is missing"
+
+
+def _is_route(route: Facts, dst: str, rest: Sequence[str]) -> bool:
+    wanted = dict(zip(rest[::2], rest[1::2], strict=False))
+    gateway = route.get("gateway")
+    return (
+        route.get("dst") in (dst, dst.removesuffix("/32").removesuffix("/128"))
+        and wanted.get("via") in (None, gateway)
+        and wanted.get("dev") in (None, route.get("dev"))
+    )

@@ -1,0 +1,331 @@
+"""Running the steps of a plan: in its order, each known to the journal before it begins.
+
+A short plan runs step by step: each is echoed, run and timed on its own. A long one runs in units,
+consecutive steps of one namespace in one `ip -batch`. Commands start in plan order; a unit inside a
+namespace then goes on beside the next units, so only units of different namespaces overlap.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Protocol
+
+from cnetsh import namespace
+from cnetsh.commands import Result, Run
+from cnetsh.inverse import Ref
+from cnetsh.lanes import LONGEST, Lane, Start, spawn
+from cnetsh.plan import Step
+from cnetsh.snapshot import NETNS
+
+SHORT = 50
+SIOCGIFHWADDR = 0x8927
+_PLAIN = re.compile(r"[\w ./:,=@%+!-]*")
+_TRAILER = re.compile(r"^Command failed -:\d+\n?", re.MULTILINE)
+
+
+class Note(Protocol):
+    """Writes down what is about to run, and then how it ended, by step numbers."""
+
+    def __call__(self, **record: Any) -> None: ...
+
+
+class Watch(Protocol):
+    """Is told how many steps come, of each before it runs, and of its end.
+
+    seconds is None for a step that ran inside a unit.
+    """
+
+    def expect(self, total: int, verb: str = "") -> None: ...
+    def begins(self, number: int, step: Step) -> None: ...
+    def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How far it came: the failed step's index and result, or the signal that stopped it."""
+
+    failed: int | None = None
+    result: Result | None = None
+    signal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a run needs: single commands, the host lane's start, a watcher, a stop signal (or 0)."""
+
+    run: Run
+    start: Start
+    watch: Watch
+    stopping: Callable[[], int]
+
+
+def batch_line(step: Step) -> str | None:
+    """Give the line that does the step in `ip -batch`, or None where it has to run by itself."""
+    inner = step.inner
+    if inner[0] != "ip" or inner[1].startswith("-") or step.kind != "change":
+        return None
+    line = " ".join(inner[1:])
+    return line if len(line) < LONGEST and _PLAIN.fullmatch(line) else None
+
+
+def alone(step: Step, run: Run) -> Result:
+    """Run one step as one process, inside its namespace when it has one."""
+    if not step.netns or step.inner[0] not in ("ip", "tee", "tc"):
+        return run(step.argv, stdin=step.stdin)
+    try:
+        return namespace.inside(str(NETNS / step.netns), lambda: run(step.inner, stdin=step.stdin))
+    except OSError as error:
+        return Result(255, "", f"namespace {step.netns}: {error.strerror}")
+
+
+def one_by_one(steps: Sequence[Step], note: Note, means: Means, processes: bool = False) -> Outcome:
+    """Run the steps strictly one after the other; with processes, each as a process of its own."""
+    lanes = _Lanes(means)
+    try:
+        for number, step in enumerate(steps):
+            if signal := means.stopping():
+                return Outcome(signal=signal)
+            result = _one(number, step, note, means, lanes if not processes else None)
+            if result.exit_code:
+                return Outcome(number, result)
+        return Outcome()
+    finally:
+        lanes.close()
+
+
+def _one(number: int, step: Step, note: Note, means: Means, lanes: "_Lanes | None") -> Result:
+    note(start=[number])
+    means.watch.begins(number, step)
+    began = time.perf_counter()
+    result = lanes.run(step) if lanes else alone(step, means.run)
+    seconds = time.perf_counter() - began
+    record(note, [number], [(number, step)] if not result.exit_code else [], result)
+    means.watch.ended(number, step, result, seconds)
+    return result
+
+
+def record(
+    note: Note, started: Sequence[int], done: Sequence[tuple[int, Step]], result: Result
+) -> None:
+    """Write down how a unit ended, with the identity of what it made.
+
+    A step that failed stays uncertain, for it may be half done; but what "File exists" speaks of
+    was there before it, and is not ours.
+    """
+    ended = [number for number, _ in done]
+    made = {key: mark for _, step in done for key, mark in identities(step)}
+    over = started[len(ended) + (1 if result.exit_code else 0) :]
+    if result.exit_code and "File exists" in result.stderr:
+        over = started[len(ended) :]
+    note(end=ended, **({"over": list(over)} if over else {}), **({"made": made} if made else {}))
+
+
+def identities(step: Step) -> Iterator[tuple[str, list[Any]]]:
+    """Give the identity of what a step made in the target's own namespace.
+
+    Of a link its ifindex, which the kernel does not give twice, and its MAC; of a namespace the
+    inode.
+    """
+    for ref in step.effect.makes:
+        if not ref.netns and (mark := identity(ref)):
+            yield f"{ref.kind} {ref.name}", mark
+
+
+def identity(ref: Ref) -> list[Any]:
+    """Give what tells an object from another of the same name; empty when it is not there."""
+    with contextlib.suppress(OSError):
+        if ref.kind == "netns":
+            return [(NETNS / ref.name).stat().st_ino]
+        if ref.kind == "link":
+            return [socket.if_nametoindex(ref.name), _mac(ref.name)]
+    return []
+
+
+def _mac(link: str) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("256s", link.encode())
+        return fcntl.ioctl(any_socket, SIOCGIFHWADDR, request)[18:24].hex(":")
+
+
+class _Lanes:
+    """The host's lane, kept for the whole run, and the lane of the namespace that is worked in."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._open: dict[str, Lane] = {}
+
+    def run(self, step: Step) -> Result:
+        """Run one step in its lane, or alone."""
+        line = batch_line(step)
+        if line is None:
+            return alone(step, self._means.run)
+        try:
+            lane = self.lane(step.netns)
+        except OSError as error:
+            return Result(255, "", f"namespace {step.netns}: {error.strerror}")
+        if lane.run([line], lambda: False):
+            return Result(0, "", "")
+        del self._open[step.netns]
+        return close(lane)[0]
+
+    def lane(self, netns: str) -> Lane:
+        """Give the lane of a namespace; that of another namespace, if any, ends."""
+        for other in [name for name in self._open if name not in ("", netns)]:
+            self._open.pop(other).close()
+        if netns not in self._open:
+            self._open[netns] = open_lane(netns, self._means.start)
+        return self._open[netns]
+
+    def close(self) -> None:
+        """End all lanes."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def open_lane(netns: str, start: Start) -> Lane:
+    """Start a lane in a namespace, by setns and posix_spawn, or in the host's, by start."""
+    if not netns:
+        return Lane(start)
+    return namespace.inside(str(NETNS / netns), lambda: Lane(spawn))
+
+
+def close(lane: Lane) -> tuple[Result, int]:
+    """Close a lane; give its result without ip's line number, and the number of lines taken."""
+    result, taken = lane.close()
+    return Result(result.exit_code, "", _TRAILER.sub("", result.stderr)), taken
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Consecutive steps of one namespace with their numbers; without lines, one lone command."""
+
+    netns: str
+    numbers: list[int]
+    steps: list[Step]
+    lines: list[str]
+
+
+def units(steps: Sequence[Step]) -> list[_Unit]:
+    """Cut a plan: runs of steps of one namespace that fit one `ip -batch`, and lone commands."""
+    cut: list[_Unit] = []
+    numbered = [(number, step, batch_line(step)) for number, step in enumerate(steps)]
+    for (netns, batched), run in groupby(
+        numbered, key=lambda one: (one[1].netns, one[2] is not None)
+    ):
+        members = list(run)
+        if batched:
+            lines = [line for _, _, line in members if line is not None]
+            cut.append(_Unit(netns, [m[0] for m in members], [m[1] for m in members], lines))
+        else:
+            cut += [_Unit(netns, [number], [step], []) for number, step, _ in members]
+    return cut
+
+
+def side_by_side(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
+    """Run a long plan in units; those of different namespaces overlap in a few workers."""
+    return _SideBySide(note, means).all(units(steps))
+
+
+@dataclass(slots=True)
+class _SideBySide:
+    note: Note
+    means: Means
+    outcome: Outcome = field(default_factory=Outcome)
+    host: Lane | None = None
+    busy: dict[str, Future[None]] = field(default_factory=dict)
+    guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def all(self, cut: Sequence[_Unit]) -> Outcome:
+        """Start the units in their order; a worker that is free takes each that is in a namespace."""
+        workers = min(4, 2 * (os.cpu_count() or 1))
+        free = threading.Semaphore(workers)
+        with ThreadPoolExecutor(workers) as pool:
+            for unit in cut:
+                if self._stopped():
+                    break
+                self._start(unit, pool, free)
+            self._wait()
+        if self.host:
+            self.host.close()
+        return self.outcome
+
+    def _start(self, unit: _Unit, pool: ThreadPoolExecutor, free: threading.Semaphore) -> None:
+        if not unit.netns or _reaches_out(unit):
+            if not unit.lines or unit.netns:
+                self._wait()
+            self._do(unit)
+            return
+        if unit.netns in self.busy:
+            self.busy[unit.netns].result()
+        free.acquire()
+        self.busy[unit.netns] = future = pool.submit(self._do, unit)
+        future.add_done_callback(lambda _: free.release())
+
+    def _wait(self) -> None:
+        for future in self.busy.values():
+            future.result()
+        self.busy.clear()
+
+    def _stopped(self) -> bool:
+        if self.outcome.failed is None and not self.outcome.signal and self.means.stopping():
+            self.outcome = Outcome(signal=self.means.stopping())
+        return self.outcome.failed is not None or bool(self.outcome.signal)
+
+    def _do(self, unit: _Unit) -> None:
+        with self.guard:
+            if self._stopped():
+                return
+            self.note(start=unit.numbers)
+            for number, step in zip(unit.numbers, unit.steps, strict=True):
+                self.means.watch.begins(number, step)
+        began = time.perf_counter()
+        result, taken = self._run(unit)
+        seconds = time.perf_counter() - began
+        with self.guard:
+            self._note(unit, result, taken, seconds)
+
+    def _run(self, unit: _Unit) -> tuple[Result, int]:
+        if not unit.lines:
+            return alone(unit.steps[0], self.means.run), 1
+        try:
+            lane = (
+                self.host
+                if not unit.netns and self.host
+                else open_lane(unit.netns, self.means.start)
+            )
+        except OSError as error:
+            return Result(255, "", f"namespace {unit.netns}: {error.strerror}"), 1
+        if not unit.netns:
+            self.host = lane
+        if lane.run(unit.lines, self._stopped) and not unit.netns:
+            return Result(0, "", ""), len(unit.lines)
+        if not unit.netns:
+            self.host = None
+        return close(lane)
+
+    def _note(self, unit: _Unit, result: Result, taken: int, seconds: float) -> None:
+        good = taken - 1 if result.exit_code else taken
+        pairs = list(zip(unit.numbers, unit.steps, strict=True))
+        record(self.note, unit.numbers, pairs[:good], result)
+        timed = seconds if len(pairs) == 1 else None
+        for number, step in pairs[:good]:
+            self.means.watch.ended(number, step, Result(0, "", ""), timed)
+        if result.exit_code:
+            self.means.watch.ended(*pairs[good], result, timed)
+            if self.outcome.failed is None:
+                self.outcome = Outcome(pairs[good][0], result)
+
+
+def _reaches_out(unit: _Unit) -> bool:
+    """Say whether a unit inside a namespace names another one, and so must not overlap with it."""
+    return any("netns" in step.inner for step in unit.steps)

@@ -1,0 +1,189 @@
+"""The write-ahead record of what a lab did to a target: one file of JSON lines for each lab.
+
+It lives in /run, where it dies with the kernel's state, in a folder named by the inode of the
+target's network namespace. A step's start is written before it runs and its end after it, so that
+after a crash a step is either known or uncertain, never forgotten.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cnetsh.errors import CnetshError
+from cnetsh.statedir import open_private, private_folder
+
+ROOT = Path("/run/cnetsh")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+LOCK_TIMEOUT = 30.0
+SUFFIX = ".journal"
+
+
+@dataclass(slots=True)
+class Journal:
+    """An open journal: the header's facts, and what is known of the steps so far.
+
+    done: steps that ended well; uncertain: started, end unknown; undone: their undo ended;
+    made: identity of the objects made, by "kind netns name"; up: the lab is complete.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    done: set[int] = field(default_factory=set)
+    uncertain: set[int] = field(default_factory=set)
+    undone: set[int] = field(default_factory=set)
+    made: dict[str, list[Any]] = field(default_factory=dict)
+    up: bool = False
+    fd: int = -1
+
+    @property
+    def lab(self) -> str:
+        """The lab's name."""
+        return str(self.header["lab"])
+
+    @property
+    def same_boot(self) -> bool:
+        """Whether the kernel is still the one that the lab ran on."""
+        return bool(self.header["boot"] == boot_id())
+
+    def write(self, **record: Any) -> None:
+        """Append a record in one write, then take it in; it survives the death of this process."""
+        os.write(self.fd, json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        self.take(record)
+
+    def take(self, record: dict[str, Any]) -> None:
+        """Take a record in."""
+        self.uncertain.update(record.get("start", ()))
+        self.done.update(record.get("end", ()))
+        self.uncertain.difference_update(record.get("end", ()), record.get("over", ()))
+        self.undone.update(record.get("undone", ()))
+        self.made.update(record.get("made", {}))
+        self.header.update(record.get("header", {}))
+        self.up = record.get("up", self.up)
+
+    def remove(self) -> None:
+        """Remove the file: nothing is left to undo."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def boot_id() -> str:
+    """Give the id of the running boot; after a reboot nothing of a journal is left in the kernel."""
+    return BOOT_ID.read_text().strip()
+
+
+def folder() -> Path:
+    """Give the journal folder of the network namespace that this process is in, made if missing."""
+    inode = Path("/proc/self/ns/net").stat().st_ino
+    return private_folder(private_folder(ROOT) / str(inode))
+
+
+def create(lab: str, header: dict[str, Any]) -> Journal:
+    """Start a lab's journal with its header. Raises CnetshError when it exists."""
+    path = folder() / f"{lab}{SUFFIX}"
+    facts = {"lab": lab, "boot": boot_id(), "pid": os.getpid(), "started": time.time(), **header}
+    # The header is made complete under another name: a journal without one could not be undone.
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+    _write_all(fd, json.dumps(facts, separators=(",", ":")).encode() + b"\n")
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise CnetshError(f"the journal of {lab} exists already") from None
+    finally:
+        temporary.unlink()
+    return Journal(path, facts, fd=fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError as error:
+        raise CnetshError(f"the journal cannot be written: {error.strerror}") from None
+
+
+def read(path: Path) -> Journal:
+    """Read a journal, ready to be written on. Raises CnetshError for a line that is damaged.
+
+    The last line may be torn: its writer was killed, and what it announced had not begun.
+    """
+    fd = open_private(path, os.O_RDWR | os.O_APPEND)
+    with os.fdopen(os.dup(fd), "rb") as file:
+        lines = file.read().split(b"\n")
+    torn = lines.pop()
+    if torn:
+        os.ftruncate(fd, os.fstat(fd).st_size - len(torn))
+    try:
+        header, *records = [json.loads(line) for line in lines]
+        found = Journal(path, header, fd=fd)
+        for record in records:
+            found.take(record)
+        _ = found.lab, found.header["boot"], found.header["up"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        os.close(fd)
+        raise CnetshError(
+            f"the journal {path} is damaged, so nothing is undone by it",
+            "compare `ip link`, `ip netns` and `iptables-save` by hand, then remove the file",
+        ) from None
+    return found
+
+
+def find(lab: str) -> Journal | None:
+    """Give the lab's journal in this namespace, if there is one."""
+    path = folder() / f"{lab}{SUFFIX}"
+    return read(path) if path.exists() else None
+
+
+def all_here() -> Iterator[Journal]:
+    """Give every journal of this namespace, the newest first."""
+    found = [read(path) for path in folder().glob(f"*{SUFFIX}")]
+    yield from sorted(found, key=lambda one: -float(one.header["started"]))
+
+
+def labs_under(root: Path) -> list[str]:
+    """Give the names of the labs with a journal in any folder under root."""
+    return sorted(path.stem for path in root.glob(f"*/*{SUFFIX}"))
+
+
+@contextmanager
+def lock(purpose: Iterable[str]) -> Iterator[int]:
+    """Hold the one lock of this network namespace for all that changes it; give its descriptor.
+
+    Children inherit it, so that nobody comes in before a command that outlived its cnetsh has ended
+    (kernel-facts: flock(2) goes with the open file, not with the process). Raises CnetshError, with
+    the holder's name, when it is not free within LOCK_TIMEOUT seconds.
+    """
+    fd = open_private(folder() / "lock", os.O_RDWR | os.O_CREAT)
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
+                os.close(fd)
+                raise CnetshError(
+                    f"another cnetsh is changing this network: {holder}", "wait until it ends"
+                ) from None
+            time.sleep(0.02)
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"process {os.getpid()}: {' '.join(purpose)}".encode(), 0)
+    os.set_inheritable(fd, True)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

@@ -1,0 +1,115 @@
+"""Bringing a lab up, taking it down, and recovering what an interrupted run left."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from cnetsh import journal, rollback
+from cnetsh.commands import Result
+from cnetsh.errors import CnetshError
+from cnetsh.execute import SHORT, Means, Outcome, one_by_one, side_by_side
+from cnetsh.inverse import Ref
+from cnetsh.journal import Journal
+from cnetsh.load import Plans
+from cnetsh.plan import Plan, Step, to_text
+from cnetsh.rollback import Undone
+from cnetsh.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an `up` ended: the outcome, what a rollback left (None when none was needed), seconds."""
+
+    outcome: Outcome
+    undone: Undone | None
+    seconds: float
+
+
+def in_the_way(steps: Sequence[Step], before: Snapshot) -> list[tuple[Step, str]]:
+    """Give the steps that cannot succeed because what they make is there already, and what that is."""
+    found = []
+    for step in steps:
+        for ref in step.effect.makes:
+            if text := _occupied(ref, before):
+                found.append((step, text))
+    return found
+
+
+def _occupied(ref: Ref, before: Snapshot) -> str:
+    if ref.kind == "link" and not ref.netns and ref.name in before.links:
+        return f"{before.links[ref.name]['kind'] or 'link'} {ref.name}"
+    if ref.kind == "netns" and ref.name in before.namespaces:
+        ghost = "" if before.namespaces[ref.name] else " (a file that is no namespace)"
+        return f"namespace {ref.name}{ghost}"
+    return ""
+
+
+def refuse_in_the_way(plan: Plan, before: Snapshot) -> None:
+    """Raise CnetshError, before anything runs, when names that the plan makes are taken."""
+    taken = in_the_way(plan.steps, before)
+    if taken:
+        names = ", ".join(sorted({text for _, text in taken}))
+        raise CnetshError(
+            f"{plan.lab} cannot come up: {names} is in the way and is not this lab's",
+            f"another name: --set (cnetsh plan {plan.lab} shows the parameters), or remove it",
+        )
+
+
+def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = False) -> Ended:
+    """Run the plan; when a step fails or a signal comes, undo what was done. The lock must be held.
+
+    Raises CnetshError, with nothing executed, when a name is taken.
+    """
+    began = time.monotonic()
+    refuse_in_the_way(plans.up, before)
+    texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
+    header = {"title": plans.up.title, **texts, "before": before.to_json()}
+    record = journal.create(plans.up.lab, header)
+    outcome = _run(plans.up.steps, record, means, processes)
+    if outcome.failed is None and not outcome.signal:
+        record.write(up=True)
+        record.close()
+        return Ended(outcome, None, time.monotonic() - began)
+    return Ended(outcome, undo(record, means), time.monotonic() - began)
+
+
+def _run(steps: Sequence[Step], record: Journal, means: Means, processes: bool) -> Outcome:
+    means.watch.expect(len(steps))
+    if processes or len(steps) <= SHORT:
+        return one_by_one(steps, record.write, means, processes)
+    return side_by_side(steps, record.write, means)
+
+
+def undo(record: Journal, means: Means) -> Undone:
+    """Undo a journal's lab to the end, whatever signal comes; remove it when nothing is left."""
+    undone = rollback.undo(record, replace(means, stopping=lambda: 0))
+    if undone.residue:
+        record.close()
+    else:
+        record.remove()
+    return undone
+
+
+def reason(plan: Plan, outcome: Outcome) -> str:
+    """Say which step failed, how, and what was in the way."""
+    if outcome.failed is None:
+        return ""
+    step = plan.steps[outcome.failed]
+    result = outcome.result or Result(1, "", "")
+    said = result.stderr.strip() or f"exit code {result.exit_code}"
+    return f"step {outcome.failed + 1} failed: {step.text}\n  {said}"
+
+
+def advice(plan: Plan, outcome: Outcome) -> str:
+    """Say what to do about a failed step."""
+    if outcome.failed is None or outcome.result is None:
+        return ""
+    step, said = plan.steps[outcome.failed], outcome.result.stderr
+    made = ", ".join(f"{ref.kind} {ref.name}" for ref in step.effect.makes)
+    if "File exists" in said:
+        return f"{made or step.text} was there already: remove it, or use another name with --set"
+    if "Operation not permitted" in said or "Permission denied" in said:
+        return "the target allows it to root only: use the sandbox, or --on host as root"
+    if "Exchange full" in said:
+        return "a bridge has at most 1,023 ports (kernel: BR_MAX_PORTS)"
+    return "cnetsh doctor tells what this target lacks"

@@ -1,0 +1,191 @@
+"""Which undos have still to run, and with which values, by what the kernel said before and says now.
+
+A step that changed nothing has no undo, and one that is undone already has none either: so undoing
+twice, or after a crash, ends in the same state. Pure functions over two snapshots.
+"""
+
+import ipaddress
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cnetsh.inverse import Ref
+from cnetsh.plan import Step
+from cnetsh.snapshot import Difference, Snapshot
+from cnetsh.undo import Undo
+
+FORWARDING = ("/ip_forward", "/forwarding", "/accept_redirects")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known when undoing starts: before the lab, now, and the identity of what it made."""
+
+    before: Snapshot
+    now: Snapshot
+    made: Mapping[str, Sequence[Any]]
+
+    def ours(self, ref: Ref) -> bool:
+        """Say whether an object of the target's own namespace is there and is the one we made."""
+        there, mark = self._there(ref)
+        known = self.made.get(f"{ref.kind} {ref.name}")
+        return there and (known is None or list(known)[0] == mark)
+
+    def foreign(self, ref: Ref) -> bool:
+        """Say whether another object has taken the name of one that we made."""
+        return self._there(ref)[0] and not self.ours(ref)
+
+    def _there(self, ref: Ref) -> tuple[bool, int]:
+        if ref.kind == "netns":
+            inode = self.now.namespaces.get(ref.name)
+            return inode is not None and self.before.namespaces.get(ref.name) != inode, inode or 0
+        index = self.now.links.get(ref.name, {}).get("ifindex", 0)
+        same = self.before.links.get(ref.name, {}).get("ifindex") == index
+        return bool(index) and not same, index
+
+
+def needed(undo: Undo, step: Step, seen: Seen) -> Undo | None:
+    """Give the undo with the values recorded before, or None when nothing is left to undo."""
+    if not undo.texts:
+        return None
+    does, inner = step.effect, step.inner
+    if step.said.undo is not None or step.netns:
+        return undo
+    if does.makes and does.makes[0].kind in ("link", "netns"):
+        return undo if any(seen.ours(ref) for ref in does.makes if not ref.netns) else None
+    if does.makes:
+        return (
+            undo
+            if _chain(does.makes[0], seen.now) and not _chain(does.makes[0], seen.before)
+            else None
+        )
+    if inner[0] == "tee":
+        return _setting(undo, inner[1], seen)
+    if inner[0] in ("iptables", "ip6tables"):
+        return _rule(undo, inner, seen)
+    if inner[:2] == ("ip", "link"):
+        return _link(undo, inner, does.on, seen)
+    if inner[1] in ("address", "addr", "a"):
+        return undo if _has(seen.now, inner) and not _has(seen.before, inner) else None
+    return undo
+
+
+def _setting(undo: Undo, path: str, seen: Seen) -> Undo | None:
+    old, now = seen.before.settings.get(path), seen.now.settings.get(path)
+    if old == now:
+        return None
+    return undo if old is None else replace(undo, texts=(f"echo {old} | tee {path}",))
+
+
+def _chain(ref: Ref, snapshot: Snapshot) -> bool:
+    tool, table, chain = ref.name.split()
+    tables = (snapshot.rules.get(f"{one} {table}", []) for one in (tool, f"{tool}-legacy"))
+    return any(
+        line.split()[0] == f":{chain}" for lines in tables for line in lines if line[0] == ":"
+    )
+
+
+def _rule(undo: Undo, inner: tuple[str, ...], seen: Seen) -> Undo | None:
+    """Delete our rule: by its text, or by its number where the same rule was there before ours."""
+    tool, table, chain, wanted = rule_of(inner)
+    before = _positions(seen.before, tool, table, chain, wanted)
+    now = _positions(seen.now, tool, table, chain, wanted)
+    if len(now) <= len(before):
+        return None
+    if not before:
+        return undo
+    at = now[-1] if "-A" in inner else now[0]
+    words = inner[: inner.index("-A" if "-A" in inner else "-I")]
+    return replace(undo, texts=(shlex.join((*words, "-D", chain, str(at))),))
+
+
+def present(words: Sequence[str], snapshot: Snapshot) -> bool:
+    """Say whether the rule of an iptables -A or -I command is there."""
+    return bool(_positions(snapshot, *rule_of(words)))
+
+
+def rule_of(words: Sequence[str]) -> tuple[str, str, str, tuple[str, ...]]:
+    """Give tool, table, chain and the rule in the form that iptables-save prints."""
+    table = words[words.index("-t") + 1] if "-t" in words else "filter"
+    at = next(at for at, word in enumerate(words) if word in ("-A", "-I"))
+    return words[0], table, words[at + 1], canonical(words[at + 2 :])
+
+
+def canonical(rule: Sequence[str]) -> tuple[str, ...]:
+    """Give a rule's words with its networks as the kernel keeps them: 172.18.0.0/12 is 172.16.0.0/12."""
+    return tuple(
+        str(ipaddress.ip_network(word, strict=False)) if last in ("-s", "-d") else word
+        for last, word in zip(("", *rule), rule, strict=False)
+    )
+
+
+def _positions(
+    snapshot: Snapshot, tool: str, table: str, chain: str, wanted: tuple[str, ...]
+) -> list[int]:
+    """Give the numbers, from 1, of the rules of a chain that are the wanted one."""
+    lines = snapshot.rules.get(f"{tool} {table}", [])
+    rules = [shlex.split(line)[2:] for line in lines if line.startswith(f"-A {chain} ")]
+    return [at for at, rule in enumerate(rules, 1) if canonical(rule) == wanted]
+
+
+def _link(undo: Undo, inner: tuple[str, ...], link: Ref | None, seen: Seen) -> Undo | None:
+    name = link.name if link else ""
+    old, now = seen.before.links.get(name), seen.now.links.get(name)
+    if old is None or now is None or seen.foreign(Ref("link", "", name)):
+        return None
+    key = "up" if inner[-1] in ("up", "down") else inner[-2]
+    if old.get(key) == now.get(key):
+        return None
+    if key == "master" and old.get("master"):
+        return replace(undo, texts=(f"ip link set dev {name} master {old['master']}",))
+    return undo
+
+
+def _has(snapshot: Snapshot, inner: tuple[str, ...]) -> bool:
+    address, dev = inner[3], inner[5]
+    return any(one["dev"] == dev and one["address"] == address for one in snapshot.addresses)
+
+
+def concerns(difference: Difference, steps: Sequence[Step]) -> bool:
+    """Say whether a difference is of something that the steps made or changed.
+
+    What others did to the host meanwhile is theirs, and is neither put back nor called residue.
+    """
+    kind, name = difference.kind, difference.name
+    if kind == "setting":
+        written = [step.inner[1] for step in steps if step.inner[0] == "tee" and not step.netns]
+        return name in written or any(_family(path, name) for path in written)
+    if kind == "rule":
+        return any(_of_rule(name, step) for step in steps if step.inner[0].endswith("tables"))
+    return any(name in _names(step) for step in steps if not step.netns)
+
+
+def _family(written: str, path: str) -> bool:
+    """ip_forward sets every interface's forwarding and turns accept_redirects (ip-sysctl.rst)."""
+    return (
+        written.endswith(("/ip_forward", "/conf/all/forwarding"))
+        and path.endswith(FORWARDING)
+        and path.split("/")[4] == written.split("/")[4]
+    )
+
+
+def _of_rule(line: str, step: Step) -> bool:
+    inner = step.inner
+    if "-N" in inner:
+        return line.split()[0] == f":{inner[-1]}" or line.startswith(f"-A {inner[-1]} ")
+    if "-A" not in inner and "-I" not in inner:
+        return False
+    _, _, chain, wanted = rule_of(inner)
+    words = shlex.split(line)
+    return words[:2] == ["-A", chain] and canonical(words[2:]) == wanted
+
+
+def _names(step: Step) -> set[str]:
+    """Give the names of the links and namespaces of the target's own that a step is about."""
+    does = step.effect
+    names = {ref.name for ref in (*does.makes, does.on) if ref and not ref.netns}
+    for word in ("master", "dev", "link"):
+        if word in step.inner[3:-1]:
+            names.add(step.inner[step.inner.index(word, 3) + 1])
+    return names

@@ -1,0 +1,95 @@
+"""What the commands that run nothing print."""
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+
+from cnetsh import load
+from cnetsh.undo import undos
+
+
+def labs(as_json: bool) -> str:
+    """Give the built-in labs with their titles and parameters."""
+    from cnetsh import lab
+
+    sheets = {name: lab.read(lab.templates_folder() / name) for name in lab.builtin_names()}
+    if as_json:
+        rows = [
+            {
+                "lab": name,
+                "title": sheet.title,
+                "teaches": sheet.teaches,
+                "parameters": {one.name: one.default for one in sheet.parameters},
+            }
+            for name, sheet in sheets.items()
+        ]
+        return json.dumps(rows, indent=1) + "\n"
+    lines = []
+    for name, sheet in sheets.items():
+        lines += [f"{name:<11}{sheet.title}", f"{'':11}{sheet.teaches.strip()}"]
+        given = " ".join(f"{one.name}={one.default}" for one in sheet.parameters if one.default)
+        lines.append(f"{'':11}--set {given}\n")
+    return "\n".join(lines)
+
+
+def plan(lab: str, settings: Sequence[str], down: bool, form: str, sudo: bool) -> str:
+    """Give a plan in one of its forms."""
+    from cnetsh import show
+
+    plans = load.plans(lab, settings)
+    chosen = plans.down if down else plans.up
+    if form == "shell":
+        return show.shell(chosen, sudo)
+    if form == "saved":
+        from cnetsh import saved
+
+        return saved.to_json(plans)
+    known = undos(chosen.steps)
+    if form == "json":
+        return show.as_json(chosen, known)
+    if form == "markdown":
+        return show.markdown(chosen, known)
+    return _table(chosen, known)
+
+
+def _table(chosen: load.Plan, known: Sequence[object]) -> str:
+    from rich.console import Console
+
+    from cnetsh import show
+
+    if sys.stdout.isatty():
+        show.table(chosen, known, Console())  # type: ignore[arg-type]
+        return ""
+    text = io.StringIO()
+    show.table(chosen, known, Console(file=text, width=120))  # type: ignore[arg-type]
+    return text.getvalue()
+
+
+def script(lab: str, settings: Sequence[str], sudo: bool) -> str:
+    """Give a lab as a stand-alone shell script."""
+    from cnetsh import script as writing
+
+    plans = load.plans(lab, settings)
+    return writing.script(plans.up, plans.down, plans.check, sudo)
+
+
+def graph(lab: str, settings: Sequence[str], form: str) -> str:
+    """Give a lab's picture."""
+    from cnetsh import graph as drawing
+
+    return drawing.draw(drawing.from_plan(load.plans(lab, settings).up), form)
+
+
+def schema() -> str:
+    """Give the JSON Schema of lab files."""
+    from cnetsh import schema as rules
+
+    return json.dumps(rules.load(), indent=2) + "\n"
+
+
+def starter(name: str) -> str:
+    """Give a commented lab file to start from."""
+    from cnetsh import labfile
+
+    return labfile.starter(name)

@@ -1,0 +1,195 @@
+"""Undoing what a journal says was done, and proving it: the kernel must equal the snapshot before.
+
+Reverse order, past every failure; then what the undone steps changed besides is put back; what is
+still different is residue, and is named with the command that removes it.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnetsh import snapshot
+from cnetsh.execute import SHORT, Means, identity, one_by_one, side_by_side
+from cnetsh.journal import Journal
+from cnetsh.needed import Seen, concerns, needed
+from cnetsh.plan import Plan, Step, parse
+from cnetsh.snapshot import Difference, Snapshot
+from cnetsh.undo import Undo, down_order, undos
+
+GONE_TIMEOUT = 5.0
+KILL_TIMEOUT = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What an undo left: residue of the lab's own, and what others changed meanwhile."""
+
+    residue: tuple[Difference, ...]
+    others: tuple[Difference, ...]
+
+
+class Inside(NamedTuple):
+    """A process that is in a namespace and keeps it alive."""
+
+    pid: int
+    name: str
+    netns: str
+
+
+def plan_of(journal: Journal, part: str) -> Plan:
+    """Give the plan that a journal's lab was run by, whatever became of its files."""
+    header = journal.header
+    return parse(header[part], header["lab"], header["title"], part, str(journal.path))
+
+
+def undo(journal: Journal, means: Means) -> Undone:
+    """Undo what the journal says was done and still is there; give what is left.
+
+    The journal stays when something is left, so that a later `recover` can go on.
+    """
+    steps, down = plan_of(journal, "up").steps, plan_of(journal, "down").steps
+    before = Snapshot(**journal.header["before"])
+    todo, refused = _todo(journal, steps, down, before, means)
+    journal.write(undoing=[one.step for one in todo])
+    _run(todo, journal, means)
+    _wait_until_gone(steps, journal, means)
+    _put_back(before, steps, means)
+    left = snapshot.differences(before, snapshot.take(means.run))
+    mine = [one for one in left if concerns(one, steps)]
+    return Undone(
+        (*refused, *mine, *_still_inside(journal)),
+        tuple(one for one in left if one not in mine),
+    )
+
+
+def _todo(
+    journal: Journal, steps: Sequence[Step], down: Sequence[Step], before: Snapshot, means: Means
+) -> tuple[list[Undo], list[Difference]]:
+    """Give the undos to run, in order, and what is refused because others use it."""
+    seen = Seen(before, snapshot.take(means.run), journal.made)
+    applied = journal.done | journal.uncertain
+    wanted = [needed(one, steps[one.step], seen) for one in undos(steps, applied)]
+    todo = [one for one in wanted if one]
+    refused = [line for one in todo for line in _foreign_ports(steps[one.step], steps, seen)]
+    kept = {line.name for line in refused}
+    todo = [one for one in todo if not kept & {ref.name for ref in steps[one.step].effect.makes}]
+    ordered = down_order(todo, down) if journal.up else sorted(todo, key=lambda one: -one.step)
+    return ordered, refused
+
+
+def _foreign_ports(step: Step, steps: Sequence[Step], seen: Seen) -> list[Difference]:
+    """Name the ports of a bridge to be deleted that are not ours: they would lose their bridge."""
+    if step.inner[-1] != "bridge":
+        return []
+    bridge = step.effect.makes[0].name
+    own = {ref.name for one in steps for ref in one.effect.makes if seen.ours(ref)}
+    ports = [name for name, link in seen.now.links.items() if link.get("master") == bridge]
+    return [
+        Difference(
+            "link",
+            bridge,
+            f"bridge {bridge} stays: {port} is a port of it and not of this lab",
+            ("ip", "link", "set", "dev", port, "nomaster"),
+        )
+        for port in ports
+        if port not in own
+    ]
+
+
+def _run(todo: Sequence[Undo], journal: Journal, means: Means) -> None:
+    """Run the undos in their order; one that fails does not stop the others."""
+    numbers = [one.step for one in todo for _ in one.texts]
+    steps = parse("\n".join(text for one in todo for text in one.texts), "", "", "undo", "").steps
+    means.watch.expect(len(steps), "undo ")
+    start = 0
+    while start < len(steps):
+        rest, rest_numbers = steps[start:], numbers[start:]
+
+        def note(numbers: Sequence[int] = rest_numbers, **record: Any) -> None:
+            ended = [numbers[at] for at in record.get("end", ())]
+            if ended:
+                journal.write(undone=ended)
+
+        if len(rest) > SHORT:
+            outcome = side_by_side(rest, note, means)
+        else:
+            outcome = one_by_one(rest, note, means, processes=False)
+        start = len(steps) if outcome.failed is None else start + outcome.failed + 1
+
+
+def _wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> None:
+    """Wait until the links that went with their namespaces are gone, then delete survivors.
+
+    `ip netns delete` is asynchronous (moby #48749), and a process inside keeps all of it alive.
+    """
+    made = [ref for step in steps for ref in step.effect.makes if ref.kind == "link"]
+    marks = {ref: journal.made.get(f"link {ref.name}") for ref in made if not ref.netns}
+    deadline = time.monotonic() + GONE_TIMEOUT
+    waiting = [ref for ref, mark in marks.items() if mark]
+    while waiting := [
+        ref for ref in waiting if identity(ref) and identity(ref)[0] == marks[ref][0]
+    ]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.002)
+    _run([Undo(0, (f"ip link delete {ref.name}",)) for ref in waiting], journal, means)
+
+
+def _put_back(before: Snapshot, steps: Sequence[Step], means: Means) -> None:
+    """Put back what the steps changed besides: other settings of forwarding, a bridge's MAC."""
+    left = snapshot.differences(before, snapshot.take(means.run))
+    for one in left:
+        owned = one.kind in ("netns", "rule") or one.command[:3] == ("ip", "link", "delete")
+        if one.command and not owned and concerns(one, steps):
+            means.run(one.command, stdin=one.stdin)
+
+
+def _still_inside(journal: Journal) -> list[Difference]:
+    return [
+        Difference(
+            "process",
+            str(one.pid),
+            f"process {one.pid} ({one.name}) still runs in what was {one.netns}",
+            ("kill", str(one.pid)),
+        )
+        for one in inside(journal)
+    ]
+
+
+def inside(journal: Journal) -> list[Inside]:
+    """Name the processes that are in the lab's namespaces."""
+    homes = {
+        mark[0]: key.removeprefix("netns ")
+        for key, mark in journal.made.items()
+        if key.startswith("netns ")
+    }
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        # A process may end meanwhile, and those of other users cannot be looked into.
+        with contextlib.suppress(OSError):
+            inode = (entry / "ns/net").stat().st_ino
+            if inode in homes:
+                name = (entry / "comm").read_text().strip()
+                found.append(Inside(int(entry.name), name, homes[inode]))
+    return sorted(found)
+
+
+def kill(processes: Sequence[Inside], still: Callable[[], list[Inside]]) -> list[Inside]:
+    """End just those processes, politely, then for good; give those that live on.
+
+    A pidfd names the process itself, so a pid that was given again is not hit.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in set(processes) & set(still()):
+            with contextlib.suppress(OSError):
+                fd = os.pidfd_open(process.pid)
+                signal.pidfd_send_signal(fd, number)
+                select.select([fd], [], [], KILL_TIMEOUT / len(processes))
+                os.close(fd)
+    return still()
