@@ -1,0 +1,101 @@
+"""What more than one test module needs: expected texts, and cnetsh installed from its wheel."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+GOLDEN = CHECKOUT / "tests/golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden", action="store_true", help="write tests/golden/ anew")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """`golden(name, text)` compares the text with tests/golden/NAME; --golden writes it there."""
+
+    def compare(name: str, text: str) -> None:
+        file = GOLDEN / name
+        if request.config.getoption("--golden"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        assert file.exists(), f"{file} is missing: run `make golden` and read it"
+        assert text == file.read_text(encoding="utf-8"), f"differs from {file}: see `make golden`"
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def installed() -> Iterator[Path]:
+    """The `cnetsh` of a clean venv that any user can read, with only the built wheel in it."""
+    folder = Path(tempfile.mkdtemp(prefix="cnetsh-wheel-"))
+    try:
+        wheel = _build(folder)
+        venv = folder / "venv"
+        _run(_public_python(), "-m", "venv", "--without-pip", str(venv))
+        _copy_dependencies(venv)
+        pip = (sys.executable, "-m", "pip", "--python", str(venv / "bin/python"))
+        _run(*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel))
+        _run("chmod", "-R", "a+rX", str(folder))
+        yield venv / "bin/cnetsh"
+    finally:
+        shutil.rmtree(folder)
+
+
+def _build(folder: Path) -> Path:
+    _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=CHECKOUT)
+    return next(folder.glob("cnetsh-*.whl"))
+
+
+def _public_python() -> str:
+    """An interpreter of this version that every user may run; root's own one is in root's home."""
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    own = os.path.realpath(sys.executable)
+    for python in (own, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        folders = Path(python).parents
+        if Path(python).exists() and all(
+            folder.stat().st_mode & 0o005 == 0o005 for folder in folders
+        ):
+            return python
+    pytest.fail(f"no {version} that an ordinary user may run; `make clean install` chooses one")
+
+
+def _copy_dependencies(venv: Path) -> None:
+    """The dependencies as declared, and no others, without asking a package index for them."""
+    target = next(venv.glob("lib/python3*/site-packages"))
+    for distribution in _required("cnetsh"):
+        for file in distribution.files or []:
+            source = Path(str(distribution.locate_file(file)))
+            if ".." not in file.parts and source.suffix != ".pyc" and source.is_file():
+                (target / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, target / file)
+    # An ordinary user could not keep compiled files there, and would compile at every start.
+    _run(str(venv / "bin/python"), "-m", "compileall", "-q", str(target))
+
+
+def _required(name: str) -> list[metadata.Distribution]:
+    found: dict[str, metadata.Distribution] = {}
+    waiting = [name]
+    while waiting:
+        for text in metadata.requires(waiting.pop()) or []:
+            need = Requirement(text)
+            wanted = need.marker is None or need.marker.evaluate({"extra": ""})
+            if wanted and need.name.lower() not in found:
+                found[need.name.lower()] = metadata.distribution(need.name)
+                waiting.append(need.name)
+    return list(found.values())
+
+
+def _run(*argv: str, cwd: Path | None = None) -> None:
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, umask=0o022)
+    assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}{done.stderr}"

@@ -1,0 +1,312 @@
+"""What the kernel says about a network namespace and the named ones in it, in comparable form.
+
+Independent of cnetsh, so that it can judge it. As a script it prints the snapshot of the namespace
+that it runs in as JSON: `nsenter ... python oracle.py`. Standard library only, for any interpreter.
+"""
+
+import ctypes
+import fnmatch
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+Facts = dict[str, Any]
+
+NAMES = Path("/run/netns")
+SETTINGS = Path("/proc/sys/net")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CLONE_NEWNET = 0x40000000
+
+# Differ although nobody changed them: random keys made on first use, and lists of loaded modules.
+VOLATILE = (
+    "ipv4/tcp_fastopen_key",
+    "ipv4/fib_multipath_hash_seed",
+    "ipv4/tcp_available_congestion_control",
+    "ipv4/tcp_allowed_congestion_control",
+    "ipv6/conf/*/stable_secret",
+)
+VOLATILE_SETTING = re.compile("|".join(fnmatch.translate(each) for each in VOLATILE))
+ADDRESS_KEYS = ("family", "local", "prefixlen", "peer", "broadcast", "scope", "label", "tentative")
+VOLATILE_ROUTE_KEYS = ("expires", "used", "users", "age", "error", "cache")
+COUNTERS = re.compile(r"^(:.*) \[\d+:\d+\]$")
+EMPTY_CHAIN = re.compile(r":\S+ ACCEPT")
+MAC = re.compile(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b")
+LINK_LOCAL = re.compile(r"\bfe80::[0-9a-f:]+")
+# A host joins one solicited-node group for each of its addresses: the group is made of the address.
+SOLICITED = re.compile(r"\bff02::1:ff[0-9a-f:]+")
+
+
+def snapshot() -> Facts:
+    """The facts of this process's network namespace and of each named one below /run/netns."""
+    return facts() | {"namespaces": {name: _inside(name) for name in names()}}
+
+
+def facts() -> Facts:
+    """Links, addresses, routes, policy, rules and settings of this process's network namespace."""
+    shown = _ip("-d", "address", "show")
+    return {
+        "links": _links(shown),
+        "addresses": _addresses(shown),
+        "routes": routes(),
+        "policy": [_line(rule) for rule in _ip("rule", "show") + _ip("-6", "rule", "show")],
+        "rules": rules(),
+        "settings": settings(),
+    }
+
+
+def outline() -> Facts:
+    """What no test may have changed on the machine itself; nothing is entered to read it."""
+    return {
+        "links": _links(_ip("-d", "link", "show")),
+        "routes": routes(),
+        "rules": rules(),
+        "ip_forward": (SETTINGS / "ipv4/ip_forward").read_text().strip(),
+        "namespaces": names(),
+    }
+
+
+def _links(shown: list[Facts]) -> Facts:
+    """Per interface what `ip link` tells about it, without what changes by itself."""
+    return {
+        link["ifname"]: {
+            "kind": link.get("linkinfo", {}).get("info_kind", ""),
+            "flags": sorted(link["flags"]),
+            "mtu": link["mtu"],
+            "master": link.get("master", ""),
+            "address": link.get("address", ""),
+            "alias": link.get("ifalias", ""),
+        }
+        for link in shown
+    }
+
+
+def _addresses(shown: list[Facts]) -> list[str]:
+    return sorted(
+        f"{link['ifname']} {_line({key: each[key] for key in ADDRESS_KEYS if key in each})}"
+        for link in shown
+        for each in link["addr_info"]
+    )
+
+
+def routes() -> list[str]:
+    found = [
+        route
+        for family in ("-4", "-6")
+        for route in _ip(family, "-d", "route", "show", "table", "all")
+    ]
+    return sorted(
+        _line({key: route[key] for key in route if key not in VOLATILE_ROUTE_KEYS})
+        for route in found
+    )
+
+
+def rules() -> Facts:
+    """Lines per back end and table; what stays of a table after its last rule counts as nothing."""
+    return {
+        f"{argv[0]} {table}": lines
+        for family in ("iptables", "ip6tables")
+        for argv in _rule_commands(family)
+        for table, lines in _tables(_run(*argv, check=False))
+    }
+
+
+def _rule_commands(family: str) -> list[list[str]]:
+    if not _which(f"{family}-nft-save"):
+        return [[f"{family}-save"]] if _which(f"{family}-save") else []
+    legacy = f"{family}-legacy-save"
+    tables = _legacy_tables(family.removesuffix("tables")) if _which(legacy) else []
+    return [[f"{family}-nft-save"], *([legacy, "-t", table] for table in tables)]
+
+
+def _legacy_tables(family: str) -> list[str]:
+    """Only the present ones: to ask for another table would load a module of the machine."""
+    try:
+        return Path(f"/proc/net/{family}_tables_names").read_text().split()
+    except FileNotFoundError:
+        return []
+    except PermissionError:
+        return _likely_tables(family) if os.geteuid() == 0 else []
+
+
+def _likely_tables(family: str) -> list[str]:
+    """Root of a user namespace may read the tables, but not the list of those in use."""
+    modules = Path("/sys/module")
+    if (modules / f"{family}_tables/initstate").exists():
+        return [
+            each.name.removeprefix(f"{family}table_") for each in modules.glob(f"{family}table_*")
+        ]
+    return ["filter", "nat", "mangle", "raw", "security"]
+
+
+def _tables(saved: str) -> Iterator[tuple[str, list[str]]]:
+    for table in re.split(r"^\*", saved, flags=re.M)[1:]:
+        name, *lines = table.splitlines()
+        kept = [COUNTERS.sub(r"\1", line) for line in lines if line.startswith((":", "-"))]
+        if kept := [line for line in kept if not EMPTY_CHAIN.fullmatch(line)]:
+            yield name, kept
+
+
+def settings() -> dict[str, str]:
+    """Every readable kernel setting below net.ipv4 and net.ipv6."""
+    found = {}
+    for family in ("ipv4", "ipv6"):
+        for folder, _, files in os.walk(f"{SETTINGS}/{family}"):
+            prefix = folder.removeprefix(f"{SETTINGS}/")
+            for file in files:
+                if not VOLATILE_SETTING.fullmatch(name := f"{prefix}/{file}"):
+                    found[name] = _read(f"{folder}/{file}")
+    return found
+
+
+def _read(path: str) -> str:
+    # Twice as fast as Path.read_text, and there are a thousand of them in a snapshot.
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return ""  # a write-only trigger such as route/flush
+    try:
+        return os.read(descriptor, 65536).decode().strip()
+    finally:
+        os.close(descriptor)
+
+
+def names() -> dict[str, str]:
+    """The named namespaces: "nsfs", or "ghost" where there is only a file of that name."""
+    own = Path("/proc/self/ns/net").stat().st_dev
+    files = sorted(NAMES.iterdir()) if NAMES.is_dir() else []
+    return {file.name: "nsfs" if file.stat().st_dev == own else "ghost" for file in files}
+
+
+def _inside(name: str) -> Facts:
+    if names()[name] == "ghost":
+        return {"kind": "ghost"}
+    with _entered(NAMES / name):
+        return {"kind": "nsfs"} | facts()
+
+
+@contextmanager
+def _entered(namespace: Path) -> Iterator[None]:
+    """os.setns exists from Python 3.12 on only."""
+    back = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    there = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _setns(there)
+        try:
+            yield
+        finally:
+            _setns(back)
+    finally:
+        os.close(there)
+        os.close(back)
+
+
+def _setns(descriptor: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns: " + os.strerror(ctypes.get_errno()))
+
+
+def _ip(*arguments: str) -> list[Facts]:
+    if "-6" in arguments and not Path("/proc/net/if_inet6").exists():
+        return []
+    # `ip` does not escape an ESC in the name of an interface, which strict JSON refuses.
+    text = _run("ip", "-j", *arguments)
+    return [each for each in json.loads(text or "[]", strict=False) if each]
+
+
+def _run(*argv: str, check: bool = True) -> str:
+    program = _which(argv[0])
+    if not program:
+        raise FileNotFoundError(f"{argv[0]} is not installed")
+    done = subprocess.run(
+        [program, *argv[1:]],
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=check,
+        timeout=60,
+        env={"PATH": PATH, "LC_ALL": "C"},
+    )
+    return done.stdout
+
+
+def _which(tool: str) -> str | None:
+    return shutil.which(tool, path=PATH)
+
+
+def _line(facts_of_one: Facts) -> str:
+    return json.dumps(facts_of_one, sort_keys=True)
+
+
+def diff(before: Facts, after: Facts, where: str = "") -> list[str]:
+    """One line per difference with its place: `links/br0: - {...}` is gone, `+` new, `->` other."""
+    lines: list[str] = []
+    for key in sorted(before.keys() | after.keys()):
+        place = f"{where}/{key}" if where else key
+        if key not in after:
+            lines.append(f"{place}: - {_short(before[key])}")
+        elif key not in before:
+            lines.append(f"{place}: + {_short(after[key])}")
+        elif isinstance(before[key], dict) and isinstance(after[key], dict):
+            lines += diff(before[key], after[key], place)
+        elif isinstance(before[key], list) and isinstance(after[key], list):
+            lines += _list_diff(before[key], after[key], place)
+        elif before[key] != after[key]:
+            lines.append(f"{place}: {before[key]!r} -> {after[key]!r}")
+    return lines
+
+
+def _list_diff(before: list[str], after: list[str], place: str) -> list[str]:
+    gone, new = Counter(before) - Counter(after), Counter(after) - Counter(before)
+    lines = [f"{place}: - {each}" for each in gone.elements()]
+    lines += [f"{place}: + {each}" for each in new.elements()]
+    if not lines and before != after:
+        lines.append(f"{place}: another order: {before} -> {after}")
+    return lines
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 300 else text[:300] + "..."
+
+
+def shape(snapshot_: Facts) -> Facts:
+    """The snapshot without what the kernel chose at random: MACs, and addresses made of them."""
+    return dict(_mapped(snapshot_, _without_chance))
+
+
+def _without_chance(text: str) -> str:
+    if text == "00:00:00:00:00:00":
+        return text
+    return SOLICITED.sub("SOLICITED", LINK_LOCAL.sub("LINK-LOCAL", MAC.sub("MAC", text)))
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _mapped(each, change) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_mapped(each, change) for each in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def tentative(snapshot_: Facts) -> bool:
+    """Whether the kernel still looks for duplicates of an IPv6 address, which ends by itself."""
+    everywhere = [snapshot_, *snapshot_["namespaces"].values()]
+    return any(
+        '"tentative": true' in address and "LOWER_UP" in link["flags"]
+        for where in everywhere
+        for name, link in where.get("links", {}).items()
+        for address in where["addresses"]
+        if address.startswith(f"{name} ")
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(snapshot()))

@@ -1,0 +1,126 @@
+"""The oracle sees each single difference that a lab could make, and none where there is none."""
+
+import oracle
+import pytest
+from hosts import Ordinary, Private, wait_for
+
+# IPv6 would take two seconds in every test to find that nobody else has br0's address.
+START = """
+ip link add br0 type bridge && ip link add br1 type bridge
+echo 1 > /proc/sys/net/ipv6/conf/br0/disable_ipv6
+ip link add veth0 type veth peer name veth1
+ip address add 10.0.0.1/24 dev br0 && ip link set br0 up
+ip netns add net0 && ip -n net0 link add ceth0 type veth peer name ceth1
+"""
+
+DIFFERENCES = {
+    "address": ("ip address add 10.0.0.2/24 dev br0", "addresses: + br0"),
+    "prefix": (
+        "ip address del 10.0.0.1/24 dev br0; ip address add 10.0.0.1/25 dev br0",
+        "addresses: - br0",
+    ),
+    "address v6": ("ip address add fd00::1/64 dev veth0", "addresses: + veth0"),
+    "route": ("ip route add 10.9.0.0/16 via 10.0.0.9", "routes: + "),
+    "route in another table": ("ip route add 10.9.0.0/16 dev br0 table 7", '"table": "7"'),
+    "blackhole v6": ("ip -6 route add blackhole fd01::/64", "routes: + "),
+    "policy rule": ("ip rule add from 10.9.0.0/16 table 7", "policy: + "),
+    "flag": ("ip link set br0 down", "links/br0/flags: - UP"),
+    "mtu": ("ip link set br1 mtu 1400", "links/br1/mtu: 1500 -> 1400"),
+    "master": ("ip link set veth0 master br1", "links/veth0/master: '' -> 'br1'"),
+    "MAC": ("ip link set br1 address 02:00:00:00:00:07", "links/br1/address: "),
+    "link": ("ip link add br7 type bridge", "links/br7: + "),
+    "no link": ("ip link del veth0", "links/veth1: - "),
+    "kind": ("ip link del br1; ip link add br1 type veth peer name x", "links/br1/kind: "),
+    "setting": ("echo 1 > /proc/sys/net/ipv4/ip_forward", "settings/ipv4/ip_forward: '0' -> '1'"),
+    "setting of a link": (
+        "echo 1 > /proc/sys/net/ipv4/conf/br0/proxy_arp",
+        "settings/ipv4/conf/br0/proxy_arp: ",
+    ),
+    "setting v6": ("echo 1 > /proc/sys/net/ipv6/conf/all/forwarding", "ipv6/conf/all/forwarding: "),
+    "namespace": ("ip netns add net7", "namespaces/net7: + "),
+    "no namespace": ("ip netns delete net0", "namespaces/net0: - "),
+    "ghost": ("umount /run/netns/net0", "namespaces/net0/kind: 'nsfs' -> 'ghost'"),
+    "link inside": ("ip -n net0 link set ceth0 up", "namespaces/net0/links/ceth0/flags: + UP"),
+    "setting inside": (
+        "ip netns exec net0 sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'",
+        "namespaces/net0/settings/ipv4/ip_forward: ",
+    ),
+    "rule inside": (
+        "ip netns exec net0 iptables -A INPUT -s 10.0.0.7 -j DROP",
+        "namespaces/net0/rules/",
+    ),
+    "NAT rule": ("iptables -t nat -A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE", " nat: + "),
+    "rule v6": ("ip6tables -A FORWARD -s fd00::/8 -j DROP", "rules/ip6tables"),
+    "rule of the legacy back end": ("iptables-legacy -A INPUT -s 10.0.0.7 -j DROP", "legacy"),
+    "chain": ("iptables -N OURS", ":OURS -"),
+    "policy of a chain": ("iptables -P FORWARD DROP", ":FORWARD DROP"),
+}
+
+
+@pytest.mark.parametrize(("command", "expected"), DIFFERENCES.values(), ids=DIFFERENCES)
+def test_sees_one_difference(private: Private, command: str, expected: str) -> None:
+    if "legacy" in command and not oracle._which("iptables-legacy"):
+        pytest.skip("iptables has no legacy back end here")
+    private.sh(START)
+    before = private.snapshot()
+    private.sh(command)
+    found = oracle.diff(before, private.snapshot())
+    assert [line for line in found if expected in line], found
+
+
+def test_sees_the_order_of_rules(private: Private) -> None:
+    first, second = (f"iptables -A INPUT -s 10.0.0.{host} -j DROP" for host in (7, 8))
+    private.sh(f"{first}; {second}")
+    before = private.snapshot()
+    private.sh(f"iptables -F INPUT; {second}; {first}")
+    assert "another order" in "\n".join(oracle.diff(before, private.snapshot()))
+
+
+def test_sees_nothing_where_nothing_changed(private: Private) -> None:
+    private.sh(START + "ip link set veth0 up; ip link set veth1 up")
+    before = private.snapshot(settled=1.5)
+    assert oracle.diff(before, private.snapshot(settled=1.5)) == []
+
+
+def test_sees_nothing_after_a_change_was_taken_back(private: Private) -> None:
+    before = private.snapshot()
+    private.sh("iptables -t nat -A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE; iptables -t nat -F")
+    private.sh(START + "ip netns delete net0; ip link del br0; ip link del br1; ip link del veth0")
+    assert oracle.diff(before, private.snapshot()) == []
+
+
+def test_two_equal_hosts_differ_only_by_chance(new_private) -> None:
+    hosts = [new_private(), new_private()]
+    for host in hosts:
+        host.sh(START + "ip link set veth0 up; ip link set veth1 up")
+    one, other = (host.snapshot(settled=1.5) for host in hosts)
+    assert oracle.diff(one, other) != []
+    assert oracle.diff(oracle.shape(one), oracle.shape(other)) == []
+
+
+def test_names_with_control_and_quote_characters(private: Private) -> None:
+    names = {"a\033b", "c'd\"e"}
+    for name in names:
+        private.run(["ip", "link", "add", "name", name, "type", "bridge"], check=True)
+    assert names <= private.snapshot()["links"].keys()
+
+
+def test_private_host_sees_nothing_of_the_machine(private: Private) -> None:
+    assert list(private.snapshot()["links"]) == ["lo"]
+    assert private.sh("ls /sys/class/net") == "lo\n"
+    assert set(private.sh("ls /run").split()) <= {"mount"}  # what mount(8) itself keeps there
+
+
+def test_ordinary_user_is_one(ordinary: Ordinary) -> None:
+    assert ordinary.run(["id", "-u"]).stdout != "0\n"
+    assert ordinary.run(["sh", "-c", "echo > $HOME/x && echo > $XDG_RUNTIME_DIR/x"]).returncode == 0
+    assert ordinary.run(["ip", "link", "add", "br7", "type", "bridge"]).returncode != 0
+    assert ordinary.run(ordinary.oracle).returncode != 0 or not ordinary.processes()
+
+
+def test_ordinary_user_leaves_no_process_unseen(ordinary: Ordinary) -> None:
+    inside = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    with ordinary.start([*inside, "sleep", "60"]) as sleeper:
+        assert wait_for(lambda: "sleep 60" in ordinary.processes().values())
+        sleeper.kill()
+    assert wait_for(lambda: not ordinary.processes())

@@ -1,0 +1,190 @@
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnetsh import labfile, schema, topology, yamltext
+from cnetsh.errors import REFUSED, CnetshError
+from cnetsh.model import Topology
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+ERRORS = sorted((CHECKOUT / "tests/golden/errors").glob("*.yaml"))
+EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
+SMALLEST = """\
+name: big
+bridges:
+  br0:
+    address: 172.18.0.1/12
+containers:
+  net0:
+    bridge: br0
+    address: 172.18.0.10/12
+  net1:
+    bridge: br0
+    address: 172.18.0.11/12
+"""
+
+
+def described(text: str, *settings: str) -> Topology:
+    return labfile.describe(yamltext.parse(text, "lab.yaml"), settings)
+
+
+def refusal(text: str, *settings: str) -> str:
+    with pytest.raises(CnetshError) as caught:
+        topology.finished(described(text, *settings))
+    assert caught.value.code == REFUSED
+    return caught.value.message
+
+
+class TestTheSmallestFile:
+    def test_says_what_it_says(self) -> None:
+        lab = described(SMALLEST)
+        assert lab.name == "big"
+        assert [str(address) for address in lab.bridges["br0"].addresses] == ["172.18.0.1/12"]
+        assert list(lab.containers) == ["net0", "net1"]
+        (interface,) = lab.containers["net1"].interfaces
+        assert (interface.bridge, str(interface.addresses[0])) == ("br0", "172.18.0.11/12")
+
+    def test_becomes_a_lab(self, tmp_path: Path) -> None:
+        file = tmp_path / "lab.yaml"
+        file.write_text(SMALLEST)
+        lab = labfile.load_file(file, ["bridges.br0.nat=true"])
+        assert (lab.name, lab.trusted, lab.folder.name) == ("big", True, "topology")
+        assert lab.values["forwarding"] == ["net/ipv4/ip_forward"]
+
+
+@pytest.mark.parametrize("file", ERRORS, ids=lambda file: file.stem)
+def test_an_error_says_where_and_what_was_expected(
+    file: Path, golden: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(file, tmp_path / "lab.yaml")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CnetshError) as caught:
+        labfile.load_file(Path("lab.yaml"), [])
+    message = caught.value.message
+    assert caught.value.code == REFUSED
+    assert message.isprintable() and message.isascii() and "\n" not in message
+    assert message.startswith("lab.yaml:")
+    golden(f"errors/{file.stem}.txt", message + "\n")
+
+
+class TestScalars:
+    def test_stay_the_text_that_was_written(self) -> None:
+        root = yamltext.parse("a: no\nb: 12:30:45\nc: 010\nd: 0x10\ne: 1.10\nf: 'x'\n", "f")
+        assert isinstance(root.value, dict)
+        assert [node.value for node in root.value.values()] == [
+            "no", "12:30:45", "010", "0x10", "1.10", "x",
+        ]  # fmt: skip
+
+    def test_know_their_place(self) -> None:
+        root = yamltext.parse("a:\n  - b: c\n", "f")
+        assert isinstance(root.value, dict)
+        (item,) = root.value["a"].value
+        assert isinstance(item, yamltext.Node) and isinstance(item.value, dict)
+        assert yamltext.place(item.value["b"], "a[0].b") == "f:2:8: a[0].b"
+
+
+class TestSettings:
+    def test_replace_a_value(self) -> None:
+        lab = described(SMALLEST, "bridges.br0.mtu=1400", "name=small")
+        assert (lab.name, lab.bridges["br0"].mtu) == ("small", 1400)
+
+    @pytest.mark.parametrize(
+        ("setting", "expected"),
+        [
+            ("bridges.br0.mtu", "--set bridges.br0.mtu: no value"),
+            ("bridges.br9.mtu=1", "--set bridges.br9.mtu: the file has no `br9` there"),
+            ("bridges.br0.mtu=1", "--set bridges.br0.mtu: bridges.br0.mtu: 1, expected a number"),
+            ("bridges.br0=x", "--set bridges.br0: more than one value"),
+            ("containers.net0.bridge=x", "--set containers.net0.bridge: containers.net0.bridge:"),
+            ("bridge=br7", "--set bridge: bridge: unknown key (did you mean bridges?)"),
+            ("name.x=1", "--set name.x: expected a path"),
+        ],
+    )
+    def test_that_do_not_fit_are_refused(self, setting: str, expected: str) -> None:
+        assert refusal(SMALLEST, setting).startswith(expected)
+
+
+class TestSize:
+    def test_of_more_than_a_mebibyte_is_refused(self, tmp_path: Path) -> None:
+        file = tmp_path / "lab.yaml"
+        file.write_text("# " + "x" * (1 << 20))
+        with pytest.raises(CnetshError, match="larger than 1 MiB"):
+            labfile.load_file(file, [])
+
+    def test_a_thousand_containers_are_read_at_once(self) -> None:
+        lines = [
+            f"  net{n}: {{bridge: br0, address: 10.0.{n >> 8}.{n & 255}/8}}" for n in range(2, 1002)
+        ]
+        text = "\n".join(
+            ["name: x", "bridges: {br0: {address: 10.0.0.1/8}}", "containers:", *lines]
+        )
+        started = time.perf_counter()
+        assert len(described(text).containers) == 1000
+        assert time.perf_counter() - started < 3
+
+    def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(CnetshError, match=r"missing\.yaml: no such file"):
+            labfile.load_file(tmp_path / "missing.yaml", [])
+
+
+class TestAnything:
+    @settings(max_examples=300, deadline=None)
+    @given(st.text())
+    def test_written_gives_a_lab_or_a_refusal(self, text: str) -> None:
+        self.tried(text)
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.data())
+    def test_put_into_a_lab_gives_a_lab_or_a_refusal(self, data: st.DataObject) -> None:
+        at = data.draw(st.integers(0, len(SMALLEST)))
+        to = data.draw(st.integers(at, min(len(SMALLEST), at + 20)))
+        put = data.draw(st.text("\n :-{}[]*&!?'\"#/.0123456789abcdefnt\0\x1b\u202e", max_size=8))
+        self.tried(SMALLEST[:at] + put + SMALLEST[to:])
+
+    @settings(max_examples=200, deadline=None)
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=12,
+        ),
+        st.sampled_from(["bridges", "containers", "checks", "name"]),
+    )
+    def test_as_a_value_gives_a_lab_or_a_refusal(self, value: object, key: str) -> None:
+        base = {"name": "x", "bridges": {"br0": {"address": "10.0.0.1/8"}}, "containers": {"a": {}}}
+        self.tried(yaml.safe_dump(base | {key: value}, allow_unicode=True))
+
+    def tried(self, text: str) -> None:
+        try:
+            topology.finished(described(text))
+        except CnetshError as error:
+            assert error.message.isprintable() and error.message.isascii(), error.message
+
+
+class TestSchema:
+    @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+    def test_is_named_by_every_example(self, file: Path) -> None:
+        first = file.read_text().splitlines()[0]
+        path = first.removeprefix("# yaml-language-server: $schema=")
+        assert (file.parent / path).resolve() == schema.path().resolve()
+
+    def test_describes_every_key(self) -> None:
+        known = [schema.load(), *schema.load()["$defs"].values()]
+        for rules in known:
+            for name, entry in rules.get("properties", {}).items():
+                assert "$ref" in entry or entry["description"], name
+
+    def test_the_starter_file_is_a_lab(self) -> None:
+        lab = described(labfile.starter("first"))
+        assert lab.name == "first"
+        assert topology.finished(lab)["namespaces"] == ["net0", "web0", "web1"]
+
+    def test_the_starter_file_has_no_name_of_another_kind(self) -> None:
+        with pytest.raises(CnetshError, match="expected a letter"):
+            labfile.starter("a\nb: c")

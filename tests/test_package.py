@@ -1,0 +1,32 @@
+"""The wheel as users get it: in a clean environment, away from the checkout."""
+
+import os
+import subprocess
+from pathlib import Path
+
+LABS = ("veth", "container", "conflict", "bridge", "routing")
+
+
+def from_root_folder(cnetsh: Path, *arguments: str) -> str:
+    env = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
+    done = subprocess.run([cnetsh, *arguments], cwd="/", env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_wheel_lists_the_labs(installed: Path) -> None:
+    output = from_root_folder(installed, "labs")
+    assert [lab for lab in LABS if lab not in output] == []
+
+
+def test_wheel_carries_the_templates(installed: Path) -> None:
+    commands = from_root_folder(installed, "plan", "bridge", "--format", "shell").splitlines()
+    assert commands[0] == "sudo ip link add name br0 type bridge"
+    assert "sudo ip netns exec net0 ip route add default via 172.18.0.1" in commands
+
+
+def test_wheel_is_not_the_checkout(installed: Path) -> None:
+    python = installed.parent / "python"
+    code = "import cnetsh; print(cnetsh.__file__)"
+    found = subprocess.run([python, "-I", "-c", code], cwd="/", capture_output=True, text=True)
+    assert Path(found.stdout).is_relative_to(installed.parent.parent)

@@ -1,0 +1,244 @@
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_show import LABS, load, typed_in
+
+from cnetsh import lab, script
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SHELLCHECK = Path(sys.executable).with_name("shellcheck")
+RECORDER = f"""#!{sys.executable} -IS
+import json, os, sys
+command = sys.argv[1:]
+if "tee" in command:
+    sys.stdin.read()
+with open(os.environ["RECORD"], "a") as file:
+    file.write(json.dumps(command) + "\\n")
+sys.exit(" ".join(command) == os.environ.get("FAIL"))
+"""
+OWN = """## Settings
+# Every $(touch made) `touch made` "quote' \\ \r touch made
+echo 4096 131072 6291456 | tee /proc/sys/net/ipv4/tcp_rmem
+# In a namespace nothing has to be put back.
+ip netns add net0
+echo 1 | ip netns exec net0 tee /proc/sys/net/ipv4/ip_forward
+echo 1 | tee /proc/sys/net/ipv6/conf/all/forwarding
+"""
+OWN_CHECK = """#: expect failure: it's $(touch made) `touch made`
+ping -c1 -W1 10.0.0.1
+"""
+
+
+def written(name, *settings, sudo=True):
+    """The script of a built-in lab as `cnetsh script` writes it."""
+    parts = (load(name, part, *settings) for part in ("up", "down", "check"))
+    return script.script(*parts, sudo, teaches=lab.load(name, settings).teaches)
+
+
+def own(up=OWN, down="", check=OWN_CHECK, sudo=True):
+    return script.script(
+        typed_in(up, title="Own\n\ntouch made"),
+        typed_in(down, "down"),
+        typed_in(check, "check"),
+        sudo,
+        teaches="First\ntouch made",
+    )
+
+
+def recorded(text, verb, folder, fail=""):
+    """What bash did with a script, and the commands that it handed to sudo, which ran none."""
+    file, record, sudo = folder / "lab.sh", folder / "record", folder / "bin/sudo"
+    file.write_text(text, encoding="utf-8", newline="")
+    sudo.parent.mkdir(exist_ok=True)
+    sudo.write_text(RECORDER, encoding="utf-8")
+    sudo.chmod(0o755)
+    record.write_text("", encoding="utf-8")
+    env = {
+        "PATH": f"{sudo.parent}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
+        "RECORD": str(record),
+        "FAIL": fail,
+    }
+    argv = ["bash", str(file), *verb.split()]
+    done = subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, timeout=60)
+    return done, [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+
+
+def complaints(text):
+    argv = [str(SHELLCHECK), "-s", "bash", "-"]
+    return subprocess.run(argv, input=text, capture_output=True, text=True).stdout
+
+
+def notes(folder):
+    """The files in which scripts keep what settings were."""
+    return sorted(folder.glob(".cnetsh-*"))
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(LABS, 1)))
+def test_committed_script_is_what_the_templates_give(number, name):
+    file = CHECKOUT / f"scripts/{number}_{name}.sh"
+    assert file.read_text(encoding="utf-8") == written(name), f"{file} is stale: make scripts"
+
+
+def test_no_other_script_is_committed():
+    names = [f"{number}_{name}.sh" for number, name in enumerate(LABS, 1)]
+    assert sorted(path.name for path in (CHECKOUT / "scripts").iterdir()) == sorted(names)
+
+
+def test_variants_are_as_expected(golden):
+    golden("scripts/bridge_1_without_sudo.sh", written("bridge", "containers=1", sudo=False))
+    golden("scripts/own.sh", own())
+    golden("scripts/own_without_sudo.sh", own(sudo=False))
+
+
+@pytest.mark.parametrize("sudo", [True, False])
+@pytest.mark.parametrize("name", [*LABS, "own"])
+def test_shellcheck_finds_nothing(name, sudo):
+    assert complaints(own(sudo=sudo) if name == "own" else written(name, sudo=sudo)) == ""
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_without_sudo_there_is_none(name):
+    assert "sudo" not in written(name, sudo=False)
+
+
+@pytest.mark.parametrize("verb", ["", "remove", "add now", "delete add", "ADD", "--help"])
+def test_anything_else_gives_usage_and_runs_nothing(verb, tmp_path):
+    done, commands = recorded(written("routing"), verb, tmp_path)
+    assert (done.returncode, done.stdout, commands) == (1, "", [])
+    assert done.stderr == f"Usage: {tmp_path}/lab.sh add|delete\n"
+
+
+def test_add_stops_at_the_first_command_that_fails(tmp_path):
+    fail = "ip link set dev veth0 master br0"
+    done, commands = recorded(written("bridge"), "add", tmp_path, fail)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert commands[-1] == fail.split()
+
+
+@pytest.mark.parametrize("failing", [step.text for step in load("routing", "down").steps])
+def test_delete_goes_on_when_a_command_fails(failing, tmp_path):
+    argv = failing.rpartition("| ")[2]
+    done, commands = recorded(written("routing"), "delete", tmp_path, argv)
+    assert done.returncode == 1
+    assert commands == [list(step.argv) for step in load("routing", "down").steps]
+
+
+def test_add_ends_with_what_to_try(tmp_path):
+    done, _ = recorded(written("veth"), "add", tmp_path)
+    assert done.stdout.splitlines()[-2:] == ["ping 172.18.0.10", "ping 172.18.0.20"]
+    done, _ = recorded(written("container"), "add", tmp_path)
+    assert "sudo ip netns exec net0 ping 172.18.0.10\n" in done.stdout
+    assert re.search(r"^sudo ip netns exec net0 ping 10.0.2.15  # fails: ", done.stdout, re.M)
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_lines_are_short_and_blank_lines_single(name):
+    text = written(name)
+    comments = [line for line in text.splitlines() if line.lstrip().startswith("#")]
+    assert max(map(len, comments)) <= 100
+    assert "\n\n\n" not in text and " \n" not in text and text.endswith("esac\n")
+
+
+class TestSettings:
+    def test_are_noted_for_the_user_alone_and_forgotten_in_the_end(self, tmp_path):
+        recorded(written("routing"), "add", tmp_path)
+        (note,) = notes(tmp_path)
+        assert stat.S_IMODE(note.stat().st_mode) == 0o600
+        forward = Path("/proc/sys/net/ipv4/ip_forward").read_text(encoding="ascii").strip()
+        lines = note.read_text(encoding="ascii").splitlines()
+        assert f"/proc/sys/net/ipv4/ip_forward:{forward}" in lines
+        assert any(line.startswith("/proc/sys/net/ipv4/conf/lo/forwarding:") for line in lines)
+        recorded(written("routing"), "delete", tmp_path)
+        assert notes(tmp_path) == []
+
+    def test_of_the_first_add_are_kept_by_a_second(self, tmp_path):
+        recorded(written("routing"), "add", tmp_path)
+        (note,) = notes(tmp_path)
+        note.write_text("/proc/sys/net/ipv4/ip_forward:7\n", encoding="ascii")
+        recorded(written("routing"), "add", tmp_path)
+        assert note.read_text(encoding="ascii") == "/proc/sys/net/ipv4/ip_forward:7\n"
+
+    def test_are_kept_when_they_could_not_be_put_back(self, tmp_path):
+        recorded(written("routing"), "add", tmp_path)
+        (note,) = notes(tmp_path)
+        note.write_text("/proc/sys/net/ipv4/ip_forward:7\n", encoding="ascii")
+        fail = "tee /proc/sys/net/ipv4/ip_forward"
+        done, commands = recorded(written("routing"), "delete", tmp_path, fail)
+        assert done.returncode == 1 and notes(tmp_path) == [note]
+        assert commands[-1] == ["ip", "netns", "delete", "net1"]
+
+    def test_of_other_labs_are_not_touched(self, tmp_path):
+        assert "/proc" not in written("bridge")
+        recorded(written("bridge"), "add", tmp_path)
+        assert notes(tmp_path) == []
+
+
+class TestOwnLab:
+    def test_nothing_in_a_lab_is_run_but_its_steps(self, tmp_path):
+        done, commands = recorded(own(), "add", tmp_path)
+        assert commands == [list(step.argv) for step in typed_in(OWN).steps]
+        assert done.stdout == "ping 10.0.0.1  # fails: it's $(touch made) `touch made`\n"
+        recorded(own(), "delete", tmp_path)
+        assert not (tmp_path / "made").exists()
+
+    def test_without_a_down_part_is_undone_by_the_steps_own_undos(self, tmp_path):
+        done, commands = recorded(own(), "delete", tmp_path)
+        assert done.returncode == 0
+        assert commands == [
+            ["tee", "/proc/sys/net/ipv6/conf/all/forwarding"],
+            ["ip", "netns", "delete", "net0"],
+            ["tee", "/proc/sys/net/ipv4/tcp_rmem"],
+        ]
+
+    def test_of_no_steps_is_a_script_that_runs(self, tmp_path):
+        text = own(up="", check="")
+        assert complaints(text) == ""
+        for verb in ("add", "delete"):
+            assert recorded(text, verb, tmp_path)[0].returncode == 0
+
+
+FORWARDING = """
+set -eu
+mount -t tmpfs tmpfs /run
+ip link add eth8 type veth peer name eth9
+cd /proc/sys/net/ipv4
+echo {forward} >ip_forward
+echo {redirects} >conf/all/accept_redirects
+echo {eth9} >conf/eth9/forwarding
+facts() {{ grep '' ip_forward conf/all/accept_redirects conf/{{default,lo,eth8,eth9}}/forwarding; }}
+facts
+bash {script} add >/dev/null
+[ "$(cat ip_forward conf/eth8/forwarding)" = "1
+1" ]
+echo ---
+bash {script} delete
+facts
+iptables-save -t nat | grep MASQUERADE || true
+ls /run/netns
+"""
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("forward", [0, 1])
+@pytest.mark.parametrize("redirects", [0, 1])
+@pytest.mark.parametrize("eth9", [0, 1])
+def test_delete_restores_forwarding_as_it_was(forward, redirects, eth9, tmp_path):
+    file = tmp_path / "routing.sh"
+    file.write_text(written("routing", sudo=False), encoding="utf-8")
+    lines = FORWARDING.format(forward=forward, redirects=redirects, eth9=eth9, script=file)
+    argv = ["unshare", "--user", "--map-root-user", "--net", "--mount", "bash", "-c", lines]
+    env = os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)}
+    if subprocess.run([*argv[:-3], "true"], capture_output=True).returncode:
+        pytest.skip("no user namespaces here")
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
+    before, _, after = done.stdout.partition("---\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert before == after != ""
