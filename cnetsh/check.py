@@ -1,4 +1,4 @@
-"""Checking a lab: what must work, what must fail, and whether all that was planned is still there."""
+"""Checking a lab: what must work does, and what must fail fails, for the reason it gives."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -10,15 +10,17 @@ import typer
 
 from cnetsh import errors
 from cnetsh.errors import CnetshError
+from cnetsh.files import write
 
 # No rich help: it would be imported for every command (typer's documented switch).
-_PLAIN = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "no_args_is_help": True}
 app = typer.Typer(
     help="Linux container networks that you can read before you run them, run, check and undo.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    **_PLAIN,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
 )
-sandbox_app = typer.Typer(help="Start, stop and list sandboxes.", **_PLAIN)
+sandbox_app = typer.Typer(help="Start, stop and list sandboxes.", no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox")
 
 
@@ -75,12 +77,18 @@ def plan(
     ] = Format.rich,
     output: Output = None,
     sudo: Sudo = True,
+    on: Annotated[
+        str, typer.Option("--on", envvar="CNETSH_ON", help="Mark what each step finds there.")
+    ] = "",
 ) -> None:
     """Show the commands of a lab, in order, each with its reason and its undo. Runs nothing."""
-    from cnetsh import pages
+    from cnetsh import look, pages
 
-    text = pages.plan(lab, settings or [], down, _plan_format(form, output), sudo)
-    _write(text, output) if output else _print(text)
+    chosen = _plan_format(form, output)
+    if on and chosen not in ("shell", "markdown"):
+        _end(look.plan(lab, settings or [], down, chosen, on, output))
+    text = pages.plan(lab, settings or [], down, chosen, sudo)
+    write(text, output) if output else _print(text)
 
 
 def _plan_format(form: Format, output: Path | None) -> str:
@@ -131,9 +139,9 @@ def down(
 @app.command()
 def check(lab: Lab, settings: Set = None, on: On = "sandbox", json: AsJson = False) -> None:
     """Check what must work, what must fail, and that all that was planned is there."""
-    from cnetsh import act
+    from cnetsh import look
 
-    _end(act.check(lab, settings or [], on, json))
+    _end(look.check(lab, settings or [], on, json))
 
 
 @app.command()
@@ -147,9 +155,9 @@ def recover(on: On = "sandbox", verbose: Verbose = False, log: Log = None) -> No
 @app.command()
 def status(on: On = "sandbox", json: AsJson = False) -> None:
     """List the labs that are up, or were interrupted."""
-    from cnetsh import act
+    from cnetsh import look
 
-    _end(act.status(on, json))
+    _end(look.status(on, json))
 
 
 @app.command(name="exec", context_settings={"ignore_unknown_options": True})
@@ -159,9 +167,9 @@ def exec_(
     on: On = "sandbox",
 ) -> None:
     """Run a command inside a container."""
-    from cnetsh import act
+    from cnetsh import look
 
-    _end(act.execute_in(name, command, on))
+    _end(look.execute_in(name, command, on))
 
 
 @app.command()
@@ -172,9 +180,9 @@ def shell(
     on: On = "sandbox",
 ) -> None:
     """Open a shell inside a container."""
-    from cnetsh import act
+    from cnetsh import look
 
-    _end(act.execute_in(name, [os.environ.get("SHELL", "/bin/sh")], on))
+    _end(look.execute_in(name, [os.environ.get("SHELL", "/bin/sh")], on))
 
 
 @app.command()
@@ -183,7 +191,7 @@ def script(lab: Lab, settings: Set = None, output: Output = None, sudo: Sudo = T
     from cnetsh import pages
 
     text = pages.script(lab, settings or [], sudo)
-    _write(text, output) if output else _print(text)
+    write(text, output) if output else _print(text)
 
 
 @app.command()
@@ -198,12 +206,12 @@ def graph(
     output: Output = None,
 ) -> None:
     """Draw namespaces, links, bridges, addresses and routes."""
-    from cnetsh import act, pages
+    from cnetsh import look, pages
 
     if live:
-        _end(act.live_graph(on, form))
+        _end(look.live_graph(on, form))
     text = pages.graph(lab, settings or [], form)
-    _write(text, output) if output else _print(text)
+    write(text, output) if output else _print(text)
 
 
 @app.command()
@@ -214,9 +222,9 @@ def doctor(
     json: AsJson = False,
 ) -> None:
     """Look for what would break a lab, or what a lab would break. Changes nothing."""
-    from cnetsh import act
+    from cnetsh import look
 
-    _end(act.doctor(lab, settings or [], on, json))
+    _end(look.doctor(lab, settings or [], on, json))
 
 
 @app.command()
@@ -234,55 +242,43 @@ def new(
     """Write a commented lab file to start from."""
     from cnetsh import pages
 
-    _write(pages.starter(name), output or Path(f"{name}.yaml"))
+    write(pages.starter(name), output or Path(f"{name}.yaml"))
 
 
 @app.command()
 def demo() -> None:
     """Read, run, check and undo the article's labs in a sandbox."""
-    from cnetsh import act
+    from cnetsh import boxes
 
-    _end(act.demo())
+    _end(boxes.demo())
 
 
 @sandbox_app.command()
 def start(name: Annotated[str, typer.Argument()] = "default") -> None:
     """Start a sandbox that stays until it is stopped."""
-    from cnetsh import act
+    from cnetsh import boxes
 
-    _end(act.start_sandbox(name))
+    _end(boxes.start(name))
 
 
 @sandbox_app.command()
 def stop(name: Annotated[str, typer.Argument()] = "default") -> None:
     """End a sandbox with all that is in it."""
-    from cnetsh import act
+    from cnetsh import boxes
 
-    _end(act.stop_sandbox(name))
+    _end(boxes.stop(name))
 
 
 @sandbox_app.command(name="list")
 def list_(json: AsJson = False) -> None:
     """List the sandboxes that run."""
-    from cnetsh import act
+    from cnetsh import boxes
 
-    _end(act.list_sandboxes(json))
+    _end(boxes.running(json))
 
 
 def _print(text: str) -> None:
     sys.stdout.write(text)
-
-
-def _write(text: str, path: Path) -> None:
-    """Write a new file. Raises CnetshError when there is one of that name."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise CnetshError(f"{path} is there already", "remove it, or name another file") from None
-    except OSError as error:
-        raise CnetshError(f"{path} cannot be written: {error.strerror}") from None
-    print(f"wrote {path}", file=sys.stderr)
 
 
 def _end(code: int) -> None:

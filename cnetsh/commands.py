@@ -85,7 +85,8 @@ def _run(
     with _file(stdin) as given, _file() as stdout, _file() as stderr:
         exit_code = 0
         try:
-            process = command(*argv[1:], _in=given, _out=stdout, _err=stderr, _bg=True, _bg_exc=False)
+            streams = {"_in": given, "_out": stdout, "_err": stderr}
+            process = command(*argv[1:], **streams, _bg=True, _bg_exc=False)
             if not _ends(process.pid, timeout):
                 process.kill()
                 return Result(TIMED_OUT, "", f"no answer within {timeout:g} s, so it was ended")
@@ -96,7 +97,7 @@ def _run(
 
 
 def _ends(pid: int, timeout: float) -> bool:
-    """Wait for a process to end, at most timeout seconds; sh's own _timeout takes 0.1 s at least."""
+    """Wait for a process to end, at most timeout seconds; sh's own _timeout costs 0.1 s."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:

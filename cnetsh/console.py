@@ -13,8 +13,8 @@ from cnetsh.commands import Result
 from cnetsh.errors import CnetshError
 from cnetsh.execute import SHORT
 from cnetsh.plan import Step
-from cnetsh.snapshot import Difference
 from cnetsh.show import printable
+from cnetsh.snapshot import Difference
 
 
 def say(text: str) -> None:

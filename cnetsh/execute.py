@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Protocol
 
 from cnetsh import namespace
@@ -246,7 +245,7 @@ class _SideBySide:
     guard: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self, cut: Sequence[_Unit]) -> Outcome:
-        """Start the units in their order; a worker that is free takes each that is in a namespace."""
+        """Start the units in their order; a free worker takes each that is in a namespace."""
         workers = min(4, 2 * (os.cpu_count() or 1))
         free = threading.Semaphore(workers)
         with ThreadPoolExecutor(workers) as pool:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import namespace
+import namespace  # type: ignore[import-not-found]
 
 
 def hold(registry: str, ready: int) -> None:

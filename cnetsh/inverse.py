@@ -13,7 +13,7 @@ Words = tuple[str, ...]
 
 
 class Ref(NamedTuple):
-    """One object of the kernel: its kind, the namespace it is in ("" = the target's own), its name."""
+    """One object of the kernel: its kind, its namespace ("" = the target's own) and its name."""
 
     kind: str
     netns: str

@@ -29,6 +29,7 @@ class Journal:
     """An open journal: the header's facts, and what is known of the steps so far.
 
     done: steps that ended well; uncertain: started, end unknown; undone: their undo ended;
+    dropped: no part of the lab any more since it was changed;
     made: identity of the objects made, by "kind netns name"; up: the lab is complete.
     """
 
@@ -37,6 +38,7 @@ class Journal:
     done: set[int] = field(default_factory=set)
     uncertain: set[int] = field(default_factory=set)
     undone: set[int] = field(default_factory=set)
+    dropped: set[int] = field(default_factory=set)
     made: dict[str, list[Any]] = field(default_factory=dict)
     up: bool = False
     fd: int = -1
@@ -45,6 +47,11 @@ class Journal:
     def lab(self) -> str:
         """The lab's name."""
         return str(self.header["lab"])
+
+    @property
+    def applied(self) -> set[int]:
+        """The steps that were run, or may have been, and belong to the lab."""
+        return (self.done | self.uncertain) - self.dropped
 
     @property
     def same_boot(self) -> bool:
@@ -62,7 +69,9 @@ class Journal:
         self.done.update(record.get("end", ()))
         self.uncertain.difference_update(record.get("end", ()), record.get("over", ()))
         self.undone.update(record.get("undone", ()))
+        self.dropped.update(record.get("dropped", ()))
         self.made.update(record.get("made", {}))
+        self.made = {key: mark for key, mark in self.made.items() if mark}
         self.header.update(record.get("header", {}))
         self.up = record.get("up", self.up)
 
@@ -79,7 +88,7 @@ class Journal:
 
 
 def boot_id() -> str:
-    """Give the id of the running boot; after a reboot nothing of a journal is left in the kernel."""
+    """Give the id of the running boot; a reboot leaves nothing of a journal in the kernel."""
     return BOOT_ID.read_text().strip()
 
 

@@ -137,7 +137,7 @@ def spawn(argv: Sequence[str], stdin: int, stderr: int) -> Child:
         (os.POSIX_SPAWN_DUP2, fd, number) for number, fd in ((0, stdin), (1, null), (2, stderr))
     ]
     try:
-        pid = os.posix_spawn(argv[0], argv, ENVIRONMENT, file_actions=streams, setsid=True)
+        pid = os.posix_spawn(argv[0], list(argv), ENVIRONMENT, file_actions=streams, setsid=True)
     finally:
         os.close(null)
     return _Spawned(pid)

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from cnetsh import journal, rollback
 from cnetsh.commands import Result
 from cnetsh.errors import CnetshError
-from cnetsh.execute import SHORT, Means, Outcome, one_by_one, side_by_side
+from cnetsh.execute import SHORT, Means, Note, Outcome, one_by_one, side_by_side
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal
-from cnetsh.load import Plans
-from cnetsh.plan import Plan, Step, to_text
+from cnetsh.plan import Plan, Plans, Step, to_text
 from cnetsh.rollback import Undone
 from cnetsh.snapshot import Snapshot
 
@@ -26,7 +25,7 @@ class Ended:
 
 
 def in_the_way(steps: Sequence[Step], before: Snapshot) -> list[tuple[Step, str]]:
-    """Give the steps that cannot succeed because what they make is there already, and what that is."""
+    """Give the steps that cannot succeed because what they make is there, and what that is."""
     found = []
     for step in steps:
         for ref in step.effect.makes:
@@ -65,7 +64,7 @@ def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = Fal
     texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
     header = {"title": plans.up.title, **texts, "before": before.to_json()}
     record = journal.create(plans.up.lab, header)
-    outcome = _run(plans.up.steps, record, means, processes)
+    outcome = run_steps(plans.up.steps, record.write, means, processes)
     if outcome.failed is None and not outcome.signal:
         record.write(up=True)
         record.close()
@@ -73,11 +72,12 @@ def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = Fal
     return Ended(outcome, undo(record, means), time.monotonic() - began)
 
 
-def _run(steps: Sequence[Step], record: Journal, means: Means, processes: bool) -> Outcome:
+def run_steps(steps: Sequence[Step], note: Note, means: Means, processes: bool = False) -> Outcome:
+    """Run steps: one by one when they are few or each is to be a process, else in units."""
     means.watch.expect(len(steps))
     if processes or len(steps) <= SHORT:
-        return one_by_one(steps, record.write, means, processes)
-    return side_by_side(steps, record.write, means)
+        return one_by_one(steps, note, means, processes)
+    return side_by_side(steps, note, means)
 
 
 def undo(record: Journal, means: Means) -> Undone:

@@ -1,21 +1,10 @@
 """What a name on the command line stands for, as the three plans of a lab."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from cnetsh.errors import CnetshError
-from cnetsh.plan import Plan, parse
-
-
-@dataclass(frozen=True, slots=True)
-class Plans:
-    """The plans of a lab: up, check and down, and what it teaches."""
-
-    up: Plan
-    check: Plan
-    down: Plan
-    teaches: str = ""
+from cnetsh.plan import Plans, parse
 
 
 def plans(name: str, settings: Sequence[str]) -> Plans:

@@ -1,4 +1,4 @@
-"""Which undos have still to run, and with which values, by what the kernel said before and says now.
+"""Which undos have still to run, with which values, by what the kernel said before and says now.
 
 A step that changed nothing has no undo, and one that is undone already has none either: so undoing
 twice, or after a crash, ends in the same state. Pure functions over two snapshots.
@@ -30,7 +30,7 @@ class Seen:
         """Say whether an object of the target's own namespace is there and is the one we made."""
         there, mark = self._there(ref)
         known = self.made.get(f"{ref.kind} {ref.name}")
-        return there and (known is None or list(known)[0] == mark)
+        return there and (known is None or known[0] == mark)
 
     def foreign(self, ref: Ref) -> bool:
         """Say whether another object has taken the name of one that we made."""
@@ -100,9 +100,9 @@ def _rule(undo: Undo, inner: tuple[str, ...], seen: Seen) -> Undo | None:
     return replace(undo, texts=(shlex.join((*words, "-D", chain, str(at))),))
 
 
-def present(words: Sequence[str], snapshot: Snapshot) -> bool:
-    """Say whether the rule of an iptables -A or -I command is there."""
-    return bool(_positions(snapshot, *rule_of(words)))
+def count_of(words: Sequence[str], snapshot: Snapshot) -> int:
+    """Give how often the rule of an iptables -A or -I command is there."""
+    return len(_positions(snapshot, *rule_of(words)))
 
 
 def rule_of(words: Sequence[str]) -> tuple[str, str, str, tuple[str, ...]]:
@@ -113,7 +113,7 @@ def rule_of(words: Sequence[str]) -> tuple[str, str, str, tuple[str, ...]]:
 
 
 def canonical(rule: Sequence[str]) -> tuple[str, ...]:
-    """Give a rule's words with its networks as the kernel keeps them: 172.18.0.0/12 is 172.16.0.0/12."""
+    """Give a rule as the kernel keeps it: the network 172.18.0.0/12 is 172.16.0.0/12."""
     return tuple(
         str(ipaddress.ip_network(word, strict=False)) if last in ("-s", "-d") else word
         for last, word in zip(("", *rule), rule, strict=False)

@@ -3,10 +3,12 @@
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from cnetsh import load
-from cnetsh.undo import undos
+from cnetsh.plan import Plan, Plans
+from cnetsh.undo import Undo, undos
 
 
 def labs(as_json: bool) -> str:
@@ -20,7 +22,7 @@ def labs(as_json: bool) -> str:
                 "lab": name,
                 "title": sheet.title,
                 "teaches": sheet.teaches,
-                "parameters": {one.name: one.default for one in sheet.parameters},
+                "parameters": {one.name: one.default for one in sheet.parameters.values()},
             }
             for name, sheet in sheets.items()
         ]
@@ -28,41 +30,54 @@ def labs(as_json: bool) -> str:
     lines = []
     for name, sheet in sheets.items():
         lines += [f"{name:<11}{sheet.title}", f"{'':11}{sheet.teaches.strip()}"]
-        given = " ".join(f"{one.name}={one.default}" for one in sheet.parameters if one.default)
+        given = " ".join(
+            f"{one.name}={one.default}" for one in sheet.parameters.values() if one.default
+        )
         lines.append(f"{'':11}--set {given}\n")
     return "\n".join(lines)
 
 
 def plan(lab: str, settings: Sequence[str], down: bool, form: str, sudo: bool) -> str:
     """Give a plan in one of its forms."""
+    return form_of(load.plans(lab, settings), down, form, sudo)
+
+
+def form_of(
+    plans: Plans,
+    down: bool,
+    form: str,
+    sudo: bool,
+    seen: Sequence[str] = (),
+    relied_on: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Give plans as text: seen marks the steps, relied_on goes into a plan that is saved."""
     from cnetsh import show
 
-    plans = load.plans(lab, settings)
     chosen = plans.down if down else plans.up
     if form == "shell":
         return show.shell(chosen, sudo)
     if form == "saved":
         from cnetsh import saved
 
-        return saved.to_json(plans)
+        return saved.to_json(plans, relied_on)
     known = undos(chosen.steps)
     if form == "json":
-        return show.as_json(chosen, known)
+        return show.as_json(chosen, known, seen)
     if form == "markdown":
         return show.markdown(chosen, known)
-    return _table(chosen, known)
+    return _table(chosen, known, seen)
 
 
-def _table(chosen: load.Plan, known: Sequence[object]) -> str:
+def _table(chosen: Plan, known: Sequence[Undo], seen: Sequence[str]) -> str:
     from rich.console import Console
 
     from cnetsh import show
 
     if sys.stdout.isatty():
-        show.table(chosen, known, Console())  # type: ignore[arg-type]
+        show.table(chosen, known, Console(), seen)
         return ""
     text = io.StringIO()
-    show.table(chosen, known, Console(file=text, width=120))  # type: ignore[arg-type]
+    show.table(chosen, known, Console(file=text, width=120), seen)
     return text.getvalue()
 
 
@@ -71,7 +86,7 @@ def script(lab: str, settings: Sequence[str], sudo: bool) -> str:
     from cnetsh import script as writing
 
     plans = load.plans(lab, settings)
-    return writing.script(plans.up, plans.down, plans.check, sudo)
+    return writing.script(plans.up, plans.down, plans.check, sudo, teaches=plans.teaches)
 
 
 def graph(lab: str, settings: Sequence[str], form: str) -> str:

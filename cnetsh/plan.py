@@ -78,9 +78,21 @@ class Plan:
     steps: tuple[Step, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """The plans of a lab: up, check and down, and what it teaches."""
+
+    up: Plan
+    check: Plan
+    down: Plan
+    teaches: str = ""
+
+
 _NEEDS_CARE = re.compile(r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f]""")
 _QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
-_WRITE = re.compile(r"echo ([\w.:-]+(?: [\w.:-]+)*) \| ((?:ip netns exec [\w.-]+ )?tee \S+)")
+_WRITE = re.compile(
+    r"echo ([\w.:-]+(?: [\w.:-]+)*) \| ((?:ip netns exec [\w.-]+ )?tee [\w./:@+-]+)"
+)
 
 
 def split(text: str) -> tuple[tuple[str, ...], str]:
@@ -118,7 +130,7 @@ def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
     Raises CnetshError with the line for what needs a shell, for a command that is not allowed, and,
     in the part "up", for one that has no undo.
     """
-    # A plan is many small objects and no cycles: the collector would only walk them again and again.
+    # A plan is many small objects without cycles: the collector would walk them in vain.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -162,7 +174,8 @@ def _directive(words: str, said: Directives, place: str) -> Directives:
         return said._replace(look=True)
     raise CnetshError(
         f"{place}: unknown directive: {words}",
-        "known: undo COMMAND, undo none: REASON, expect failure: REASON, needs route|address ADDRESS, look",
+        "known: undo COMMAND, undo none: REASON, expect failure: REASON, look, "
+        "needs route ADDRESS, needs address ADDRESS",
     )
 
 

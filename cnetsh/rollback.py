@@ -57,8 +57,8 @@ def undo(journal: Journal, means: Means) -> Undone:
     before = Snapshot(**journal.header["before"])
     todo, refused = _todo(journal, steps, down, before, means)
     journal.write(undoing=[one.step for one in todo])
-    _run(todo, journal, means)
-    _wait_until_gone(steps, journal, means)
+    run_undos(todo, journal, means)
+    wait_until_gone(steps, journal, means)
     _put_back(before, steps, means)
     left = snapshot.differences(before, snapshot.take(means.run))
     mine = [one for one in left if concerns(one, steps)]
@@ -73,8 +73,7 @@ def _todo(
 ) -> tuple[list[Undo], list[Difference]]:
     """Give the undos to run, in order, and what is refused because others use it."""
     seen = Seen(before, snapshot.take(means.run), journal.made)
-    applied = journal.done | journal.uncertain
-    wanted = [needed(one, steps[one.step], seen) for one in undos(steps, applied)]
+    wanted = [needed(one, steps[one.step], seen) for one in undos(steps, journal.applied)]
     todo = [one for one in wanted if one]
     refused = [line for one in todo for line in _foreign_ports(steps[one.step], steps, seen)]
     kept = {line.name for line in refused}
@@ -102,7 +101,7 @@ def _foreign_ports(step: Step, steps: Sequence[Step], seen: Seen) -> list[Differ
     ]
 
 
-def _run(todo: Sequence[Undo], journal: Journal, means: Means) -> None:
+def run_undos(todo: Sequence[Undo], journal: Journal, means: Means) -> None:
     """Run the undos in their order; one that fails does not stop the others."""
     numbers = [one.step for one in todo for _ in one.texts]
     steps = parse("\n".join(text for one in todo for text in one.texts), "", "", "undo", "").steps
@@ -123,13 +122,13 @@ def _run(todo: Sequence[Undo], journal: Journal, means: Means) -> None:
         start = len(steps) if outcome.failed is None else start + outcome.failed + 1
 
 
-def _wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> None:
+def wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> None:
     """Wait until the links that went with their namespaces are gone, then delete survivors.
 
     `ip netns delete` is asynchronous (moby #48749), and a process inside keeps all of it alive.
     """
     made = [ref for step in steps for ref in step.effect.makes if ref.kind == "link"]
-    marks = {ref: journal.made.get(f"link {ref.name}") for ref in made if not ref.netns}
+    marks = {ref: journal.made.get(f"link {ref.name}", []) for ref in made if not ref.netns}
     deadline = time.monotonic() + GONE_TIMEOUT
     waiting = [ref for ref, mark in marks.items() if mark]
     while waiting := [
@@ -138,7 +137,7 @@ def _wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> N
         if time.monotonic() > deadline:
             break
         time.sleep(0.002)
-    _run([Undo(0, (f"ip link delete {ref.name}",)) for ref in waiting], journal, means)
+    run_undos([Undo(0, (f"ip link delete {ref.name}",)) for ref in waiting], journal, means)
 
 
 def _put_back(before: Snapshot, steps: Sequence[Step], means: Means) -> None:

@@ -16,7 +16,7 @@ from cnetsh.plan import Step
 class Undo:
     """How one step is undone.
 
-    step: its index in the plan. texts: the commands as they are typed; none when nothing has to run.
+    step: its index in the plan. texts: the commands as typed; none when nothing has to run.
     covered_by: index of the step whose undo takes this one along. note: why nothing runs.
     """
 

@@ -56,6 +56,11 @@ def netns_name(text: str, what: str) -> str:
     return _shape(text, what, _NETNS, 64)
 
 
+def lab_name(text: str, what: str) -> str:
+    """Give back a lab's name, which also names its journal. Raises CnetshError."""
+    return _shape(text, what, _NETNS, 64)
+
+
 def count(text: str, what: str, low: int, high: int, limit: str = "") -> int:
     """Give the whole number from low to high that text says.
 

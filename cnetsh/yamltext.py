@@ -147,8 +147,10 @@ def _entries(events: Iterator[_Event], origin: str, depth: int) -> dict[str, Nod
 
 
 def _plain(event: _Event, origin: str) -> None:
-    if isinstance(event, yaml.AliasEvent):
-        raise _refusal(event, origin, f"an alias (*{shortened(event.anchor)}), write the value out")
+    if type(event) is yaml.AliasEvent:
+        raise _refusal(
+            event, origin, f"an alias (*{shortened(str(event.anchor))}), write the value out"
+        )
     # Anchors can make 300 bytes into gigabytes, tags can name types: a lab file needs neither.
     if getattr(event, "anchor", None):
         raise _refusal(

@@ -104,6 +104,13 @@ def test_shellcheck_finds_nothing(name, sudo):
     assert complaints(own(sudo=sudo) if name == "own" else written(name, sudo=sudo)) == ""
 
 
+@pytest.mark.parametrize(
+    "file", sorted((CHECKOUT / "examples").glob("*.yaml")), ids=lambda file: file.name
+)
+def test_shellcheck_finds_nothing_in_labs_from_files(file):
+    assert complaints(written(str(file))) == ""
+
+
 @pytest.mark.parametrize("name", LABS)
 def test_without_sudo_there_is_none(name):
     assert "sudo" not in written(name, sudo=False)

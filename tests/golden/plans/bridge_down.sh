@@ -1,0 +1,3 @@
+sudo ip link delete br0
+sudo ip netns delete net0
+sudo ip netns delete net1

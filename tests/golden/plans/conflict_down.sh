@@ -1,0 +1,2 @@
+sudo ip netns delete net0
+sudo ip netns delete net1

@@ -1,0 +1,1 @@
+sudo ip netns delete net0

@@ -1,0 +1,11 @@
+sudo ip netns exec net0 ping -c1 -W1 172.18.0.1
+sudo ip netns exec net0 ping -c1 -W1 172.18.0.20
+sudo ip netns exec net1 ping -c1 -W1 172.18.0.1
+sudo ip netns exec net1 ping -c1 -W1 172.18.0.10
+sudo ping -c1 -W1 172.18.0.10
+sudo ip netns exec net0 ping -c1 -W1 10.0.2.15
+sudo ip netns exec net0 ping -c1 -W1 172.18.0.10
+sudo ip netns exec net0 ping -c1 -W1 1.1.1.1
+sudo ip netns exec net1 ping -c1 -W1 1.1.1.1
+sudo ip netns exec net0 ip neigh
+sudo ip netns exec net1 ip neigh

@@ -1,0 +1,1 @@
+sudo ip link delete veth0
