@@ -230,8 +230,8 @@ def _confirmed(lab: str, seconds: int, means: Means) -> int:
 
 def name_of(lab: str, settings: Sequence[str] = ()) -> str:
     """Give the name under which a lab is up: a file's own, else the word itself."""
-    if lab.endswith((".yaml", ".yml", ".json")) or "/" in lab:
-        return load.plans(lab, settings).up.lab
+    if load.is_file(lab):
+        return load.part(lab, settings, "down").lab
     return lab
 
 

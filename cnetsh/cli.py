@@ -24,23 +24,8 @@ sandbox_app = typer.Typer(help="Start, stop and list sandboxes.", no_args_is_hel
 app.add_typer(sandbox_app, name="sandbox")
 
 
-class Format(StrEnum):
-    """How a plan is printed."""
-
-    rich = "rich"
-    shell = "shell"
-    json = "json"
-    markdown = "markdown"
-
-
-class Drawing(StrEnum):
-    """How a graph is drawn."""
-
-    ascii = "ascii"
-    mermaid = "mermaid"
-    dot = "dot"
-    svg = "svg"
-
+Format = StrEnum("Format", ["rich", "shell", "json", "markdown"])
+Drawing = StrEnum("Drawing", ["ascii", "mermaid", "dot", "svg"])
 
 Lab = Annotated[
     str,
@@ -64,7 +49,7 @@ def labs(json: AsJson = False) -> None:
     """List the built-in labs and their parameters."""
     from cnetsh import pages
 
-    _print(pages.labs(json))
+    sys.stdout.write(pages.labs(json))
 
 
 @app.command()
@@ -72,9 +57,7 @@ def plan(
     lab: Lab,
     settings: Set = None,
     down: Annotated[bool, typer.Option("--down", help="The plan of `down`.")] = False,
-    form: Annotated[
-        Format, typer.Option("--format", help="rich, shell, json, markdown.")
-    ] = Format.rich,
+    form: Annotated[Format, typer.Option("--format", help="How it is printed.")] = Format.rich,
     output: Output = None,
     sudo: Sudo = True,
     on: Annotated[
@@ -88,7 +71,7 @@ def plan(
     if on and chosen not in ("shell", "markdown"):
         _end(look.plan(lab, settings or [], down, chosen, on, output))
     text = pages.plan(lab, settings or [], down, chosen, sudo)
-    write(text, output) if output else _print(text)
+    write(text, output) if output else sys.stdout.write(text)
 
 
 def _plan_format(form: Format, output: Path | None) -> str:
@@ -191,16 +174,14 @@ def script(lab: Lab, settings: Set = None, output: Output = None, sudo: Sudo = T
     from cnetsh import pages
 
     text = pages.script(lab, settings or [], sudo)
-    write(text, output) if output else _print(text)
+    write(text, output) if output else sys.stdout.write(text)
 
 
 @app.command()
 def graph(
     lab: Annotated[str, typer.Argument(help="A lab; may be left out with --live.")] = "",
     settings: Set = None,
-    form: Annotated[
-        Drawing, typer.Option("--format", help="ascii, mermaid, dot, svg.")
-    ] = Drawing.ascii,
+    form: Annotated[Drawing, typer.Option("--format", help="How it is drawn.")] = Drawing.ascii,
     live: Annotated[bool, typer.Option("--live", help="What the kernel has.")] = False,
     on: On = "sandbox",
     output: Output = None,
@@ -211,7 +192,7 @@ def graph(
     if live:
         _end(look.live_graph(on, form))
     text = pages.graph(lab, settings or [], form)
-    write(text, output) if output else _print(text)
+    write(text, output) if output else sys.stdout.write(text)
 
 
 @app.command()
@@ -232,7 +213,7 @@ def schema() -> None:
     """Print the JSON Schema of lab files."""
     from cnetsh import pages
 
-    _print(pages.schema())
+    sys.stdout.write(pages.schema())
 
 
 @app.command()
@@ -275,10 +256,6 @@ def list_(json: AsJson = False) -> None:
     from cnetsh import boxes
 
     _end(boxes.running(json))
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text)
 
 
 def _end(code: int) -> None:

@@ -52,6 +52,16 @@ def tool(name: str) -> str:
     raise CnetshError(f"{name} is not installed", f"install the package {package}")
 
 
+def installed(name: str) -> bool:
+    """Say whether a system tool is there."""
+    return any(Path(folder, name).is_file() for folder in FOLDERS)
+
+
+def real(name: str) -> str:
+    """Give the file that a tool's name leads to, which tells one iptables back end from another."""
+    return str(Path(tool(name)).resolve())
+
+
 def _refuse_replaceable(path: Path) -> None:
     """Refuse a tool that others can write: as root it would run their program."""
     mode = path.stat().st_mode
@@ -85,8 +95,9 @@ def _run(
     with _file(stdin) as given, _file() as stdout, _file() as stderr:
         exit_code = 0
         try:
-            streams = {"_in": given, "_out": stdout, "_err": stderr}
-            process = command(*argv[1:], **streams, _bg=True, _bg_exc=False)
+            process = command(
+                *argv[1:], _in=given, _out=stdout, _err=stderr, _bg=True, _bg_exc=False
+            )
             if not _ends(process.pid, timeout):
                 process.kill()
                 return Result(TIMED_OUT, "", f"no answer within {timeout:g} s, so it was ended")

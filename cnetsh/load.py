@@ -1,34 +1,56 @@
-"""What a name on the command line stands for, as the three plans of a lab."""
+"""What a name on the command line stands for, as the plans of a lab."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnetsh import lab, render
 from cnetsh.errors import CnetshError
-from cnetsh.plan import Plans, parse
+from cnetsh.lab import Lab
+from cnetsh.plan import Plan, Plans, parse
+
+FILES = (".yaml", ".yml", ".json")
 
 
-def plans(name: str, settings: Sequence[str]) -> Plans:
+def plans(name: str, settings: Sequence[str] = ()) -> Plans:
     """Give the plans of a built-in lab, a lab file, a folder or a saved plan (.json).
 
     Raises CnetshError, with the place, for anything that cannot be a plan.
     """
     if name.endswith(".json"):
-        from cnetsh import saved
+        return _saved(name, settings)
+    found = _lab(name, settings)
+    return Plans(_part(found, "up"), _part(found, "check"), _part(found, "down"), found.teaches)
 
-        if settings:
-            raise CnetshError("a saved plan is run as it is, so --set cannot change it")
-        return saved.read(Path(name)).plans
-    from cnetsh import lab, render
 
-    chosen = lab.load(name, settings)
-    up, check, down = (
-        parse(
-            render.render(chosen, part),
-            chosen.name,
-            chosen.title,
-            part,
-            f"{chosen.folder.name}/{part}.sh.j2",
-        )
-        for part in ("up", "check", "down")
-    )
-    return Plans(up, check, down, chosen.teaches)
+def part(name: str, settings: Sequence[str], which: str) -> Plan:
+    """Give one of the plans of a lab: up, check or down. Raises CnetshError as plans does."""
+    if name.endswith(".json"):
+        found: Plan = getattr(_saved(name, settings), which)
+        return found
+    return _part(_lab(name, settings), which)
+
+
+def is_file(name: str) -> bool:
+    """Say whether a name is a file's or a folder's, and not that of a lab."""
+    return name.endswith(FILES) or "/" in name
+
+
+def _saved(name: str, settings: Sequence[str]) -> Plans:
+    from cnetsh import saved
+
+    if settings:
+        raise CnetshError("a saved plan is run as it is, so --set cannot change it")
+    return saved.read(Path(name)).plans
+
+
+def _lab(name: str, settings: Sequence[str]) -> Lab:
+    if name.endswith((".yaml", ".yml")):
+        from cnetsh import labfile
+
+        return labfile.load_file(Path(name), settings)
+    return lab.load(name, settings)
+
+
+def _part(chosen: Lab, which: str) -> Plan:
+    origin = f"{chosen.folder.name}/{which}.sh.j2"
+    return parse(render.render(chosen, which), chosen.name, chosen.title, which, origin)

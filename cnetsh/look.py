@@ -11,12 +11,12 @@ from typing import Any
 
 from cnetsh import check as checking
 from cnetsh import journal, marks, rollback, saved, snapshot, target
-from cnetsh.act import guarded, inside, name_of
+from cnetsh.act import build_sandbox, guarded, inside, name_of
 from cnetsh.commands import FOLDERS, runner, tool
 from cnetsh.console import say, visible_lines
 from cnetsh.errors import DONE, FAILED, REFUSED, CnetshError
 from cnetsh.files import write
-from cnetsh.plan import Plans
+from cnetsh.plan import Plan
 
 
 def check(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
@@ -79,7 +79,7 @@ def plan(
     from cnetsh import load, pages
 
     plans, where = load.plans(lab, settings), target.parse(on)
-    text = partial(pages.form_of, plans, down, form, True)
+    text = partial(pages.form_of, plans, down, form)
     if not target.runs(where):
         return _give(text(), output)
 
@@ -141,18 +141,18 @@ def doctor(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
     from cnetsh import load
 
-    plans, where = load.plans(lab, settings) if lab else None, target.parse(on)
-    if not target.runs(where):
-        from cnetsh.act import build_sandbox
-
+    plan, where = load.part(lab, settings, "up") if lab else None, target.parse(on)
+    try:
         target.ensure(where, guarded(build_sandbox))
-    return target.inside(where, guarded(lambda: _doctor(plans, where.kind == "host", as_json)))
+    except CnetshError:
+        # No sandbox can start: why, is what doctor is asked, and it can tell from here.
+        return _doctor(None, False, as_json)
+    return target.inside(where, guarded(lambda: _doctor(plan, where.kind == "host", as_json)))
 
 
-def _doctor(plans: Plans | None, on_host: bool, as_json: bool) -> int:
+def _doctor(plan: Plan | None, on_host: bool, as_json: bool) -> int:
     from cnetsh import doctor as doctoring
 
-    plan = plans.up if plans else None
     findings = doctoring.diagnose(plan, on_host, doctoring.gather(runner(), None, plan))
     if as_json:
         print(json.dumps(doctoring.to_json(findings), indent=1))

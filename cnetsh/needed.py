@@ -115,9 +115,16 @@ def rule_of(words: Sequence[str]) -> tuple[str, str, str, tuple[str, ...]]:
 def canonical(rule: Sequence[str]) -> tuple[str, ...]:
     """Give a rule as the kernel keeps it: the network 172.18.0.0/12 is 172.16.0.0/12."""
     return tuple(
-        str(ipaddress.ip_network(word, strict=False)) if last in ("-s", "-d") else word
+        _network(word) if last in ("-s", "-d") else word
         for last, word in zip(("", *rule), rule, strict=False)
     )
+
+
+def _network(word: str) -> str:
+    try:
+        return str(ipaddress.ip_network(word, strict=False))
+    except ValueError:
+        return word
 
 
 def _positions(
@@ -147,18 +154,39 @@ def _has(snapshot: Snapshot, inner: tuple[str, ...]) -> bool:
     return any(one["dev"] == dev and one["address"] == address for one in snapshot.addresses)
 
 
-def concerns(difference: Difference, steps: Sequence[Step]) -> bool:
-    """Say whether a difference is of something that the steps made or changed.
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What steps make or change in the target's own namespace.
+
+    names: of links and namespaces. settings: the paths written. rules: the steps of iptables.
+    """
+
+    names: frozenset[str]
+    settings: frozenset[str]
+    rules: tuple[Step, ...]
+
+
+def touched(steps: Sequence[Step]) -> Touched:
+    """Give what steps make or change, for many questions to `concerns`."""
+    here = [step for step in steps if not step.netns]
+    return Touched(
+        frozenset(name for step in here for name in _names(step)),
+        frozenset(step.inner[1] for step in here if step.inner[0] == "tee"),
+        tuple(step for step in here if step.inner[0].endswith("tables")),
+    )
+
+
+def concerns(difference: Difference, by: Touched) -> bool:
+    """Say whether a difference is of something that steps made or changed.
 
     What others did to the host meanwhile is theirs, and is neither put back nor called residue.
     """
     kind, name = difference.kind, difference.name
     if kind == "setting":
-        written = [step.inner[1] for step in steps if step.inner[0] == "tee" and not step.netns]
-        return name in written or any(_family(path, name) for path in written)
+        return name in by.settings or any(_family(path, name) for path in by.settings)
     if kind == "rule":
-        return any(_of_rule(name, step) for step in steps if step.inner[0].endswith("tables"))
-    return any(name in _names(step) for step in steps if not step.netns)
+        return any(_of_rule(name, step) for step in by.rules)
+    return name in by.names
 
 
 def _family(written: str, path: str) -> bool:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from cnetsh import load
+from cnetsh import load, show
 from cnetsh.plan import Plan, Plans
 from cnetsh.undo import Undo, undos
 
@@ -39,23 +39,20 @@ def labs(as_json: bool) -> str:
 
 def plan(lab: str, settings: Sequence[str], down: bool, form: str, sudo: bool) -> str:
     """Give a plan in one of its forms."""
-    return form_of(load.plans(lab, settings), down, form, sudo)
+    if form == "shell":
+        return show.shell(load.part(lab, settings, "down" if down else "up"), sudo)
+    return form_of(load.plans(lab, settings), down, form)
 
 
 def form_of(
     plans: Plans,
     down: bool,
     form: str,
-    sudo: bool,
     seen: Sequence[str] = (),
     relied_on: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Give plans as text: seen marks the steps, relied_on goes into a plan that is saved."""
-    from cnetsh import show
-
     chosen = plans.down if down else plans.up
-    if form == "shell":
-        return show.shell(chosen, sudo)
     if form == "saved":
         from cnetsh import saved
 
@@ -70,8 +67,6 @@ def form_of(
 
 def _table(chosen: Plan, known: Sequence[Undo], seen: Sequence[str]) -> str:
     from rich.console import Console
-
-    from cnetsh import show
 
     if sys.stdout.isatty():
         show.table(chosen, known, Console(), seen)
@@ -93,7 +88,7 @@ def graph(lab: str, settings: Sequence[str], form: str) -> str:
     """Give a lab's picture."""
     from cnetsh import graph as drawing
 
-    return drawing.draw(drawing.from_plan(load.plans(lab, settings).up), form)
+    return drawing.draw(drawing.from_plan(load.part(lab, settings, "up")), form)
 
 
 def schema() -> str:

@@ -32,9 +32,11 @@ class Directives(NamedTuple):
 NO_DIRECTIVES = Directives()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command as it is shown and run, without sudo; `line` is its line in the rendered text."""
+class Step(NamedTuple):
+    """One command as it is shown and run, without sudo; `line` is its line in the rendered text.
+
+    A plan may have a million of them, so what can be worked out of the text is not kept.
+    """
 
     text: str
     netns: str
@@ -61,11 +63,8 @@ class Step:
 
     @property
     def effect(self) -> Effect:
-        """What the table says of the command."""
-        found = effect(self.inner, self.netns)
-        if found is None:
-            raise CnetshError(f"not an allowed command: {self.text}")
-        return found
+        """What the table says of the command. Raises CnetshError for one that is not allowed."""
+        return _allowed(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +89,8 @@ class Plans:
 
 _NEEDS_CARE = re.compile(r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f]""")
 _QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
+_EXEC = "ip netns exec "
+_DIGITS = str.maketrans("123456789", "000000000")
 _WRITE = re.compile(
     r"echo ([\w.:-]+(?: [\w.:-]+)*) \| ((?:ip netns exec [\w.-]+ )?tee [\w./:@+-]+)"
 )
@@ -142,15 +143,18 @@ def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
 
 def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
     section, why, said = "", "", NO_DIRECTIVES
+    known: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line or line.isspace():
             continue
         if line[0] != "#":
-            try:
-                yield _step(line, section, why, said, part, number)
-            except CnetshError as error:
-                place = f"{origin}: line {number}: {line.strip()}"
-                raise CnetshError(f"{place}: {error.message}", error.hint) from None
+            # Lines that differ only in digits are one form, and a large plan has few forms.
+            form = line.translate(_DIGITS)
+            if said is not NO_DIRECTIVES or form not in known:
+                known[form] = _checked(line.strip(), said, part, f"{origin}: line {number}")
+            netns = line.split(" ", 4)[3] if line.startswith(_EXEC) else _netns(line)
+            kind = "look" if said.look else known[form]
+            yield Step(line.strip(), netns, section, why, kind, number, said)
             why, said = "", NO_DIRECTIVES
         elif line.startswith("##"):
             section = line[2:].strip()
@@ -158,6 +162,11 @@ def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
             said = _directive(line[2:].strip(), said, f"{origin}: line {number}")
         elif not line.startswith("#!"):
             why = f"{why} {line[1:].strip()}" if why else line[1:].strip()
+
+
+def _netns(line: str) -> str:
+    """Give the namespace of a command that does not begin with `ip netns exec`."""
+    return enter(split(line.strip())[0])[0] if " -n" in line or "| ip netns exec" in line else ""
 
 
 def _directive(words: str, said: Directives, place: str) -> Directives:
@@ -179,20 +188,27 @@ def _directive(words: str, said: Directives, place: str) -> Directives:
     )
 
 
-def _step(line: str, section: str, why: str, said: Directives, part: str, number: int) -> Step:
-    text = line.strip()
+def _checked(text: str, said: Directives, part: str, place: str) -> str:
+    """Give the kind of a command that may stand in this part. Raises CnetshError."""
+    try:
+        does = _allowed(text)
+        if part == "up" and does.kind == "change" and not _undoable(does, said):
+            hint = "say it with a line before: #: undo COMMAND"
+            raise CnetshError(f"no undo: {does.note}", hint)
+        if said.undo:
+            _allowed(said.undo)
+    except CnetshError as error:
+        raise CnetshError(f"{place}: {text}: {error.message}", error.hint) from None
+    return does.kind
+
+
+def _allowed(text: str) -> Effect:
     netns, inner = enter(split(text)[0])
     does = effect(inner, netns)
     if does is None:
-        raise CnetshError(
-            "not an allowed command", "cnetsh runs only commands it knows the undo of"
-        )
-    if part == "up" and does.kind == "change" and not _undoable(does, said):
-        raise CnetshError(f"no undo: {does.note}", "say it with a line before: #: undo COMMAND")
-    if said.undo:
-        _check_undo(said.undo)
-    kind = "look" if said.look else does.kind
-    return Step(text, netns, section, why, kind, number, said)
+        hint = "cnetsh runs only commands that it knows the undo of"
+        raise CnetshError(f"not an allowed command: {text}", hint)
+    return does
 
 
 def _undoable(does: Effect, said: Directives) -> bool:
@@ -201,12 +217,6 @@ def _undoable(does: Effect, said: Directives) -> bool:
         or bool(does.undo or does.makes or does.moves)
         or "put back" in (does.note)
     )
-
-
-def _check_undo(undo: str) -> None:
-    netns, inner = enter(split(undo)[0])
-    if effect(inner, netns) is None:
-        raise CnetshError(f"its undo is not an allowed command: {undo}")
 
 
 def to_text(plan: Plan) -> str:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnetsh.commands import Run
+from cnetsh.commands import Run, installed, real
 from cnetsh.errors import CnetshError
 
 NETNS = Path("/run/netns")
@@ -86,26 +86,30 @@ def _address(link: Facts, info: Facts) -> Facts:
 
 
 def _rules(run: Run) -> dict[str, list[str]]:
+    """Give the rules, the chains that are not built in, and the policies other than ACCEPT."""
     tables: dict[str, list[str]] = {}
-    for tool in _savers():
+    for saver in _savers():
         table = ""
-        for line in run((tool,)).stdout.split("\n"):
+        for line in run((saver,)).stdout.split("\n"):
             if line.startswith("*"):
-                table = f"{tool.removesuffix('-save')} {line[1:]}"
-            elif line and line[0] in ":-" and not line.endswith("ACCEPT [0:0]"):
-                tables.setdefault(table, []).append(
-                    line.partition(" [")[0] if line[0] == ":" else line
-                )
+                table = f"{saver.removesuffix('-save')} {line[1:]}"
+            elif line.startswith(":") and " ACCEPT " not in line:
+                tables.setdefault(table, []).append(line.partition(" [")[0])
+            elif line.startswith("-"):
+                tables.setdefault(table, []).append(line)
     return tables
 
 
 def _savers() -> Iterator[str]:
-    yield from ("iptables-save", "ip6tables-save")
-    for tool, names in LEGACY.items():
+    """Give the tools that list rules; a machine without iptables has none."""
+    main = [name for name in ("iptables-save", "ip6tables-save") if installed(name)]
+    yield from main
+    for name, tables in LEGACY.items():
         # Asking the legacy tools makes their tables, so they are asked only where some are in use.
         with contextlib.suppress(OSError):
-            if Path("/proc/net", names).read_text().strip():
-                yield tool
+            used = Path("/proc/net", tables).read_text().strip()
+            if used and installed(name) and not any("legacy" in real(one) for one in main):
+                yield name
 
 
 def settings() -> dict[str, str]:

@@ -1,0 +1,99 @@
+"""What this kernel lacks of what a plan needs, tried in a network namespace that is gone at once.
+
+The target's own network is not touched: an unknown kind of link, queue or rule shows there as well.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cnetsh.commands import Run
+from cnetsh.planned import Planned, Rule
+from cnetsh.snapshot import Snapshot
+
+_LINKS = {
+    "veth": "link add probe0 type veth peer name probe1",
+    "bridge": "link add name probe2 type bridge",
+    "macvlan": "link add link probe0 name probe3 type macvlan mode bridge",
+}
+_QUEUES = {
+    "netem": "qdisc replace dev lo root netem delay 1ms",
+    "tbf": "qdisc replace dev lo root tbf rate 10mbit burst 100kbit latency 400ms",
+}
+_CHAINS = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"}
+_FAILED = re.compile(r"(.*)\nCommand failed -:(\d+)")
+
+
+def lacking(run: Run, planned: Planned, snapshot: Snapshot) -> dict[str, str]:
+    """Give what the kernel refused, and its words: netem -> Specified qdisc kind is unknown."""
+    present = {str(link.get("kind")) for link in snapshot.links.values()}
+    links = {kind: _LINKS[kind] for kind in _LINKS if kind in planned.kinds - present}
+    if "macvlan" in links:
+        links = {"veth": _LINKS["veth"]} | links
+    queues = {kind: line for kind, line in _QUEUES.items() if kind in planned.queues}
+    found = _tried(run, "ip", links) | _tried(run, "tc", queues)
+    for tool in ("iptables", "ip6tables"):
+        found |= _rules(run, tool, planned.rules, snapshot.rules)
+    return found | _settings(planned)
+
+
+def _tried(run: Run, tool: str, lines: Mapping[str, str]) -> dict[str, str]:
+    """Try one line for each kind, and give the refused kinds with the kernel's words."""
+    if not lines:
+        return {}
+    batch = "\n".join(lines.values()) + "\n"
+    answer = run(("unshare", "--net", tool, "-force", "-batch", "-"), stdin=batch)
+    kinds = list(lines)
+    refused = _FAILED.findall(answer.stderr)
+    return {kinds[int(number) - 1]: words.removeprefix("Error: ") for words, number in refused}
+
+
+def _settings(planned: Planned) -> dict[str, str]:
+    """Give the settings that are not there, but for those of links that the plan makes."""
+    paths = {one.path for one in planned.settings if not one.netns}
+    absent = {path for path in paths if not Path(path).exists()}
+    return {
+        path: "there is no such setting"
+        for path in sorted(absent)
+        if not planned.own_links & set(Path(path).parts)
+    }
+
+
+def _rules(
+    run: Run, tool: str, rules: Sequence[Rule], present: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Try the plan's own rules as a whole; interfaces need not exist for that."""
+    mine = [rule for rule in rules if rule.tool == tool and rule.rest[0] in ("-N", "-A", "-I")]
+    if not mine:
+        return {}
+    text = "\n".join(_restored(tool, mine, present)) + "\n"
+    answer = run(("unshare", "--net", f"{tool}-restore"), stdin=text)
+    if not answer.exit_code or answer.stderr.startswith("unshare:"):
+        return {}
+    lines = [line for line in answer.stderr.split("\n") if line.strip()]
+    bad = re.search(r"line:? (\d+)", answer.stderr)
+    rule = text.split("\n")[int(bad[1]) - 1] if bad else ""
+    said = next((line for line in lines if not line.endswith(": ")), "it failed")
+    return {f"{tool} {rule}".strip(): said}
+
+
+def _restored(
+    tool: str, rules: Sequence[Rule], present: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    for table in dict.fromkeys(rule.table for rule in rules):
+        here = [rule.rest for rule in rules if rule.table == table]
+        made = {rest[1] for rest in here if rest[0] == "-N"}
+        known = present.get(f"{tool} {table}", ())
+        others = {line[1:].split()[0] for line in known if line[0] == ":"} - made - _CHAINS
+        yield f"*{table}"
+        # Chains of others are not in the new namespace, where a jump to them would fail.
+        yield from (f":{chain} - [0:0]" for chain in sorted(others))
+        for rest in here:
+            # A rule for a chain that is nowhere is another fault than the kernel's.
+            if rest[1] in made | others | _CHAINS:
+                yield " ".join(map(_quoted, rest))
+        yield "COMMIT"
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"' if " " in word else word

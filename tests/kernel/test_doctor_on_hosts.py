@@ -1,0 +1,287 @@
+"""doctor on private hosts in the states that it warns of, against what the kernel then does."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosts import Private, wait_for
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+# Prints the findings for a lab ("" for none): TARGET is host or sandbox.
+DOCTOR = """
+import json, sys
+from cnetsh import commands, doctor, lab, plan, render
+name, target = sys.argv[1:3]
+up = None
+if name:
+    loaded = lab.load(name, sys.argv[3:])
+    up = plan.parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
+facts = doctor.gather(commands.runner(), plan=up)
+print(json.dumps(doctor.to_json(doctor.diagnose(up, target == "host", facts))))
+"""
+BRIDGE = """
+ip link add br0 type bridge; ip address add 172.18.0.1/12 dev br0; ip link set br0 up
+for n in 0 1; do
+ip netns add net$n; ip link add veth$n type veth peer name ceth$n; ip link set veth$n up
+ip link set veth$n master br0; ip link set ceth$n netns net$n
+ip -n net$n address add 172.18.0.1$n/12 dev ceth$n; ip -n net$n link set ceth$n up
+done
+"""
+UPLINK = """
+ip link add eth0 type veth peer name up0; ip link set eth0 up; ip link set up0 up
+ip address add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
+"""
+ROUTED = """
+ip netns add out; ip link add eth0 type veth peer name up0 netns out
+ip address add 10.0.2.15/24 dev eth0; ip link set eth0 up
+ip -n out address add 10.0.2.2/24 dev up0; ip -n out link set up0 up
+ip -n net0 route add default via 172.18.0.1; echo 1 > /proc/sys/net/ipv4/ip_forward
+iptables -t nat -A POSTROUTING -s 172.16.0.0/12 ! -o br0 -j MASQUERADE
+"""
+NF_CALL = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+
+Findings = list[dict[str, Any]]
+
+
+def findings(
+    private: Private, lab: str, *settings: str, target: str = "host", **env: str
+) -> Findings:
+    argv = [sys.executable, "-c", DOCTOR, lab, target, *settings]
+    done = private.run(argv, cwd=CHECKOUT, env=private.env | env)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def severities(found: Findings, number: str) -> list[str]:
+    return [one["severity"] for one in found if one["id"] == number]
+
+
+def evidence(found: Findings, number: str) -> str:
+    return "\n".join(one["evidence"] for one in found if one["id"] == number)
+
+
+def pings(private: Private, netns: str, address: str) -> bool:
+    argv = ["ip", "netns", "exec", netns, "ping", "-c1", "-W1", address]
+    return private.run(argv).returncode == 0
+
+
+def test_changes_nothing_and_leaves_nothing(private: Private) -> None:
+    private.sh(UPLINK)
+    before = private.snapshot(settled=1.5)
+    files = private.sh("find /run | sort")
+    findings(private, "routing")
+    assert private.snapshot(settled=1.5) == before
+    assert private.sh("find /run | sort") == files
+
+
+def test_an_ordinary_host_has_only_notes(private: Private) -> None:
+    private.sh(UPLINK)
+    for lab in ("veth", "container", "conflict", "bridge", "routing"):
+        assert {one["severity"] for one in findings(private, lab)} <= {"note"}, lab
+
+
+def test_policy_drop_and_what_it_does(private: Private) -> None:
+    private.sh("iptables -P FORWARD DROP")
+    if Path(NF_CALL).exists():
+        private.sh(f"echo 0 > {NF_CALL}")
+    assert severities(findings(private, "bridge"), "P01") == []
+    assert severities(findings(private, ""), "P01") == ["warn"]
+    found = findings(private, "routing")
+    assert severities(found, "P01") == ["warn"]
+    private.sh(BRIDGE + ROUTED)
+    assert pings(private, "net0", "172.18.0.11")
+    assert not pings(private, "net0", "10.0.2.2")
+    (advice,) = (one["advice"] for one in found if one["id"] == "P01")
+    private.sh(advice.partition("\n")[2])
+    assert pings(private, "net0", "10.0.2.2")
+
+
+@pytest.mark.skipif(not Path(NF_CALL).exists(), reason="this kernel has no br_netfilter")
+def test_br_netfilter_with_and_without_rules_and_what_it_does(private: Private) -> None:
+    private.sh(f"echo 1 > {NF_CALL}")
+    assert severities(findings(private, "bridge"), "P02") == ["note"]
+    private.sh("iptables -P FORWARD DROP")
+    found = findings(private, "bridge")
+    assert severities(found, "P02") == ["warn"] and severities(found, "P01") == ["warn"]
+    assert "-P FORWARD DROP" in evidence(found, "P02")
+    private.sh(BRIDGE)
+    assert not pings(private, "net0", "172.18.0.11")
+    (advice,) = (one["advice"] for one in found if one["id"] == "P02")
+    private.sh(advice)
+    assert pings(private, "net0", "172.18.0.11")
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        ("ip route add 172.17.0.0/16 dev eth0", "route 172.17.0.0/16 dev eth0"),
+        ("ip route add 172.0.0.0/8 dev eth0 table 52", "table 52"),
+        ("ip route add blackhole 172.16.0.0/12", "blackhole 172.16.0.0/12"),
+        ("ip address add 172.31.0.9/32 dev eth0", "address 172.31.0.9/32 on eth0"),
+        (
+            "ip link add other0 type bridge; ip address add 172.20.0.1/16 dev other0",
+            "address 172.20.0.1/16 on other0",
+        ),
+    ],
+)
+def test_overlap(private: Private, command: str, seen: str) -> None:
+    private.sh(f"{UPLINK}\n{command}")
+    found = findings(private, "bridge")
+    assert severities(found, "P03") == ["refuse"] and seen in evidence(found, "P03")
+    assert severities(findings(private, "bridge", target="sandbox"), "P03") == ["warn"]
+    assert severities(findings(private, "bridge", "subnet=10.9.0.0/16"), "P03") == []
+
+
+def test_overlap_with_the_gateway_and_the_ssh_session(private: Private) -> None:
+    private.sh(UPLINK)
+    found = findings(
+        private,
+        "bridge",
+        "subnet=10.0.0.0/12",
+        "eth0_ip=192.0.2.1",
+        SSH_CONNECTION="10.9.0.1 50000 10.0.2.15 22",
+    )
+    assert severities(found, "P03") == ["refuse"]
+    assert evidence(found, "P03").split("\n") == [
+        "ssh session from 10.9.0.1",
+        "gateway default via 10.0.2.2 dev eth0 proto boot",
+        "address 10.0.2.15/24 on eth0",
+    ]
+
+
+def test_the_ssh_session_is_found_where_sudo_has_dropped_the_variable(private: Private) -> None:
+    argv = ["env", "-u", "SSH_CONNECTION", sys.executable, "-c", DOCTOR, "bridge", "host"]
+    script = ["sh", "-c", '"$@"; exit $?', "sh", *argv]
+    env = private.env | {"SSH_CONNECTION": "172.18.9.9 50000 10.0.2.15 22"}
+    done = private.run(script, cwd=CHECKOUT, env=env)
+    assert "ssh session from 172.18.9.9" in evidence(json.loads(done.stdout), "P03")
+
+
+def test_strict_reverse_path_filtering_and_what_it_does(private: Private) -> None:
+    private.sh("for one in all default; do echo 1 > /proc/sys/net/ipv4/conf/$one/rp_filter; done")
+    assert severities(findings(private, "conflict"), "P08") == ["warn"]
+    assert severities(findings(private, "bridge"), "P08") == ["note"]
+    private.sh(BRIDGE)
+    assert pings(private, "net0", "172.18.0.11")
+
+
+def test_rules_in_both_back_ends(private: Private) -> None:
+    if private.run(["iptables-legacy", "-S"]).returncode:
+        pytest.skip("iptables has no legacy back end here")
+    private.sh("iptables -A INPUT -s 10.0.0.8 -j DROP")
+    assert severities(findings(private, "routing"), "P09") == []
+    private.sh("iptables-legacy -A INPUT -s 10.0.0.7 -j DROP")
+    found = findings(private, "routing")
+    assert severities(found, "P09") == ["warn"] and "10.0.0.7" in evidence(found, "P09")
+
+
+def test_a_policy_of_nftables_that_iptables_does_not_show(private: Private) -> None:
+    if private.run(["nft", "list", "tables"]).returncode:
+        pytest.skip("no nft here")
+    private.sh(
+        "nft 'add table inet mine; add chain inet mine f "
+        "{ type filter hook forward priority 0; policy drop; }'"
+    )
+    found = findings(private, "routing")
+    assert severities(found, "P01") == ["warn"] and "table inet mine" in evidence(found, "P01")
+
+
+def test_names_that_are_taken_and_processes_inside(private: Private) -> None:
+    private.sh("ip netns add net0; ip link add br0 type bridge; touch /run/netns/net1")
+    with private.start(["ip", "netns", "exec", "net0", "sleep", "60"]) as sleeper:
+        try:
+            assert wait_for(lambda: "sleep" in private.sh(f"cat /proc/{sleeper.pid}/comm"))
+            found = findings(private, "bridge")
+        finally:
+            sleeper.kill()
+    assert evidence(found, "P26") == "bridge br0\nnamespace net0\nnamespace net1"
+    assert severities(found, "P26") == ["lacks"]
+    assert f"in net0: {sleeper.pid} (sleep)" in evidence(found, "P13")
+    assert "/run/netns/net1 is a file without a namespace" in evidence(found, "P13")
+
+
+def test_router_advertisement(private: Private) -> None:
+    private.sh(f"{UPLINK}\nip -6 route add default via fe80::1 dev eth0 proto ra")
+    settings = "/proc/sys/net/ipv6/conf"
+    lab = f"""
+from cnetsh import commands, doctor, plan
+up = plan.parse("echo 1 | tee {settings}/all/forwarding", "x", "", "up", "x")
+facts = doctor.gather(commands.runner(), plan=up)
+import json; print(json.dumps(doctor.to_json(doctor.diagnose(up, True, facts))))
+"""
+    for value, expected in (("1", ["refuse"]), ("0", ["warn"]), ("2", [])):
+        private.sh(f"echo {value} > {settings}/eth0/accept_ra")
+        done = private.run([sys.executable, "-c", lab], cwd=CHECKOUT)
+        assert severities(json.loads(done.stdout), "P15") == expected, value
+
+
+def test_what_the_kernel_lacks_is_found_before_the_first_step(private: Private) -> None:
+    private.sh(UPLINK)
+    netem = private.run(["unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", "netem"])
+    lab = """
+from cnetsh import commands, doctor, plan
+text = ("ip link add x type veth peer name y\\ntc qdisc add dev x root netem delay 1ms\\n"
+        "ip netns add a\\nip link add link eth0 name m netns a type macvlan mode bridge\\n"
+        "iptables -t nat -A POSTROUTING ! -o x -m comment --comment cnetsh:x -j MASQUERADE")
+up = plan.parse(text, "x", "", "up", "x")
+facts = doctor.gather(commands.runner(), plan=up)
+import json; print(json.dumps(doctor.to_json(doctor.diagnose(up, True, facts))))
+"""
+    done = private.run([sys.executable, "-c", lab], cwd=CHECKOUT)
+    said = evidence(json.loads(done.stdout), "P25")
+    assert ("netem: " in said) == bool(netem.returncode), said
+    assert "veth: " not in said and "iptables" not in said
+
+
+def test_user_namespaces_refused(private: Private) -> None:
+    inside = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    argv = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", inside, "sh"]
+    doctor = [sys.executable, "-c", DOCTOR, "", "host"]
+    probe = private.run([*argv, "unshare", "--user", "true"])
+    assert probe.returncode, "the kernel still gives user namespaces"
+    done = private.run([*argv, *doctor], cwd=CHECKOUT)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert severities(found, "P24") == ["note"]
+    assert "max_user_namespaces is 0" in evidence(found, "P24")
+
+
+def test_root_of_a_container_without_powers(private: Private) -> None:
+    if os.geteuid():
+        pytest.skip("only root can drop a capability")
+    drop = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "--"]
+    done = private.run([*drop, sys.executable, "-c", DOCTOR, "veth", "host"], cwd=CHECKOUT)
+    if done.returncode:
+        pytest.skip(f"the snapshot cannot be taken then: {done.stderr.splitlines()[-1]}")
+    assert "lacks" in severities(json.loads(done.stdout), "P24")
+
+
+def test_a_foreign_interface_with_control_characters(private: Private) -> None:
+    private.run(["ip", "link", "add", "name", "a\033[2Jb", "type", "bridge"], check=True)
+    private.run(["ip", "address", "add", "172.20.0.1/16", "dev", "a\033[2Jb"], check=True)
+    found = findings(private, "bridge")
+    assert "a\\x1b[2Jb" in evidence(found, "P03")
+
+
+def test_is_quick(private: Private) -> None:
+    private.sh(UPLINK)
+    script = """
+import time
+from cnetsh import commands, doctor, lab, plan, render, snapshot
+loaded = lab.load("routing", [])
+up = plan.parse(render.render(loaded, "up"), "routing", "", "up", "")
+run = commands.runner()
+seen = snapshot.take(run)
+times = []
+for _ in range(5):
+    began = time.perf_counter()
+    doctor.diagnose(up, True, doctor.gather(run, seen, up))
+    times.append(time.perf_counter() - began)
+print(min(times))
+"""
+    done = private.run([sys.executable, "-c", script], cwd=CHECKOUT)
+    assert float(done.stdout) < 0.1, done

@@ -1,0 +1,474 @@
+"""doctor on made-up facts: every trap of the table where it holds, and where it does not."""
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from cnetsh import lab, machine, render
+from cnetsh.commands import Result
+from cnetsh.doctor import Facts, Finding, diagnose, to_json, without, worst
+from cnetsh.errors import CnetshError
+from cnetsh.facts import BaseChain, gather
+from cnetsh.plan import Plan, parse
+from cnetsh.planned import read
+from cnetsh.probe import lacking
+from cnetsh.snapshot import Snapshot
+from cnetsh.traps import TRAPS
+
+IPV4, IPV6 = "/proc/sys/net/ipv4", "/proc/sys/net/ipv6"
+NF_CALL = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+ETH0 = {"ifindex": 2, "kind": "", "up": True}
+DEFAULT = {"type": "unicast", "dst": "default", "gateway": "10.0.2.2", "dev": "eth0"}
+RA = {"type": "unicast", "dst": "default", "gateway": "fe80::1", "dev": "eth0", "protocol": "ra"}
+NAT_LINE = "-A POSTROUTING -s 172.16.0.0/12 ! -o br0 -j MASQUERADE"
+
+
+def lab_plan(name: str, *settings: str) -> Plan:
+    loaded = lab.load(name, settings)
+    return parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
+
+
+def plan(text: str) -> Plan:
+    return parse(text, "made-up", "", "up", "made-up")
+
+
+def host(facts: Facts | None = None, **seen: object) -> Facts:
+    """A host with eth0 10.0.2.15/24 and a default route by it, and what the test adds to it."""
+    snapshot = Snapshot(
+        links={"lo": {"ifindex": 1, "kind": "", "up": True}, "eth0": ETH0},
+        addresses=[
+            {"dev": "lo", "address": "127.0.0.1/8", "scope": "host"},
+            {"dev": "eth0", "address": "10.0.2.15/24", "scope": "global"},
+            {"dev": "eth0", "address": "fe80::5/64", "scope": "link"},
+        ],
+        routes=[
+            DEFAULT,
+            {"type": "unicast", "dst": "10.0.2.0/24", "dev": "eth0", "protocol": "kernel"},
+            {"type": "local", "dst": "10.0.2.15", "dev": "eth0", "table": "local"},
+            {"type": "multicast", "dst": "ff00::/8", "dev": "eth0", "table": "local"},
+        ],
+        settings={f"{IPV4}/ip_forward": "0", f"{IPV6}/conf/all/forwarding": "0"},
+    )
+    for key in ("addresses", "routes"):
+        seen[key] = [*getattr(snapshot, key), *seen.pop(key, [])]  # type: ignore[misc]
+    for key in ("links", "settings"):
+        seen[key] = {**getattr(snapshot, key), **seen.pop(key, {})}  # type: ignore[dict-item]
+    return replace(facts or Facts(), snapshot=replace(snapshot, **seen))  # type: ignore[arg-type]
+
+
+def found(plan: Plan | None, facts: Facts, number: str, on_host: bool = True) -> list[Finding]:
+    return [one for one in diagnose(plan, on_host, facts) if one.id == number]
+
+
+def route(dst: str, dev: str = "tun0", **more: str) -> dict[str, str]:
+    return {"type": "unicast", "dst": dst, "dev": dev, "table": "main", **more}
+
+
+DROP = {"iptables filter": [":FORWARD DROP"]}
+LEGACY = {"iptables-legacy filter": ["-A INPUT -s 10.0.0.7/32 -j DROP"]}
+BRIDGED = MappingProxyType({NF_CALL: "1"})
+STRICT = {f"{IPV4}/conf/all/rp_filter": "1", f"{IPV4}/conf/default/rp_filter": "0"}
+FORWARD6 = "echo 1 | tee /proc/sys/net/ipv6/conf/all/forwarding"
+BRIDGE6 = "ip link add name br0 type bridge\nip address add fd00:9::1/64 dev br0\n"
+
+# id, plan, facts, severity on the host
+HITS = {
+    "FORWARD policy": ("P01", "routing", host(rules=DROP), "warn"),
+    "FORWARD policy, a bridge and br_netfilter": (
+        "P01", "bridge", host(Facts(settings=BRIDGED), rules=DROP), "warn",
+    ),
+    "FORWARD policy, no lab": ("P01", None, host(rules=DROP), "warn"),
+    "a last rule that rejects": (
+        "P01", "routing",
+        host(rules={"iptables filter": ["-A FORWARD -j REJECT --reject-with tcp-reset"]}),
+        "warn",
+    ),
+    "policy of the legacy back end": (
+        "P01", "routing", host(rules={"iptables-legacy filter": [":FORWARD DROP"]}), "warn",
+    ),
+    "policy of a table of nftables": (
+        "P01", "routing",
+        host(Facts(chains=(BaseChain("inet filter", "forward", "forward", "drop"),))), "warn",
+    ),
+    "br_netfilter alone": ("P02", "bridge", host(Facts(settings=BRIDGED)), "note"),
+    "br_netfilter with rules": ("P02", "bridge", host(Facts(settings=BRIDGED), rules=DROP), "warn"),
+    "narrower route": ("P03", "bridge", host(routes=[route("172.17.0.0/16", "docker0")]), "refuse"),
+    "wider route": ("P03", "bridge", host(routes=[route("172.0.0.0/8")]), "refuse"),
+    "route in another table": (
+        "P03", "bridge", host(routes=[route("172.20.0.0/16", table="52")]), "refuse",
+    ),
+    "blackhole": (
+        "P03", "bridge", host(routes=[route("172.16.0.0/12", type="blackhole")]), "refuse",
+    ),
+    "address": (
+        "P03", "veth", host(addresses=[{"dev": "eth1", "address": "172.31.0.1/32"}]), "refuse",
+    ),
+    "gateway": (
+        "P03", "veth", host(routes=[{**DEFAULT, "gateway": "172.20.0.1"}]), "refuse",
+    ),
+    "DNS server": ("P03", "container", host(Facts(nameservers=("172.18.0.53",))), "refuse"),
+    "ssh peer": ("P03", "container", host(Facts(ssh_peer="172.18.9.9")), "refuse"),
+    "a container's own network": (
+        "P03",
+        plan(
+            "ip netns add a\nip netns add b\n"
+            "ip link add x netns a type veth peer name y netns b\n"
+            "ip netns exec a ip address add 10.0.2.7/24 dev x"
+        ),
+        host(), "warn",
+    ),
+    "host bits": ("P04", "routing", host(), "note"),
+    "the rule is there": ("P05", "routing", host(rules={"iptables nat": [NAT_LINE]}), "warn"),
+    "a rule left behind": ("P06", None, host(rules={"iptables nat": [NAT_LINE]}), "note"),
+    "hardened accept_redirects": (
+        "P07", "routing", host(settings={f"{IPV4}/conf/all/accept_redirects": "0"}), "note",
+    ),
+    "one link forwards": (
+        "P07", "routing", host(settings={f"{IPV4}/conf/eth0/forwarding": "1"}), "note",
+    ),
+    "strict, harmless here": ("P08", "bridge", host(settings=STRICT), "note"),
+    "strict, two links in a network": ("P08", "conflict", host(settings=STRICT), "warn"),
+    "legacy rules": ("P09", "routing", host(Facts(backend="nft"), rules=LEGACY), "warn"),
+    "nft rules beside legacy": (
+        "P09", "routing", host(Facts(backend="legacy", other_rules=("-A INPUT -j DROP",))), "warn",
+    ),
+    "legacy rules, only a cable": ("P09", "veth", host(Facts(backend="nft"), rules=LEGACY), "note"),
+    "firewalld": ("P10", "bridge", host(Facts(signs=frozenset({"/run/firewalld"}))), "warn"),
+    "firewalld's table": (
+        "P10", "bridge", host(Facts(nft_tables=frozenset({"inet firewalld"}))), "warn",
+    ),
+    "ufw's chains": (
+        "P10", "routing", host(rules={"iptables filter": [":ufw-user-input -"]}), "warn",
+    ),
+    "a long name": ("P11", plan("ip link add name a234567890123456 type bridge"), host(), "lacks"),
+    "files for a namespace": ("P12", "bridge", host(Facts(resolvers=frozenset({"net1"}))), "note"),
+    "a process inside": (
+        "P13", "container",
+        host(Facts(inside={"net0": ("7 (sleep)",)}), namespaces={"net0": 5}), "warn",
+    ),
+    "a ghost": ("P13", None, host(namespaces={"old": 0}), "warn"),
+    "a tentative address": ("P14", plan(BRIDGE6), host(), "note"),
+    "router advertisement": (
+        "P15", plan(FORWARD6),
+        host(Facts(settings={f"{IPV6}/conf/eth0/accept_ra": "1"}), routes=[RA]), "refuse",
+    ),
+    "router advertisement read by a daemon": (
+        "P15", plan(FORWARD6),
+        host(Facts(settings={f"{IPV6}/conf/eth0/accept_ra": "0"}), routes=[RA]), "warn",
+    ),
+    "NetworkManager and a bridge": (
+        "P16", "bridge", host(Facts(signs=frozenset({"/run/NetworkManager"}))), "warn",
+    ),
+    "NetworkManager and a cable": (
+        "P16", "veth", host(Facts(signs=frozenset({"/run/NetworkManager"}))), "note",
+    ),
+    "udev and the plan both give a MAC": (
+        "P17",
+        plan(
+            "ip link add name br0 type bridge\n"
+            "#: undo none: it goes with br0\nip link set br0 address 02:00:00:00:00:01"
+        ),
+        host(Facts(persistent_macs=True)), "note",
+    ),
+    "a bridge without a MAC": ("P18", "bridge", host(), "note"),
+    "lo stays down": ("P19", "bridge", host(), "note"),
+    "two links in one network": ("P20", "conflict", host(), "note"),
+    "prefix lengths": (
+        "P22",
+        plan("ip address add 172.18.0.1/12 dev eth0\nip address add 172.18.0.2/16 dev eth0"),
+        host(), "note",
+    ),
+    "a local resolver": ("P23", "routing", host(Facts(nameservers=("127.0.0.53",))), "warn"),
+    "no user namespaces": (
+        "P24", None, host(Facts(settings={"/proc/sys/user/max_user_namespaces": "0"})), "note",
+    ),
+    "no capability": ("P24", "veth", host(Facts(powers=("CAP_NET_ADMIN",))), "lacks"),
+    "a tool": ("P25", "routing", host(Facts(missing={"iptables": "install it"})), "lacks"),
+    "a tool for checks": ("P25", "veth", host(Facts(missing={"ping": "install it"})), "warn"),
+    "the kernel": ("P25", "veth", host(Facts(lacking={"veth": "Unknown device type."})), "lacks"),
+    "limit of namespaces": (
+        "P25", "bridge", host(Facts(settings={"/proc/sys/user/max_net_namespaces": "1"})), "lacks",
+    ),
+    "IPv6 is off": (
+        "P25", plan(BRIDGE6), host(settings={f"{IPV6}/conf/all/disable_ipv6": "1"}), "lacks",
+    ),
+    "VPN": ("P25", "routing", host(routes=[route("0.0.0.0/1")]), "warn"),
+    "WireGuard": (
+        "P25", "routing",
+        host(
+            links={"office": {"kind": "wireguard"}}, routes=[route("default", "office", table="9")]
+        ),
+        "warn",
+    ),
+    "the lock of xtables": ("P25", "routing", host(Facts(xtables="7")), "warn"),
+    "a link is there": ("P26", "bridge", host(links={"br0": {"kind": "bridge"}}), "lacks"),
+    "a namespace is there": ("P26", "bridge", host(namespaces={"net1": 5}), "lacks"),
+    "no such link": ("P27", plan("ip link set eth9 up"), host(), "lacks"),
+    "no such namespace": ("P27", plan("ip netns exec old ip link set lo up"), host(), "lacks"),
+}  # fmt: skip
+
+
+def as_plan(what: str | Plan | None) -> Plan | None:
+    return lab_plan(what) if isinstance(what, str) else what
+
+
+@pytest.mark.parametrize(("number", "what", "facts", "severity"), HITS.values(), ids=HITS)
+def test_finds(number: str, what: str | Plan | None, facts: Facts, severity: str) -> None:
+    findings = found(as_plan(what), facts, number)
+    assert [one.severity for one in findings] == [severity], diagnose(as_plan(what), True, facts)
+    assert all((one.title, one.evidence, one.effect, one.advice, one.source) for one in findings)
+
+
+MISSES = {
+    "FORWARD policy, only a cable": ("P01", "container", host(rules=DROP)),
+    "FORWARD policy, a bridge without br_netfilter": ("P01", "bridge", host(rules=DROP)),
+    "a policy that accepts, with counters": (
+        "P01", "routing", host(rules={"iptables filter": [":FORWARD ACCEPT"]}),
+    ),
+    "br_netfilter, no bridge": ("P02", "container", host(Facts(settings=BRIDGED), rules=DROP)),
+    "default route": ("P03", "bridge", host()),
+    "default route in halves": (
+        "P03", "bridge", host(routes=[route("0.0.0.0/1"), route("128.0.0.0/1")]),
+    ),
+    "another network": ("P03", "bridge", host(routes=[route("172.32.0.0/16")])),
+    "link-local and multicast": ("P03", plan(BRIDGE6), host()),
+    "a macvlan is meant to be there": (
+        "P03",
+        plan(
+            "ip netns add a\nip link add link eth0 name m netns a type macvlan mode bridge\n"
+            "ip netns exec a ip address add 10.0.2.7/24 dev m"
+        ),
+        host(),
+    ),
+    "the lab itself": (
+        "P03", "bridge",
+        host(
+            Facts(labs=frozenset({"bridge"})),
+            links={"br0": {"kind": "bridge"}},
+            addresses=[{"dev": "br0", "address": "172.18.0.1/12", "scope": "global"}],
+            routes=[route("172.16.0.0/12", "br0")],
+        ),
+    ),
+    "names of the lab itself": (
+        "P26", "bridge",
+        host(Facts(labs=frozenset({"bridge"})), links={"br0": {}}, namespaces={"net0": 5}),
+    ),
+    "no host bits": ("P04", lab_plan("routing", "subnet=10.9.0.0/16"), host()),
+    "another rule": (
+        "P05", "routing", host(rules={"iptables nat": [NAT_LINE.replace("br0", "br1")]}),
+    ),
+    "the rule of a bridge that is there": (
+        "P06", None, host(links={"br0": {}}, rules={"iptables nat": [NAT_LINE]}),
+    ),
+    "forwarding already": (
+        "P07", "routing",
+        host(settings={f"{IPV4}/ip_forward": "1", f"{IPV4}/conf/all/accept_redirects": "0"}),
+    ),
+    "loose": ("P08", "conflict", host(settings={**STRICT, f"{IPV4}/conf/default/rp_filter": "2"})),
+    "legacy policies that accept": (
+        "P09", "routing", host(rules={"iptables-legacy filter": [":INPUT ACCEPT"]}),
+    ),
+    "iptables is legacy and read twice": (
+        "P09", "routing", host(Facts(backend="legacy"), rules=LEGACY),
+    ),
+    "nodad": ("P14", plan(BRIDGE6.replace("dev br0", "dev br0 nodad")), host()),
+    "accept_ra 2": (
+        "P15", plan(FORWARD6),
+        host(Facts(settings={f"{IPV6}/conf/eth0/accept_ra": "2"}), routes=[RA]),
+    ),
+    "a router already": (
+        "P15", plan(FORWARD6), host(routes=[RA], settings={f"{IPV6}/conf/all/forwarding": "1"}),
+    ),
+    "NetworkManager was told": (
+        "P16", plan("ip link add name br0 type bridge"),
+        host(
+            Facts(signs=frozenset({"/run/NetworkManager"}), unmanaged=("interface-name:br*",))
+        ),
+    ),
+    "a bridge with a MAC": (
+        "P18", plan("ip link add name br0 address 02:00:00:00:00:01 type bridge"), host(),
+    ),
+    "lo up": ("P19", "container", host()),
+    "one prefix length": ("P22", "bridge", host()),
+    "a resolver of its own": (
+        "P23", "routing",
+        host(Facts(nameservers=("127.0.0.53",), resolvers=frozenset({"net0", "net1"}))),
+    ),
+    "AppArmor, but inside a user namespace": (
+        "P24", None,
+        host(
+            Facts(
+                initial_user=False,
+                settings={"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"},
+            )
+        ),
+    ),
+    "VPN, no NAT": ("P25", "bridge", host(routes=[route("0.0.0.0/1")])),
+    "a tool that is not needed": ("P25", "veth", host(Facts(missing={"iptables": "install it"}))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "what", "facts"), MISSES.values(), ids=MISSES)
+def test_does_not_find(number: str, what: str | Plan | None, facts: Facts) -> None:
+    assert found(as_plan(what), facts, number) == []
+
+
+@pytest.mark.parametrize("name", lab.builtin_names())
+def test_the_articles_labs_have_nothing_against_an_ordinary_machine(name: str) -> None:
+    assert worst(diagnose(lab_plan(name), True, host())) in ("note", None)
+
+
+def test_the_table_has_every_row() -> None:
+    assert {trap.id for trap in TRAPS} == {f"P{number:02}" for number in range(1, 28)}
+    assert all(trap.answer and trap.source for trap in TRAPS)
+    assert [trap.id for trap in without([])] == [trap.id for trap in TRAPS]
+
+
+def test_nothing_is_found_without_a_plan_on_an_ordinary_machine() -> None:
+    assert diagnose(None, True, host()) == []
+
+
+class TestOverlap:
+    def test_is_one_finding_for_a_network_with_all_that_is_in_it(self) -> None:
+        facts = Facts(ssh_peer="172.18.9.9", nameservers=("172.18.0.53", "1.1.1.1"))
+        other = {**DEFAULT, "gateway": "172.31.0.1"}
+        (one,) = found(lab_plan("routing"), host(facts, routes=[other]), "P03")
+        assert one.evidence.split("\n") == [
+            "ssh session from 172.18.9.9",
+            "DNS server 172.18.0.53 in resolv.conf",
+            "gateway default via 172.31.0.1 dev eth0",
+        ]
+        assert "your ssh session ends" in one.effect
+
+    def test_only_warns_in_a_sandbox_and_leaves_the_session_out(self) -> None:
+        facts = host(Facts(ssh_peer="172.18.9.9"), routes=[route("172.17.0.0/16", "docker0")])
+        (one,) = found(lab_plan("bridge"), facts, "P03", on_host=False)
+        assert (one.severity, one.evidence) == ("warn", "route 172.17.0.0/16 dev docker0")
+
+    def test_offers_a_network_that_is_free(self) -> None:
+        (one,) = found(
+            lab_plan("bridge"), host(routes=[route("172.16.0.0/12"), route("10.77.0.0/16")]), "P03"
+        )
+        assert "10.78.0.0/24 is free" in one.advice
+
+    def test_of_thousands_of_routes_names_a_few(self) -> None:
+        routes = [route(f"172.17.{number}.0/24") for number in range(200)]
+        (one,) = found(lab_plan("bridge"), host(routes=routes), "P03")
+        assert one.evidence.split("\n")[-1] == "and 194 more"
+
+
+class TestAdvice:
+    def test_names_dockers_chain_where_there_is_one(self) -> None:
+        rules = {"iptables filter": [":DOCKER-USER -", ":FORWARD DROP"]}
+        (one,) = found(lab_plan("routing"), host(rules=rules), "P01")
+        assert "iptables -I DOCKER-USER -i br0 -j ACCEPT" in one.advice
+
+    def test_ends_the_warning_when_it_is_followed(self) -> None:
+        rules = {"iptables filter": [":FORWARD DROP", "-A FORWARD -i br0 -j ACCEPT"]}
+        assert found(lab_plan("routing"), host(rules=rules), "P01")[0].severity == "note"
+
+    def test_a_lab_that_brings_its_own_rules_is_only_told(self) -> None:
+        own = plan(
+            "ip link add name br0 type bridge\nip address add 10.9.0.1/24 dev br0\n"
+            "echo 1 | tee /proc/sys/net/ipv4/ip_forward\n"
+            "iptables -w -t filter -N CNETSH-x\niptables -w -t filter -I FORWARD -j CNETSH-x\n"
+            "iptables -w -t filter -A CNETSH-x -i br0 -j ACCEPT\n"
+        )
+        assert found(own, host(rules=DROP), "P01")[0].severity == "note"
+
+
+def test_gravest_first_and_names_of_the_kernel_made_visible() -> None:
+    facts = host(
+        links={"br0": {"kind": "br\033[2J"}},
+        routes=[route("172.17.0.0/16", "do\033cker")],
+        rules=DROP,
+    )
+    findings = diagnose(lab_plan("routing"), True, facts)
+    assert [one.severity for one in findings][:3] == ["lacks", "refuse", "warn"]
+    assert not any("\033" in text for one in to_json(findings) for text in one.values())
+    assert "do\\x1bcker" in findings[1].evidence
+
+
+def test_an_address_that_ip_would_read_as_another_is_refused() -> None:
+    with pytest.raises(CnetshError, match=r"010\.0\.0\.1/8 is not an address"):
+        diagnose(plan("ip address add 010.0.0.1/8 dev eth0"), True, host())
+
+
+def test_a_large_plan_is_read_once() -> None:
+    facts = host(Facts(settings=BRIDGED), rules=DROP)
+    assert worst(diagnose(lab_plan("routing", "containers=1000"), True, facts)) == "warn"
+
+
+class TestProbe:
+    ASKED = plan(
+        "ip netns add a\nip link add x type veth peer name y\n"
+        "ip link add link eth0 name m netns a type macvlan mode bridge\n"
+        "tc qdisc add dev x root netem delay 1ms\n"
+        "iptables -w -t nat -A POSTROUTING -m comment --comment cnetsh:x -j MASQUERADE\n"
+        "iptables -t nat -A THEIRS -j RETURN\niptables -t nat -A NOWHERE -j RETURN\n"
+        "echo 1 | tee /proc/sys/net/ipv4/no_such_setting\n"
+    )
+
+    def test_tries_what_the_plan_needs_and_nothing_else(self) -> None:
+        asked = []
+
+        def run(argv, stdin="", timeout=60.0):
+            asked.append((argv, stdin))
+            if argv[2] == "tc":
+                return Result(
+                    1, "", "Error: Specified qdisc kind is unknown.\nCommand failed -:1\n"
+                )
+            if argv[2] == "ip":
+                return Result(
+                    2, "", "RTNETLINK answers: Operation not supported\nCommand failed -:2\n"
+                )
+            return Result(2, "", "iptables-restore v1: \nline 3: RULE_APPEND failed\n")
+
+        seen = Snapshot(rules={"iptables nat": [":THEIRS -"]}, links={"br7": {"kind": "bridge"}})
+        assert lacking(run, read(self.ASKED), seen) == {
+            "macvlan": "RTNETLINK answers: Operation not supported",
+            "netem": "Specified qdisc kind is unknown.",
+            "iptables -A POSTROUTING -m comment --comment cnetsh:x -j MASQUERADE": (
+                "line 3: RULE_APPEND failed"
+            ),
+            "/proc/sys/net/ipv4/no_such_setting": "there is no such setting",
+        }
+        assert {argv[:2] for argv, _ in asked} == {("unshare", "--net")}
+        assert asked[-1][1].split("\n") == [
+            "*nat", ":THEIRS - [0:0]",
+            "-A POSTROUTING -m comment --comment cnetsh:x -j MASQUERADE",
+            "-A THEIRS -j RETURN", "COMMIT", "",
+        ]  # fmt: skip
+
+    def test_says_nothing_where_nothing_can_be_tried(self) -> None:
+        def run(argv, stdin="", timeout=60.0):
+            return Result(1, "", "unshare: unshare failed: Operation not permitted\n")
+
+        asked = plan("ip link add x type veth peer name y\niptables -A FORWARD -j ACCEPT")
+        assert lacking(run, read(asked), Snapshot()) == {}
+
+
+class TestGather:
+    def test_reads_chains_of_nftables(self) -> None:
+        text = (
+            "table inet filter {\n\tchain forward {\n"
+            "\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n"
+            "table ip nat {\n\tchain own {\n\t}\n}\n"
+        )
+        facts = gather(lambda argv, stdin="", timeout=60.0: Result(0, text, ""), Snapshot())
+        assert facts.nft_tables == {"inet filter", "ip nat"}
+        assert facts.chains == (BaseChain("inet filter", "forward", "forward", "drop"),)
+
+    @pytest.mark.parametrize(
+        ("connection", "peer"),
+        [
+            ("203.0.113.5 50000 10.0.2.15 22", "203.0.113.5"),
+            ("::ffff:203.0.113.5 50000 ::ffff:10.0.2.15 22", "203.0.113.5"),
+            ("fe80::1%eth0 50000 fe80::2%eth0 22", "fe80::1"),
+            ("nonsense", ""),
+        ],
+    )
+    def test_ssh_peer(self, monkeypatch: pytest.MonkeyPatch, connection: str, peer: str) -> None:
+        monkeypatch.setenv("SSH_CONNECTION", connection)
+        assert machine.ssh_peer() == peer

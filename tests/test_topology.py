@@ -1,0 +1,309 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cnetsh import ends, inverse, labfile, plan, render, topology, yamltext
+from cnetsh.errors import CnetshError
+from cnetsh.firewall import LONGEST, SUFFIX, chain
+from cnetsh.lab import Lab, templates_folder
+from cnetsh.plan import Plan
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
+ONE_BRIDGE = "name: x\nbridges: {br0: {address: 10.0.0.1/24}}\ncontainers:\n"
+
+
+def lab(text: str) -> Lab:
+    described = labfile.describe(yamltext.parse(text, "lab.yaml"))
+    values = topology.finished(described)
+    return Lab(described.name, "", "", templates_folder() / "topology", values, True)
+
+
+def planned(lab: Lab, part: str) -> Plan:
+    return plan.parse(render.render(lab, part), lab.name, lab.title, part, f"{part}.sh.j2")
+
+
+def commands(text: str, part: str = "up") -> list[str]:
+    return [step.text for step in planned(lab(text), part).steps]
+
+
+def holding(words: str, found: list[str]) -> list[str]:
+    return [command for command in found if words in command]
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+class TestEveryExample:
+    def test_has_these_commands(self, file: Path, golden: Callable[[str, str], None]) -> None:
+        lab = labfile.load_file(file, [])
+        text = "".join(f"#### {part}\n{render.render(lab, part)}" for part in render.PARTS)
+        golden(f"topology/{file.stem}.sh", text)
+
+    def test_has_only_allowed_commands_and_says_why(self, file: Path) -> None:
+        lab = labfile.load_file(file, [])
+        sections = {step.section for step in planned(lab, "up").steps}
+        narrated = {step.section for step in planned(lab, "up").steps if step.why}
+        assert all(planned(lab, part).steps for part in render.PARTS)
+        assert {section for section in sections - narrated if "Inside" not in section} == set()
+
+    def test_is_undone_in_the_order_of_the_down_part(self, file: Path) -> None:
+        order = ["iptables", "tee", "ip link", "ip netns"]
+        kinds = [
+            max(index for index, words in enumerate(order) if words in command or index == 0)
+            for command in (
+                step.text for step in planned(labfile.load_file(file, []), "down").steps
+            )
+        ]
+        assert kinds == sorted(kinds)
+
+
+class TestNames:
+    def test_are_those_of_the_smallest_file(self) -> None:
+        found = commands(ONE_BRIDGE + "  net0: {bridge: br0}\n  net1: {bridge: br0}\n")
+        assert "ip link add veth0 type veth peer name ceth0 netns net0" in found
+        assert "ip link add veth1 type veth peer name ceth1 netns net1" in found
+
+    def test_go_round_those_that_the_file_uses(self) -> None:
+        text = "name: x\nbridges: {veth0: {address: 10.0.0.1/24}}\ncontainers:\n"
+        text += "  a: {bridge: veth0}\n  b: {interfaces: [{bridge: veth0, name: ceth2}]}\n"
+        text += "  c: {interfaces: [{bridge: veth0, host: veth3, name: eth0}]}\n"
+        ports = topology.finished(labfile.describe(yamltext.parse(text, "f")))["ports"]
+        assert ports == [
+            ("a", "veth1", "ceth1", "veth0"),
+            ("b", "veth4", "ceth2", "veth0"),
+            ("c", "veth3", "eth0", "veth0"),
+        ]
+
+    def test_of_a_hundred_thousand_fit_and_differ(self) -> None:
+        bridges = "\n".join(f"  br{n}: {{address: 10.{n}.0.1/16}}" for n in range(100))
+        groups = "\n".join(f"  g{n}x: {{bridge: br{n}, count: 1000}}" for n in range(100))
+        text = f"name: x\nbridges:\n{bridges}\ncontainers:\n{groups}\n"
+        members = ends.members(labfile.describe(yamltext.parse(text, "f")))
+        names = {port.host for member in members for port in member.ports}
+        assert len(names) == len({member.name for member in members}) == 100_000
+        assert max(map(len, names)) <= 15
+
+    def test_of_chains_fit(self) -> None:
+        assert chain("big") == "CNETSH-big"
+        long = [chain("a" * 39 + end) for end in "xy"]
+        assert len(set(long)) == 2
+        assert all(len(name + SUFFIX) == LONGEST for name in long)
+
+    def test_of_a_bridge_come_with_a_mac_of_its_own(self) -> None:
+        assert topology.mac("a", "br0") == topology.mac("a", "br0") != topology.mac("b", "br0")
+        assert topology.mac("a", "br0").startswith("02:")
+
+
+class TestAddresses:
+    def of(self, text: str) -> list[str]:
+        described = labfile.describe(yamltext.parse(text, "f"))
+        return [
+            address
+            for member in ends.members(described)
+            for port in member.ports
+            for address in port.addresses
+        ]
+
+    def test_left_out_are_the_next_free_ones(self) -> None:
+        text = ONE_BRIDGE + "  a: {bridge: br0}\n  b: {bridge: br0, address: 10.0.0.3/24}\n"
+        text += "  c: {bridge: br0, count: 2}\n"
+        assert self.of(text) == ["10.0.0.2/24", "10.0.0.3/24", "10.0.0.4/24", "10.0.0.5/24"]
+
+    def test_begin_again_after_the_end_of_the_subnet(self) -> None:
+        text = "name: x\nbridges: {br0: {address: 10.0.0.253/24}}\ncontainers:\n"
+        assert self.of(text + "  a: {bridge: br0, count: 2}\n") == ["10.0.0.254/24", "10.0.0.1/24"]
+
+    def test_of_copies_count_from_the_one_that_is_given(self) -> None:
+        text = ONE_BRIDGE + "  a: {bridge: br0, address: 10.0.0.20/24, count: 3}\n"
+        assert self.of(text) == ["10.0.0.20/24", "10.0.0.21/24", "10.0.0.22/24"]
+
+    def test_of_both_versions_come_together(self) -> None:
+        text = "name: x\nbridges: {br0: {address: [10.0.0.1/24, 'fd00::1/64']}}\n"
+        text += "containers: {a: {bridge: br0}}\n"
+        assert self.of(text) == ["10.0.0.2/24", "fd00::2/64"]
+        assert "ip netns exec a ip route add default via fd00::1" in commands(text)
+        assert "ip netns exec a ip address add fd00::2/64 dev ceth0 nodad" in commands(text)
+
+
+class TestRoutes:
+    ROUTER = """\
+name: x
+bridges: {br0: , br1: }
+containers:
+  a: {bridge: br0, address: 10.1.0.10/24, gateway: r}
+  b: {bridge: br1, address: 10.2.0.10/24, gateway: 10.2.0.1}
+  c: {bridge: br0, address: 10.1.0.11/24, gateway: none}
+  r:
+    forward: true
+    interfaces: [{bridge: br0, address: 10.1.0.1/24}, {bridge: br1, address: 10.2.0.1/24}]
+"""
+
+    def test_go_through_the_gateway_that_is_named(self) -> None:
+        found = holding("route add", commands(self.ROUTER))
+        assert found == [
+            "ip netns exec a ip route add default via 10.1.0.1",
+            "ip netns exec b ip route add default via 10.2.0.1",
+        ]
+
+    def test_decide_what_the_checks_expect(self) -> None:
+        steps = planned(lab(self.ROUTER), "check").steps
+        expected = {step.text: step.said.expect for step in steps}
+        assert expected["ip netns exec a ping -c1 -W1 10.2.0.10"] == ""
+        assert expected["ip netns exec a ping -c1 -W1 10.1.0.11"] == ""
+        assert "ip netns exec c ping -c1 -W1 10.2.0.10" not in expected
+
+    def test_of_a_network_cut_in_two_make_a_check_that_fails(self) -> None:
+        text = self.ROUTER.replace("forward: true", "forward: false")
+        steps = planned(lab(text), "check").steps
+        expected = {step.text: step.said.expect for step in steps}
+        reason = "nothing passes packets on between a and b"
+        assert expected["ip netns exec a ping -c1 -W1 10.2.0.10"] == reason
+
+    def test_may_name_networks(self) -> None:
+        text = self.ROUTER.replace("gateway: none", "routes: [{to: 10.2.0.9/24, via: r}]")
+        assert "ip netns exec c ip route add 10.2.0.0/24 via 10.1.0.1" in commands(text)
+
+
+class TestCables:
+    TEXT = """\
+name: x
+containers:
+  a: {interfaces: [{container: b, name: to-b, address: 10.9.0.1/30, rate: 10mbit}]}
+  b: {interfaces: [{container: a, address: 10.9.0.2/30}]}
+"""
+
+    def test_lead_from_one_container_to_the_other(self) -> None:
+        found = commands(self.TEXT)
+        assert "ip link add to-b netns a type veth peer name ceth0 netns b" in found
+        assert not holding("bridge", found)
+
+    def test_have_their_rate_at_both_ends(self) -> None:
+        words = "root tbf rate 10mbit burst 100kbit latency 400ms"
+        assert holding("tc", commands(self.TEXT)) == [
+            f"ip netns exec a tc qdisc add dev to-b {words}",
+            f"ip netns exec b tc qdisc add dev ceth0 {words}",
+        ]
+
+    def test_of_a_bridge_are_shaped_on_the_host_too(self) -> None:
+        text = ONE_BRIDGE + "  a: {bridge: br0, rate: 500kbit, delay: 20ms, loss: 1%}\n"
+        words = "root netem delay 20ms loss 1% rate 500kbit"
+        assert holding("tc", commands(text)) == [
+            f"tc qdisc add dev veth0 {words}",
+            f"ip netns exec a tc qdisc add dev ceth0 {words}",
+        ]
+
+
+class TestRules:
+    def test_are_none_for_a_single_plain_bridge(self) -> None:
+        assert not holding("tables", commands(ONE_BRIDGE + "  a: {bridge: br0}\n"))
+
+    def test_are_there_when_the_file_asks(self) -> None:
+        found = holding(
+            "tables", commands("firewall: true\n" + ONE_BRIDGE + "  a: {bridge: br0}\n")
+        )
+        tag = "-m comment --comment cnetsh:x"
+        assert found == [
+            "iptables -w -t filter -N CNETSH-x",
+            f"iptables -w -t filter -A CNETSH-x -i br0 -o br0 {tag} -j ACCEPT",
+            f"iptables -w -t filter -I FORWARD {tag} -j CNETSH-x",
+        ]
+
+    def test_are_each_undone_by_the_down_part(self) -> None:
+        text = labfile.load_file(CHECKOUT / "examples/published-web-server.yaml", [])
+        up = [step.text for step in planned(text, "up").steps if "tables" in step.text]
+        down = [step.text for step in planned(text, "down").steps]
+        for command in up:
+            if " -N " in command:
+                assert command.replace(" -N ", " -X ") in down
+            elif " -A CNETSH" not in command:
+                assert command.replace(" -A ", " -D ").replace(" -I ", " -D ") in down
+
+    def test_all_carry_the_name_of_the_lab(self) -> None:
+        for file in EXAMPLES:
+            lab = labfile.load_file(file, [])
+            for step in planned(lab, "up").steps:
+                if "tables" in step.text and " -N " not in step.text:
+                    assert f"--comment cnetsh:{lab.name} " in step.text
+
+    def test_of_a_published_port_exist_for_each_version(self) -> None:
+        text = "name: x\nbridges: {br0: {address: [10.0.0.1/24, 'fd00::1/64']}}\n"
+        text += "containers: {a: {bridge: br0, publish: ['53:5353/udp']}}\n"
+        found = holding("DNAT --to", commands(text))
+        assert len(found) == 2
+        assert found[0].endswith("-p udp -m udp --dport 53 -m comment --comment cnetsh:x "
+                                 "-j DNAT --to-destination 10.0.0.2:5353")  # fmt: skip
+        assert found[1].endswith("--to-destination '[fd00::2]:5353'")
+
+    def test_never_change_a_policy(self) -> None:
+        for file in EXAMPLES:
+            assert not holding(
+                " -P ", [s.text for s in planned(labfile.load_file(file, []), "up").steps]
+            )
+
+
+class TestOrder:
+    def test_has_the_host_first_and_the_bridge_up_last(self) -> None:
+        found = commands(ONE_BRIDGE + "  a: {bridge: br0}\n")
+        assert found[0].startswith("ip link add name br0 address 02:")
+        assert found[-1] == "ip link set br0 up"
+        inside = [number for number, command in enumerate(found) if "netns exec" in command]
+        assert inside == list(range(inside[0], len(found) - 1))
+
+    def test_has_a_bridge_with_ipv6_up_before_its_containers_speak(self) -> None:
+        text = "name: x\nbridges: {br0: {address: 'fd00::1/64'}}\ncontainers: {a: {bridge: br0}}\n"
+        found = commands(text)
+        speaking = next(number for number, command in enumerate(found) if "netns exec" in command)
+        assert found.index("ip link set br0 up") < speaking
+
+    def test_has_nothing_of_an_external_bridge_but_its_ports(self) -> None:
+        text = "name: x\nbridges: {br7: {external: true, address: 10.0.0.1/24}}\n"
+        found = commands(text + "containers: {a: {bridge: br7}}\n")
+        assert holding("br7", found) == ["ip link set dev veth0 master br7"]
+        assert "ip netns exec a ip route add default via 10.0.0.1" in found
+        assert not holding("br7", commands(text + "containers: {a: {bridge: br7}}\n", "down"))
+
+
+class TestNeeds:
+    @pytest.mark.parametrize(
+        ("container", "expected"),
+        [
+            ("{bridge: br0}", []),
+            ("{bridge: br0, rate: 1mbit}", ["tbf"]),
+            ("{bridge: br0, loss: 1%}", ["netem"]),
+            ("{interfaces: [{macvlan: eth0, address: 10.7.0.2/24}]}", ["macvlan"]),
+            ("{bridge: br0, publish: ['80:80']}", ["iptables"]),
+        ],
+    )
+    def test_are_what_the_kernel_must_have(self, container: str, expected: list[str]) -> None:
+        assert topology.needs(lab(ONE_BRIDGE + f"  a: {container}\n").values) == expected
+
+    def test_of_a_lab_of_another_kind_are_none(self) -> None:
+        assert topology.needs({"bridge": "br0"}) == []
+
+
+class TestChecks:
+    def test_of_many_are_a_ring_and_not_every_pair(self) -> None:
+        found = commands(ONE_BRIDGE + "  a: {bridge: br0, count: 100}\n", "check")
+        assert len(found) == 100 + 99
+
+    def test_of_the_file_replace_derived_ones(self) -> None:
+        text = ONE_BRIDGE + "  a: {bridge: br0}\n  b: {bridge: br0}\n"
+        text += "checks: [{from: a, to: b, expect: fail, because: somebody pulled the cable}]\n"
+        (step,) = [s for s in planned(lab(text), "check").steps if s.text.endswith("10.0.0.3")]
+        assert step.said.expect == "somebody pulled the cable"
+
+    def test_of_what_is_outside_need_a_route_to_it(self) -> None:
+        text = ONE_BRIDGE + "  a: {bridge: br0}\nchecks: [{from: a, to: 192.0.2.7}]\n"
+        assert planned(lab(text), "check").steps[-1].said.needs == "route 192.0.2.7"
+
+
+def test_every_command_has_an_undo_or_goes_with_what_has(tmp_path: Path) -> None:
+    for file in EXAMPLES:
+        for step in planned(labfile.load_file(file, []), "up").steps:
+            effect = inverse.effect(step.inner, step.netns)
+            assert effect is not None and (effect.undo or effect.on or effect.makes), step.text
+
+
+def test_a_port_of_a_bridge_needs_one_of_its_numbers() -> None:
+    with pytest.raises(CnetshError, match="at most 1023 ports"):
+        commands(ONE_BRIDGE.replace("/24", "/8") + "  a: {bridge: br0, count: 1024}\n")
