@@ -203,6 +203,8 @@ def _rolled_back(plans: Plans, ended: Ended) -> int:
 def _left(undone: Undone) -> int:
     """Tell what an undo left; give 3 when something of the lab is left, else 0."""
     show_others(undone.others)
+    for line in undone.kept:
+        say(f"  {line}")
     if undone.residue:
         show_residue(undone.residue)
         return LEFT_BEHIND

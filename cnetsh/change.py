@@ -35,16 +35,36 @@ def between(record: Journal, plan: Plan) -> Change:
     """Give what makes the lab of a journal into the lab of a plan."""
     old = rollback.plan_of(record, "up").steps
     numbers = sorted(record.applied)
-    wanted = Counter(step.text for step in plan.steps if step.kind == "change")
-    gone = []
-    for number in numbers:
-        if wanted[old[number].text]:
-            wanted[old[number].text] -= 1
-        elif old[number].kind == "change":
-            gone.append(number)
-    new = _surplus(plan.steps, Counter(old[number].text for number in numbers))
+    kept, gone = _split(old, numbers, plan.steps)
+    lost = _lost_routes(old, kept, gone)
+    gone = sorted([*gone, *lost])
+    there = Counter(old[number].text for number in numbers if number not in set(gone))
     undo = [one for one in undos(old, gone) if one.texts]
-    return Change(tuple(gone), tuple(new), tuple(sorted(undo, key=lambda one: -one.step)))
+    ordered = tuple(sorted(undo, key=lambda one: -one.step))
+    return Change(tuple(gone), tuple(_surplus(plan.steps, there)), ordered)
+
+
+def _split(
+    old: Sequence[Step], numbers: Sequence[int], steps: Sequence[Step]
+) -> tuple[list[int], list[int]]:
+    """Give the numbers of the old steps that the new plan has too, and of those that it lacks."""
+    wanted = Counter(step.text for step in steps if step.kind == "change")
+    kept, gone = [], []
+    for number in numbers:
+        if old[number].kind != "change" or wanted[old[number].text]:
+            wanted[old[number].text] -= 1
+            kept.append(number)
+        else:
+            gone.append(number)
+    return kept, gone
+
+
+def _lost_routes(old: Sequence[Step], kept: Sequence[int], gone: Sequence[int]) -> list[int]:
+    """Give the routes that go with an address or a link of their namespace, and must be added anew."""
+    places = {old[number].netns for number in gone if old[number].inner[1] in ("address", "link")}
+    return [
+        n for n in kept if old[n].netns in places and old[n].inner[:3] == ("ip", "route", "add")
+    ]
 
 
 def _surplus(steps: Sequence[Step], there: Counter[str]) -> list[Step]:

@@ -65,10 +65,12 @@ def plan(
     ] = "",
 ) -> None:
     """Show the commands of a lab, in order, each with its reason and its undo. Runs nothing."""
-    from cnetsh import look, pages
+    from cnetsh import pages
 
     chosen = _plan_format(form, output)
     if on and chosen not in ("shell", "markdown"):
+        from cnetsh import look
+
         _end(look.plan(lab, settings or [], down, chosen, on, output))
     text = pages.plan(lab, settings or [], down, chosen, sudo)
     write(text, output) if output else sys.stdout.write(text)

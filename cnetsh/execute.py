@@ -135,7 +135,7 @@ def identities(step: Step) -> Iterator[tuple[str, list[Any]]]:
     Of a link its ifindex, which the kernel does not give twice, and its MAC; of a namespace the
     inode.
     """
-    for ref in step.effect.makes:
+    for ref in () if step.netns else step.effect.makes:
         if not ref.netns and (mark := identity(ref)):
             yield f"{ref.kind} {ref.name}", mark
 
@@ -296,20 +296,23 @@ class _SideBySide:
     def _run(self, unit: _Unit) -> tuple[Result, int]:
         if not unit.lines:
             return alone(unit.steps[0], self.means.run), 1
+        if not unit.netns:
+            return self._on_host(unit)
         try:
-            lane = (
-                self.host
-                if not unit.netns and self.host
-                else open_lane(unit.netns, self.means.start)
-            )
+            # The worker needs no way back: it only ever goes from one namespace to the next.
+            namespace.enter(str(NETNS / unit.netns))
         except OSError as error:
             return Result(255, "", f"namespace {unit.netns}: {error.strerror}"), 1
-        if not unit.netns:
+        lane = Lane(spawn)
+        lane.feed(unit.lines, self._stopped)
+        return close(lane)
+
+    def _on_host(self, unit: _Unit) -> tuple[Result, int]:
+        lane = self.host or Lane(self.means.start)
+        if lane.run(unit.lines, self._stopped):
             self.host = lane
-        if lane.run(unit.lines, self._stopped) and not unit.netns:
             return Result(0, "", ""), len(unit.lines)
-        if not unit.netns:
-            self.host = None
+        self.host = None
         return close(lane)
 
     def _note(self, unit: _Unit, result: Result, taken: int, seconds: float) -> None:

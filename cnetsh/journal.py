@@ -5,6 +5,7 @@ target's network namespace. A step's start is written before it runs and its end
 after a crash a step is either known or uncertain, never forgotten.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -70,8 +71,10 @@ class Journal:
         self.uncertain.difference_update(record.get("end", ()), record.get("over", ()))
         self.undone.update(record.get("undone", ()))
         self.dropped.update(record.get("dropped", ()))
-        self.made.update(record.get("made", {}))
-        self.made = {key: mark for key, mark in self.made.items() if mark}
+        for key, mark in record.get("made", {}).items():
+            self.made[key] = mark
+            if not mark:
+                del self.made[key]
         self.header.update(record.get("header", {}))
         self.up = record.get("up", self.up)
 
@@ -160,6 +163,18 @@ def all_here() -> Iterator[Journal]:
     """Give every journal of this namespace, the newest first."""
     found = [read(path) for path in folder().glob(f"*{SUFFIX}")]
     yield from sorted(found, key=lambda one: -float(one.header["started"]))
+
+
+def beside(one: Journal) -> list[Journal]:
+    """Give the other journals of a journal's namespace and boot; a damaged one tells nothing."""
+    found = []
+    for path in set(one.path.parent.glob(f"*{SUFFIX}")) - {one.path}:
+        with contextlib.suppress(CnetshError):
+            found.append(read(path))
+    for other in found:
+        if not other.same_boot:
+            other.close()
+    return [other for other in found if other.same_boot]
 
 
 def labs_under(root: Path) -> list[str]:

@@ -24,7 +24,6 @@ is then the first address after `subnet`. Templates get each parameter by its na
   parameter; and `checked`, the few that checks look at, each with its `neighbour`.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -178,6 +177,8 @@ def _typed(parameter: Parameter, text: str, what: str) -> Any:
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
+    import difflib
+
     listed = list(known)
     near = difflib.get_close_matches(name, listed, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(listed) or 'none'}"

@@ -45,9 +45,7 @@ class Lane:
         self._errors = os.memfd_create("stderr")
         self._packets: list[bool] = []
         self._child = start((tool("ip"), "-batch", "-"), self._theirs.fileno(), self._errors)
-        self._pidfd = -1
-        with contextlib.suppress(ProcessLookupError):
-            self._pidfd = os.pidfd_open(self._child.pid)
+        self._pidfd: int | None = None
 
     def run(self, lines: Iterable[str], stopping: Callable[[], bool]) -> bool:
         """Hand over command lines, without `ip`, and wait until all have run.
@@ -55,9 +53,12 @@ class Lane:
         False when the process has ended meanwhile or was stopped: close says how far it came. A
         blank line that was taken says that the line before it is over.
         """
-        packets = (line.encode() + b"\n" for line in lines)
-        fed = all(self._send(packet, True, stopping) for packet in packets)
+        fed = self.feed(lines, stopping)
         return fed and self._send(BLANK, False, stopping) and self._drained(stopping)
+
+    def feed(self, lines: Iterable[str], stopping: Callable[[], bool]) -> bool:
+        """Hand over command lines and go on; False when the process has ended or was stopped."""
+        return all(self._send(line.encode() + b"\n", True, stopping) for line in lines)
 
     def _stop(self) -> None:
         """Take back the lines that ip has not read yet."""
@@ -81,7 +82,7 @@ class Lane:
             stderr = errors.read().decode("utf-8", "surrogateescape")
         self._ours.close()
         self._theirs.close()
-        if self._pidfd >= 0:
+        if self._pidfd is not None:
             os.close(self._pidfd)
         return Result(exit_code, "", stderr), sum(self._packets)
 
@@ -114,8 +115,11 @@ class Lane:
 
     def _ended(self, writable: list[socket.socket]) -> bool:
         """Say whether the process has ended; wait a moment for that, or for room in a socket."""
-        if self._pidfd < 0:
-            return True
+        if self._pidfd is None:
+            try:
+                self._pidfd = os.pidfd_open(self._child.pid)
+            except ProcessLookupError:
+                return True
         ended, _, _ = select.select([self._pidfd], writable, [], 0.1 if writable else POLL)
         return bool(ended)
 

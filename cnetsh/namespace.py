@@ -38,6 +38,15 @@ def die_with_parent(signal: int) -> None:
     _checked(_libc.prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl")
 
 
+def enter(path: str) -> None:
+    """Move the calling thread into the network namespace at path, for good. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(fd, NET)
+    finally:
+        os.close(fd)
+
+
 def inside(path: str, action: Callable[[], Answer]) -> Answer:
     """Give what action gives when called in the network namespace at path, in a thread of its own.
 
@@ -46,18 +55,14 @@ def inside(path: str, action: Callable[[], Answer]) -> Answer:
     answers: list[Answer] = []
     errors: list[BaseException] = []
 
-    def enter() -> None:
+    def work() -> None:
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                setns(fd, NET)
-            finally:
-                os.close(fd)
+            enter(path)
             answers.append(action())
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=enter)
+    thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     if errors:

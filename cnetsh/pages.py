@@ -39,9 +39,10 @@ def labs(as_json: bool) -> str:
 
 def plan(lab: str, settings: Sequence[str], down: bool, form: str, sudo: bool) -> str:
     """Give a plan in one of its forms."""
-    if form == "shell":
-        return show.shell(load.part(lab, settings, "down" if down else "up"), sudo)
-    return form_of(load.plans(lab, settings), down, form)
+    if form == "saved":
+        return form_of(load.plans(lab, settings), down, form)
+    chosen = load.part(lab, settings, "down" if down else "up")
+    return show.shell(chosen, sudo) if form == "shell" else _one_form(chosen, form)
 
 
 def form_of(
@@ -52,11 +53,14 @@ def form_of(
     relied_on: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Give plans as text: seen marks the steps, relied_on goes into a plan that is saved."""
-    chosen = plans.down if down else plans.up
     if form == "saved":
         from cnetsh import saved
 
         return saved.to_json(plans, relied_on)
+    return _one_form(plans.down if down else plans.up, form, seen)
+
+
+def _one_form(chosen: Plan, form: str, seen: Sequence[str] = ()) -> str:
     known = undos(chosen.steps)
     if form == "json":
         return show.as_json(chosen, known, seen)

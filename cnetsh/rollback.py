@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from cnetsh import snapshot
 from cnetsh.execute import SHORT, Means, identity, one_by_one, side_by_side
-from cnetsh.journal import Journal
-from cnetsh.needed import Seen, concerns, needed
+from cnetsh.journal import Journal, beside
+from cnetsh.needed import Seen, Touched, concerns, needed, touched
 from cnetsh.plan import Plan, Step, parse
+from cnetsh.shared import Others, handed_over
 from cnetsh.snapshot import Difference, Snapshot
 from cnetsh.undo import Undo, down_order, undos
 
@@ -28,10 +29,14 @@ KILL_TIMEOUT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What an undo left: residue of the lab's own, and what others changed meanwhile."""
+    """What an undo left: residue of the lab's own, and what others changed meanwhile.
+
+    kept: a line for each thing that stays because another lab needs it, which puts it back.
+    """
 
     residue: tuple[Difference, ...]
     others: tuple[Difference, ...]
+    kept: tuple[str, ...] = ()
 
 
 class Inside(NamedTuple):
@@ -54,26 +59,63 @@ def undo(journal: Journal, means: Means) -> Undone:
     The journal stays when something is left, so that a later `recover` can go on.
     """
     steps, down = plan_of(journal, "up").steps, plan_of(journal, "down").steps
-    before = Snapshot(**journal.header["before"])
-    todo, refused = _todo(journal, steps, down, before, means)
+    before, was = Snapshot(**journal.header["before"]), snapshot.take(means.run)
+    neighbours = beside(journal)
+    ours, others = touched(steps), Others({one.lab: _touched_by(one) for one in neighbours})
+    todo, refused = _todo(journal, steps, down, Seen(before, was, journal.made), others)
     journal.write(undoing=[one.step for one in todo])
     run_undos(todo, journal, means)
-    wait_until_gone(steps, journal, means)
-    _put_back(before, steps, means)
-    left = snapshot.differences(before, snapshot.take(means.run))
-    mine = [one for one in left if concerns(one, steps)]
-    return Undone(
-        (*refused, *mine, *_still_inside(journal)),
-        tuple(one for one in left if one not in mine),
-    )
+    stays = {line.name for line in refused}
+    going = [step for step in steps if not stays & {ref.name for ref in step.effect.makes}]
+    wait_until_gone(going, journal, means)
+    _put_back(before, ours, others, means)
+    now = snapshot.take(means.run)
+    left = snapshot.differences(before, now)
+    kept = [one for one in left if concerns(one, ours) and others.keep(one)]
+    for one in neighbours:
+        theirs = Snapshot(**one.header["before"])
+        mine = [each for each in kept if one.lab in others.keep(each)]
+        one.write(header={"before": handed_over(theirs, mine, before, was, now)})
+        one.close()
+    return _undone(left, refused, journal, ours, others)
+
+
+def _touched_by(journal: Journal) -> Touched:
+    steps = plan_of(journal, "up").steps
+    return touched([steps[number] for number in journal.applied])
+
+
+def _undone(
+    left: Sequence[Difference],
+    refused: Sequence[Difference],
+    journal: Journal,
+    ours: Touched,
+    others: Others,
+) -> Undone:
+    """Sort what is left: the lab's own residue, what other labs need, and what others changed."""
+    mine = [one for one in left if concerns(one, ours)]
+    kept = [one for one in mine if others.keep(one)]
+    residue = [
+        one for one in mine if one not in kept and not (one.kind == "rule" and others.touch(one))
+    ]
+    lines = [
+        f"{one.text}: stays for {' and '.join(others.keep(one))}"
+        for one in kept
+        if one.kind != "setting" or one.name in ours.settings
+    ]
+    meanwhile = [one for one in left if one not in mine and not others.touch(one)]
+    return Undone((*refused, *residue, *_still_inside(journal)), tuple(meanwhile), tuple(lines))
 
 
 def _todo(
-    journal: Journal, steps: Sequence[Step], down: Sequence[Step], before: Snapshot, means: Means
+    journal: Journal, steps: Sequence[Step], down: Sequence[Step], seen: Seen, others: Others
 ) -> tuple[list[Undo], list[Difference]]:
     """Give the undos to run, in order, and what is refused because others use it."""
-    seen = Seen(before, snapshot.take(means.run), journal.made)
-    wanted = [needed(one, steps[one.step], seen) for one in undos(steps, journal.applied)]
+    wanted = [
+        needed(one, steps[one.step], seen)
+        for one in undos(steps, journal.applied)
+        if not others.keep_from(steps[one.step])
+    ]
     todo = [one for one in wanted if one]
     refused = [line for one in todo for line in _foreign_ports(steps[one.step], steps, seen)]
     kept = {line.name for line in refused}
@@ -131,21 +173,19 @@ def wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> No
     marks = {ref: journal.made.get(f"link {ref.name}", []) for ref in made if not ref.netns}
     deadline = time.monotonic() + GONE_TIMEOUT
     waiting = [ref for ref, mark in marks.items() if mark]
-    while waiting := [
-        ref for ref in waiting if identity(ref) and identity(ref)[0] == marks[ref][0]
-    ]:
+    while waiting := [ref for ref in waiting if identity(ref)[:1] == marks[ref][:1]]:
         if time.monotonic() > deadline:
             break
         time.sleep(0.002)
     run_undos([Undo(0, (f"ip link delete {ref.name}",)) for ref in waiting], journal, means)
 
 
-def _put_back(before: Snapshot, steps: Sequence[Step], means: Means) -> None:
+def _put_back(before: Snapshot, ours: Touched, others: Others, means: Means) -> None:
     """Put back what the steps changed besides: other settings of forwarding, a bridge's MAC."""
     left = snapshot.differences(before, snapshot.take(means.run))
     for one in left:
         owned = one.kind in ("netns", "rule") or one.command[:3] == ("ip", "link", "delete")
-        if one.command and not owned and concerns(one, steps):
+        if one.command and not owned and concerns(one, ours) and not others.keep(one):
             means.run(one.command, stdin=one.stdin)
 
 

@@ -1,7 +1,7 @@
 """What labs of one target share: it stays for as long as one of them uses it.
 
-Two labs may both switch forwarding on, or use the same bridge of the host. Who goes first hands what
-it found there over to the others, so that the last one to go puts it back.
+Two labs may both switch forwarding on, or use the same bridge of the host. Who goes first hands
+what it found there over to the others, so that the last one to go puts it back.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,6 @@ from typing import Any
 from cnetsh.needed import Touched, concerns
 from cnetsh.plan import Step
 from cnetsh.snapshot import Difference, Snapshot
-
-_LISTS = ("addresses", "routes", "policy")
-_BY_NAME = ("links", "settings", "namespaces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +41,18 @@ def handed_over(
 ) -> dict[str, Any]:
     """Give another lab's snapshot of before it, as if the lab that goes had never been there.
 
-    What the undo changed, from was to now, is changed there too; what it kept for the other gets
-    the value of before.
+    What went between was and now is not there either; what is kept for the other lab gets the value
+    that it had before the one that goes.
     """
     facts = theirs.to_json()
-    for part in _BY_NAME:
-        _follow(facts[part], getattr(was, part), getattr(now, part))
-    for part in _LISTS:
-        facts[part] = _followed(facts[part], getattr(was, part), getattr(now, part))
-    for table in was.rules.keys() | now.rules.keys():
-        lines = was.rules.get(table, []), now.rules.get(table, [])
-        facts["rules"][table] = _followed(facts["rules"].get(table, []), *lines)
+    for part in ("links", "namespaces"):
+        for name in getattr(was, part).keys() - getattr(now, part).keys():
+            facts[part].pop(name, None)
+    for part in ("addresses", "routes", "policy"):
+        facts[part] = _without(facts[part], _without(getattr(was, part), getattr(now, part)))
+    for table, lines in was.rules.items():
+        gone = _without(lines, now.rules.get(table, []))
+        facts["rules"][table] = _without(facts["rules"].get(table, []), gone)
     for one in kept:
         if one.kind == "setting":
             facts["settings"][one.name] = before.settings[one.name]
@@ -63,29 +61,9 @@ def handed_over(
     return facts
 
 
-def _follow(theirs: dict[str, Any], was: dict[str, Any], now: dict[str, Any]) -> None:
-    for key in was.keys() | now.keys():
-        if was.get(key) != now.get(key) and theirs.get(key) == was.get(key):
-            if key in now:
-                theirs[key] = now[key]
-            else:
-                del theirs[key]
-
-
-def _followed(theirs: Sequence[Any], was: Sequence[Any], now: Sequence[Any]) -> list[Any]:
-    """Give a list after the same entries have gone and come; one may be there several times."""
-    gone, result = _surplus(was, now), list(theirs)
+def _without(some: Sequence[Any], gone: Sequence[Any]) -> list[Any]:
+    left = list(some)
     for entry in gone:
-        if entry in result:
-            result.remove(entry)
-    return result + [entry for entry in _surplus(now, was) if entry not in result]
-
-
-def _surplus(some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-    left, surplus = list(others), []
-    for entry in some:
         if entry in left:
             left.remove(entry)
-        else:
-            surplus.append(entry)
-    return surplus
+    return left

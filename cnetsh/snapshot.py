@@ -54,7 +54,7 @@ def take(run: Run) -> Snapshot:
         addresses=[
             _address(link, info) for link in addresses for info in link.get("addr_info", ())
         ],
-        routes=[{key: route[key] for key in ROUTE_KEYS if key in route} for route in routes],
+        routes=[_route(route) for route in routes if not _follows(route)],
         policy=policy + policy6,
         rules=_rules(run),
         settings=settings(),
@@ -78,6 +78,18 @@ def _link(link: Facts) -> Facts:
     kept = {key: link[key] for key in keys if key in link}
     kind = link.get("linkinfo", {}).get("info_kind", "")
     return kept | {"kind": kind, "up": "UP" in link.get("flags", ())}
+
+
+def _route(route: Facts) -> Facts:
+    return {key: route[key] for key in ROUTE_KEYS if key in route}
+
+
+def _follows(route: Facts) -> bool:
+    """Say whether the kernel made a route of table local by itself for an address.
+
+    For IPv6 that is a second or two later, when nobody else has claimed the address.
+    """
+    return bool(route.get("table") == "local" and route.get("protocol") == "kernel")
 
 
 def _address(link: Facts, info: Facts) -> Facts:

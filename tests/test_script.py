@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from test_show import LABS, load, typed_in
 
-from cnetsh import lab, script
+from cnetsh import script
+from cnetsh.load import plans
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
@@ -38,7 +39,7 @@ ping -c1 -W1 10.0.0.1
 def written(name, *settings, sudo=True):
     """The script of a built-in lab as `cnetsh script` writes it."""
     parts = (load(name, part, *settings) for part in ("up", "down", "check"))
-    return script.script(*parts, sudo, teaches=lab.load(name, settings).teaches)
+    return script.script(*parts, sudo, teaches=plans(name, settings).teaches)
 
 
 def own(up=OWN, down="", check=OWN_CHECK, sudo=True):

@@ -8,9 +8,11 @@ import time
 
 import pytest
 
-from cnetsh import lab, plan, render, show, undo
+from cnetsh import plan, show, undo
+from cnetsh.lab import builtin_names
+from cnetsh.load import part
 
-LABS = lab.builtin_names()
+LABS = builtin_names()
 PARTS = ["up", "check", "down"]
 HOSTILE = """## [bold]A[/bold] `b` | <i> & *c* \x1b[31m
 # Why [red]not[/red]: `a|b` costs <b>1|2</b> & a_b \u202e backwards, \x07 bell
@@ -19,11 +21,9 @@ ip link set veth0 alias '[link=x]y|`z`[/link]'
 """
 
 
-def load(name, part, *settings):
+def load(name, which, *settings):
     """A lab's part as the command line makes it."""
-    made = lab.load(name, settings)
-    text = render.render(made, part)
-    return plan.parse(text, made.name, made.title, part, f"{made.name}/{part}.sh.j2")
+    return part(name, settings, which)
 
 
 def typed_in(text, part="up", title="A lab of our own"):

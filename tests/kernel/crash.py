@@ -1,0 +1,218 @@
+"""Runs labs that fail, are killed or repeated; after each it says what the oracle still sees.
+
+A script for the inside of a private host: `python crash.py ACTION JSON`, one line of JSON for each
+run. Python starts once for many runs, and each run is a forked process, so that it can be killed.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import oracle
+import sh  # noqa: F401 (imported once here, and not in each of many processes)
+
+from cnetsh import act, execute, journal, lifecycle, load, rollback, snapshot
+from cnetsh.commands import runner
+from cnetsh.console import Quiet
+from cnetsh.execute import Means
+from cnetsh.journal import Journal
+from cnetsh.lanes import through_sh
+from cnetsh.plan import Plan, Plans
+
+POINTS = ("before intent", "after intent", "during", "before outcome", "after outcome")
+CRASHED = 70
+
+
+def in_child(action: Callable[[], int]) -> tuple[int, str]:
+    """The exit code (negative: the signal) of a process that does the action, and what it said."""
+    with tempfile.TemporaryFile() as said:
+        pid = os.fork()
+        if not pid:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            code = CRASHED
+            try:
+                code = act.guarded(action)()
+            except BaseException:
+                traceback.print_exc()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        said.seek(0)
+        return code, said.read().decode(errors="replace")
+
+
+def look() -> oracle.Facts:
+    """The oracle's snapshot, when IPv6 has come to rest."""
+    while oracle.tentative(seen := oracle.snapshot()):
+        time.sleep(0.1)
+    return seen
+
+
+def up(lab: str, settings: list[str] | None = None) -> int:
+    return act.up(lab, settings or [], "host", False, act.Options())
+
+
+def down(lab: str) -> int:
+    return act.down(lab, "host", False, act.Options())
+
+
+def recover() -> int:
+    return act.recover("host", act.Options())
+
+
+def failing(folders: list[str]) -> Iterator[dict[str, Any]]:
+    """Brings up each of these labs, in which some step fails."""
+    before = look()
+    for folder in folders:
+        code, said = in_child(lambda folder=folder: up(folder))
+        left = oracle.diff(before, look())
+        yield {"run": folder, "exit": code, "said": said, "left": left}
+        if left:
+            return
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_soon(seconds: float) -> None:
+    """A thread that kills this process while its command runs."""
+    threading.Thread(target=lambda: (time.sleep(seconds), die()), daemon=True).start()
+
+
+def deadly(note: execute.Note, step: int, point: str, delay: float) -> execute.Note:
+    """A note that writes, and ends the process at one of the five points of a step."""
+
+    def write(**record: Any) -> None:
+        starts, ends = step in record.get("start", ()), step in record.get("end", ())
+        if (starts and point == "before intent") or (ends and point == "before outcome"):
+            die()
+        note(**record)
+        if (starts and point == "after intent") or (ends and point == "after outcome"):
+            die()
+        if starts and point == "during":
+            die_soon(delay)
+
+    return write
+
+
+def means(lock: int) -> Means:
+    return Means(runner(lock), through_sh((lock,)), Quiet(), lambda: 0)
+
+
+def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> int:
+    """An `up` that is killed at a point of a step; long plans run in units, side by side."""
+    with journal.lock(["crash"]) as lock:
+        with_lock = means(lock)
+        record = journal.create(plans.up.lab, header(plans, with_lock))
+        note = deadly(record.write, step, point, delay)
+        run = execute.side_by_side if long else execute.one_by_one
+        run(plans.up.steps, note, with_lock)
+        record.write(up=True)
+    return 0
+
+
+def header(plans: Plans, with_lock: Means) -> dict[str, Any]:
+    texts = {part.part: lifecycle.to_text(part) for part in (plans.up, plans.check, plans.down)}
+    before = snapshot.take(with_lock.run)
+    return {"title": plans.up.title, **texts, "before": before.to_json()}
+
+
+def killed(
+    lab: str, settings: list[str], grid: list[tuple[int, str]], long: bool, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Kills `up` at each point of the grid, then recovers, twice."""
+    plans, before, chance = load.plans(lab, settings), look(), random.Random(seed)
+    for step, point in grid:
+        delay = chance.uniform(0, 0.003)
+        code, said = in_child(
+            lambda s=step, p=point, d=delay: killed_up(plans, s, p, d, long)  # type: ignore[misc]
+        )
+        yield {"run": f"{lab} {step} {point} {delay:.4f}", "exit": code, "said": said} | (
+            recovered(before)
+        )
+
+
+def recovered(before: oracle.Facts) -> dict[str, Any]:
+    first, said = in_child(recover)
+    second, said_again = in_child(recover)
+    return {
+        "recover": [first, second],
+        "recovered": said,
+        "again": said_again,
+        "left": oracle.diff(before, look()),
+    }
+
+
+class Deadly(Journal):
+    """A journal whose process ends before (even) or after (odd) one of its writes."""
+
+    __slots__ = ("countdown",)
+    countdown: int
+
+    def write(self, **record: Any) -> None:
+        self._tick()
+        super(Deadly, self).write(**record)
+        self._tick()
+
+    def remove(self) -> None:
+        self._tick()
+        super(Deadly, self).remove()
+        self._tick()
+
+    def _tick(self) -> None:
+        if self.countdown == 0:
+            die()
+        self.countdown -= 1
+
+
+def killed_recover(countdown: int, delay: float) -> int:
+    """A `recover` that is killed: at a write of the journal, or delay seconds after it."""
+    with journal.lock(["crash"]) as lock:
+        for found in journal.all_here():
+            record = Deadly(
+                found.path, found.header, found.done, found.uncertain, found.undone,
+                found.dropped, found.made, found.up, found.fd,
+            )  # fmt: skip
+            record.countdown = countdown
+            if delay:
+                die_soon(delay)
+            undone = rollback.undo(record, means(lock))
+            if not undone.residue:
+                record.remove()
+    return 0
+
+
+def recover_killed(lab: str, steps: list[int], seed: int) -> Iterator[dict[str, Any]]:
+    """Kills `up` after a step, then `recover` at each of its writes, then recovers."""
+    plans, before, chance = load.plans(lab, ()), look(), random.Random(seed)
+    for step in steps:
+        countdown, code = 0, -signal.SIGKILL
+        while code == -signal.SIGKILL:
+            in_child(lambda s=step: killed_up(plans, s, "after outcome", 0, False))  # type: ignore[misc]
+            delay = chance.uniform(0, 0.1) if countdown % 3 == 2 else 0.0
+            code, said = in_child(
+                lambda n=countdown, d=delay: killed_recover(n if not d else 1000, d)  # type: ignore[misc]
+            )
+            run = f"{lab} {step} write {countdown} {delay:.4f}"
+            yield {"run": run, "exit": code, "said": said} | recovered(before)
+            countdown += 1
+
+
+ACTIONS = {"failing": failing, "killed": killed, "recover_killed": recover_killed}
+
+if __name__ == "__main__":
+    for line in ACTIONS[sys.argv[1]](**json.loads(sys.argv[2])):
+        print(json.dumps(line), flush=True)

@@ -1,0 +1,110 @@
+"""`check` names each single thing that has changed since `up`, and nothing where nothing has."""
+
+import json
+import sys
+
+import pytest
+from hosts import Private
+
+# Only the drift: the pings of `check` cost a second each where a lab is broken.
+DRIFT = """
+import json
+from cnetsh import commands, drift, journal, rollback, snapshot
+record = journal.find("routing")
+steps = rollback.plan_of(record, "up").steps
+in_force = [steps[number] for number in sorted(record.applied)]
+run = commands.runner()
+print(json.dumps(drift.drift(in_force, snapshot.take(run), record.made, run)))
+"""
+FORWARD = "/proc/sys/net/ipv4/ip_forward"
+NAT = "POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE"
+
+# What breaks it, what names it, and what mends it ("" where only `down` and `up` do).
+DRIFTS = {
+    "setting": (f"echo 0 > {FORWARD}", "ip_forward is 0", f"echo 1 > {FORWARD}"),
+    "rule": (f"iptables -t nat -D {NAT}", "MASQUERADE", f"iptables -t nat -A {NAT}"),
+    "address": (
+        "ip address del 172.18.0.1/12 dev br0",
+        "172.18.0.1/12 on br0 is missing",
+        "ip address add 172.18.0.1/12 dev br0",
+    ),
+    "address inside": (
+        "ip -n net1 address del 172.18.0.20/12 dev ceth1",
+        "172.18.0.20/12 on ceth1 is missing",
+        "ip -n net1 address add 172.18.0.20/12 dev ceth1;"
+        "ip -n net1 route add default via 172.18.0.1",
+    ),
+    "route": (
+        "ip -n net0 route del default",
+        "route default via 172.18.0.1 is missing",
+        "ip -n net0 route add default via 172.18.0.1",
+    ),
+    "route by another gateway": (
+        "ip -n net0 route replace default via 172.18.0.20",
+        "route default via 172.18.0.1 is missing",
+        "ip -n net0 route replace default via 172.18.0.1",
+    ),
+    "bridge down": ("ip link set br0 down", "link br0 is not up", "ip link set br0 up"),
+    "link down inside": (
+        "ip -n net0 link set ceth0 down",
+        "link ceth0 is not up",
+        "ip -n net0 link set ceth0 up; ip -n net0 route add default via 172.18.0.1",
+    ),
+    "host end down": ("ip link set veth1 down", "link veth1 is not up", "ip link set veth1 up"),
+    "no port": (
+        "ip link set veth0 nomaster",
+        "link veth0 is not a port of br0",
+        "ip link set veth0 master br0",
+    ),
+    "port of another": (
+        "ip link add br8 type bridge; ip link set veth0 master br8",
+        "link veth0 is not a port of br0",
+        "ip link set veth0 master br0; ip link del br8",
+    ),
+    "pair": ("ip link del veth1", "link veth1 is missing", ""),
+    "bridge": ("ip link del br0", "link br0 is missing", ""),
+    "namespace": ("ip netns delete net0", "net0 is missing", ""),
+    "another namespace": (
+        "ip netns delete net1; ip netns add net1",
+        "netns net1 is another one than the lab made",
+        "",
+    ),
+}
+
+
+def drift(private: Private) -> list[str]:
+    done = private.run([sys.executable, "-c", DRIFT])
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def test_every_single_change_is_named(private: Private) -> None:
+    private.cnetsh("up", "routing")
+    assert drift(private) == []
+    for name, (broken, named, mended) in DRIFTS.items():
+        private.sh(broken)
+        assert [line for line in drift(private) if named in line], (name, drift(private))
+        if mended:
+            private.sh(mended)
+        else:
+            private.cnetsh("down", "routing")
+            private.sh("ip netns del net1 2>/dev/null || true")
+            private.cnetsh("up", "routing")
+        assert drift(private) == [], name
+
+
+@pytest.mark.parametrize("lab", ["veth", "container", "conflict", "bridge", "routing"])
+def test_no_false_alarm_right_after_up(private: Private, lab: str) -> None:
+    private.cnetsh("up", lab)
+    done = private.cnetsh("check", lab, "--json", check=False)
+    assert json.loads(done.stdout)["drift"] == []
+    assert "Traceback" not in done.stderr
+
+
+def test_check_ends_with_1_and_names_it(private: Private) -> None:
+    private.cnetsh("up", "veth")
+    private.sh("ip address del 172.18.0.20/12 dev ceth0")
+    done = private.cnetsh("check", "veth", check=False)
+    assert done.returncode == 1
+    assert "changed   address 172.18.0.20/12 on ceth0 is missing" in done.stderr
+    assert "1 changed" in done.stderr
