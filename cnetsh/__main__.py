@@ -1,5 +1,5 @@
 """`python -m cnetsh`."""
 
-from cnetsh.cli import main
+from cnetsh.start import main
 
 main()

@@ -60,7 +60,7 @@ def _split(
 
 
 def _lost_routes(old: Sequence[Step], kept: Sequence[int], gone: Sequence[int]) -> list[int]:
-    """Give the routes that go with an address or a link of their namespace, and must be added anew."""
+    """Give the routes that go with an address or a link of theirs, and must be added anew."""
     places = {old[number].netns for number in gone if old[number].inner[1] in ("address", "link")}
     return [
         n for n in kept if old[n].netns in places and old[n].inner[:3] == ("ip", "route", "add")
@@ -86,21 +86,23 @@ def lines(change: Change) -> list[str]:
 def apply(record: Journal, plans: Plans, change: Change, means: Means) -> Outcome:
     """Make the change; when a step of it fails, put the lab back to what it was.
 
-    The journal's plan grows by the new steps, so that a crash at any point leaves a journal by
-    which all of it can be undone.
+    The journal's plan grows by the new steps, and the lab counts as interrupted until the end: a
+    crash at any point leaves a journal by which `recover` undoes all of it.
     """
     old = rollback.plan_of(record, "up")
+    record.write(up=False)
     rollback.run_undos(change.undo, record, means)
     rollback.wait_until_gone([old.steps[number] for number in change.gone], record, means)
     _drop(record, old.steps, change.gone)
     outcome = _append(record, change.new, means)
     if outcome.failed is None and not outcome.signal:
         texts = {part.part: to_text(part) for part in (plans.check, plans.down)}
-        record.write(header={"title": plans.up.title, **texts})
+        record.write(header={"title": plans.up.title, **texts}, up=True)
         return outcome
     patient = replace(means, stopping=lambda: 0)
     _undo_new(record, len(old.steps), patient)
     _append(record, [old.steps[number] for number in change.gone], patient)
+    record.write(up=True)
     return outcome
 
 

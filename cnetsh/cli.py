@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from typer.models import CommandInfo
 
 from cnetsh import errors
 from cnetsh.errors import CnetshError
@@ -264,11 +265,25 @@ def _end(code: int) -> None:
     raise typer.Exit(code)
 
 
+def _only(asked: list[str]) -> None:
+    """Leave out the commands that were not asked for: typer would look at all their parameters."""
+    named = [one for one in app.registered_commands if [_name(one)] == asked]
+    if named:
+        app.registered_commands, app.registered_groups = named, []
+        # A group of one command would be taken for that command itself.
+        app.callback()(lambda: None)
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or (command.callback.__name__ if command.callback else "")
+
+
 def main() -> NoReturn:
     """Run the command line; an error that a user can act on is one message, not a traceback."""
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
+        _only(sys.argv[1:2])
         app()
     except CnetshError as error:
         if debug:

@@ -132,8 +132,8 @@ def record(
 def identities(step: Step) -> Iterator[tuple[str, list[Any]]]:
     """Give the identity of what a step made in the target's own namespace.
 
-    Of a link its ifindex, which the kernel does not give twice, and its MAC; of a namespace the
-    inode.
+    Of a link its ifindex, which the kernel does not give twice, and its MAC; of a namespace its
+    mark.
     """
     for ref in () if step.netns else step.effect.makes:
         if not ref.netns and (mark := identity(ref)):
@@ -144,10 +144,17 @@ def identity(ref: Ref) -> list[Any]:
     """Give what tells an object from another of the same name; empty when it is not there."""
     with contextlib.suppress(OSError):
         if ref.kind == "netns":
-            return [(NETNS / ref.name).stat().st_ino]
+            return [namespace.mark((NETNS / ref.name).stat())]
         if ref.kind == "link":
-            return [socket.if_nametoindex(ref.name), _mac(ref.name)]
+            return [link_index(ref.name), _mac(ref.name)] if link_index(ref.name) else []
     return []
+
+
+def link_index(name: str) -> int:
+    """Give a link's ifindex, which the kernel does not give twice; 0 when it is not there."""
+    with contextlib.suppress(OSError):
+        return socket.if_nametoindex(name)
+    return 0
 
 
 def _mac(link: str) -> str:

@@ -120,6 +120,8 @@ def _link_set(link: Ref, change: Words) -> Effect | None:
             return Effect(on=link, undo=("ip", "link", "set", link.name, "up"))
         case ("master", _):
             return Effect(on=link, undo=("ip", "link", "set", "dev", link.name, "nomaster"))
+        case ("nomaster",):
+            return Effect(on=link, note="put back from the snapshot")
         case ("netns", other) if not other.isdigit():
             # `netns 1` would mean process 1 of the caller's pid namespace, so digits are refused.
             return Effect(on=link, moves=Ref("link", other, link.name), note="delete its pair")

@@ -1,6 +1,6 @@
 """The write-ahead record of what a lab did to a target: one file of JSON lines for each lab.
 
-It lives in /run, where it dies with the kernel's state, in a folder named by the inode of the
+It lives in /run, where it dies with the kernel's state, in a folder named by the number of the
 target's network namespace. A step's start is written before it runs and its end after it, so that
 after a crash a step is either known or uncertain, never forgotten.
 """
@@ -10,12 +10,13 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cnetsh import namespace
 from cnetsh.errors import CnetshError
 from cnetsh.statedir import open_private, private_folder
 
@@ -31,7 +32,8 @@ class Journal:
 
     done: steps that ended well; uncertain: started, end unknown; undone: their undo ended;
     dropped: no part of the lab any more since it was changed;
-    made: identity of the objects made, by "kind netns name"; up: the lab is complete.
+    made: identity of the objects made, by "kind name"; held: the processes that were in its
+    namespaces when undoing began; up: the lab is complete.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class Journal:
     undone: set[int] = field(default_factory=set)
     dropped: set[int] = field(default_factory=set)
     made: dict[str, list[Any]] = field(default_factory=dict)
+    held: Sequence[Sequence[Any]] = ()
     up: bool = False
     fd: int = -1
 
@@ -75,6 +78,7 @@ class Journal:
             self.made[key] = mark
             if not mark:
                 del self.made[key]
+        self.held = record.get("held", self.held)
         self.header.update(record.get("header", {}))
         self.up = record.get("up", self.up)
 
@@ -97,8 +101,7 @@ def boot_id() -> str:
 
 def folder() -> Path:
     """Give the journal folder of the network namespace that this process is in, made if missing."""
-    inode = Path("/proc/self/ns/net").stat().st_ino
-    return private_folder(private_folder(ROOT) / str(inode))
+    return private_folder(private_folder(ROOT) / str(namespace.own()))
 
 
 def create(lab: str, header: dict[str, Any]) -> Journal:

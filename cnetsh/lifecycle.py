@@ -3,13 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
-from cnetsh import journal, rollback
+from cnetsh import journal, rollback, snapshot
 from cnetsh.commands import Result
 from cnetsh.errors import CnetshError
 from cnetsh.execute import SHORT, Means, Note, Outcome, one_by_one, side_by_side
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal
+from cnetsh.needed import touched
 from cnetsh.plan import Plan, Plans, Step, to_text
 from cnetsh.rollback import Undone
 from cnetsh.snapshot import Snapshot
@@ -54,15 +56,45 @@ def refuse_in_the_way(plan: Plan, before: Snapshot) -> None:
         )
 
 
+def refuse_foreign(plan: Plan) -> None:
+    """Raise CnetshError for a step whose undo would be a guess.
+
+    The snapshot is of the target's own namespace, so it knows nothing of what is inside others;
+    and a link that is moved loses its state (kernel: dev_change_net_namespace).
+    """
+    made: set[Ref | None] = set()
+    for number, step in enumerate(plan.steps, 1):
+        does = step.effect
+        made.update(does.makes)
+        if step.said.undo is not None or does.kind != "change":
+            continue
+        if step.netns and Ref("netns", "", step.netns) not in made:
+            _refuse(plan, number, step, f"namespace {step.netns} is not made by this plan")
+        if does.moves and does.on:
+            if does.on not in made:
+                _refuse(plan, number, step, f"link {does.on.name} is not made by this plan")
+            made.add(does.moves)
+
+
+def _refuse(plan: Plan, number: int, step: Step, reason: str) -> NoReturn:
+    raise CnetshError(
+        f"{plan.lab}: step {number}: {step.text}: {reason}, so it could not be put back as it was",
+        "say how it is undone with a line before: #: undo COMMAND",
+    )
+
+
 def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = False) -> Ended:
     """Run the plan; when a step fails or a signal comes, undo what was done. The lock must be held.
 
-    Raises CnetshError, with nothing executed, when a name is taken.
+    Raises CnetshError, with nothing executed, when a name is taken or there is no sure undo.
     """
     began = time.monotonic()
+    refuse_foreign(plans.up)
     refuse_in_the_way(plans.up, before)
     texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
-    header = {"title": plans.up.title, **texts, "before": before.to_json()}
+    written = snapshot.values(touched(plans.up.steps).settings)
+    known = replace(before, settings=written | before.settings)
+    header = {"title": plans.up.title, **texts, "before": known.to_json()}
     record = journal.create(plans.up.lab, header)
     outcome = run_steps(plans.up.steps, record.write, means, processes)
     if outcome.failed is None and not outcome.signal:

@@ -16,6 +16,7 @@ from cnetsh.commands import FOLDERS, runner, tool
 from cnetsh.console import say, visible_lines
 from cnetsh.errors import DONE, FAILED, REFUSED, CnetshError
 from cnetsh.files import write
+from cnetsh.needed import touched
 from cnetsh.plan import Plan
 
 
@@ -37,7 +38,8 @@ def _check(name: str, as_json: bool) -> int:
     run, plan = runner(), rollback.plan_of(record, "check")
     steps = rollback.plan_of(record, "up").steps
     in_force = [steps[number] for number in sorted(record.applied)]
-    drifted = drift.drift(in_force, snapshot.take(run), record.made, run)
+    now = snapshot.take(run, touched(in_force).settings)
+    drifted = drift.drift(in_force, now, record.made, run)
     findings = checking.run_checks(plan, run, _quiet if as_json else _tell)
     if as_json:
         rows = [

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from cnetsh import namespace
+
 RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 LINK_FILES = ("/etc/systemd/network/99-default.link", "/usr/lib/systemd/network/99-default.link")
 NET_ADMIN, SYS_ADMIN = 12, 21  # bits of linux/capability.h
@@ -36,8 +38,7 @@ def shows(path: str) -> bool:
 
 def labs() -> frozenset[str]:
     """Give the labs with a journal of this namespace, without making the folder that it is in."""
-    inode = Path("/proc/self/ns/net").stat().st_ino
-    found = names(f"/run/cnetsh/{inode}")
+    found = names(f"/run/cnetsh/{namespace.own()}")
     return frozenset(name.removesuffix(".journal") for name in found if name.endswith(".journal"))
 
 
@@ -87,16 +88,16 @@ def persistent_macs() -> bool:
 
 def inside(namespaces: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
     """Give the processes in each named namespace as "123 (sleep)"."""
-    homes = {inode: name for name, inode in namespaces.items() if inode}
+    homes = {number: name for name, number in namespaces.items() if number}
     found: dict[str, list[str]] = {}
     for entry in names("/proc") if homes else ():
         if entry.isdigit():
             # A process may end meanwhile, and those of other users cannot be looked into.
             with contextlib.suppress(OSError):
-                inode = Path(f"/proc/{entry}/ns/net").stat().st_ino
-                if inode in homes:
+                number = namespace.mark(Path(f"/proc/{entry}/ns/net").stat())
+                if number in homes:
                     name = text(f"/proc/{entry}/comm").strip()
-                    found.setdefault(homes[inode], []).append(f"{entry} ({name})")
+                    found.setdefault(homes[number], []).append(f"{entry} ({name})")
     return {name: tuple(processes) for name, processes in found.items()}
 
 

@@ -5,6 +5,8 @@ Stands alone (no import from cnetsh), because the sandbox's holder runs it under
 
 import ctypes
 import os
+import socket
+import sys
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,6 +14,7 @@ from typing import TypeVar
 USER, NET, MOUNT, PID = 0x10000000, 0x40000000, 0x00020000, 0x20000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
+SO_NETNS_COOKIE = 71
 
 Answer = TypeVar("Answer")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -68,6 +71,27 @@ def inside(path: str, action: Callable[[], Answer]) -> Answer:
     if errors:
         raise errors[0]
     return answers[0]
+
+
+def mark(status: os.stat_result) -> int:
+    """Give the number that tells a named namespace from all others: its inode and its age.
+
+    The kernel gives an inode to the next namespace as soon as it is free (fs/proc/generic.c).
+    """
+    return status.st_ctime_ns << 32 | status.st_ino
+
+
+def own() -> int:
+    """Give the number of this process's network namespace, which no other gets until a reboot.
+
+    Before Linux 5.14 it is the inode's, which the kernel gives again.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as any_socket:
+        try:
+            cookie = any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+        except OSError:
+            return os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
+    return int.from_bytes(cookie, sys.byteorder)
 
 
 def _checked(answer: int, what: str) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cnetsh.errors import CnetshError
 from cnetsh.inverse import Ref
-from cnetsh.plan import Step
+from cnetsh.plan import Step, split
 from cnetsh.snapshot import Difference, Snapshot
 from cnetsh.undo import Undo
 
@@ -35,6 +36,13 @@ class Seen:
     def foreign(self, ref: Ref) -> bool:
         """Say whether another object has taken the name of one that we made."""
         return self._there(ref)[0] and not self.ours(ref)
+
+    def replaced(self, difference: Difference) -> bool:
+        """Say whether what differs is such another object, and no ghost of a namespace of ours."""
+        kind, name = difference.kind, difference.name
+        if kind == "netns" and not self.now.namespaces.get(name):
+            return False
+        return kind in ("link", "netns") and self.foreign(Ref(kind, "", name))
 
     def _there(self, ref: Ref) -> tuple[bool, int]:
         if ref.kind == "netns":
@@ -68,6 +76,10 @@ def needed(undo: Undo, step: Step, seen: Seen) -> Undo | None:
         return _link(undo, inner, does.on, seen)
     if inner[1] in ("address", "addr", "a"):
         return undo if _has(seen.now, inner) and not _has(seen.before, inner) else None
+    if does.on and does.on.kind == "route":
+        return None if _routed(does.on.name.split(), seen.before) else undo
+    if inner[0] == "tc" and does.on:
+        return None if _shaper(does.on, seen.before) == _shaper(does.on, seen.now) else undo
     return undo
 
 
@@ -75,7 +87,13 @@ def _setting(undo: Undo, path: str, seen: Seen) -> Undo | None:
     old, now = seen.before.settings.get(path), seen.now.settings.get(path)
     if old == now:
         return None
-    return undo if old is None else replace(undo, texts=(f"echo {old} | tee {path}",))
+    text = f"echo {' '.join((old or '').split())} | tee {path}"
+    try:
+        split(text)
+    except CnetshError:
+        # Its value cannot be typed so; what differs in the end is put back in another way.
+        return None
+    return replace(undo, texts=(text,))
 
 
 def _chain(ref: Ref, snapshot: Snapshot) -> bool:
@@ -121,6 +139,8 @@ def canonical(rule: Sequence[str]) -> tuple[str, ...]:
 
 
 def _network(word: str) -> str:
+    if word in ("0.0.0.0/0", "::/0"):
+        return "default"
     try:
         return str(ipaddress.ip_network(word, strict=False))
     except ValueError:
@@ -152,6 +172,21 @@ def _link(undo: Undo, inner: tuple[str, ...], link: Ref | None, seen: Seen) -> U
 def _has(snapshot: Snapshot, inner: tuple[str, ...]) -> bool:
     address, dev = inner[3], inner[5]
     return any(one["dev"] == dev and one["address"] == address for one in snapshot.addresses)
+
+
+def _routed(words: Sequence[str], snapshot: Snapshot) -> bool:
+    """Say whether a route is there, in the form that the kernel keeps."""
+    wanted = {"dst": words[0], **dict(zip(words[1::2], words[2::2], strict=True))}
+    keys = {"via": "gateway", "src": "prefsrc"}
+    return any(
+        all(_network(str(route.get(keys.get(key, key)))) == _network(value)
+            for key, value in wanted.items())
+        for route in snapshot.routes
+    )  # fmt: skip
+
+
+def _shaper(link: Ref, snapshot: Snapshot) -> str | None:
+    return snapshot.links.get(link.name, {}).get("qdisc")
 
 
 @dataclass(frozen=True, slots=True)

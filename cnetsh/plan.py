@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from cnetsh.errors import CnetshError
@@ -87,6 +88,8 @@ class Plans:
     teaches: str = ""
 
 
+# A lab of a thousand containers has eight thousand commands, each looked at several times.
+CACHED = 1 << 14
 _NEEDS_CARE = re.compile(r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f]""")
 _QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
 _EXEC = "ip netns exec "
@@ -96,6 +99,7 @@ _WRITE = re.compile(
 )
 
 
+@lru_cache(maxsize=CACHED)
 def split(text: str) -> tuple[tuple[str, ...], str]:
     """Give the argument vector and standard input of a command line.
 
@@ -202,6 +206,7 @@ def _checked(text: str, said: Directives, part: str, place: str) -> str:
     return does.kind
 
 
+@lru_cache(maxsize=CACHED)
 def _allowed(text: str) -> Effect:
     netns, inner = enter(split(text)[0])
     does = effect(inner, netns)

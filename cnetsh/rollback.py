@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnetsh import snapshot
-from cnetsh.execute import SHORT, Means, identity, one_by_one, side_by_side
+from cnetsh import namespace, snapshot
+from cnetsh.execute import SHORT, Means, link_index, one_by_one, side_by_side
+from cnetsh.inverse import Ref
 from cnetsh.journal import Journal, beside
 from cnetsh.needed import Seen, Touched, concerns, needed, touched
 from cnetsh.plan import Plan, Step, parse
@@ -45,6 +46,7 @@ class Inside(NamedTuple):
     pid: int
     name: str
     netns: str
+    inode: int
 
 
 def plan_of(journal: Journal, part: str) -> Plan:
@@ -59,17 +61,17 @@ def undo(journal: Journal, means: Means) -> Undone:
     The journal stays when something is left, so that a later `recover` can go on.
     """
     steps, down = plan_of(journal, "up").steps, plan_of(journal, "down").steps
-    before, was = Snapshot(**journal.header["before"]), snapshot.take(means.run)
-    neighbours = beside(journal)
-    ours, others = touched(steps), Others({one.lab: _touched_by(one) for one in neighbours})
+    before, ours, neighbours = Snapshot(**journal.header["before"]), touched(steps), beside(journal)
+    others = Others({one.lab: _touched_by(one) for one in neighbours})
+    own = {key.removeprefix("link ") for key in journal.made}
+    was = snapshot.take(means.run, ours.settings, own)
     todo, refused = _todo(journal, steps, down, Seen(before, was, journal.made), others)
-    journal.write(undoing=[one.step for one in todo])
+    journal.write(undoing=[one.step for one in todo], held=inside(journal))
     run_undos(todo, journal, means)
     stays = {line.name for line in refused}
     going = [step for step in steps if not stays & {ref.name for ref in step.effect.makes}]
     wait_until_gone(going, journal, means)
-    _put_back(before, ours, others, means)
-    now = snapshot.take(means.run)
+    now = _put_back(before, ours, others, means)
     left = snapshot.differences(before, now)
     kept = [one for one in left if concerns(one, ours) and others.keep(one)]
     for one in neighbours:
@@ -77,7 +79,8 @@ def undo(journal: Journal, means: Means) -> Undone:
         mine = [each for each in kept if one.lab in others.keep(each)]
         one.write(header={"before": handed_over(theirs, mine, before, was, now)})
         one.close()
-    return _undone(left, refused, journal, ours, others)
+    seen = Seen(before, now, journal.made)
+    return _undone(left, (*refused, *_still_inside(journal)), seen, ours, others)
 
 
 def _touched_by(journal: Journal) -> Touched:
@@ -87,13 +90,13 @@ def _touched_by(journal: Journal) -> Touched:
 
 def _undone(
     left: Sequence[Difference],
-    refused: Sequence[Difference],
-    journal: Journal,
+    more: Sequence[Difference],
+    seen: Seen,
     ours: Touched,
     others: Others,
 ) -> Undone:
     """Sort what is left: the lab's own residue, what other labs need, and what others changed."""
-    mine = [one for one in left if concerns(one, ours)]
+    mine = [one for one in left if concerns(one, ours) and not seen.replaced(one)]
     kept = [one for one in mine if others.keep(one)]
     residue = [
         one for one in mine if one not in kept and not (one.kind == "rule" and others.touch(one))
@@ -104,7 +107,7 @@ def _undone(
         if one.kind != "setting" or one.name in ours.settings
     ]
     meanwhile = [one for one in left if one not in mine and not others.touch(one)]
-    return Undone((*refused, *residue, *_still_inside(journal)), tuple(meanwhile), tuple(lines))
+    return Undone((*more, *residue), tuple(meanwhile), tuple(lines))
 
 
 def _todo(
@@ -172,21 +175,34 @@ def wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> No
     made = [ref for step in steps for ref in step.effect.makes if ref.kind == "link"]
     marks = {ref: journal.made.get(f"link {ref.name}", []) for ref in made if not ref.netns}
     deadline = time.monotonic() + GONE_TIMEOUT
-    waiting = [ref for ref, mark in marks.items() if mark]
-    while waiting := [ref for ref in waiting if identity(ref)[:1] == marks[ref][:1]]:
+    survivors = [ref for ref, mark in marks.items() if mark and not _gone(ref, mark[0], deadline)]
+    run_undos([Undo(0, (f"ip link delete {ref.name}",)) for ref in survivors], journal, means)
+
+
+def _gone(ref: Ref, index: int, deadline: float) -> bool:
+    """Wait until a link is gone; False when it is still there at the deadline."""
+    while link_index(ref.name) == index:
         if time.monotonic() > deadline:
-            break
+            return False
         time.sleep(0.002)
-    run_undos([Undo(0, (f"ip link delete {ref.name}",)) for ref in waiting], journal, means)
+    return True
 
 
-def _put_back(before: Snapshot, ours: Touched, others: Others, means: Means) -> None:
-    """Put back what the steps changed besides: other settings of forwarding, a bridge's MAC."""
-    left = snapshot.differences(before, snapshot.take(means.run))
-    for one in left:
-        owned = one.kind in ("netns", "rule") or one.command[:3] == ("ip", "link", "delete")
-        if one.command and not owned and concerns(one, ours) and not others.keep(one):
-            means.run(one.command, stdin=one.stdin)
+def _put_back(before: Snapshot, ours: Touched, others: Others, means: Means) -> Snapshot:
+    """Put back what the steps changed besides: other settings of forwarding, a bridge's MAC.
+
+    Gives the snapshot after it.
+    """
+    now = snapshot.take(means.run, ours.settings)
+    todo = [
+        one
+        for one in snapshot.differences(before, now)
+        if one.command and concerns(one, ours) and not others.keep(one)
+        if one.kind not in ("netns", "rule") and one.command[:3] != ("ip", "link", "delete")
+    ]
+    for one in todo:
+        means.run(one.command, stdin=one.stdin)
+    return snapshot.take(means.run, ours.settings) if todo else now
 
 
 def _still_inside(journal: Journal) -> list[Difference]:
@@ -202,21 +218,33 @@ def _still_inside(journal: Journal) -> list[Difference]:
 
 
 def inside(journal: Journal) -> list[Inside]:
-    """Name the processes that are in the lab's namespaces."""
+    """Name the processes that are in the lab's namespaces, or were when undoing began."""
     homes = {
         mark[0]: key.removeprefix("netns ")
         for key, mark in journal.made.items()
         if key.startswith("netns ")
     }
-    found = []
+    found = {one for one in (Inside(*held) for held in journal.held) if _stays(one)}
     for entry in Path("/proc").glob("[0-9]*"):
         # A process may end meanwhile, and those of other users cannot be looked into.
         with contextlib.suppress(OSError):
-            inode = (entry / "ns/net").stat().st_ino
-            if inode in homes:
+            status = (entry / "ns/net").stat()
+            if home := homes.get(namespace.mark(status)):
                 name = (entry / "comm").read_text().strip()
-                found.append(Inside(int(entry.name), name, homes[inode]))
+                found.add(Inside(int(entry.name), name, home, status.st_ino))
     return sorted(found)
+
+
+def _stays(one: Inside) -> bool:
+    """Say whether a process is still in a namespace that has lost its name, and its mark with it.
+
+    The process keeps the inode's number from being given again.
+    """
+    with contextlib.suppress(OSError):
+        entry = Path(f"/proc/{one.pid}")
+        named = (entry / "comm").read_text().strip() == one.name
+        return named and (entry / "ns/net").stat().st_ino == one.inode
+    return False
 
 
 def kill(processes: Sequence[Inside], still: Callable[[], list[Inside]]) -> list[Inside]:
