@@ -97,7 +97,7 @@ def one_by_one(steps: Sequence[Step], note: Note, means: Means, processes: bool 
             result = _one(number, step, note, means, lanes if not processes else None)
             if result.exit_code:
                 return Outcome(number, result)
-        return Outcome()
+        return Outcome(signal=means.stopping())
     finally:
         lanes.close()
 
@@ -261,6 +261,7 @@ class _SideBySide:
                     break
                 self._start(unit, pool, free)
             self._wait()
+            self._stopped()
         if self.host:
             self.host.close()
         return self.outcome

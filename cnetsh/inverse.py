@@ -41,6 +41,7 @@ class Effect:
 LOOK = Effect(kind="look")
 CHECK = Effect(kind="check")
 REMOVES = "what it removes cannot be put back"
+PUT_BACK = "put back from the snapshot"
 GOES = "it goes with its namespace"
 
 
@@ -121,12 +122,12 @@ def _link_set(link: Ref, change: Words) -> Effect | None:
         case ("master", _):
             return Effect(on=link, undo=("ip", "link", "set", "dev", link.name, "nomaster"))
         case ("nomaster",):
-            return Effect(on=link, note="put back from the snapshot")
+            return Effect(on=link, note=PUT_BACK)
         case ("netns", other) if not other.isdigit():
             # `netns 1` would mean process 1 of the caller's pid namespace, so digits are refused.
             return Effect(on=link, moves=Ref("link", other, link.name), note="delete its pair")
         case ("mtu" | "address" | "alias" | "txqueuelen", _):
-            return Effect(on=link, note="put back from the snapshot")
+            return Effect(on=link, note=PUT_BACK)
     return None
 
 

@@ -53,6 +53,8 @@ class Lane:
         False when the process has ended meanwhile or was stopped: close says how far it came. A
         blank line that was taken says that the line before it is over.
         """
+        # What an earlier run handed over has run: close tells of the last run alone.
+        self._packets.clear()
         fed = self.feed(lines, stopping)
         return fed and self._send(BLANK, False, stopping) and self._drained(stopping)
 
@@ -69,7 +71,7 @@ class Lane:
         del self._packets[len(self._packets) - left :]
 
     def close(self) -> tuple[Result, int]:
-        """End the input, wait, and give the result and the number of lines that ip has taken.
+        """End the input, wait, and give the result and how many lines of the last run ip has taken.
 
         When the exit code is not 0, the last line taken is the one that failed.
         """

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import Effect, effect, is_setting
+from cnetsh.inverse import PUT_BACK, Effect, effect, is_setting
 
 
 class Directives(NamedTuple):
@@ -220,7 +220,7 @@ def _undoable(does: Effect, said: Directives) -> bool:
     return (
         said.undo is not None
         or bool(does.undo or does.makes or does.moves)
-        or "put back" in (does.note)
+        or does.note == PUT_BACK
     )
 
 

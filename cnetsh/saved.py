@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from cnetsh.errors import CnetshError
-from cnetsh.needed import count_of
+from cnetsh.inverse import Ref
+from cnetsh.needed import count_of, touched
 from cnetsh.plan import Directives, Plan, Plans, Step, parse, to_text
 from cnetsh.snapshot import Snapshot
 from cnetsh.values import lab_name, visible
@@ -143,6 +144,10 @@ def relied_on(steps: Sequence[Step], now: Snapshot) -> dict[str, str]:
                 facts[f"{ref.kind} {ref.name}"] = "there" if ref.name in there else "absent"
         if does.on and does.on not in owned and not step.netns:
             facts |= _foreign(step, now)
+        if not step.netns:
+            used = [name for name in sorted(touched([step]).names) if name in now.links]
+            others = [name for name in used if Ref("link", "", name) not in owned]
+            facts |= {f"link {name}": _link(name, now) for name in others}
     facts["routes"] = _routes(now)
     return facts
 
@@ -154,12 +159,16 @@ def _foreign(step: Step, now: Snapshot) -> dict[str, str]:
     if on.kind == "setting":
         return {f"setting {on.name}": now.settings.get(on.name, "absent")}
     if on.kind == "link":
-        link = now.links.get(on.name, {})
-        state = {key: link.get(key) for key in ("kind", "up", "master", "mtu")}
-        return {f"link {on.name}": json.dumps(state) if link else "absent"}
+        return {f"link {on.name}": _link(on.name, now)}
     if on.kind == "chain" and ("-A" in step.inner or "-I" in step.inner):
         return {f"rule {step.text}": f"{count_of(step.inner, now)} times"}
     return {}
+
+
+def _link(name: str, now: Snapshot) -> str:
+    link = now.links.get(name, {})
+    state = {key: link.get(key) for key in ("kind", "up", "master", "mtu")}
+    return json.dumps(state) if link else "absent"
 
 
 def _routes(now: Snapshot) -> str:

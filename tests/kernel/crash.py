@@ -4,6 +4,7 @@ A script for the inside of a private host: `python crash.py ACTION JSON`, one li
 run. Python starts once for many runs, and each run is a forked process, so that it can be killed.
 """
 
+import fcntl
 import json
 import os
 import random
@@ -14,7 +15,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,8 @@ from cnetsh.commands import runner
 from cnetsh.console import Quiet
 from cnetsh.execute import Means
 from cnetsh.journal import Journal
-from cnetsh.lanes import through_sh
-from cnetsh.plan import Plan, Plans
+from cnetsh.lanes import spawn, through_sh
+from cnetsh.plan import Plans
 
 POINTS = ("before intent", "after intent", "during", "before outcome", "after outcome")
 CRASHED = 70
@@ -60,8 +62,31 @@ def look() -> oracle.Facts:
     return seen
 
 
+def holders() -> Iterator[dict[str, Any]]:
+    """Starts a child each way, lets go of the lock, and says whether the child still holds it."""
+    for name in ("sh", "posix_spawn"):
+        with journal.lock(["crash"]) as lock:
+            start = through_sh((lock,)) if name == "sh" else spawn
+            child = start(("/usr/bin/sleep", "60"), 0, 2)
+        path = journal.folder() / "lock"
+        held = _is_locked(path)
+        os.kill(child.pid, signal.SIGKILL)
+        with suppress(Exception):
+            child.wait()
+        yield {"run": name, "held": held, "after": _is_locked(path)}
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def up(lab: str, settings: list[str] | None = None) -> int:
-    return act.up(lab, settings or [], "host", False, act.Options())
+    return act.up(lab, settings or [], "host", False, act.Options(allow_overlap=True))
 
 
 def down(lab: str) -> int:
@@ -81,6 +106,61 @@ def failing(folders: list[str]) -> Iterator[dict[str, Any]]:
         yield {"run": folder, "exit": code, "said": said, "left": left}
         if left:
             return
+
+
+def cycles(
+    lab: str, number: int, settings: list[str], seconds: float = 1e9
+) -> Iterator[dict[str, Any]]:
+    """Brings a lab up and takes it down so many times, or for so long, without a pause.
+
+    All in this one process, so that it would gather what leaks. The kernel is looked at after each
+    thousand and at the end.
+    """
+    before, end = look(), time.monotonic() + seconds
+    quietly(lambda: up(lab, settings) or down(lab))
+    start = residue()
+    for cycle in range(1, number + 1):
+        code, said = quietly(lambda: up(lab, settings) or down(lab))
+        last = code or cycle == number or time.monotonic() > end
+        if last or cycle % 1000 == 0:
+            left = oracle.diff(before, look()) + oracle.diff(start, residue())
+            yield {"run": f"{lab} cycle {cycle}", "exit": code, "said": said, "left": left}
+            if last or left:
+                return
+
+
+def quietly(action: Callable[[], int]) -> tuple[int, str]:
+    """The exit code of the action, done in this process, and what it said."""
+    with tempfile.TemporaryFile() as said:
+        stderr = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            code = act.guarded(action)()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+        said.seek(0)
+        return code, said.read().decode(errors="replace")
+
+
+def residue() -> oracle.Facts:
+    """What the oracle does not look at: mounts, files, descriptors, processes in the namespace."""
+    own = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
+    return {
+        "mounts": sorted(
+            line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        ),
+        "files": sorted(str(path) for path in Path("/run").rglob("*")),
+        "descriptors": sorted(os.listdir("/proc/self/fd")),  # noqa: PTH208
+        "processes": sorted(_living(own)),
+    }
+
+
+def _living(inode: int) -> Iterator[str]:
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (entry / "ns/net").stat().st_ino == inode:
+                yield entry.name
 
 
 def die() -> None:
@@ -120,6 +200,8 @@ def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> 
         note = deadly(record.write, step, point, delay)
         run = execute.side_by_side if long else execute.one_by_one
         run(plans.up.steps, note, with_lock)
+        if point == "during":
+            signal.pause()  # a short plan may be over before its end comes
         record.write(up=True)
     return 0
 
@@ -131,12 +213,12 @@ def header(plans: Plans, with_lock: Means) -> dict[str, Any]:
 
 
 def killed(
-    lab: str, settings: list[str], grid: list[tuple[int, str]], long: bool, seed: int
+    lab: str, settings: list[str], grid: list[tuple[int, str]], long: bool = False, seed: int = 1
 ) -> Iterator[dict[str, Any]]:
     """Kills `up` at each point of the grid, then recovers, twice."""
     plans, before, chance = load.plans(lab, settings), look(), random.Random(seed)
     for step, point in grid:
-        delay = chance.uniform(0, 0.003)
+        delay = chance.uniform(0, 0.002)
         code, said = in_child(
             lambda s=step, p=point, d=delay: killed_up(plans, s, p, d, long)  # type: ignore[misc]
         )
@@ -164,12 +246,12 @@ class Deadly(Journal):
 
     def write(self, **record: Any) -> None:
         self._tick()
-        super(Deadly, self).write(**record)
+        Journal.write(self, **record)
         self._tick()
 
     def remove(self) -> None:
         self._tick()
-        super(Deadly, self).remove()
+        Journal.remove(self)
         self._tick()
 
     def _tick(self) -> None:
@@ -182,10 +264,7 @@ def killed_recover(countdown: int, delay: float) -> int:
     """A `recover` that is killed: at a write of the journal, or delay seconds after it."""
     with journal.lock(["crash"]) as lock:
         for found in journal.all_here():
-            record = Deadly(
-                found.path, found.header, found.done, found.uncertain, found.undone,
-                found.dropped, found.made, found.up, found.fd,
-            )  # fmt: skip
+            record = Deadly(**{one.name: getattr(found, one.name) for one in fields(found)})
             record.countdown = countdown
             if delay:
                 die_soon(delay)
@@ -211,7 +290,13 @@ def recover_killed(lab: str, steps: list[int], seed: int) -> Iterator[dict[str, 
             countdown += 1
 
 
-ACTIONS = {"failing": failing, "killed": killed, "recover_killed": recover_killed}
+ACTIONS = {
+    "failing": failing,
+    "killed": killed,
+    "recover_killed": recover_killed,
+    "cycles": cycles,
+    "holders": holders,
+}
 
 if __name__ == "__main__":
     for line in ACTIONS[sys.argv[1]](**json.loads(sys.argv[2])):

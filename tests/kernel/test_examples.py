@@ -1,0 +1,172 @@
+"""The six examples: built, checked and undone by cnetsh, by its script, and past any failure."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import oracle
+import pytest
+from hosts import HERE, Ordinary, Private, report, stable, wait_for
+
+from cnetsh import labfile, plan, render
+
+CHECKOUT = HERE.parent.parent
+EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
+WEB = str(CHECKOUT / "examples/published-web-server.yaml")
+EVERY = 7
+NOWHERE = "192.0.2.99"
+INTERNET = """
+ip netns add internet; ip link add eth0 type veth peer name uplink netns internet
+ip address add 10.0.2.15/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2
+ip -n internet address add 10.0.2.2/24 dev uplink; ip -n internet link set uplink up
+"""
+DOCKER = """
+iptables -P FORWARD DROP
+test ! -e /proc/sys/net/bridge || echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables
+"""
+GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=2).status)"
+
+every_example = pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+
+
+def test_there_are_six() -> None:
+    assert len(EXAMPLES) == 6
+
+
+@every_example
+def test_up_and_its_script_leave_equal_kernels(
+    new_private: Callable[[], Private], tmp_path: Path, file: Path
+) -> None:
+    by_script, by_up = new_private(), new_private()
+    before = by_script.snapshot()
+    script = str(tmp_path / "lab.sh")
+    by_script.cnetsh("script", str(file), "--no-sudo", "-o", script)
+    with ThreadPoolExecutor() as both:
+        adding = both.submit(by_script.run, ["bash", script, "add"])
+        by_up.cnetsh("up", str(file))
+        checked = by_up.cnetsh("check", str(file))
+        assert adding.result().returncode == 0, report(adding.result())
+        assert " 0 failed, " in checked.stderr and " 0 changed" in checked.stderr
+        one, other = both.map(lambda host: host.snapshot(settled=0.3), (by_script, by_up))
+        assert oracle.diff(oracle.shape(one), oracle.shape(other)) == []
+        deleting = both.submit(by_script.run, ["bash", script, "delete"])
+        by_up.cnetsh("down", str(file))
+        assert deleting.result().returncode == 0, report(deleting.result())
+    assert oracle.diff(before, by_up.snapshot()) == []
+    # The script does not wait for the cables that go with their namespaces; cnetsh does.
+    assert wait_for(lambda: oracle.diff(before, by_script.snapshot()) == [])
+
+
+def test_as_an_ordinary_user(ordinary: Ordinary) -> None:
+    def snapshot() -> oracle.Facts:
+        return dict(json.loads(ordinary.cnetsh("exec", "host", "--", *ordinary.oracle).stdout))
+
+    machine = oracle.outline()
+    ordinary.cnetsh("sandbox", "start")
+    before = stable(snapshot, 0)
+    for file in EXAMPLES:
+        name = labfile.load_file(file, []).name
+        lab = ordinary.home / file.name
+        lab.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+        ordinary.cnetsh("up", file.name)
+        checked = ordinary.cnetsh("check", name)
+        assert " 0 failed, 0 not tried, 0 changed" in checked.stderr, report(checked)
+        down = ordinary.cnetsh("down", file.name)
+        assert f"{name} is down, the target as before" in down.stderr
+        assert oracle.diff(before, snapshot()) == [], file.stem
+    ordinary.cnetsh("sandbox", "stop")
+    assert oracle.diff(machine, oracle.outline()) == []
+
+
+def failing_folders(file: Path, folder: Path, every: int) -> list[str]:
+    """Folders with the example's own commands, of which one more at position k really fails."""
+    lab = labfile.load_file(file, [])
+    steps = plan.parse(render.render(lab, "up"), lab.name, "", "up", file.name).steps
+    folders = []
+    # The offset moves with the example, so that every kind of step is met by one of them.
+    for number in range(EXAMPLES.index(file) % every, len(steps) + 1, every):
+        lines = [step.text for step in steps]
+        inside = steps[number - 1].netns if number else ""
+        broken = f"ip route add 198.51.100.0/24 via {NOWHERE}"
+        lines.insert(number, f"ip netns exec {inside} {broken}" if inside else broken)
+        made = folder / f"fails-{lab.name}-{number}"
+        made.mkdir()
+        (made / "lab.yaml").write_text("title: fails\nteaches: rollback\n", encoding="utf-8")
+        (made / "up.sh.j2").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        folders.append(str(made))
+    return folders
+
+
+def assert_equal_after_failures(private: Private, folders: list[str]) -> None:
+    argv = [sys.executable, str(HERE / "crash.py"), "failing", json.dumps({"folders": folders})]
+    done = private.run(argv, timeout=600)
+    assert done.returncode == 0, report(done)
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    bad = [one for one in runs if one["left"] or one["exit"] != 1]
+    assert not bad, (bad[0]["run"], bad[0]["left"], bad[0]["said"])
+    assert [one["run"] for one in runs] == folders
+    assert all(NOWHERE in one["said"] for one in runs)
+
+
+@every_example
+def test_a_failure_at_some_steps_leaves_nothing(
+    private: Private, tmp_path: Path, file: Path
+) -> None:
+    assert_equal_after_failures(private, failing_folders(file, tmp_path, EVERY))
+
+
+@pytest.mark.soak
+@every_example
+def test_a_failure_at_every_step_leaves_nothing(
+    private: Private, tmp_path: Path, file: Path
+) -> None:
+    assert_equal_after_failures(private, failing_folders(file, tmp_path, 1))
+
+
+@pytest.mark.parametrize("host", ["plain", "docker"])
+def test_a_published_port_answers_everybody(private: Private, tmp_path: Path, host: str) -> None:
+    private.sh(INTERNET + (DOCKER if host == "docker" else ""))
+    private.cnetsh("up", WEB)
+    serve = [sys.executable, "-m", "http.server", "80", "--directory", str(tmp_path)]
+    server = private.start(["ip", "netns", "exec", "web", *serve], stderr=subprocess.DEVNULL)
+
+    def answers(netns: str, url: str) -> bool:
+        into = ["ip", "netns", "exec", netns] if netns else []
+        done = private.run([*into, sys.executable, "-c", GET, url])
+        return done.stdout == "200\n"
+
+    assert wait_for(lambda: answers("", "http://172.18.0.10/"))
+    assert answers("internet", "http://10.0.2.15:8080/")
+    assert answers("", "http://10.0.2.15:8080/")
+    assert answers("", "http://172.18.0.1:8080/")
+    assert answers("client", "http://10.0.2.15:8080/")
+    assert answers("client", "http://172.18.0.10/")
+    assert not answers("internet", "http://10.0.2.15/")
+    server.kill()
+    server.wait()
+    private.cnetsh("down", WEB)
+    policy = "DROP" if host == "docker" else "ACCEPT"
+    assert private.sh("iptables -S FORWARD") == f"-P FORWARD {policy}\n"
+
+
+def test_a_published_port_answers_in_the_sandbox(ordinary: Ordinary) -> None:
+    lab = ordinary.home / "web.yaml"
+    lab.write_text(Path(WEB).read_text(encoding="utf-8"), encoding="utf-8")
+    ordinary.cnetsh("up", "web.yaml")
+    python = str(ordinary.program.parent / "python")
+    argv = [str(ordinary.program), "exec", "web", "--", python, "-m", "http.server", "80"]
+    server = ordinary.start(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def answers(where: str) -> bool:
+        get = (python, "-c", GET, "http://10.0.2.15:8080/")
+        return ordinary.cnetsh("exec", where, "--", *get, check=False).stdout == "200\n"
+
+    assert wait_for(lambda: answers("host"))
+    assert answers("internet") and answers("client")
+    refused = ordinary.cnetsh("down", "web", check=False)
+    assert refused.returncode == 2 and "--kill" in refused.stderr
+    ordinary.cnetsh("down", "web", "--kill")
+    server.wait(5)

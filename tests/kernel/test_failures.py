@@ -1,0 +1,231 @@
+"""A step that fails: what was done before it is undone, and the kernel is as it was. No mocks.
+
+The lab is a user's own folder with the text of a built-in lab, in which one command stands that the
+kernel, or the tool, really refuses.
+"""
+
+import json
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import oracle
+import pytest
+from hosts import Ordinary, Private, report, stable
+from runs import crash, unequal
+
+from cnetsh import load
+from cnetsh.lab import LABS
+from cnetsh.plan import Plan, Step, to_text
+
+# They fail for different reasons, with and without an `ip -batch`, and after different parts of it.
+REFUSED = (
+    "ip route add 10.250.0.0/16 via 9.9.9.9",
+    "iptables -A NOSUCH -j ACCEPT",
+    "echo nonsense | tee /proc/sys/net/ipv4/ip_forward",
+    "ip link set dev lo master lo",
+    "ip netns add NETNS",
+    "ip netns exec NETNS ip route add 10.250.0.0/16 via 9.9.9.9",
+    "ip netns exec NETNS ip link set nosuch0 up",
+    "ip netns exec NETNS ping -c 1 -W 1 203.0.113.1",
+)
+# eth0 and its far end, br9 with a port, and a namespace with a pair are somebody else's.
+FOREIGN = """
+ip link add eth0 type veth peer name far0
+ip link add br9 address 02:00:00:00:00:09 type bridge
+ip link add p9 type veth peer name q9
+for link in eth0 far0 br9 p9; do
+  echo 1 > /proc/sys/net/ipv6/conf/$link/disable_ipv6; ip link set $link up
+done
+ip address add 10.0.2.15/24 dev eth0 && ip address add 10.9.0.1/24 dev br9
+ip link set p9 master br9
+ip route add default via 10.0.2.2
+ip netns add other && ip link set q9 netns other
+ip -n other address add 10.9.0.2/24 dev q9 && ip -n other link set q9 up
+"""
+RULE = "iptables -t nat -A POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE\n"
+OTHER_RULE = "iptables -t nat -A POSTROUTING -s 10.5.0.0/16 -j MASQUERADE\n"
+ON = "echo 1 > /proc/sys/net/ipv4/ip_forward\n"
+LINK_FORWARDS = "echo 1 > /proc/sys/net/ipv4/conf/eth0/forwarding\n"
+NO_REDIRECTS = "echo 0 > /proc/sys/net/ipv4/conf/all/accept_redirects\n"
+REDIRECTS = "echo 1 > /proc/sys/net/ipv4/conf/all/accept_redirects\n"
+STATES = {
+    "a host with a default route": FOREIGN,
+    "forwards already": FOREIGN + ON + REDIRECTS + RULE,
+    "the same rule, and another after it": FOREIGN + RULE + OTHER_RULE,
+    "one link forwards": FOREIGN + NO_REDIRECTS + LINK_FORWARDS + OTHER_RULE + RULE + RULE,
+}
+
+
+def steps_of(lab: str) -> list[Step]:
+    return list(load.plans(lab).up.steps)
+
+
+def folder_of(base: Path, name: str, steps: Sequence[Step]) -> str:
+    """A user's lab with these steps."""
+    folder = base / name
+    folder.mkdir()
+    (folder / "lab.yaml").write_text(f"title: {name}\n")
+    (folder / "up.sh.j2").write_text(to_text(Plan(name, name, "up", tuple(steps))))
+    return str(folder)
+
+
+def folders_that_fail(base: Path, lab: str) -> list[str]:
+    """For each place in the lab's plan a folder in which the command at that place fails."""
+    steps, kinds, found = steps_of(lab), cycle(REFUSED), []
+    for place in range(len(steps) + 1):
+        made = [ref.name for step in steps[:place] for ref in step.effect.makes]
+        netns = [name for name in made if name.startswith("net")]
+        command = next(each for each in kinds if netns or "NETNS" not in each)
+        line = Step(command.replace("NETNS", (netns or [""])[-1]), "", "", "", "change", 0)
+        found.append(folder_of(base, f"{lab}-{place}", [*steps[:place], line, *steps[place:]]))
+    return found
+
+
+def wrong(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each failing lab that did not end with exit code 1 and an equal kernel."""
+    return [
+        f"{row['run']}: exit {row['exit']}, left {row['left']}\n{row['said']}"
+        for row in rows
+        if row["exit"] != 1 or row["left"] or "the target is as it was before" not in row["said"]
+    ]
+
+
+class TestEveryStep:
+    @pytest.mark.parametrize("lab", LABS)
+    def test_of_every_lab_may_fail(self, private: Private, tmp_path: Path, lab: str) -> None:
+        folders = folders_that_fail(tmp_path, lab)
+        rows = crash(private, "failing", folders=folders)
+        assert wrong(rows) == []
+        assert len(rows) == len(folders)
+
+    @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
+    def test_may_fail_where_others_have_things(
+        self, private: Private, tmp_path: Path, state: str
+    ) -> None:
+        private.sh(state)
+        # Before the undo of nothing, of the bridge, of a container, of forwarding, and of the rule.
+        places = (0, 3, 10, 20, 21)
+        every = folders_that_fail(tmp_path, "routing")
+        folders = [every[place] for place in places]
+        rows = crash(private, "failing", folders=folders)
+        assert wrong(rows) == []
+        assert len(rows) == len(places)
+
+    @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
+    def test_is_undone_where_others_have_things(self, private: Private, state: str) -> None:
+        private.sh(state)
+        assert crash(private, "cycles", lab="routing", number=1, settings=[])[0]["left"] == []
+
+    def test_may_fail_in_a_sandbox(self, ordinary: Ordinary, tmp_path: Path) -> None:
+        ordinary.cnetsh("sandbox", "start")
+        before = in_sandbox(ordinary)
+        for folder in folders_that_fail(public(tmp_path), "routing")[1::4]:
+            done = ordinary.cnetsh("up", folder, check=False)
+            assert done.returncode == 1, report(done)
+            assert oracle.diff(before, in_sandbox(ordinary)) == []
+
+
+def in_sandbox(user: Ordinary) -> oracle.Facts:
+    def take() -> oracle.Facts:
+        return dict(json.loads(user.cnetsh("exec", "host", "--", *user.oracle).stdout))
+
+    return stable(take, seconds=0)
+
+
+def public(folder: Path) -> Path:
+    """The folder, which an ordinary user can now reach: pytest's folders are root's."""
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
+    return folder
+
+
+class TestNames:
+    """What stands in the way is named, and stays; nothing is executed."""
+
+    @pytest.mark.parametrize(
+        ("command", "named"),
+        [
+            ("ip link add br0 type bridge", "br0"),
+            ("ip netns add net1", "net1"),
+            ("ip link add veth1 type veth peer name x1", "veth1"),
+            ("ip link add ceth0 type bridge", "ceth0"),
+        ],
+    )
+    def test_that_are_taken(self, private: Private, command: str, named: str) -> None:
+        private.sh(command)
+        before = private.snapshot()
+        done = private.cnetsh("up", "routing", check=False)
+        assert done.returncode == 2, report(done)
+        assert named in done.stderr and "[1/21]" not in done.stderr
+        assert oracle.diff(before, private.snapshot()) == []
+
+
+class TestWhatIsNotOurs:
+    """A step that changed nothing has no undo, and one that has no sure undo is refused."""
+
+    def lab(self, base: Path, *texts: str) -> str:
+        return folder_of(base, "own", [Step(text, "", "", "", "change", 0) for text in texts])
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "ip route add default via 10.0.2.2",
+            "ip route add 0.0.0.0/0 via 10.0.2.2 dev eth0",
+            "ip address add 10.0.2.15/24 dev eth0",
+            "ip link set eth0 up",
+            "ip link set dev p9 master br9",
+            "tc qdisc add dev eth0 root tbf rate 1mbit burst 10k latency 50ms",
+            "iptables -t nat -A POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE",
+            "echo 1 | tee /proc/sys/net/ipv4/ip_forward",
+        ],
+    )
+    def test_survives_a_kill_before_the_step(
+        self, private: Private, tmp_path: Path, text: str
+    ) -> None:
+        shaped = "tc qdisc add dev eth0 root tbf rate 9mbit burst 10k latency 50ms\n"
+        private.sh(FOREIGN + ON + RULE + shaped)
+        qdisc = private.sh("tc qdisc show dev eth0")
+        grid = [(0, "after intent")]
+        folder = self.lab(tmp_path, text)
+        assert unequal(crash(private, "killed", lab=folder, settings=[], grid=grid)) == []
+        assert private.sh("tc qdisc show dev eth0") == qdisc
+
+    @pytest.mark.parametrize(
+        "texts",
+        [
+            ("ip netns add net0", "ip link set far0 netns net0"),
+            ("ip -n other link set q9 up",),
+            ("ip netns exec other iptables -A INPUT -s 10.9.0.9 -j DROP",),
+        ],
+    )
+    def test_is_refused_without_a_sure_undo(
+        self, private: Private, tmp_path: Path, texts: tuple[str, ...]
+    ) -> None:
+        private.sh(FOREIGN)
+        before = private.snapshot()
+        done = private.cnetsh("up", self.lab(tmp_path, *texts), check=False)
+        assert done.returncode == 2, report(done)
+        assert "is not made by this plan" in done.stderr
+        assert oracle.diff(before, private.snapshot()) == []
+
+
+class TestUndoing:
+    """R3: an undo that fails."""
+
+    def test_goes_on_past_an_undo_that_fails(self, private: Private, tmp_path: Path) -> None:
+        before = private.snapshot()
+        private.cnetsh("up", "routing")
+        # The undo of forwarding fails: the file cannot be written.
+        private.sh(
+            "echo 1 > /run/one && mount --bind /run/one /proc/sys/net/ipv4/ip_forward"
+            " && mount -o remount,ro,bind /proc/sys/net/ipv4/ip_forward"
+        )
+        done = private.cnetsh("down", "routing", check=False)
+        assert done.returncode == 3, report(done)
+        assert "ip_forward" in done.stderr and "br0" not in private.sh("ip -br link")
+        assert private.sh("ls /run/netns") == "" and "MASQ" not in private.sh("iptables-save")
+        private.sh("umount /proc/sys/net/ipv4/ip_forward; rm /run/one")
+        assert private.cnetsh("down", "routing").returncode == 0
+        assert oracle.diff(before, private.snapshot()) == []

@@ -1,0 +1,139 @@
+"""The sandbox of an ordinary user: it starts and ends by itself, and nothing outlives it."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import oracle
+import pytest
+from hosts import NOBODY, ROOT, Ordinary, report, wait_for
+
+SLEEP = ("sh", "-c", "sleep 300 & sleep 301 & wait")
+
+
+def boxes(ordinary: Ordinary) -> list[dict[str, object]]:
+    return list(json.loads(ordinary.cnetsh("sandbox", "list", "--json").stdout))
+
+
+@pytest.mark.parametrize("victim", ["holder", "init"])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
+def test_nothing_outlives_the_sandbox(ordinary: Ordinary, victim: str, how: signal.Signals) -> None:
+    machine = oracle.outline()
+    ordinary.cnetsh("up", "container")
+    argv = [str(ordinary.program), "exec", "net0", "--", *SLEEP]
+    inside = ordinary.start(argv, stderr=subprocess.DEVNULL)
+    assert wait_for(lambda: "sleep 300" in ordinary.processes().values())
+    (box,) = boxes(ordinary)
+    os.kill(int(str(box[victim])), how)
+    assert inside.wait(10) != 0
+    assert wait_for(lambda: not ordinary.processes()), ordinary.processes()
+    assert boxes(ordinary) == []
+    assert oracle.diff(machine, oracle.outline()) == []
+    # What the killed one left in the registry is not in the way of the next.
+    assert ordinary.cnetsh("down", "container").stderr == "container is not up\n"
+
+
+def test_starts_by_itself_and_ends_with_its_last_lab(ordinary: Ordinary) -> None:
+    assert boxes(ordinary) == []
+    ordinary.cnetsh("up", "veth")
+    assert boxes(ordinary)[0]["labs"] == ["veth"]
+    ordinary.cnetsh("up", "container", "--set", "host_end=v7", "--set", "peer=c7")
+    ordinary.cnetsh("down", "veth")
+    assert boxes(ordinary)[0]["labs"] == ["container"]
+    ordinary.cnetsh("down", "container")
+    assert boxes(ordinary) == []
+    assert wait_for(lambda: not ordinary.processes()), ordinary.processes()
+
+
+def test_started_by_hand_it_stays_until_it_is_stopped(ordinary: Ordinary) -> None:
+    ordinary.cnetsh("sandbox", "start")
+    assert ordinary.cnetsh("sandbox", "start").returncode == 0
+    ordinary.cnetsh("up", "veth")
+    ordinary.cnetsh("down", "veth")
+    assert boxes(ordinary)[0]["kept"] is True
+    assert ordinary.cnetsh("sandbox", "list").stdout.startswith("default ")
+    ordinary.cnetsh("sandbox", "stop")
+    assert boxes(ordinary) == []
+    assert "does not run" in ordinary.cnetsh("sandbox", "stop").stderr
+    assert wait_for(lambda: not ordinary.processes()), ordinary.processes()
+
+
+def test_two_sandboxes_know_nothing_of_each_other(ordinary: Ordinary) -> None:
+    ordinary.cnetsh("up", "veth", "--on", "sandbox:one")
+    ordinary.cnetsh("up", "veth", "--on", "sandbox:two")
+    assert [box["name"] for box in boxes(ordinary)] == ["one", "two"]
+    ordinary.cnetsh("down", "veth", "--on", "sandbox:one")
+    shown = ordinary.cnetsh("exec", "host", "--on", "sandbox:two", "--", "ip", "-br", "link")
+    assert "veth0" in shown.stdout
+    ordinary.cnetsh("down", "veth", "--on", "sandbox:two")
+    assert boxes(ordinary) == []
+
+
+def test_several_commands_at_once(ordinary: Ordinary) -> None:
+    up = [str(ordinary.program), "up", "container"]
+    racers = [ordinary.start(up, stderr=subprocess.PIPE) for _ in range(5)]
+    texts = [racer.communicate(timeout=60)[1] for racer in racers]
+    assert [racer.returncode for racer in racers] == [0] * 5, texts
+    assert sum("is up: 8 steps" in text for text in texts) == 1
+    assert len(boxes(ordinary)) == 1
+    down = [str(ordinary.program), "down", "container"]
+    racers = [ordinary.start(down, stderr=subprocess.PIPE) for _ in range(5)]
+    texts = [racer.communicate(timeout=60)[1] for racer in racers]
+    assert [racer.returncode for racer in racers] == [0] * 5, texts
+    assert wait_for(lambda: not ordinary.processes()), ordinary.processes()
+
+
+def spoil_mode(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0)
+
+
+def spoil_link(folder: Path) -> None:
+    folder.symlink_to("/tmp")
+
+
+def spoil_open(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def spoil_file(folder: Path) -> None:
+    folder.write_text("", encoding="utf-8")
+
+
+@pytest.mark.parametrize("spoil", [spoil_mode, spoil_link, spoil_open, spoil_file])
+def test_a_state_folder_that_cannot_be_trusted(ordinary: Ordinary, spoil: object) -> None:
+    folder = Path(ordinary.env["XDG_RUNTIME_DIR"], "cnetsh")
+    assert callable(spoil)
+    spoil(folder)
+    if ROOT:
+        os.chown(folder, NOBODY, NOBODY, follow_symlinks=False)
+    refused_at(ordinary, folder)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can make a folder of another user")
+def test_a_state_folder_of_somebody_else(ordinary: Ordinary) -> None:
+    folder = Path(ordinary.env["XDG_RUNTIME_DIR"], "cnetsh")
+    folder.mkdir(mode=0o755)
+    refused_at(ordinary, folder)
+
+
+def refused_at(ordinary: Ordinary, folder: Path) -> None:
+    for command in (["up", "veth"], ["status"], ["sandbox", "list"]):
+        done = ordinary.cnetsh(*command, check=False)
+        assert done.returncode == 2, report(done)
+        assert str(folder) in done.stderr and "Traceback" not in done.stderr
+        assert len(done.stderr.splitlines()) == 2
+    assert not ordinary.processes()
+
+
+def test_user_namespaces_that_are_refused(ordinary: Ordinary) -> None:
+    """Inside a user namespace whose limit for more of them is 0."""
+    limit = "mount -t tmpfs tmpfs /run; echo 0 > /proc/sys/user/max_user_namespaces"
+    script = f"{limit}; exec {ordinary.program} up veth"
+    done = ordinary.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script])
+    assert done.returncode == 2, report(done)
+    assert "refuses a user namespace" in done.stderr and "max_user_namespaces" in done.stderr
+    assert "--on host" in done.stderr and "Traceback" not in done.stderr

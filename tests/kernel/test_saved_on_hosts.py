@@ -1,0 +1,89 @@
+"""Saved plans on a real kernel: exactly those steps, on the host that they were reviewed for."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import oracle
+import pytest
+from hosts import Private, report
+
+from cnetsh import saved
+
+FORWARD = "/proc/sys/net/ipv4/ip_forward"
+LAB = """
+name: small
+bridges: {br0: {address: 10.1.0.1/24, nat: true}, br9: {external: true}}
+containers:
+  net0: {bridge: br0}
+  net1: {gateway: none, interfaces: [{bridge: br9, address: 10.9.0.2/24}]}
+"""
+# With a port of its own: a bridge that loses its last port also loses the carrier.
+FOREIGN = """
+ip link add br9 type bridge; ip link add p9 type veth peer name q9; ip link set p9 master br9
+ip link set br9 up; ip link set p9 up; ip link set q9 up; ip address add 10.9.0.1/24 dev br9
+"""
+
+
+def plan_of(private: Private, folder: Path) -> str:
+    lab, path = folder / "lab.yaml", folder / "plan.json"
+    lab.write_text(LAB, encoding="utf-8")
+    private.sh(FOREIGN)
+    private.cnetsh("plan", str(lab), "--on", "host", "-o", str(path))
+    return str(path)
+
+
+def test_runs_exactly_the_steps_that_were_saved(private: Private, tmp_path: Path) -> None:
+    path = plan_of(private, tmp_path)
+    before, log = private.snapshot(settled=1.5), tmp_path / "log"
+    private.cnetsh("up", path, "--log", str(log))
+    ran = [json.loads(line)["command"] for line in log.read_text(encoding="utf-8").splitlines()]
+    assert ran == [step.text for step in saved.read(Path(path)).plans.up.steps]
+    assert private.cnetsh("up", path).stderr == "small is up already\n"
+    private.cnetsh("check", path)
+    private.cnetsh("down", path)
+    assert oracle.diff(before, private.snapshot()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("ip link add br0 type bridge", "link br0: was absent, is there"),
+        ("ip netns add net0", "netns net0: was absent, is there"),
+        (f"echo 1 > {FORWARD}", f"setting {FORWARD}: was 0, is 1"),
+        ("ip link set br9 mtu 1400", 'link br9: was {"kind": "bridge"'),
+        ("ip link delete br9", "link br9: was {"),
+        ("ip route add 10.8.0.0/16 via 10.9.0.7", "10.8.0.0/16 10.9.0.7 br9"),
+        (
+            "iptables -t nat -N CNETSH-small; "
+            "iptables -t nat -A POSTROUTING -m comment --comment cnetsh:small -j CNETSH-small",
+            "was 0 times, is 1 times",
+        ),
+    ],
+    ids=["link", "namespace", "setting", "mtu", "bridge", "route", "rule"],
+)
+def test_is_refused_on_a_host_that_changed(
+    private: Private, tmp_path: Path, changed: str, said: str
+) -> None:
+    path = plan_of(private, tmp_path)
+    private.sh(changed)
+    before = private.snapshot()
+    done = private.cnetsh("up", path, check=False)
+    assert done.returncode == 2, report(done)
+    assert "the target is not as it was when the plan was saved" in done.stderr
+    assert said in done.stderr, report(done)
+    assert oracle.diff(before, private.snapshot()) == []
+
+
+def test_with_a_command_added_is_refused(private: Private, tmp_path: Path) -> None:
+    path = plan_of(private, tmp_path)
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    content.pop("sha256")
+    content["up"].insert(0, {"command": "ip link delete br9"})
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    Path(path).write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+    before = private.snapshot()
+    for command in ("up", "plan", "check", "down"):
+        done = private.cnetsh(command, path, check=False)
+        assert done.returncode == 2 and "Traceback" not in done.stderr, report(done)
+    assert oracle.diff(before, private.snapshot()) == []

@@ -1,0 +1,148 @@
+"""Hostile input at the command line: a clean refusal with one line and exit 2, or a sound plan."""
+
+import contextlib
+import io
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_values import ADDRESSES, COUNTS, NAMES, SIXTEEN
+
+from cnetsh import cli, inverse, lab, plan
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+HOSTILE = [
+    *((name, "bridge", text) for name in ("bridge", "routing") for text in [*NAMES, SIXTEEN, "lo"]),
+    *(("container", "netns", text) for text in [*NAMES, "n" * 65, "1", "host"]),
+    *(("veth", "host_address", text) for text in ADDRESSES),
+    *(("routing", "subnet", text) for text in ADDRESSES),
+    *(("routing", "containers", text) for text in COUNTS),
+    ("bridge", "subnet", "10.0.0.0/30"),
+    ("bridge", "gateway", "10.9.9.9"),
+    ("bridge", "gateway", "172.18.0.10"),
+    ("veth", "peer_address", "172.18.0.10/12"),
+    ("veth", "peer", "veth0"),
+    ("bridge", "nosuch", "1"),
+    ("brigde", "bridge", "br0"),
+    ("", "bridge", "br0"),
+    ("../veth", "peer", "x"),
+    ("/etc/passwd", "peer", "x"),
+]
+
+
+def cnetsh(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the command line, in this process."""
+    out, err, argv, app = io.StringIO(), io.StringIO(), sys.argv, vars(cli.app).copy()
+    sys.argv = ["cnetsh", *arguments]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            cli.main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.argv = argv
+        vars(cli.app).update(app)  # main leaves the other commands out
+    return code, out.getvalue(), err.getvalue()
+
+
+def is_a_clean_refusal(code: int, out: str, err: str) -> None:
+    assert (code, out) == (2, "")
+    first, *hint = err.splitlines()
+    assert first.startswith("cnetsh: ") and len(hint) <= 1
+    assert err.isascii() and first.isprintable() and "Traceback" not in err
+
+
+def is_refused_or_sound(*arguments: str) -> bool:
+    """Checks one input; says whether it was taken."""
+    code, out, err = cnetsh("plan", *arguments, "--format", "shell", "--no-sudo")
+    if code:
+        is_a_clean_refusal(code, out, err)
+        return False
+    dry_code, dry, _ = cnetsh("up", *arguments, "--dry-run")
+    assert dry_code == 0
+    assert [re.sub(r"^\[\d+/\d+\] ", "", line) for line in dry.splitlines()] == out.splitlines()
+    for line in out.splitlines():
+        netns, inner = plan.enter(plan.split(line)[0])
+        does = inverse.effect(inner, netns)
+        assert does is not None, line
+        for ref in does.makes:
+            assert ref.kind == "chain" or re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", ref.name)
+            assert ref.kind != "link" or len(ref.name) <= 15
+    return True
+
+
+@pytest.fixture(autouse=True)
+def no_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CNETSH_ON", raising=False)
+
+
+@pytest.mark.parametrize("command", [["plan"], ["up", "--dry-run"]], ids=["plan", "up"])
+@pytest.mark.parametrize(("name", "key", "text"), HOSTILE)
+def test_is_refused_with_its_place(command: list[str], name: str, key: str, text: str) -> None:
+    code, out, err = cnetsh(*command, name, "--set", f"{key}={text}")
+    is_a_clean_refusal(code, out, err)
+    assert key in err or name in err
+
+
+TEXTS = st.one_of(
+    st.sampled_from([*NAMES, *ADDRESSES, *COUNTS]),
+    st.text(st.characters(exclude_characters="\0"), max_size=20),
+    st.text("abc019-_.:/ ", max_size=17),
+    st.from_regex(r"[a-z][a-z0-9]{0,9}", fullmatch=True),
+    st.from_regex(r"10\.[0-9]{1,3}\.0\.[0-9]{1,3}/(8|16|24|30|31|32)", fullmatch=True),
+    st.integers(-3, 40).map(str),
+)
+SETTINGS = st.sampled_from(lab.builtin_names()).flatmap(
+    lambda name: st.tuples(
+        st.just(name),
+        st.lists(
+            st.tuples(
+                st.sampled_from(sorted(lab.read(lab.templates_folder() / name).parameters)), TEXTS
+            ).map("=".join),
+            max_size=3,
+        ),
+    )
+)
+FILES = [path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.glob("*.yaml"))]
+
+
+@st.composite
+def lab_files(draw: st.DrawFn) -> str:
+    """A lab file with a few of its words or lines replaced, or any text at all."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.text(st.characters(codec="utf-8"), max_size=200))
+    words = re.split(r"([\s,:{}\[\]]+)", draw(st.sampled_from(FILES)))
+    for _ in range(draw(st.integers(0, 4))):
+        words[draw(st.integers(0, len(words) - 1))] = draw(TEXTS)
+    return "".join(words)
+
+
+def takes_any_settings(example: tuple[str, list[str]]) -> None:
+    name, given_ = example
+    is_refused_or_sound(name, *(word for one in given_ for word in ("--set", one)))
+
+
+def takes_any_file(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "lab.yaml")
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        is_refused_or_sound(str(path))
+
+
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@settings(CALM, max_examples=200)
+@given(SETTINGS)
+def test_any_settings(example: tuple[str, list[str]]) -> None:
+    takes_any_settings(example)
+
+
+@settings(CALM, max_examples=100)
+@given(lab_files())
+def test_any_lab_file(text: str) -> None:
+    takes_any_file(text)

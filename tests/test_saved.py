@@ -1,0 +1,206 @@
+"""A saved plan runs what was reviewed, or is refused: whatever happened to the file."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnetsh import load, saved
+from cnetsh.errors import CnetshError
+from cnetsh.plan import Plans
+from cnetsh.snapshot import Snapshot
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+EXAMPLES = sorted(str(file) for file in (CHECKOUT / "examples").glob("*.yaml"))
+RELIED_ON = {"link br0": "absent", "routes": "default 10.0.2.2 eth0"}
+
+
+def written(folder: Path, plans: Plans) -> Path:
+    path = folder / "plan.json"
+    path.write_text(saved.to_json(plans, RELIED_ON), encoding="utf-8")
+    return path
+
+
+def what_runs(plans: Plans) -> list[tuple[object, ...]]:
+    """All of a plan that has an effect: commands, how they are undone, what they must not do."""
+    parts = (plans.up, plans.check, plans.down)
+    return [
+        (part.lab, part.part, step.text, step.argv, step.stdin, step.kind, step.said)
+        for part in parts
+        for step in part.steps
+    ]
+
+
+def edited(path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    """The file after an edit by somebody who knows how to make the digest fit."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content.pop("sha256")
+    edit(content)
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("lab", ["veth", "container", "conflict", "bridge", "routing", *EXAMPLES])
+def test_is_read_back_as_it_was(tmp_path: Path, lab: str) -> None:
+    plans = load.plans(lab)
+    found = saved.read(written(tmp_path, plans))
+    assert what_runs(found.plans) == what_runs(plans)
+    assert [one.why for one in found.plans.up.steps] == [one.why for one in plans.up.steps]
+    assert found.relied_on == RELIED_ON
+    assert found.plans.teaches == plans.teaches and found.plans.up.title == plans.up.title
+
+
+def test_with_any_byte_flipped_runs_nothing_else(tmp_path: Path) -> None:
+    plans = load.plans("veth")
+    path = written(tmp_path, plans)
+    good, reviewed = path.read_bytes(), what_runs(plans)
+    refused = 0
+    for place, byte in enumerate(good):
+        path.write_bytes(good[:place] + bytes([byte ^ 1 << place % 8]) + good[place + 1 :])
+        try:
+            found = saved.read(path)
+        except CnetshError:
+            refused += 1
+        else:
+            assert what_runs(found.plans) == reviewed and found.relied_on == RELIED_ON
+    # What is left are blanks between the parts of the JSON text.
+    assert refused > 0.95 * len(good)
+
+
+def test_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, load.plans("veth"))
+    good = path.read_bytes()
+    for length in range(0, len(good) - 2, 7):
+        path.write_bytes(good[:length])
+        with pytest.raises(CnetshError):
+            saved.read(path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"command": "rm -rf /"},
+        {"command": "ip netns exec net0 sh -c reboot"},
+        {"command": "ip link set eth0 netns 1"},
+        {"command": "ip link delete eth0"},
+        {"command": "iptables -F"},
+        {"command": "ip -batch /tmp/lines"},
+        {"command": "echo 1 | tee /proc/sys/kernel/panic"},
+        {"command": "echo 1 | tee /proc/sys/net/../kernel/panic"},
+        {"command": "ip link show; reboot"},
+        {"command": "ip link show\nreboot"},
+        {"command": "ip link show\u2028reboot"},
+        {"command": "ip link show $(reboot)"},
+        {"command": "# ip link show"},
+        {"command": ""},
+        {"command": 1},
+        {"command": "ip netns add x", "undo": "rm -rf /"},
+        {"command": "ip netns add x", "undo": "ip link show\nrm -rf /"},
+        {"command": "ip netns add x", "why": "because\nip netns add y"},
+        {"command": "ip netns add x", "section": "s\nip netns add y"},
+        {"command": "ip netns add x", "expect_failure": "s\nip netns add y"},
+        {"command": "ip netns add x", "needs": "route 1.1.1.1\nip netns add y"},
+        {"command": "ip netns add x", "needs": "money"},
+        {"why": "no command"},
+        "ip netns add x",
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("part", ["up", "down"])
+def test_with_a_step_more_and_a_fitting_digest_is_refused(
+    tmp_path: Path, part: str, entry: object
+) -> None:
+    if (part, entry) == ("down", {"command": "ip link delete eth0"}):
+        pytest.skip("the way down is made of such")
+    path = edited(written(tmp_path, load.plans("veth")), lambda plan: plan[part].append(entry))
+    with pytest.raises(CnetshError):
+        saved.read(path)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda plan: plan.pop("up"),
+        lambda plan: plan.pop("relied_on"),
+        lambda plan: plan.update(up={"command": "ip link show"}),
+        lambda plan: plan.update(up="ip link show"),
+        lambda plan: plan.update(up=[[]]),
+        lambda plan: plan.update(relied_on=[]),
+        lambda plan: plan.update(cnetsh_plan=2),
+        lambda plan: plan.update(lab="../../etc/passwd"),
+        lambda plan: plan.update(lab=["x"]),
+        lambda plan: plan.update(lab="x\ny"),
+        lambda plan: plan.update(title="x\nip netns add y"),
+    ],
+)
+def test_of_another_form_is_refused(
+    tmp_path: Path, edit: Callable[[dict[str, Any]], object]
+) -> None:
+    with pytest.raises(CnetshError):
+        saved.read(edited(written(tmp_path, load.plans("veth")), edit))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", "[" * 100_000, '{"a": 1e999}', "\xff", "{", '{"up": []}']
+)
+def test_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(CnetshError):
+        saved.read(path)
+
+
+def test_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none.json"):
+        with pytest.raises(CnetshError):
+            saved.read(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_of_another_user_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, load.plans("veth"))
+    os.chown(path, 65534, 65534)
+    with pytest.raises(CnetshError, match="belongs to user 65534"):
+        saved.read(path)
+
+
+class TestWhatIsReliedOn:
+    LINKS = {  # noqa: RUF012
+        "lo": {"ifindex": 1, "kind": "", "up": True, "master": "", "mtu": 65536},
+        "eth0": {"ifindex": 2, "kind": "veth", "up": True, "master": "", "mtu": 1500},
+    }
+    FORWARD = "/proc/sys/net/ipv4/ip_forward"
+
+    def changes(self, lab: str, **now: Any) -> list[str]:
+        before = Snapshot(links=self.LINKS, settings={self.FORWARD: "0"})
+        steps = load.plans(lab).up.steps
+        facts = {"links": self.LINKS, "settings": {self.FORWARD: "0"}} | now
+        return saved.changes(saved.relied_on(steps, before), steps, Snapshot(**facts))
+
+    def test_is_there_unchanged(self) -> None:
+        assert self.changes("routing") == []
+
+    def test_are_names_that_are_free(self) -> None:
+        taken = {**self.LINKS, "br0": {**self.LINKS["eth0"], "ifindex": 7}}
+        assert self.changes("routing", links=taken) == ["link br0: was absent, is there"]
+        found = self.changes("routing", namespaces={"net0": 4})
+        assert found == ["netns net0: was absent, is there"]
+
+    def test_are_settings_that_it_writes(self) -> None:
+        found = self.changes("routing", settings={self.FORWARD: "1"})
+        assert found == [f"setting {self.FORWARD}: was 0, is 1"]
+        assert self.changes("veth", settings={self.FORWARD: "1"}) == []
+
+    def test_are_routes(self) -> None:
+        route = {"dst": "default", "gateway": "10.0.2.2", "dev": "eth0"}
+        assert self.changes("veth", routes=[route]) == ["routes: was , is default 10.0.2.2 eth0"]
+
+    def test_are_rules_that_it_adds(self) -> None:
+        rule = "-A POSTROUTING -s 172.16.0.0/12 ! -o br0 -j MASQUERADE"
+        (found,) = self.changes("routing", rules={"iptables nat": [rule]})
+        assert found.startswith("rule ") and found.endswith(": was 0 times, is 1 times")
