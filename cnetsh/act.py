@@ -118,7 +118,7 @@ def _up(plans: Plans, relied_on: Mapping[str, str], where: Target, options: Opti
     with _changing(options) as means:
         if record := _is_up(plans.up.lab):
             return _changed(record, plans, means)
-        before = snapshot.take(means.run)
+        before = snapshot.take(means.ask)
         _refuse_changed(plans, relied_on, before)
         _refuse_dangerous(plans, before, where, means, options)
         ended = lifecycle.bring_up(plans, before, means, options.step)
@@ -142,7 +142,7 @@ def _refuse_dangerous(
 ) -> None:
     """Tell what doctor finds; refuse what would damage the host or cannot work."""
     findings = doctor.diagnose(
-        plans.up, where.kind == "host", doctor.gather(means.run, before, plans.up)
+        plans.up, where.kind == "host", doctor.gather(means.ask, before, plans.up)
     )
     for one in findings:
         if one.severity != "note":
@@ -230,16 +230,9 @@ def _confirmed(lab: str, seconds: int, means: Means) -> int:
     return _left(undone) or (128 + means.stopping() if means.stopping() else FAILED)
 
 
-def name_of(lab: str, settings: Sequence[str] = ()) -> str:
-    """Give the name under which a lab is up: a file's own, else the word itself."""
-    if load.is_file(lab):
-        return load.part(lab, settings, "down").lab
-    return lab
-
-
 def down(lab: str, on: str, kill: bool, options: Options) -> int:
     """Take a lab down; give the exit code."""
-    name = name_of(lab)
+    name = load.name_of(lab)
     return inside(on, lambda: _down(name, kill, options), f"{name} is not up")
 
 

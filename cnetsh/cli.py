@@ -1,16 +1,13 @@
-"""The command line: what is asked for, the exit code, and one place where errors are told."""
+"""The command line: commands, options, and which function gives the exit code."""
 
 import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from typer.models import CommandInfo
 
-from cnetsh import errors
-from cnetsh.errors import CnetshError
 from cnetsh.files import write
 
 # No rich help: it would be imported for every command (typer's documented switch).
@@ -263,41 +260,3 @@ def list_(json: AsJson = False) -> None:
 
 def _end(code: int) -> None:
     raise typer.Exit(code)
-
-
-def _only(asked: list[str]) -> None:
-    """Leave out the commands that were not asked for: typer would look at all their parameters."""
-    named = [one for one in app.registered_commands if [_name(one)] == asked]
-    if named:
-        app.registered_commands, app.registered_groups = named, []
-        # A group of one command would be taken for that command itself.
-        app.callback()(lambda: None)
-
-
-def _name(command: CommandInfo) -> str:
-    return command.name or (command.callback.__name__ if command.callback else "")
-
-
-def main() -> NoReturn:
-    """Run the command line; an error that a user can act on is one message, not a traceback."""
-    debug = "--debug" in sys.argv
-    sys.argv = [word for word in sys.argv if word != "--debug"]
-    try:
-        _only(sys.argv[1:2])
-        app()
-    except CnetshError as error:
-        if debug:
-            raise
-        from cnetsh.console import show_error
-
-        show_error(error)
-        sys.exit(error.code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(errors.FAILED)
-    except OSError as error:
-        if debug:
-            raise
-        print(f"cnetsh: {error}", file=sys.stderr)
-        sys.exit(errors.FAILED)
-    sys.exit(errors.DONE)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from cnetsh.commands import Result
+from cnetsh.differences import Difference
 from cnetsh.errors import CnetshError
 from cnetsh.execute import SHORT
 from cnetsh.plan import Step
 from cnetsh.show import printable
-from cnetsh.snapshot import Difference
 
 
 def say(text: str) -> None:

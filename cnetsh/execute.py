@@ -1,26 +1,21 @@
-"""Running the steps of a plan: in its order, each known to the journal before it begins.
+"""Running the steps of a plan one by one: each is known to the journal before it begins.
 
-A short plan runs step by step: each is echoed, run and timed on its own. A long one runs in units,
-consecutive steps of one namespace in one `ip -batch`. Commands start in plan order; a unit inside a
-namespace then goes on beside the next units, so only units of different namespaces overlap.
+A step is echoed, run and timed on its own, in a lane that stays open for the next. For what is
+longer than SHORT, see units.py.
 """
 
 import contextlib
 import fcntl
-import os
 import re
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cnetsh import namespace
-from cnetsh.commands import Result, Run
+from cnetsh.commands import Result, Run, ask
 from cnetsh.inverse import Ref
 from cnetsh.lanes import LONGEST, Lane, Start, spawn
 from cnetsh.plan import Step
@@ -60,12 +55,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a run needs: single commands, the host lane's start, a watcher, a stop signal (or 0)."""
+    """What a run needs: single commands, the host lane's start, a watcher, a stop signal (or 0).
+
+    ask: the commands that only read.
+    """
 
     run: Run
     start: Start
     watch: Watch
     stopping: Callable[[], int]
+    ask: Run = ask
 
 
 def batch_line(step: Step) -> str | None:
@@ -74,7 +73,9 @@ def batch_line(step: Step) -> str | None:
     if inner[0] != "ip" or inner[1].startswith("-") or step.kind != "change":
         return None
     line = " ".join(inner[1:])
-    return line if len(line) < LONGEST and _PLAIN.fullmatch(line) else None
+    # A word that is empty or has a blank in it would be none or several words to ip.
+    plain = _PLAIN.fullmatch(line) and tuple(line.split()) == inner[1:]
+    return line if plain and len(line) < LONGEST else None
 
 
 def alone(step: Step, run: Run) -> Result:
@@ -209,133 +210,3 @@ def close(lane: Lane) -> tuple[Result, int]:
     """Close a lane; give its result without ip's line number, and the number of lines taken."""
     result, taken = lane.close()
     return Result(result.exit_code, "", _TRAILER.sub("", result.stderr)), taken
-
-
-@dataclass(slots=True)
-class _Unit:
-    """Consecutive steps of one namespace with their numbers; without lines, one lone command."""
-
-    netns: str
-    numbers: list[int]
-    steps: list[Step]
-    lines: list[str]
-
-
-def units(steps: Sequence[Step]) -> list[_Unit]:
-    """Cut a plan: runs of steps of one namespace that fit one `ip -batch`, and lone commands."""
-    cut: list[_Unit] = []
-    numbered = [(number, step, batch_line(step)) for number, step in enumerate(steps)]
-    for (netns, batched), run in groupby(
-        numbered, key=lambda one: (one[1].netns, one[2] is not None)
-    ):
-        members = list(run)
-        if batched:
-            lines = [line for _, _, line in members if line is not None]
-            cut.append(_Unit(netns, [m[0] for m in members], [m[1] for m in members], lines))
-        else:
-            cut += [_Unit(netns, [number], [step], []) for number, step, _ in members]
-    return cut
-
-
-def side_by_side(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
-    """Run a long plan in units; those of different namespaces overlap in a few workers."""
-    return _SideBySide(note, means).all(units(steps))
-
-
-@dataclass(slots=True)
-class _SideBySide:
-    note: Note
-    means: Means
-    outcome: Outcome = field(default_factory=Outcome)
-    host: Lane | None = None
-    busy: dict[str, Future[None]] = field(default_factory=dict)
-    guard: threading.Lock = field(default_factory=threading.Lock)
-
-    def all(self, cut: Sequence[_Unit]) -> Outcome:
-        """Start the units in their order; a free worker takes each that is in a namespace."""
-        workers = min(4, 2 * (os.cpu_count() or 1))
-        free = threading.Semaphore(workers)
-        with ThreadPoolExecutor(workers) as pool:
-            for unit in cut:
-                if self._stopped():
-                    break
-                self._start(unit, pool, free)
-            self._wait()
-            self._stopped()
-        if self.host:
-            self.host.close()
-        return self.outcome
-
-    def _start(self, unit: _Unit, pool: ThreadPoolExecutor, free: threading.Semaphore) -> None:
-        if not unit.netns or _reaches_out(unit):
-            if not unit.lines or unit.netns:
-                self._wait()
-            self._do(unit)
-            return
-        if unit.netns in self.busy:
-            self.busy[unit.netns].result()
-        free.acquire()
-        self.busy[unit.netns] = future = pool.submit(self._do, unit)
-        future.add_done_callback(lambda _: free.release())
-
-    def _wait(self) -> None:
-        for future in self.busy.values():
-            future.result()
-        self.busy.clear()
-
-    def _stopped(self) -> bool:
-        if self.outcome.failed is None and not self.outcome.signal and self.means.stopping():
-            self.outcome = Outcome(signal=self.means.stopping())
-        return self.outcome.failed is not None or bool(self.outcome.signal)
-
-    def _do(self, unit: _Unit) -> None:
-        with self.guard:
-            if self._stopped():
-                return
-            self.note(start=unit.numbers)
-            for number, step in zip(unit.numbers, unit.steps, strict=True):
-                self.means.watch.begins(number, step)
-        began = time.perf_counter()
-        result, taken = self._run(unit)
-        seconds = time.perf_counter() - began
-        with self.guard:
-            self._note(unit, result, taken, seconds)
-
-    def _run(self, unit: _Unit) -> tuple[Result, int]:
-        if not unit.lines:
-            return alone(unit.steps[0], self.means.run), 1
-        if not unit.netns:
-            return self._on_host(unit)
-        try:
-            # The worker needs no way back: it only ever goes from one namespace to the next.
-            namespace.enter(str(NETNS / unit.netns))
-        except OSError as error:
-            return Result(255, "", f"namespace {unit.netns}: {error.strerror}"), 1
-        lane = Lane(spawn)
-        lane.feed(unit.lines, self._stopped)
-        return close(lane)
-
-    def _on_host(self, unit: _Unit) -> tuple[Result, int]:
-        lane = self.host or Lane(self.means.start)
-        if lane.run(unit.lines, self._stopped):
-            self.host = lane
-            return Result(0, "", ""), len(unit.lines)
-        self.host = None
-        return close(lane)
-
-    def _note(self, unit: _Unit, result: Result, taken: int, seconds: float) -> None:
-        good = taken - 1 if result.exit_code else taken
-        pairs = list(zip(unit.numbers, unit.steps, strict=True))
-        record(self.note, unit.numbers, pairs[:good], result)
-        timed = seconds if len(pairs) == 1 else None
-        for number, step in pairs[:good]:
-            self.means.watch.ended(number, step, Result(0, "", ""), timed)
-        if result.exit_code:
-            self.means.watch.ended(*pairs[good], result, timed)
-            if self.outcome.failed is None:
-                self.outcome = Outcome(pairs[good][0], result)
-
-
-def _reaches_out(unit: _Unit) -> bool:
-    """Say whether a unit inside a namespace names another one, and so must not overlap with it."""
-    return any("netns" in step.inner for step in unit.steps)

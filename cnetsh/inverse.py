@@ -123,7 +123,7 @@ def _link_set(link: Ref, change: Words) -> Effect | None:
             return Effect(on=link, undo=("ip", "link", "set", "dev", link.name, "nomaster"))
         case ("nomaster",):
             return Effect(on=link, note=PUT_BACK)
-        case ("netns", other) if not other.isdigit():
+        case ("netns", other) if not other.isdigit() and "/" not in other:
             # `netns 1` would mean process 1 of the caller's pid namespace, so digits are refused.
             return Effect(on=link, moves=Ref("link", other, link.name), note="delete its pair")
         case ("mtu" | "address" | "alias" | "txqueuelen", _):

@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import termios
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from cnetsh.commands import ENVIRONMENT, Result, options, tool
 # ip reads at most 4,095 bytes at once and would silently cut a longer packet.
 LONGEST = 4095
 BUFFER = 1 << 22
-POLL = 0.0001
+POLL, LONGEST_POLL = 0.0001, 0.005
 BLANK = b"\n"
 
 
@@ -93,7 +94,7 @@ class Lane:
             try:
                 self._ours.send(packet)
             except BlockingIOError:
-                if self._ended([self._ours]):
+                if self._ended([self._ours], 0.1):
                     return False
                 continue
             except OSError:
@@ -104,8 +105,10 @@ class Lane:
         return False
 
     def _drained(self, stopping: Callable[[], bool]) -> bool:
+        began = time.monotonic()
         while self._queued():
-            if self._ended([]):
+            # A short command is noticed at once, and a long unit is not slowed down by looking.
+            if self._ended([], min(LONGEST_POLL, POLL + (time.monotonic() - began) / 16)):
                 return False
             if stopping():
                 self._stop()
@@ -115,14 +118,14 @@ class Lane:
     def _queued(self) -> int:
         return int.from_bytes(fcntl.ioctl(self._ours, termios.TIOCOUTQ, b"\0" * 4), "little")
 
-    def _ended(self, writable: list[socket.socket]) -> bool:
-        """Say whether the process has ended; wait a moment for that, or for room in a socket."""
+    def _ended(self, writable: list[socket.socket], seconds: float) -> bool:
+        """Say whether the process has ended; wait for that, or for room in a socket."""
         if self._pidfd is None:
             try:
                 self._pidfd = os.pidfd_open(self._child.pid)
             except ProcessLookupError:
                 return True
-        ended, _, _ = select.select([self._pidfd], writable, [], 0.1 if writable else POLL)
+        ended, _, _ = select.select([self._pidfd], writable, [], seconds)
         return bool(ended)
 
 
@@ -165,10 +168,9 @@ class _ThroughSh:
 
 def through_sh(keep: Sequence[int]) -> Start:
     """Give a Start that goes through `sh`; the child inherits the descriptors keep."""
+    import sh
 
     def start(argv: Sequence[str], stdin: int, stderr: int) -> Child:
-        import sh
-
         with os.fdopen(os.dup(stdin), "rb") as lines, os.fdopen(os.dup(stderr), "wb") as errors:
             command = sh.Command(argv[0]).bake(**options(keep))
             process = command(

@@ -8,13 +8,14 @@ from typing import NoReturn
 from cnetsh import journal, rollback, snapshot
 from cnetsh.commands import Result
 from cnetsh.errors import CnetshError
-from cnetsh.execute import SHORT, Means, Note, Outcome, one_by_one, side_by_side
+from cnetsh.execute import SHORT, Means, Note, Outcome, one_by_one
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal
 from cnetsh.needed import touched
 from cnetsh.plan import Plan, Plans, Step, to_text
 from cnetsh.rollback import Undone
 from cnetsh.snapshot import Snapshot
+from cnetsh.units import side_by_side
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ def part(name: str, settings: Sequence[str], which: str) -> Plan:
     return _part(_lab(name, settings), which)
 
 
+def name_of(name: str, settings: Sequence[str] = ()) -> str:
+    """Give the name under which a lab is up: a file's or folder's own, else the word itself."""
+    if name.endswith(".json"):
+        return _saved(name, settings).up.lab
+    return _lab(name, settings).name if is_file(name) else name
+
+
 def is_file(name: str) -> bool:
     """Say whether a name is a file's or a folder's, and not that of a lab."""
     return name.endswith(FILES) or "/" in name

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cnetsh import check as checking
-from cnetsh import journal, marks, rollback, saved, snapshot, target
-from cnetsh.act import build_sandbox, guarded, inside, name_of
-from cnetsh.commands import FOLDERS, runner, tool
+from cnetsh import journal, load, marks, rollback, saved, snapshot, target
+from cnetsh.act import build_sandbox, guarded, inside
+from cnetsh.commands import FOLDERS, ask, runner, tool
 from cnetsh.console import say, visible_lines
 from cnetsh.errors import DONE, FAILED, REFUSED, CnetshError
 from cnetsh.files import write
@@ -22,7 +22,7 @@ from cnetsh.plan import Plan
 
 def check(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Check a lab that is up; give the exit code."""
-    name = name_of(lab, settings)
+    name = load.name_of(lab, settings)
     if not target.runs(target.parse(on)):
         raise CnetshError(f"{name} is not up", f"cnetsh up {lab}")
     return inside(on, lambda: _check(name, as_json))
@@ -38,7 +38,7 @@ def _check(name: str, as_json: bool) -> int:
     run, plan = runner(), rollback.plan_of(record, "check")
     steps = rollback.plan_of(record, "up").steps
     in_force = [steps[number] for number in sorted(record.applied)]
-    now = snapshot.take(run, touched(in_force).settings)
+    now = snapshot.take(ask, touched(in_force).settings)
     drifted = drift.drift(in_force, now, record.made, run)
     findings = checking.run_checks(plan, run, _quiet if as_json else _tell)
     if as_json:
@@ -78,7 +78,7 @@ def plan(
     lab: str, settings: Sequence[str], down: bool, form: str, on: str, output: Path | None
 ) -> int:
     """Show a plan with what each step would find on the target; give the exit code."""
-    from cnetsh import load, pages
+    from cnetsh import pages
 
     plans, where = load.plans(lab, settings), target.parse(on)
     text = partial(pages.form_of, plans, down, form)
@@ -86,7 +86,7 @@ def plan(
         return _give(text(), output)
 
     def show() -> int:
-        now, record = snapshot.take(runner()), journal.find(plans.up.lab)
+        now, record = snapshot.take(ask), journal.find(plans.up.lab)
         seen = () if down else marks.marks(plans.up.steps, now, record.made if record else {})
         return _give(text(seen, saved.relied_on(plans.up.steps, now)), output)
 
@@ -141,8 +141,6 @@ def _show_status(rows: Sequence[dict[str, Any]], as_json: bool) -> int:
 
 def doctor(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
-    from cnetsh import load
-
     plan, where = load.part(lab, settings, "up") if lab else None, target.parse(on)
     try:
         target.ensure(where, guarded(build_sandbox))
@@ -155,7 +153,7 @@ def doctor(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
 def _doctor(plan: Plan | None, on_host: bool, as_json: bool) -> int:
     from cnetsh import doctor as doctoring
 
-    findings = doctoring.diagnose(plan, on_host, doctoring.gather(runner(), None, plan))
+    findings = doctoring.diagnose(plan, on_host, doctoring.gather(ask, None, plan))
     if as_json:
         print(json.dumps(doctoring.to_json(findings), indent=1))
     else:

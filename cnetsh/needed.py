@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cnetsh.differences import Difference
 from cnetsh.errors import CnetshError
 from cnetsh.inverse import Ref
 from cnetsh.plan import Step, split
-from cnetsh.snapshot import Difference, Snapshot
+from cnetsh.snapshot import Snapshot
 from cnetsh.undo import Undo
 
 FORWARDING = ("/ip_forward", "/forwarding", "/accept_redirects")

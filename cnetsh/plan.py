@@ -90,9 +90,11 @@ class Plans:
 
 # A lab of a thousand containers has eight thousand commands, each looked at several times.
 CACHED = 1 << 14
-_NEEDS_CARE = re.compile(r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f]""")
-_QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
-_EXEC = "ip netns exec "
+# With the blanks other than a space: Python would split words at them, and a shell would not.
+_NEEDS_CARE = re.compile(
+    r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"""
+)
+_QUOTED = re.compile(r"""'[^'\x00-\x1f]*'|"[^"$`\\\x00-\x1f]*\"""")
 _DIGITS = str.maketrans("123456789", "000000000")
 _WRITE = re.compile(
     r"echo ([\w.:-]+(?: [\w.:-]+)*) \| ((?:ip netns exec [\w.-]+ )?tee [\w./:@+-]+)"
@@ -147,18 +149,24 @@ def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
 
 def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
     section, why, said = "", "", NO_DIRECTIVES
-    known: dict[str, str] = {}
+    known: dict[str, tuple[str, int]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line or line.isspace():
             continue
         if line[0] != "#":
-            # Lines that differ only in digits are one form, and a large plan has few forms.
-            form = line.translate(_DIGITS)
-            if said is not NO_DIRECTIVES or form not in known:
-                known[form] = _checked(line.strip(), said, part, f"{origin}: line {number}")
-            netns = line.split(" ", 4)[3] if line.startswith(_EXEC) else _netns(line)
-            kind = "look" if said.look else known[form]
-            yield Step(line.strip(), netns, section, why, kind, number, said)
+            # Lines that differ only in digits are one form, and a large plan has few forms; but
+            # ip -4 and ip -6 are allowed where ip -1 is not, and ip6tables where ip7tables is not.
+            line = line.strip()
+            form = line if "ip -" in line or "tables " in line else line.translate(_DIGITS)
+            if said is NO_DIRECTIVES and form in known:
+                kind, word = known[form]
+            else:
+                kind = _checked(line, said, part, f"{origin}: line {number}")
+                word = _typed(line)
+                if said is NO_DIRECTIVES:
+                    known[form] = kind, word
+            netns = (line.split(" ", 4)[3] if word > 0 else _netns(line)) if word else ""
+            yield Step(line, netns, section, why, kind, number, said)
             why, said = "", NO_DIRECTIVES
         elif line.startswith("##"):
             section = line[2:].strip()
@@ -169,8 +177,14 @@ def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
 
 
 def _netns(line: str) -> str:
-    """Give the namespace of a command that does not begin with `ip netns exec`."""
-    return enter(split(line.strip())[0])[0] if " -n" in line or "| ip netns exec" in line else ""
+    return enter(split(line)[0])[0]
+
+
+def _typed(line: str) -> int:
+    """Give which word of a line is its namespace: 0 for none, -1 where the words have to be read."""
+    netns = _netns(line)
+    usual = line.startswith("ip netns exec ") and line.split(" ", 4)[3] == netns
+    return (3 if usual else -1) if netns else 0
 
 
 def _directive(words: str, said: Directives, place: str) -> Directives:
@@ -193,24 +207,27 @@ def _directive(words: str, said: Directives, place: str) -> Directives:
 
 
 def _checked(text: str, said: Directives, part: str, place: str) -> str:
-    """Give the kind of a command that may stand in this part. Raises CnetshError."""
+    """Give the kind of a step that may stand in this part. Raises CnetshError."""
     try:
         does = _allowed(text)
         if part == "up" and does.kind == "change" and not _undoable(does, said):
             hint = "say it with a line before: #: undo COMMAND"
             raise CnetshError(f"no undo: {does.note}", hint)
+        if said.look and does.kind == "change":
+            raise CnetshError("it is said to be a look, and it changes something")
         if said.undo:
             _allowed(said.undo)
     except CnetshError as error:
         raise CnetshError(f"{place}: {text}: {error.message}", error.hint) from None
-    return does.kind
+    return "look" if said.look else does.kind
 
 
 @lru_cache(maxsize=CACHED)
 def _allowed(text: str) -> Effect:
-    netns, inner = enter(split(text)[0])
+    argv, given = split(text)
+    netns, inner = enter(argv)
     does = effect(inner, netns)
-    if does is None:
+    if does is None or "/" in netns or (inner[0] == "tee" and not given):
         hint = "cnetsh runs only commands that it knows the undo of"
         raise CnetshError(f"not an allowed command: {text}", hint)
     return does

@@ -67,7 +67,7 @@ def _limited(lab: Lab, name: str) -> str:
     pieces, size = [], 0
     for piece in _environment(lab).get_template(name).generate(dict(lab.values)):
         size += len(piece)
-        if size > LARGEST:
+        if size > LARGEST and not lab.trusted:
             raise ValueError(f"more than {LARGEST >> 20} MiB of text")
         pieces.append(piece)
     return "".join(pieces)

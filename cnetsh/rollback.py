@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnetsh import namespace, snapshot
-from cnetsh.execute import SHORT, Means, link_index, one_by_one, side_by_side
+from cnetsh.differences import Difference, differences
+from cnetsh.execute import SHORT, Means, link_index, one_by_one
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal, beside
 from cnetsh.needed import Seen, Touched, concerns, needed, touched
 from cnetsh.plan import Plan, Step, parse
 from cnetsh.shared import Others, handed_over
-from cnetsh.snapshot import Difference, Snapshot
+from cnetsh.snapshot import Snapshot
 from cnetsh.undo import Undo, down_order, undos
+from cnetsh.units import side_by_side
 
 GONE_TIMEOUT = 5.0
 KILL_TIMEOUT = 3.0
@@ -64,7 +66,7 @@ def undo(journal: Journal, means: Means) -> Undone:
     before, ours, neighbours = Snapshot(**journal.header["before"]), touched(steps), beside(journal)
     others = Others({one.lab: _touched_by(one) for one in neighbours})
     own = {key.removeprefix("link ") for key in journal.made}
-    was = snapshot.take(means.run, ours.settings, own)
+    was = snapshot.take(means.ask, ours.settings, own)
     todo, refused = _todo(journal, steps, down, Seen(before, was, journal.made), others)
     journal.write(undoing=[one.step for one in todo], held=inside(journal))
     run_undos(todo, journal, means)
@@ -72,7 +74,7 @@ def undo(journal: Journal, means: Means) -> Undone:
     going = [step for step in steps if not stays & {ref.name for ref in step.effect.makes}]
     wait_until_gone(going, journal, means)
     now = _put_back(before, ours, others, means)
-    left = snapshot.differences(before, now)
+    left = differences(before, now)
     kept = [one for one in left if concerns(one, ours) and others.keep(one)]
     for one in neighbours:
         theirs = Snapshot(**one.header["before"])
@@ -193,16 +195,16 @@ def _put_back(before: Snapshot, ours: Touched, others: Others, means: Means) -> 
 
     Gives the snapshot after it.
     """
-    now = snapshot.take(means.run, ours.settings)
+    now = snapshot.take(means.ask, ours.settings)
     todo = [
         one
-        for one in snapshot.differences(before, now)
+        for one in differences(before, now)
         if one.command and concerns(one, ours) and not others.keep(one)
         if one.kind not in ("netns", "rule") and one.command[:3] != ("ip", "link", "delete")
     ]
     for one in todo:
         means.run(one.command, stdin=one.stdin)
-    return snapshot.take(means.run, ours.settings) if todo else now
+    return snapshot.take(means.ask, ours.settings) if todo else now
 
 
 def _still_inside(journal: Journal) -> list[Difference]:

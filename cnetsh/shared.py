@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cnetsh.differences import Difference
 from cnetsh.needed import Touched, concerns
 from cnetsh.plan import Step
-from cnetsh.snapshot import Difference, Snapshot
+from cnetsh.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from typing import Any
 import oracle
 import sh  # noqa: F401 (imported once here, and not in each of many processes)
 
-from cnetsh import act, execute, journal, lifecycle, load, rollback, snapshot
+from cnetsh import act, execute, journal, lifecycle, load, rollback, snapshot, units
 from cnetsh.commands import runner
 from cnetsh.console import Quiet
 from cnetsh.execute import Means
@@ -198,7 +198,7 @@ def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> 
         with_lock = means(lock)
         record = journal.create(plans.up.lab, header(plans, with_lock))
         note = deadly(record.write, step, point, delay)
-        run = execute.side_by_side if long else execute.one_by_one
+        run = units.side_by_side if long else execute.one_by_one
         run(plans.up.steps, note, with_lock)
         if point == "during":
             signal.pause()  # a short plan may be over before its end comes

@@ -244,7 +244,7 @@ class TestInUse:
         outside.wait()
 
     def test_a_namespace_that_lives_on(self, new_private: Callable[[], Private]) -> None:
-        """By a second mount, or a descriptor: `down` waits for the cable, then deletes it itself."""
+        """By a second mount or a descriptor: `down` waits for the cable, then deletes it."""
         hosts = [new_private(), new_private()]
         with ThreadPoolExecutor() as both:
             list(both.map(stays_alive, hosts, ("mount --bind ", "exec 9<")))

@@ -1,0 +1,151 @@
+"""Running a long plan: in units, those of different namespaces side by side.
+
+A unit is consecutive steps of one namespace, which run in one `ip -batch`. Units start in plan
+order; one inside a namespace goes on in a worker beside the next ones, so only units of different
+namespaces overlap. The workers enter by setns(2) and never fork the interpreter.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from cnetsh import namespace
+from cnetsh.commands import Result
+from cnetsh.execute import Means, Note, Outcome, alone, batch_line, close, record
+from cnetsh.lanes import Lane, spawn
+from cnetsh.plan import Step
+from cnetsh.snapshot import NETNS
+
+
+@dataclass(slots=True)
+class Unit:
+    """Consecutive steps of one namespace with their numbers; without lines, one lone command."""
+
+    netns: str
+    numbers: list[int]
+    steps: list[Step]
+    lines: list[str]
+
+
+def units(steps: Sequence[Step]) -> list[Unit]:
+    """Cut a plan: runs of steps of one namespace that fit one `ip -batch`, and lone commands."""
+    cut: list[Unit] = []
+    numbered = [(number, step, batch_line(step)) for number, step in enumerate(steps)]
+    for (netns, batched), run in groupby(
+        numbered, key=lambda one: (one[1].netns, one[2] is not None)
+    ):
+        members = list(run)
+        if batched:
+            lines = [line for _, _, line in members if line is not None]
+            cut.append(Unit(netns, [m[0] for m in members], [m[1] for m in members], lines))
+        else:
+            cut += [Unit(netns, [number], [step], []) for number, step, _ in members]
+    return cut
+
+
+def side_by_side(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
+    """Run a long plan in units; those of different namespaces overlap in a few workers."""
+    return _SideBySide(note, means).all(units(steps))
+
+
+@dataclass(slots=True)
+class _SideBySide:
+    note: Note
+    means: Means
+    outcome: Outcome = field(default_factory=Outcome)
+    host: Lane | None = None
+    busy: dict[str, Future[None]] = field(default_factory=dict)
+    guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def all(self, cut: Sequence[Unit]) -> Outcome:
+        """Start the units in their order; a free worker takes each that is in a namespace."""
+        workers = min(4, 2 * (os.cpu_count() or 1))
+        free = threading.Semaphore(workers)
+        with ThreadPoolExecutor(workers) as pool:
+            for unit in cut:
+                if self._stopped():
+                    break
+                self._start(unit, pool, free)
+            self._wait()
+            self._stopped()
+        if self.host:
+            self.host.close()
+        return self.outcome
+
+    def _start(self, unit: Unit, pool: ThreadPoolExecutor, free: threading.Semaphore) -> None:
+        if not unit.netns or _reaches_out(unit):
+            if not unit.lines or unit.netns:
+                self._wait()
+            self._do(unit)
+            return
+        if unit.netns in self.busy:
+            self.busy[unit.netns].result()
+        free.acquire()
+        self.busy[unit.netns] = future = pool.submit(self._do, unit)
+        future.add_done_callback(lambda _: free.release())
+
+    def _wait(self) -> None:
+        for future in self.busy.values():
+            future.result()
+        self.busy.clear()
+
+    def _stopped(self) -> bool:
+        if self.outcome.failed is None and not self.outcome.signal and self.means.stopping():
+            self.outcome = Outcome(signal=self.means.stopping())
+        return self.outcome.failed is not None or bool(self.outcome.signal)
+
+    def _do(self, unit: Unit) -> None:
+        with self.guard:
+            if self._stopped():
+                return
+            self.note(start=unit.numbers)
+            for number, step in zip(unit.numbers, unit.steps, strict=True):
+                self.means.watch.begins(number, step)
+        began = time.perf_counter()
+        result, taken = self._run(unit)
+        seconds = time.perf_counter() - began
+        with self.guard:
+            self._note(unit, result, taken, seconds)
+
+    def _run(self, unit: Unit) -> tuple[Result, int]:
+        if not unit.lines:
+            return alone(unit.steps[0], self.means.run), 1
+        if not unit.netns:
+            return self._on_host(unit)
+        try:
+            # The worker needs no way back: it only ever goes from one namespace to the next.
+            namespace.enter(str(NETNS / unit.netns))
+        except OSError as error:
+            return Result(255, "", f"namespace {unit.netns}: {error.strerror}"), 1
+        lane = Lane(spawn)
+        lane.feed(unit.lines, self._stopped)
+        return close(lane)
+
+    def _on_host(self, unit: Unit) -> tuple[Result, int]:
+        lane = self.host or Lane(self.means.start)
+        if lane.run(unit.lines, self._stopped):
+            self.host = lane
+            return Result(0, "", ""), len(unit.lines)
+        self.host = None
+        return close(lane)
+
+    def _note(self, unit: Unit, result: Result, taken: int, seconds: float) -> None:
+        good = taken - 1 if result.exit_code else taken
+        pairs = list(zip(unit.numbers, unit.steps, strict=True))
+        record(self.note, unit.numbers, pairs[:good], result)
+        timed = seconds if len(pairs) == 1 else None
+        for number, step in pairs[:good]:
+            self.means.watch.ended(number, step, Result(0, "", ""), timed)
+        if result.exit_code:
+            self.means.watch.ended(*pairs[good], result, timed)
+            if self.outcome.failed is None:
+                self.outcome = Outcome(pairs[good][0], result)
+
+
+def _reaches_out(unit: Unit) -> bool:
+    """Say whether a unit inside a namespace names another one, and so must not overlap with it."""
+    return any("netns" in step.inner for step in unit.steps)
