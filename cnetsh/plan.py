@@ -181,7 +181,7 @@ def _netns(line: str) -> str:
 
 
 def _typed(line: str) -> int:
-    """Give which word of a line is its namespace: 0 for none, -1 where the words have to be read."""
+    """Give which word of a line is its namespace: 0 for none, -1 where the line has to be read."""
     netns = _netns(line)
     usual = line.startswith("ip netns exec ") and line.split(" ", 4)[3] == netns
     return (3 if usual else -1) if netns else 0

@@ -5,6 +5,7 @@ A start is a tenth of a second and should stay one.
 
 import gc
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -30,6 +31,8 @@ def main() -> NoReturn:
 
         show_error(error)
         sys.exit(error.code)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(errors.FAILED)

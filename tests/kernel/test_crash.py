@@ -34,8 +34,8 @@ ip netns exec slow0 ping -i 0.5 -w SECONDS 127.0.0.1
 
 class TestKilledUp:
     def test_at_the_points_of_its_steps(self, private: Private) -> None:
-        """Two of the five points of every step; `make soak` takes all five, of all labs."""
-        grid = [(step, POINTS[(step + more) % 5]) for step in range(STEPS) for more in (0, 2)]
+        """One of the five points of each step; `make soak` takes all five, of all labs."""
+        grid = [(step, POINTS[step % 5]) for step in range(STEPS)]
         rows = crash(private, "killed", lab="routing", settings=[], grid=grid)
         assert unequal(rows) == []
         assert [row["exit"] for row in rows] == [KILLED] * len(grid)
@@ -102,9 +102,9 @@ class TestSignals:
             process.send_signal(number)
             _, said = process.communicate(timeout=30)
             where = f"signal {number} after {seconds:.3f} s, exit {process.returncode}\n{said}"
-            # Before cnetsh has begun a signal just ends it; after its end it comes too late.
+            # Before cnetsh has begun a signal just ends Python; after its end it comes too late.
             assert process.returncode in (0, SIGNALS[number], -number), where
-            assert "Traceback" not in said, where
+            assert "Traceback" not in said or process.returncode == -number, where
             if process.returncode == 0:
                 private.cnetsh("down", "routing")
             assert "nothing to recover" in private.cnetsh("recover").stderr, where

@@ -28,17 +28,17 @@ def wrong(rows: Rows) -> Rows:
 
 class TestUpAndDown:
     def test_many_times_leave_nothing(self, private: Private) -> None:
-        rows = crash(private, "cycles", lab="container", number=25, settings=[])
-        assert wrong(rows) == [] and rows[-1]["run"] == "container cycle 25"
+        rows = crash(private, "cycles", lab="container", number=8, settings=[])
+        assert wrong(rows) == [] and rows[-1]["run"] == "container cycle 8"
 
     def test_at_once_after_each_other_under_load(self, private: Private) -> None:
         """`ip netns delete` is asynchronous: names may still be taken when it is over."""
         with load():
-            rows = crash(private, "cycles", lab="bridge", number=6, settings=[])
-        assert wrong(rows) == [] and rows[-1]["run"] == "bridge cycle 6"
+            rows = crash(private, "cycles", lab="bridge", number=3, settings=[])
+        assert wrong(rows) == [] and rows[-1]["run"] == "bridge cycle 3"
 
     def test_of_a_long_plan_leave_nothing(self, private: Private) -> None:
-        rows = crash(private, "cycles", lab="routing", number=2, settings=["containers=50"])
+        rows = crash(private, "cycles", lab="routing", number=1, settings=["containers=50"])
         assert wrong(rows) == []
 
     def test_twice(self, private: Private) -> None:
