@@ -95,7 +95,8 @@ _NEEDS_CARE = re.compile(
     r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"""
 )
 _QUOTED = re.compile(r"""'[^'\x00-\x1f]*'|"[^"$`\\\x00-\x1f]*\"""")
-_DIGITS = str.maketrans("123456789", "000000000")
+# bytes.translate is twenty times as fast as that of str.
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _WRITE = re.compile(
     r"echo ([\w.:-]+(?: [\w.:-]+)*) \| ((?:ip netns exec [\w.-]+ )?tee [\w./:@+-]+)"
 )
@@ -149,7 +150,7 @@ def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
 
 def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
     section, why, said = "", "", NO_DIRECTIVES
-    known: dict[str, tuple[str, int]] = {}
+    known: dict[bytes, tuple[str, int]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line or line.isspace():
             continue
@@ -157,7 +158,9 @@ def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
             # Lines that differ only in digits are one form, and a large plan has few forms; but
             # ip -4 and ip -6 are allowed where ip -1 is not, and ip6tables where ip7tables is not.
             line = line.strip()
-            form = line if "ip -" in line or "tables " in line else line.translate(_DIGITS)
+            form = line.encode()
+            if "ip -" not in line and "tables " not in line:
+                form = form.translate(_DIGITS)
             if said is NO_DIRECTIVES and form in known:
                 kind, word = known[form]
             else:

@@ -1,6 +1,7 @@
 """Hostile input at the command line: a clean refusal with one line and exit 2, or a sound plan."""
 
 import contextlib
+import gc
 import io
 import re
 import sys
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_values import ADDRESSES, COUNTS, NAMES, SIXTEEN
 
-from cnetsh import cli, inverse, lab, plan
+from cnetsh import cli, inverse, lab, plan, start
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 HOSTILE = [
@@ -40,12 +41,13 @@ def cnetsh(*arguments: str) -> tuple[int, str, str]:
     sys.argv = ["cnetsh", *arguments]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            cli.main()
+            start.main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     finally:
         sys.argv = argv
-        vars(cli.app).update(app)  # main leaves the other commands out
+        vars(cli.app).update(app)  # main leaves the other commands out, and the collector off
+        gc.enable()
     return code, out.getvalue(), err.getvalue()
 
 

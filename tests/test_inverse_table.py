@@ -1,0 +1,268 @@
+"""The table of commands: what each makes, how it is undone, and what is not in it."""
+
+import shlex
+
+import pytest
+
+from cnetsh import inverse
+from cnetsh.errors import CnetshError
+from cnetsh.inverse import Effect, Ref
+from cnetsh.plan import parse
+
+# command: its undo in the same namespace
+UNDOS = {
+    "ip link add a type veth peer name b": "ip link delete a",
+    "ip link add a mtu 1400 type veth peer name b mtu 1400": "ip link delete a",
+    "ip link add a type veth peer name b netns n0": "ip link delete a",
+    "ip link add name br0 type bridge": "ip link delete br0",
+    "ip link add br0 type bridge": "ip link delete br0",
+    "ip link add br0 mtu 1400 type bridge": "ip link delete br0",
+    "ip link add name br0 address 02:00:00:00:00:01 type bridge": "ip link delete br0",
+    "ip link set a up": "ip link set a down",
+    "ip link set dev a up": "ip link set a down",
+    "ip link set a down": "ip link set a up",
+    "ip link set dev a master br0": "ip link set dev a nomaster",
+    "ip link set a master br0": "ip link set dev a nomaster",
+    "ip l set a up": "ip link set a down",
+    "ip address add 10.0.0.1/8 dev a": "ip address delete 10.0.0.1/8 dev a",
+    "ip addr add fd00::1/64 dev a nodad": "ip address delete fd00::1/64 dev a",
+    "ip -6 a add fd00::1/64 dev a": "ip address delete fd00::1/64 dev a",
+    "ip route add default via 10.0.0.1": "ip route delete default via 10.0.0.1",
+    "ip -6 route add default via fd00::1": "ip -6 route delete default via fd00::1",
+    "ip route add 10.0.0.0/8 via 10.0.0.1 dev a metric 7 src 10.0.0.2 table 5": (
+        "ip route delete 10.0.0.0/8 via 10.0.0.1 dev a metric 7 src 10.0.0.2 table 5"
+    ),
+    "ip netns add n0": "ip netns delete n0",
+    "iptables -A FORWARD -i a -j DROP": "iptables -D FORWARD -i a -j DROP",
+    "iptables -I FORWARD -i a -j DROP": "iptables -D FORWARD -i a -j DROP",
+    "iptables -w -t nat -A X ! -o a -j DROP": "iptables -w -t nat -D X ! -o a -j DROP",
+    "ip6tables -t nat -A X -j DROP": "ip6tables -t nat -D X -j DROP",
+    "iptables -t nat -N LAB": "iptables -t nat -X LAB",
+    "iptables -w -N LAB": "iptables -w -X LAB",
+    "tc qdisc add dev a root tbf rate 1mbit burst 10kb latency 10ms": "tc qdisc delete dev a root",
+    "tc qdisc add dev a root netem delay 10ms": "tc qdisc delete dev a root",
+}
+
+PUT_BACK = [
+    "ip link set a nomaster",
+    "ip link set a mtu 1400",
+    "ip link set a address 02:00:00:00:00:01",
+    "ip link set dev a alias 'what it is for'",
+    "ip link set a txqueuelen 7",
+]
+
+REMOVES = [
+    "ip link delete a",
+    "ip link del dev a",
+    "ip address delete 10.0.0.1/8 dev a",
+    "ip route delete default",
+    "ip route del 10.0.0.0/8 via 10.0.0.1",
+    "ip netns delete n0",
+    "ip netns del n0",
+    "iptables -D FORWARD -j DROP",
+    "iptables -F FORWARD",
+    "iptables -t nat -X LAB",
+    "tc qdisc delete dev a root",
+]
+
+LOOKS = [
+    *("ip link", "ip link show", "ip -d link show a", "ip -br addr", "ip addr show dev a"),
+    *("ip route", "ip route show table all", "ip route get 1.1.1.1", "ip -6 route list"),
+    *("ip netns", "ip netns list", "ip netns pids n0", "ip neigh", "ip neighbour show", "ip rule"),
+    *("ip maddress show", "bridge link", "bridge fdb show br br0", "tc qdisc show dev a"),
+    *("tc class show dev a", "iptables -S", "iptables -t nat -S POSTROUTING", "iptables -L -n -v"),
+    "iptables -C FORWARD -j DROP",
+]
+
+# why: commands
+REFUSED = {
+    "would be process 1 of the caller's": ["ip link set a netns 1", "ip link set a netns 4711"],
+    "a path is not a name": ["ip link set a netns /proc/1/ns/net", "ip link set a netns ../n0"],
+    "another kind of link": [
+        "ip link add a type dummy",
+        "ip link add a type veth",
+        "ip link add a type vxlan id 1 dev b",
+        "ip link add link a name b type vlan id 5",
+        "ip link add br0 type bridge vlan_filtering 1",
+        "ip link add link p name m type macvlan mode bridge",
+    ],
+    "ip would guess the prefix": ["ip address add 10.0.0.1 dev a", "ip addr add fd00::1 dev a"],
+    "another form": [
+        "ip address add 10.0.0.1/8 broadcast + dev a",
+        "ip address add 10.0.0.1/8",
+        "ip address replace 10.0.0.1/8 dev a",
+        "ip address flush dev a",
+        "ip link set a up mtu 1400",
+        "ip link set a name b",
+        "ip link set a",
+        "ip link set",
+        "ip link set a xdp object x.o",
+        "ip route replace default via 10.0.0.1",
+        "ip route add default",
+        "ip route add 10.0.0.0/8 via",
+        "ip route add default via 10.0.0.1 onlink",
+        "ip route add blackhole 10.0.0.0/8",
+        "ip route flush table main",
+        "ip rule add from 10.0.0.1 table 7",
+        "ip neigh add 10.0.0.1 dev a",
+        "ip netns add",
+        "ip netns attach n0 1",
+        "ip netns set n0 1",
+        "ip netns identify",
+        "ip netns monitor",
+        "ip monitor",
+        "ip tuntap add dev t mode tap",
+        "ip xfrm state",
+        "ip -all netns delete",
+        "ip -force -batch x",
+        "ip -s",
+    ],
+    "all rules of a table": ["iptables -F", "iptables -t nat -F", "iptables -X"],
+    "a policy or a place": [
+        "iptables -P FORWARD DROP",
+        "iptables -I FORWARD 3 -j DROP",
+        "iptables -R FORWARD 1 -j DROP",
+        "iptables -E A B",
+        "iptables -A FORWARD",
+        "iptables -Z FORWARD",
+        "iptables-restore",
+        "ebtables -A FORWARD -j DROP",
+        "nft add table x",
+    ],
+    "another queue": [
+        "tc qdisc add dev a root fq",
+        "tc qdisc replace dev a root tbf rate 1mbit",
+        "tc qdisc add dev a ingress",
+        "tc filter add dev a parent 1: matchall action drop",
+    ],
+    "changes a bridge": ["bridge link set dev a cost 5", "bridge vlan add dev a vid 5"],
+    "floods": ["ping -f 10.0.0.1", "ping -c1 -f 10.0.0.1"],
+    "another program": ["sysctl -w x=1", "sh", "tee", "tee /etc/passwd", "tee /proc/sys/net/../x"],
+}
+
+
+def effect(text: str, netns: str = "") -> Effect:
+    found = inverse.effect(shlex.split(text), netns)
+    assert found is not None, text
+    return found
+
+
+def up(text: str) -> None:
+    parse(text, "own", "", "up", "own")
+
+
+@pytest.mark.parametrize("text", UNDOS)
+@pytest.mark.parametrize("netns", ["", "n7"])
+def test_undo(text: str, netns: str) -> None:
+    if netns and "ip netns" in text:
+        assert inverse.effect(shlex.split(text), netns) is None
+        return
+    found = effect(text, netns)
+    assert found.kind == "change"
+    assert " ".join(found.undo) == UNDOS[text]
+    assert bool(found.makes) != bool(found.on)
+    up(f"ip netns exec {netns} {text}" if netns else text)
+
+
+@pytest.mark.parametrize("text", UNDOS)
+def test_an_undo_is_a_command_of_the_table(text: str) -> None:
+    undo = effect(text).undo
+    assert inverse.effect(undo).kind == "change"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("text", PUT_BACK)
+def test_put_back_from_the_snapshot(text: str) -> None:
+    found = effect(text)
+    assert (found.kind, found.undo, found.note) == ("change", (), inverse.PUT_BACK)
+    assert found.on == Ref("link", "", "a")
+    up(text)
+
+
+@pytest.mark.parametrize("text", REMOVES)
+def test_what_removes_has_no_undo(text: str) -> None:
+    found = effect(text)
+    assert (found.kind, found.undo, found.makes) == ("change", (), ())
+    with pytest.raises(CnetshError, match="no undo: what it removes cannot be put back"):
+        up(text)
+
+
+@pytest.mark.parametrize("text", LOOKS)
+def test_a_look_changes_nothing(text: str) -> None:
+    for netns in ("", "n0"):
+        assert effect(text, netns) == Effect(kind="look")
+
+
+def test_a_ping_is_a_check() -> None:
+    assert effect("ping -c1 -W1 10.0.0.1").kind == effect("ping -6 a").kind == "check"
+
+
+@pytest.mark.parametrize(
+    "text", [text for texts in REFUSED.values() for text in texts], ids=lambda text: text
+)
+def test_is_not_in_the_table(text: str) -> None:
+    for netns in ("", "n0"):
+        assert inverse.effect(shlex.split(text), netns) is None
+
+
+def test_nothing_is_not_in_the_table() -> None:
+    assert inverse.effect(()) is None
+
+
+class TestMakes:
+    @pytest.mark.parametrize(
+        ("text", "makes"),
+        [
+            ("ip netns add n0", [("netns", "", "n0")]),
+            ("ip link add br0 type bridge", [("link", "n7", "br0")]),
+            ("ip link add a type veth peer name b", [("link", "n7", "a"), ("link", "n7", "b")]),
+            (
+                "ip link add a type veth peer name b netns n1",
+                [("link", "n7", "a"), ("link", "n1", "b")],
+            ),
+            (
+                "ip link add a netns n0 type veth peer name b netns n1",
+                [("link", "n0", "a"), ("link", "n1", "b")],
+            ),
+            (
+                "ip link add link p name m netns n1 type macvlan mode bridge",
+                [("link", "n1", "m")],
+            ),
+            ("iptables -t nat -N LAB", [("chain", "n7", "iptables nat LAB")]),
+        ],
+    )
+    def test_objects_where_they_come_to_be(
+        self, text: str, makes: list[tuple[str, str, str]]
+    ) -> None:
+        netns = "" if "ip netns" in text else "n7"
+        assert list(effect(text, netns).makes) == makes
+
+    def test_a_chain_is_emptied_before_it_is_removed(self) -> None:
+        found = effect("iptables -w -t nat -N LAB")
+        assert " ".join(found.first) == "iptables -w -t nat -F LAB"
+
+    def test_a_move_gives_the_new_place(self) -> None:
+        found = effect("ip link set b netns n1", "n0")
+        assert (found.on, found.moves) == (Ref("link", "n0", "b"), Ref("link", "n1", "b"))
+        assert found.undo == ()
+
+    def test_a_setting_is_on_its_path(self) -> None:
+        path = "/proc/sys/net/ipv4/ip_forward"
+        assert effect(f"tee {path}", "n0").on == Ref("setting", "n0", path)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/proc/sys/net/ipv4/ip_forward", True),
+        ("/proc/sys/net/ipv4/conf/eth0.5/forwarding", True),
+        ("/proc/sys/net/../kernel/panic", False),
+        ("/proc/sys/net/ipv4/..", False),
+        ("/proc/sys/net//ipv4", False),
+        ("/proc/sys/network", False),
+        ("/proc/sys/kernel/panic", False),
+        ("proc/sys/net/ipv4/ip_forward", False),
+        ("", False),
+    ],
+)
+def test_is_setting(path: str, answer: bool) -> None:
+    assert inverse.is_setting(path) is answer
