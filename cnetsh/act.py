@@ -117,7 +117,7 @@ def build_sandbox() -> int:
 def _up(plans: Plans, relied_on: Mapping[str, str], where: Target, options: Options) -> int:
     with _changing(options) as means:
         if record := _is_up(plans.up.lab):
-            return _changed(record, plans, means)
+            return _changed(record, plans, where, means, options)
         before = snapshot.take(means.ask)
         _refuse_changed(plans, relied_on, before)
         _refuse_dangerous(plans, before, where, means, options)
@@ -153,7 +153,7 @@ def _refuse_dangerous(
         raise CnetshError(f"{plans.up.lab} is not brought up here, see above", hint)
 
 
-def _changed(record: Journal, plans: Plans, means: Means) -> int:
+def _changed(record: Journal, plans: Plans, where: Target, means: Means, options: Options) -> int:
     """Make a lab that is up into the plan's: show what differs, and run just that."""
     difference = change.between(record, plans.up)
     if not difference:
@@ -163,6 +163,8 @@ def _changed(record: Journal, plans: Plans, means: Means) -> int:
     say(f"{record.lab} is up and its plan has changed:")
     for line in change.lines(difference):
         say(f"  {line}")
+    lifecycle.refuse_foreign(plans.up)
+    _refuse_dangerous(plans, snapshot.take(means.ask), where, means, options)
     outcome = change.apply(record, plans, difference, means)
     record.close()
     if outcome.failed is None and not outcome.signal:

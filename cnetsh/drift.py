@@ -8,6 +8,7 @@ from typing import Any
 from cnetsh import namespace, needed
 from cnetsh.commands import Run
 from cnetsh.inverse import Ref
+from cnetsh.needed import network
 from cnetsh.plan import Step
 from cnetsh.snapshot import NETNS, Facts, Snapshot
 
@@ -35,7 +36,8 @@ def drift(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Any], run: Ru
         if step.netns not in seen:
             seen[step.netns] = _look(step.netns, now, run)
         found = seen[step.netns]
-        lines += [f"{text} (planned: {step.text})" for text in _off(step, found, now, made, gone)]
+        texts = [*_off(step, found, now, made, gone), *_rule_off(step, now, run)]
+        lines += [f"{text} (planned: {step.text})" for text in texts]
     return lines
 
 
@@ -84,18 +86,22 @@ def _off(
         if not ref.netns and ref.kind in ("link", "netns") and ref not in gone:
             yield from _made(ref, now, made)
     if inner[0] == "tee" and not step.netns:
-        value = now.settings.get(inner[1], step.stdin.strip())
-        if value != step.stdin.strip():
+        value = now.settings.get(inner[1], step.stdin)
+        if value.split() != step.stdin.split():
             yield f"{inner[1]} is {value}"
-    if (
-        inner[0] in ("iptables", "ip6tables")
-        and ("-A" in inner or "-I" in inner)
-        and not step.netns
-        and not needed.count_of(inner, now)
-    ):
-        yield f"rule {' '.join(inner)} is missing"
     if inner[0] == "ip":
         yield from _ip_off(inner, does.on, seen)
+
+
+def _rule_off(step: Step, now: Snapshot, run: Run) -> Iterator[str]:
+    inner = step.inner
+    if step.netns or not inner[0].endswith("tables") or not {"-A", "-I"} & set(inner):
+        return
+    if not needed.count_of(inner, now):
+        # Some rules iptables-save words otherwise than they are typed; iptables -C knows them.
+        asked = tuple("-C" if word in ("-A", "-I") else word for word in inner)
+        if run(asked).exit_code:
+            yield f"rule {' '.join(inner)} is missing"
 
 
 def _made(ref: Ref, now: Snapshot, made: Mapping[str, Any]) -> Iterator[str]:
@@ -113,7 +119,7 @@ def _made(ref: Ref, now: Snapshot, made: Mapping[str, Any]) -> Iterator[str]:
 def _ip_off(inner: tuple[str, ...], on: Ref | None, seen: Seen) -> Iterator[str]:
     match inner[1:]:
         case ("address" | "addr", "add", address, "dev", link, *_):
-            if (link, address) not in seen.addresses:
+            if (link, needed.interface(address)) not in seen.addresses:
                 yield f"address {address} on {link} is missing"
         case ("link", "set", *_, "up" | "down" as state) if on:
             if on.name not in seen.links:
@@ -130,9 +136,9 @@ def _ip_off(inner: tuple[str, ...], on: Ref | None, seen: Seen) -> Iterator[str]
 
 def _is_route(route: Facts, dst: str, rest: Sequence[str]) -> bool:
     wanted = dict(zip(rest[::2], rest[1::2], strict=False))
-    gateway = route.get("gateway")
+    gateway = network(route.get("gateway", ""))
     return (
-        route.get("dst") in (dst, dst.removesuffix("/32").removesuffix("/128"))
-        and wanted.get("via") in (None, gateway)
+        network(route.get("dst", "")) == network(dst)
+        and network(wanted.get("via", "")) in ("", gateway)
         and wanted.get("dev") in (None, route.get("dev"))
     )

@@ -5,6 +5,7 @@ tried on a kernel; the sources are ip-link(8), ip-address(8), ip-route(8), ip-ne
 iptables(8).
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -174,6 +175,8 @@ def _netns(rest: Words, netns: str) -> Effect | None:
 
 def _tables(words: Words, netns: str) -> Effect | None:
     tool, rest = words[0], words[1:]
+    if any(map(_RUNS_A_PROGRAM.fullmatch, rest)):
+        return None
     if rest[:1] == ("-w",):
         rest = rest[1:]
     table = rest[1] if rest[:1] == ("-t",) and len(rest) > 1 else "filter"
@@ -190,6 +193,10 @@ def _tables(words: Words, netns: str) -> Effect | None:
         case ("-S" | "-L" | "-C", *_):
             return LOOK
     return None
+
+
+# iptables --modprobe COMMAND, however it is shortened or put together (iptables(8)).
+_RUNS_A_PROGRAM = re.compile(r"-[a-zA-Z0-9]*M.*|--mod?|--modp.*")
 
 
 def _tee(words: Words, netns: str) -> Effect | None:
@@ -216,11 +223,13 @@ def _tc(words: Words, netns: str) -> Effect | None:
 
 
 def _bridge(words: Words, netns: str) -> Effect | None:
-    return LOOK if len(words) > 1 and _shows(words[2:]) else None
+    objects = ("link", "fdb", "vlan", "mdb")
+    return LOOK if len(words) > 1 and words[1] in objects and _shows(words[2:]) else None
 
 
 def _ping(words: Words, netns: str) -> Effect | None:
-    return CHECK if "-f" not in words else None
+    floods = any(word[:1] == "-" and word[1:2] != "-" and "f" in word for word in words)
+    return None if floods else CHECK
 
 
 _TABLE: dict[str, Callable[[Words, str], Effect | None]] = {

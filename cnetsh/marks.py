@@ -65,7 +65,7 @@ def _done(step: Step, now: Snapshot) -> bool:
     """Say whether a change of something that is not the plan's own is there already."""
     inner = step.inner
     if inner[0] == "tee":
-        return now.settings.get(inner[1]) == step.stdin.strip()
+        return now.settings.get(inner[1], "").split() == step.stdin.split()
     if inner[0].endswith("tables") and ("-A" in inner or "-I" in inner):
         return count_of(inner, now) > 0
     # With the present for the past, what would need no undo is there already.

@@ -110,6 +110,14 @@ def _rule(undo: Undo, inner: tuple[str, ...], seen: Seen) -> Undo | None:
     tool, table, chain, wanted = rule_of(inner)
     before = _positions(seen.before, tool, table, chain, wanted)
     now = _positions(seen.now, tool, table, chain, wanted)
+    if not now and not before:
+        # Some rules iptables-save words otherwise than they are typed; iptables -D knows them.
+        key, start = f"{tool} {table}", f"-A {chain} "
+        was, is_now = (
+            sum(line.startswith(start) for line in one.rules.get(key, ()))
+            for one in (seen.before, seen.now)
+        )
+        return undo if is_now > was else None
     if len(now) <= len(before):
         return None
     if not before:
@@ -134,16 +142,17 @@ def rule_of(words: Sequence[str]) -> tuple[str, str, str, tuple[str, ...]]:
 def canonical(rule: Sequence[str]) -> tuple[str, ...]:
     """Give a rule as the kernel keeps it: the network 172.18.0.0/12 is 172.16.0.0/12."""
     return tuple(
-        _network(word) if last in ("-s", "-d") else word
+        network(word) if last in ("-s", "-d") else word
         for last, word in zip(("", *rule), rule, strict=False)
     )
 
 
-def _network(word: str) -> str:
+def network(word: str) -> str:
+    """Give a network or an address of a route as the kernel keeps it, any other word as it is."""
     if word in ("0.0.0.0/0", "::/0"):
         return "default"
     try:
-        return str(ipaddress.ip_network(word, strict=False))
+        return str(ipaddress.ipnetwork(word, strict=False))
     except ValueError:
         return word
 
@@ -171,8 +180,16 @@ def _link(undo: Undo, inner: tuple[str, ...], link: Ref | None, seen: Seen) -> U
 
 
 def _has(snapshot: Snapshot, inner: tuple[str, ...]) -> bool:
-    address, dev = inner[3], inner[5]
+    address, dev = interface(inner[3]), inner[5]
     return any(one["dev"] == dev and one["address"] == address for one in snapshot.addresses)
+
+
+def interface(word: str) -> str:
+    """Give an address with its prefix as ip prints it: FD00:0::1/64 is fd00::1/64."""
+    try:
+        return str(ipaddress.ip_interface(word))
+    except ValueError:
+        return word
 
 
 def _routed(words: Sequence[str], snapshot: Snapshot) -> bool:
@@ -180,7 +197,7 @@ def _routed(words: Sequence[str], snapshot: Snapshot) -> bool:
     wanted = {"dst": words[0], **dict(zip(words[1::2], words[2::2], strict=True))}
     keys = {"via": "gateway", "src": "prefsrc"}
     return any(
-        all(_network(str(route.get(keys.get(key, key)))) == _network(value)
+        all(network(str(route.get(keys.get(key, key)))) == network(value)
             for key, value in wanted.items())
         for route in snapshot.routes
     )  # fmt: skip

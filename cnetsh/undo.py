@@ -104,9 +104,3 @@ def down_order(needed: Sequence[Undo], down: Sequence[Step]) -> list[Undo]:
     place = {step.text: number for number, step in reversed(list(enumerate(down)))}
     last = len(down)
     return sorted(needed, key=lambda undo: (place.get(undo.texts[-1], last), -undo.step))
-
-
-def touched_namespaces(steps: Sequence[Step]) -> set[str]:
-    """Give the namespaces that a plan enters but does not make."""
-    made = {ref.name for step in steps for ref in step.effect.makes if ref.kind == "netns"}
-    return {step.netns for step in steps if step.netns} - made

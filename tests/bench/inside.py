@@ -3,6 +3,7 @@
 Usage: inside.py WAY N [memory]
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -67,20 +68,31 @@ def _delete(steps: Iterator[Built]) -> None:
         time.sleep(0.002)
 
 
-def _family(pid: int) -> Iterator[int]:
+def _family(pid: int) -> Iterator[tuple[int, int]]:
+    """Give all processes below one, each with its parent."""
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            yield int(child)
+            yield int(child), pid
             yield from _family(int(child))
 
 
-def _together() -> int:
-    """Give the memory of all processes below this one, shared pages counted once, in KiB."""
-    total = 0
-    for pid in _family(os.getpid()):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def _memory(pid: int) -> int:
+    """Give the memory of a process in KiB, its part of what it shares with others included."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def _together(seen: set[int]) -> int:
+    """Give the memory of all processes below this one in KiB, and note them in seen."""
+    family = list(_family(os.getpid()))
+    # One that is about to become another program still has its parent's memory, not its own.
+    own = [pid for pid, parent in family if pid in seen or _command(pid) != _command(parent)]
+    seen.update(pid for pid, _ in family)
+    return sum(_memory(pid) for pid in own)
 
 
 def most_memory(call: Callable[[], object]) -> float:
@@ -88,14 +100,13 @@ def most_memory(call: Callable[[], object]) -> float:
 
     Looks 20 times a second, so it is not for a run that is timed.
     """
-    over, most = threading.Event(), [0]
+    over, most, seen = threading.Event(), [0], set[int]()
 
     def watch() -> None:
         while not over.wait(0.05):
-            try:
-                most.append(_together())
-            except OSError:
-                continue
+            # A process may end while it is looked at.
+            with contextlib.suppress(OSError):
+                most.append(_together(seen))
 
     watcher = threading.Thread(target=watch)
     watcher.start()

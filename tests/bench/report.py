@@ -13,7 +13,7 @@ WORDS = {True: "ok", False: "short", None: "not measured"}
 MEANS = """\
 Seconds, medians; in brackets how many times as fast as the article's script; then the number of
 runs. The ways take turns, each run in a network namespace of its own, and each network is verified
-after it is built. `cnetsh` is timed as a whole process with its start-up; `cnetsh up bridge` keeps
+after it is built. `cnetsh` is timed as a whole process with its start-up; its lab `bridge` keeps
 the article's commands. The script is bash without sudo; the others are timed without the start of
 their interpreter. `down` lasts until the links are gone. Start-up, where it is taken off, is
 `cnetsh up` of the same lab with 2 containers when it is up already.

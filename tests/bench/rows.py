@@ -9,8 +9,8 @@ from private import BrokenError
 
 # The order in which they are shown, and what they are called.
 WAYS = {
-    "lab": "`cnetsh up LAB.yaml`",
-    "bridge": "`cnetsh up bridge`",
+    "lab": "`cnetsh`, a lab file",
+    "bridge": "`cnetsh`, the lab `bridge`",
     "article": "the article's script",
     "pipeline": "fastest `ip -batch` pipeline",
     "pyroute2": "pyroute2",
