@@ -91,7 +91,7 @@ def apply(record: Journal, plans: Plans, change: Change, means: Means) -> Outcom
     """
     old = rollback.plan_of(record, "up")
     record.write(up=False)
-    rollback.run_undos(change.undo, record, means)
+    rollback.run_undos(rollback.still_needed(change.undo, record, means), record, means)
     rollback.wait_until_gone([old.steps[number] for number in change.gone], record, means)
     _drop(record, old.steps, change.gone)
     outcome = _append(record, change.new, means)
@@ -135,7 +135,7 @@ def _undo_new(record: Journal, first: int, means: Means) -> None:
     steps = rollback.plan_of(record, "up").steps
     came = [number for number in record.applied if number >= first]
     todo = [one for one in reversed(undos(steps, came)) if one.texts]
-    rollback.run_undos(todo, record, means)
+    rollback.run_undos(rollback.still_needed(todo, record, means), record, means)
     rollback.wait_until_gone([steps[number] for number in came], record, means)
     _drop(record, steps, came)
 

@@ -1,5 +1,6 @@
 """How two snapshots differ, line by line, each with the command that mends it."""
 
+import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -33,9 +34,9 @@ def differences(before: Snapshot, now: Snapshot) -> list[Difference]:
 
 
 def _links_differ(before: dict[str, Facts], now: dict[str, Facts]) -> Iterator[Difference]:
-    for name in now.keys() - before.keys():
+    for name in sorted(now.keys() - before.keys()):
         yield Difference("link", name, f"link {name} is new", ("ip", "link", "delete", name))
-    for name in before.keys() - now.keys():
+    for name in sorted(before.keys() - now.keys()):
         yield Difference("link", name, f"link {name} is gone")
     for name in sorted(before.keys() & now.keys()):
         was, is_now = before[name], now[name]
@@ -113,10 +114,14 @@ def _rules_differ(before: dict[str, list[str]], now: dict[str, list[str]]) -> It
         tool, _, table = key.partition(" ")
         was, is_now = before.get(key, []), now.get(key, [])
         for line in _surplus(is_now, was):
-            option = ("-X", line[1:].split()[0]) if line[0] == ":" else ("-D", *line.split()[1:])
+            option = (
+                ("-X", line[1:].split()[0]) if line[0] == ":" else ("-D", *shlex.split(line)[1:])
+            )
             yield Difference("rule", line, f"{key}: {line} is new", (tool, "-t", table, *option))
         for line in _surplus(was, is_now):
-            option = ("-N", line[1:].split()[0]) if line[0] == ":" else ("-A", *line.split()[1:])
+            option = (
+                ("-N", line[1:].split()[0]) if line[0] == ":" else ("-A", *shlex.split(line)[1:])
+            )
             yield Difference("rule", line, f"{key}: {line} is gone", (tool, "-t", table, *option))
         if was != is_now and sorted(was) == sorted(is_now):
             yield Difference("rule", key, f"{key}: the order of the rules is another one")

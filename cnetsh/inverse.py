@@ -196,7 +196,7 @@ def _tables(words: Words, netns: str) -> Effect | None:
 
 
 # iptables --modprobe COMMAND, however it is shortened or put together (iptables(8)).
-_RUNS_A_PROGRAM = re.compile(r"-[a-zA-Z0-9]*M.*|--mod?|--modp.*")
+_RUNS_A_PROGRAM = re.compile(r"-[a-zA-Z0-9]*M.*|--mod?(=.*)?|--modp.*")
 
 
 def _tee(words: Words, netns: str) -> Effect | None:

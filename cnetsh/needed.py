@@ -152,7 +152,7 @@ def network(word: str) -> str:
     if word in ("0.0.0.0/0", "::/0"):
         return "default"
     try:
-        return str(ipaddress.ipnetwork(word, strict=False))
+        return str(ipaddress.ip_network(word, strict=False))
     except ValueError:
         return word
 
@@ -169,7 +169,7 @@ def _positions(
 def _link(undo: Undo, inner: tuple[str, ...], link: Ref | None, seen: Seen) -> Undo | None:
     name = link.name if link else ""
     old, now = seen.before.links.get(name), seen.now.links.get(name)
-    if old is None or now is None or seen.foreign(Ref("link", "", name)):
+    if old is None or now is None or old["ifindex"] != now["ifindex"]:
         return None
     key = "up" if inner[-1] in ("up", "down") else inner[-2]
     if old.get(key) == now.get(key):

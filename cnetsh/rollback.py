@@ -85,6 +85,19 @@ def undo(journal: Journal, means: Means) -> Undone:
     return _undone(left, (*refused, *_still_inside(journal)), seen, ours, others)
 
 
+def still_needed(todo: Sequence[Undo], journal: Journal, means: Means) -> list[Undo]:
+    """Give those undos, with the values from before, that change something no other lab needs."""
+    steps, neighbours = plan_of(journal, "up").steps, beside(journal)
+    others = Others({one.lab: _touched_by(one) for one in neighbours})
+    for neighbour in neighbours:
+        neighbour.close()
+    own = {key.removeprefix("link ") for key in journal.made}
+    now = snapshot.take(means.ask, touched(steps).settings, own)
+    seen = Seen(Snapshot(**journal.header["before"]), now, journal.made)
+    free = [one for one in todo if not others.keep_from(steps[one.step])]
+    return [found for one in free if (found := needed(one, steps[one.step], seen))]
+
+
 def _touched_by(journal: Journal) -> Touched:
     steps = plan_of(journal, "up").steps
     return touched([steps[number] for number in journal.applied])

@@ -136,7 +136,15 @@ REFUSED = {
         "tc filter add dev a parent 1: matchall action drop",
     ],
     "changes a bridge": ["bridge link set dev a cost 5", "bridge vlan add dev a vid 5"],
-    "floods": ["ping -f 10.0.0.1", "ping -c1 -f 10.0.0.1"],
+    "commands of a file": ["bridge -b show", "bridge -batch show", "tc -b x", "tc -batch show"],
+    "floods": ["ping -f 10.0.0.1", "ping -c1 -f 10.0.0.1", "ping -qf 10.0.0.1"],
+    "runs a program as root": [
+        "iptables -L -M /tmp/x",
+        "iptables -L -nM/tmp/x",
+        "iptables -A FORWARD -j DROP --modprobe=/tmp/x",
+        "iptables -A FORWARD -j DROP --modp /tmp/x",
+        "iptables -A FORWARD -j DROP --mo=/tmp/x",
+    ],
     "another program": ["sysctl -w x=1", "sh", "tee", "tee /etc/passwd", "tee /proc/sys/net/../x"],
 }
 

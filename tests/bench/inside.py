@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,9 @@ WAYS: dict[str, ways.Way] = {
     "cni": peers.cni,
     "pyroute2": peers.pyroute2,
 }
+
+# A process seen so often has not just been forked.
+OFTEN = 10
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -86,11 +90,11 @@ def _memory(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
-def _together(seen: set[int]) -> int:
-    """Give the memory of all processes below this one in KiB, and note them in seen."""
+def _together(seen: Counter[int]) -> int:
+    """Give the memory of all processes below this one in KiB, and count them in seen."""
     family = list(_family(os.getpid()))
     # One that is about to become another program still has its parent's memory, not its own.
-    own = [pid for pid, parent in family if pid in seen or _command(pid) != _command(parent)]
+    own = [pid for pid, up in family if seen[pid] >= OFTEN or _command(pid) != _command(up)]
     seen.update(pid for pid, _ in family)
     return sum(_memory(pid) for pid in own)
 
@@ -100,7 +104,7 @@ def most_memory(call: Callable[[], object]) -> float:
 
     Looks 20 times a second, so it is not for a run that is timed.
     """
-    over, most, seen = threading.Event(), [0], set[int]()
+    over, most, seen = threading.Event(), [0], Counter[int]()
 
     def watch() -> None:
         while not over.wait(0.05):

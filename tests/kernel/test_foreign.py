@@ -81,6 +81,25 @@ class TestShared:
             assert "changed meanwhile" not in done.stderr, report(done)
         assert oracle.diff(before, private.snapshot()) == []
 
+    @pytest.mark.parametrize("holder", ["the admin", "another lab"])
+    def test_a_lab_that_changes_leaves_forwarding_to_who_needs_it(
+        self, private: Private, tmp_path: Path, holder: str
+    ) -> None:
+        if holder == "the admin":
+            private.sh(f"echo 1 > {FORWARD}")
+        before = private.snapshot()
+        lab = Path(lab_file(tmp_path, NAT_LAB, "a", 61))
+        private.cnetsh("up", str(lab))
+        if holder == "another lab":
+            private.cnetsh("up", lab_file(tmp_path, NAT_LAB, "b", 62))
+        lab.write_text(lab.read_text(encoding="utf-8").replace(", nat: true", ""), encoding="utf-8")
+        changed = private.cnetsh("up", str(lab))
+        assert "a is up as planned now" in changed.stderr, report(changed)
+        assert value(private, FORWARD) == "1"
+        for name in "ab":
+            private.cnetsh("down", name)
+        assert oracle.diff(before, private.snapshot()) == []
+
     @pytest.mark.parametrize("order", ["ab", "ba"])
     def test_the_last_of_two_labs_leaves_a_foreign_bridge_as_it_was(
         self, private: Private, tmp_path: Path, order: str

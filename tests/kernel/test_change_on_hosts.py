@@ -1,0 +1,168 @@
+"""`up` of a changed lab file: what comes out is what the new file alone would have made."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import oracle
+import pytest
+from hosts import HERE, Private, report
+
+FORWARD = "/proc/sys/net/ipv4/ip_forward"
+REDIRECTS = "/proc/sys/net/ipv4/conf/all/accept_redirects"
+BRIDGE = "{address: 10.1.0.1/24}"
+NAT = "{address: 10.1.0.1/24, nat: true}"
+TWO = "{address: 10.1.0.1/24, nat: true}\n  br1: {address: 10.2.0.1/24}"
+N0, N1, N2 = (f"  n{number}: {{bridge: br0}}\n" for number in range(3))
+M = "  m: {bridge: br1}\n"
+
+# The bridges and the containers, before and after.
+CHANGES = {
+    "add containers": (BRIDGE, N0, BRIDGE, N0 + N1 + N2),
+    "remove the first": (BRIDGE, N0 + N1 + N2, BRIDGE, N1 + N2),
+    "remove the first of named ends": (
+        BRIDGE,
+        "  n0: {interfaces: [{bridge: br0, name: eth0}]}\n"
+        "  n1: {interfaces: [{bridge: br0, name: eth0, address: 10.1.0.9/24}]}\n",
+        BRIDGE,
+        "  n1: {interfaces: [{bridge: br0, name: eth0, address: 10.1.0.9/24}]}\n",
+    ),
+    "address": (BRIDGE, N0, BRIDGE, "  n0: {bridge: br0, address: 10.1.0.77/24}\n"),
+    "bridge's address": (BRIDGE, N0, "{address: 10.3.0.1/24}", N0),
+    "second version": (BRIDGE, N0, '{address: [10.1.0.1/24, "fd00:1::1/64"]}', N0),
+    "mtu": (BRIDGE, N0, "{address: 10.1.0.1/24, mtu: 1400}", N0),
+    "nat": (BRIDGE, N0, NAT, N0),
+    "second bridge": (NAT, N0, TWO, N0 + M),
+    "isolated": (TWO, N0 + M, TWO.replace("2.0.1/24", "2.0.1/24, isolated: true"), N0 + M),
+    "published": (NAT, N0 + N1, NAT, "  n0: {bridge: br0, publish: ['80:80']}\n" + N1),
+    "setting": (
+        BRIDGE,
+        N0,
+        BRIDGE,
+        "  n0: {bridge: br0, sysctls: {net.ipv4.ip_local_port_range: 2000 3000}}\n",
+    ),
+    "much": (
+        BRIDGE,
+        N0 + N1,
+        '{address: [10.1.0.1/24, "fd00:1::1/64"], nat: true, mtu: 1400}\n  br1: {isolated: true}',
+        "  n1: {bridge: br0, publish: ['80:80'], rate: 10mbit, sysctls: {net.core.somaxconn: 99}}\n"
+        "  r: {forward: true, interfaces: [{bridge: br0}, {bridge: br1, address: 10.4.0.1/24}]}\n",
+    ),
+    "rate": (BRIDGE, N0, BRIDGE, "  n0: {bridge: br0, rate: 10mbit}\n"),
+}
+
+
+def lab(folder: Path, name: str, bridges: str, containers: str) -> str:
+    path = folder / f"{name}.yaml"
+    text = f"name: x\nbridges:\n  br0: {bridges}\ncontainers:\n{containers}"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def ran(private: Private, action: str, **facts: Any) -> list[dict[str, Any]]:
+    argv = [sys.executable, str(HERE / "changes.py"), action, json.dumps(facts)]
+    done = private.run(argv, timeout=300)
+    assert done.returncode == 0, report(done)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def assert_changed_and_back(private: Private, folder: Path, names: list[str]) -> None:
+    labs = [
+        (
+            lab(folder, f"{number} from", *CHANGES[name][:2]),
+            lab(folder, f"{number} to", *CHANGES[name][2:]),
+        )
+        for number, name in enumerate(names)
+    ]
+    runs = ran(private, "pairs", labs=labs)
+    assert len(runs) == len(labs)
+    for name, one in zip(names, runs, strict=True):
+        assert (name, one["said"]) == (name, "")
+        assert (name, one["there"], one["back"], one["left"]) == (name, [], [], [])
+
+
+def test_a_change_and_its_way_back(private: Private, tmp_path: Path) -> None:
+    private.sh(f"echo 0 > {FORWARD}")
+    names = ["remove the first of named ends", "isolated", "much"]
+    assert_changed_and_back(private, tmp_path, names)
+
+
+@pytest.mark.soak
+def test_every_change_and_its_way_back(private: Private, tmp_path: Path) -> None:
+    private.sh(f"echo 0 > {FORWARD}")
+    assert_changed_and_back(private, tmp_path, list(CHANGES))
+
+
+def test_a_host_that_forwarded_before_still_does(private: Private, tmp_path: Path) -> None:
+    private.sh(f"echo 1 > {FORWARD}; echo 0 > {REDIRECTS}")
+    assert_changed_and_back(private, tmp_path, ["nat"])
+
+
+def test_a_change_that_fails_leaves_the_lab_as_it_was(private: Private, tmp_path: Path) -> None:
+    private.sh("ip netns add taken; ip link add veth2 type bridge")
+    first = lab(tmp_path, "first", NAT, N0 + "  n1: {bridge: br0, publish: ['80:80']}\n")
+    others = [
+        lab(tmp_path, "name", TWO, M + "  taken: {bridge: br0}\n"),
+        lab(tmp_path, "end", '{address: "fd00:1::1/64", mtu: 1400}', N0 + N1 + N2),
+        lab(tmp_path, "route", NAT, N1 + "  n0: {bridge: br0, sysctls: {net.ipv4.no: 1}}\n"),
+    ]
+    *runs, down = ran(private, "failing", lab=first, others=others)
+    for one in runs:
+        assert one["exit"] == 1, one
+        assert "the change is undone: the lab is as it was before" in one["said"]
+        assert "exit 1\n" not in one["said"] and one["left"] == [], one
+    assert down["said"] == "" and down["left"] == []
+
+
+@pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_change_that_is_killed_is_recovered(private: Private, tmp_path: Path, every: int) -> None:
+    private.sh(f"echo 0 > {FORWARD}")
+    one = lab(tmp_path, "one", BRIDGE, N0 + N1)
+    other = lab(tmp_path, "other", TWO, M + N1)
+    runs = ran(private, "killed", name="x", lab=one, other=other, every=every)
+    assert len(runs) > 50 / every
+    bad = [run for run in runs if run["exit"] or run["left"]]
+    assert not bad, (bad[0]["run"], bad[0]["left"], bad[0]["said"])
+
+
+def test_it_shows_what_differs_and_does_just_that(private: Private, tmp_path: Path) -> None:
+    before = private.snapshot()
+    private.cnetsh("up", lab(tmp_path, "one", BRIDGE, N0 + N1))
+    index = private.sh("cat /sys/class/net/veth0/ifindex")
+    done = private.cnetsh("up", lab(tmp_path, "two", BRIDGE, N0 + N2))
+    assert "x is up and its plan has changed:\n  - ip netns delete n1\n" in done.stderr
+    assert "\n  + ip netns add n2\n" in done.stderr and "  + ip netns add n0" not in done.stderr
+    assert private.sh("cat /sys/class/net/veth0/ifindex") == index
+    assert private.cnetsh("up", str(tmp_path / "two.yaml")).stderr == "x is up already\n"
+    assert private.sh("ip netns list").split()[::2] != [] and "n1" not in private.sh("ip netns")
+    private.cnetsh("down", "x")
+    assert oracle.diff(before, private.snapshot()) == []
+
+
+@pytest.mark.parametrize("order", ["xy", "yx"])
+def test_what_another_lab_needs_stays(private: Private, tmp_path: Path, order: str) -> None:
+    private.sh(f"echo 0 > {FORWARD}")
+    before = private.snapshot()
+    private.cnetsh("up", lab(tmp_path, "nat", NAT, N0))
+    second = lab(tmp_path, "second", NAT.replace("10.1", "10.2"), N0)
+    text = Path(second).read_text(encoding="utf-8")
+    text = text.replace("name: x", "name: y").replace("br0", "br7").replace("n0:", "n7:")
+    text = text.replace("{bridge: br7}", "{interfaces: [{bridge: br7, host: v7}]}")
+    Path(second).write_text(text, encoding="utf-8")
+    private.cnetsh("up", second)
+    plain = lab(tmp_path, "plain", BRIDGE, N0)
+    private.cnetsh("up", plain)
+    for name in order:
+        assert private.sh(f"cat {FORWARD}") == "1\n"
+        private.cnetsh("down", name)
+    assert oracle.diff(before, private.snapshot()) == []
+
+
+def test_what_is_not_the_labs_any_more_is_not_touched(private: Private, tmp_path: Path) -> None:
+    private.cnetsh("up", lab(tmp_path, "one", BRIDGE, N0 + N1))
+    private.sh("ip netns delete n1; ip netns add n1; ip -n n1 link add precious type bridge")
+    private.cnetsh("up", lab(tmp_path, "two", BRIDGE, N0))
+    assert "precious" in private.sh("ip -n n1 link show")
+    private.cnetsh("down", "x")
+    assert "precious" in private.sh("ip -n n1 link show")

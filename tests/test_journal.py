@@ -1,0 +1,209 @@
+"""The record of what was done: whatever a crash leaves of it, nothing is forgotten or invented."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnetsh import journal, statedir
+from cnetsh.errors import CnetshError
+from cnetsh.journal import Journal
+
+BEFORE = {"links": {"p\u2028\x1b0": {"ifindex": 7}}}
+RECORDS: list[dict[str, Any]] = [
+    {"start": [0]},
+    {"end": [0], "made": {"netns n0": [4711]}},
+    {"start": [1, 2, 3]},
+    {"end": [1], "over": [3], "made": {"link v0": [7, "02:00:00:00:00:01"]}},
+    {"header": {"up": "ip netns add n0\n"}, "up": True},
+    {"dropped": [1], "made": {"link v0": []}},
+    {"undoing": [0], "held": [[7, "sh\n", "n0", 9]]},
+    {"undone": [0], "up": False},
+]
+
+
+def header(**facts: Any) -> dict[str, Any]:
+    known = {"lab": "own", "boot": journal.boot_id(), "started": 1.5, "pid": 1, "title": ""}
+    return known | {"up": "", "check": "", "down": "", "before": BEFORE} | facts
+
+
+def as_lines(*records: object) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in records)
+
+
+def opened(folder: Path, *records: object, name: str = "own.journal") -> Journal:
+    path = folder / name
+    path.write_bytes(as_lines(header(), *records))
+    return journal.read(path)
+
+
+def known(one: Journal) -> dict[str, Any]:
+    keys = ("header", "done", "uncertain", "undone", "dropped", "made", "held", "up", "applied")
+    return {key: getattr(one, key) for key in keys}
+
+
+def taken(number: int) -> dict[str, Any]:
+    """What is known after the first so many records."""
+    one = Journal(Path("own"), header())
+    for record in RECORDS[:number]:
+        one.take(json.loads(json.dumps(record)))
+    return known(one)
+
+
+class TestRead:
+    def test_what_was_written_is_read(self, tmp_path: Path) -> None:
+        one = opened(tmp_path)
+        for record in RECORDS:
+            one.write(**record)
+        one.close()
+        assert known(journal.read(one.path)) == known(one) == taken(len(RECORDS))
+        assert one.path.read_bytes() == as_lines(header()) + b"".join(
+            json.dumps(record, separators=(",", ":")).encode() + b"\n" for record in RECORDS
+        )
+
+    def test_facts(self, tmp_path: Path) -> None:
+        one = opened(tmp_path, *RECORDS[:4])
+        assert (one.lab, one.same_boot, one.up) == ("own", True, False)
+        assert (one.done, one.uncertain, one.applied) == ({0, 1}, {2}, {0, 1, 2})
+        assert one.made == {"netns n0": [4711], "link v0": [7, "02:00:00:00:00:01"]}
+
+    def test_a_dropped_step_is_not_of_the_lab(self, tmp_path: Path) -> None:
+        one = opened(tmp_path, *RECORDS[:6])
+        assert (one.applied, one.made, one.up) == ({0, 2}, {"netns n0": [4711]}, True)
+
+    def test_another_boot(self, tmp_path: Path) -> None:
+        (tmp_path / "own.journal").write_bytes(as_lines(header(boot="another")))
+        assert not journal.read(tmp_path / "own.journal").same_boot
+
+
+class TestTorn:
+    """Its writer was killed in the middle of the last line."""
+
+    def test_at_every_byte(self, tmp_path: Path) -> None:
+        path = tmp_path / "own.journal"
+        first, whole = as_lines(header()), as_lines(header(), *RECORDS)
+        for length in range(len(first), len(whole) + 1):
+            path.write_bytes(whole[:length])
+            one = journal.read(path)
+            assert known(one) == taken(whole[len(first) : length].count(b"\n"))
+            # What is written next must not stick to the torn line.
+            one.write(start=[99])
+            one.close()
+            again = journal.read(path)
+            assert 99 in again.uncertain
+            again.close()
+
+    def test_in_the_header_is_damage(self, tmp_path: Path) -> None:
+        path, first = tmp_path / "own.journal", as_lines(header())
+        for length in range(len(first)):
+            path.write_bytes(first[:length])
+            with pytest.raises(CnetshError, match="is damaged"):
+                journal.read(path)
+
+
+class TestDamaged:
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda lines: [lines[0], b"{", *lines[1:]],
+            lambda lines: [lines[0], b"\0" * 40, *lines[1:]],
+            lambda lines: [lines[0], b"[]", *lines[1:]],
+            lambda lines: [lines[0], b"7", *lines[1:]],
+            lambda lines: [lines[0], b"", *lines[1:]],
+            lambda lines: [lines[0], b'{"start": 7}', *lines[1:]],
+            lambda lines: [lines[0], b'{"made": []}', *lines[1:]],
+            lambda lines: [lines[0], b"\xff", *lines[1:]],
+            lambda lines: lines[1:],
+            lambda lines: [b"[]", *lines[1:]],
+            lambda lines: [b"{}", *lines[1:]],
+            lambda lines: [],
+        ],
+    )
+    def test_nothing_is_read_of_it(
+        self, tmp_path: Path, spoil: Callable[[list[bytes]], list[bytes]]
+    ) -> None:
+        path = tmp_path / "own.journal"
+        lines = as_lines(header(), *RECORDS).split(b"\n")[:-1]
+        bad = b"".join(line + b"\n" for line in spoil(lines))
+        path.write_bytes(bad)
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        with pytest.raises(CnetshError, match="is damaged, so nothing is undone by it") as caught:
+            journal.read(path)
+        assert "ip link" in caught.value.hint and path.read_bytes() == bad
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+    @pytest.mark.parametrize("make", ["link", "folder", "nothing"])
+    def test_what_is_no_file_of_ours_is_not_followed(self, tmp_path: Path, make: str) -> None:
+        path = tmp_path / "own.journal"
+        if make == "link":
+            (tmp_path / "other").write_bytes(as_lines(header()))
+            path.symlink_to("other")
+        elif make == "folder":
+            path.mkdir()
+        with pytest.raises(CnetshError, match="cannot be opened"):
+            journal.read(path)
+
+
+class TestBeside:
+    def test_gives_the_others_of_this_boot(self, tmp_path: Path) -> None:
+        one = opened(tmp_path)
+        (tmp_path / "b.journal").write_bytes(as_lines(header(lab="b")))
+        (tmp_path / "old.journal").write_bytes(as_lines(header(lab="old", boot="another")))
+        (tmp_path / "bad.journal").write_bytes(b"{\n")
+        (tmp_path / "lock").write_bytes(b"process 1")
+        (tmp_path / "c.new").write_bytes(as_lines(header(lab="c")))
+        assert [other.lab for other in journal.beside(one)] == ["b"]
+
+    def test_labs_under(self, tmp_path: Path) -> None:
+        for folder, lab in (("7", "b"), ("7", "a"), ("8", "c")):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f"{lab}.journal").touch()
+        (tmp_path / "7/lock").touch()
+        assert journal.labs_under(tmp_path) == ["a", "b", "c"]
+        assert journal.labs_under(tmp_path / "nosuch") == []
+
+
+def test_removed_and_closed_twice(tmp_path: Path) -> None:
+    one = opened(tmp_path)
+    one.remove()
+    one.remove()
+    assert not one.path.exists()
+
+
+class TestFolder:
+    def test_is_made_for_its_owner_alone(self, tmp_path: Path) -> None:
+        path = statedir.private_folder(tmp_path / "new")
+        assert path.stat().st_mode & 0o777 == 0o700
+        assert statedir.private_folder(path) == path
+
+    @pytest.mark.parametrize("mode", [0o755, 0o770, 0o701, 0o1777])
+    def test_open_to_others_is_refused(self, tmp_path: Path, mode: int) -> None:
+        path = tmp_path / "open"
+        path.mkdir()
+        path.chmod(mode)
+        with pytest.raises(CnetshError, match="is not a folder of user"):
+            statedir.private_folder(path)
+
+    def test_a_link_or_a_file_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir(mode=0o700)
+        (tmp_path / "link").symlink_to("real")
+        (tmp_path / "file").touch()
+        for name in ("link", "file"):
+            with pytest.raises(CnetshError, match="is not a folder of user"):
+                statedir.private_folder(tmp_path / name)
+
+    def test_that_cannot_be_made_says_why(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(CnetshError, match="cannot be used: Not a directory"):
+            statedir.private_folder(tmp_path / "file/state")
+
+    def test_its_files_are_private_and_no_links(self, tmp_path: Path) -> None:
+        fd = statedir.open_private(tmp_path / "new", os.O_RDWR | os.O_CREAT)
+        assert os.fstat(fd).st_mode & 0o777 == 0o600 and not os.get_inheritable(fd)
+        os.close(fd)
+        (tmp_path / "link").symlink_to("new")
+        with pytest.raises(CnetshError, match="cannot be opened"):
+            statedir.open_private(tmp_path / "link", os.O_RDWR)
