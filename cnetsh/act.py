@@ -172,6 +172,9 @@ def _changed(record: Journal, plans: Plans, where: Target, means: Means, options
         return DONE
     if outcome.failed is not None:
         say(change.reason(difference, outcome))
+    if not record.up:
+        say("the lab could not be put back to what it was: cnetsh recover undoes all of it")
+        return LEFT_BEHIND
     say("the change is undone: the lab is as it was before")
     return 128 + outcome.signal if outcome.signal else FAILED
 

@@ -1,19 +1,25 @@
 """Changing a lab that is up into another plan: only what differs is undone and run.
 
-What the new plan lacks is undone first, then what is new is run. When a new step fails, the new
-ones are undone and the old ones run again, so that the lab is what it was.
+What the new plan lacks is undone first, with all that goes along; then what is new is run. When a
+new step fails, the new ones are undone and the old ones run again, so that the lab is what it was.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
-from cnetsh import rollback
+from cnetsh import journal, rollback, snapshot
+from cnetsh.differences import Difference
 from cnetsh.execute import Means, Outcome
+from cnetsh.inverse import Ref
 from cnetsh.journal import Journal
 from cnetsh.lifecycle import run_steps
+from cnetsh.needed import concerns, touched
 from cnetsh.plan import Plan, Plans, Step, to_text
+from cnetsh.shared import Others
+from cnetsh.snapshot import Snapshot
 from cnetsh.undo import Undo, undos
 
 _NUMBERS = {"start", "end", "over"}
@@ -33,48 +39,111 @@ class Change:
 
 def between(record: Journal, plan: Plan) -> Change:
     """Give what makes the lab of a journal into the lab of a plan."""
-    old = rollback.plan_of(record, "up").steps
-    numbers = sorted(record.applied)
-    kept, gone = _split(old, numbers, plan.steps)
-    lost = _lost_routes(old, kept, gone)
-    gone = sorted([*gone, *lost])
-    there = Counter(old[number].text for number in numbers if number not in set(gone))
-    undo = [one for one in undos(old, gone) if one.texts]
-    ordered = tuple(sorted(undo, key=lambda one: -one.step))
-    return Change(tuple(gone), tuple(_surplus(plan.steps, there)), ordered)
+    old, numbers = rollback.plan_of(record, "up").steps, sorted(record.applied)
+    others = _others(record, ())
+    # What another lab needs stays, and stays this lab's too: the last of them puts it back.
+    lacking = {n for n in _lacking(old, numbers, plan.steps) if not others.keep_from(old[n])}
+    gone = _with_what_goes_along(old, numbers, lacking)
+    gone |= _lost_routes(old, numbers, gone)
+    gone |= _out_of_order(old, numbers, gone, plan.steps)
+    there = Counter(old[number].text for number in numbers if number not in gone)
+    undo = tuple(one for one in reversed(undos(old, gone)) if one.texts)
+    return Change(tuple(sorted(gone)), tuple(_surplus(plan.steps, there)), undo)
 
 
-def _split(
-    old: Sequence[Step], numbers: Sequence[int], steps: Sequence[Step]
-) -> tuple[list[int], list[int]]:
-    """Give the numbers of the old steps that the new plan has too, and of those that it lacks."""
+def _lacking(old: Sequence[Step], numbers: Sequence[int], steps: Sequence[Step]) -> set[int]:
+    """Give the numbers of the old steps that the new plan does not have."""
     wanted = Counter(step.text for step in steps if step.kind == "change")
-    kept, gone = [], []
+    gone = set()
     for number in numbers:
-        if old[number].kind != "change" or wanted[old[number].text]:
-            wanted[old[number].text] -= 1
-            kept.append(number)
-        else:
-            gone.append(number)
-    return kept, gone
+        if old[number].kind == "change" and not wanted[old[number].text]:
+            gone.add(number)
+        wanted[old[number].text] -= 1
+    return gone
 
 
-def _lost_routes(old: Sequence[Step], kept: Sequence[int], gone: Sequence[int]) -> list[int]:
+def _with_what_goes_along(
+    old: Sequence[Step], numbers: Sequence[int], lacking: Collection[int]
+) -> set[int]:
+    """Add what is lost with the objects that go, and what has to go because it cannot be undone."""
+    makers, gone = _makers(old, numbers), set(lacking)
+    while True:
+        gone |= {makers[ref] for number in gone for ref in _redone(old[number]) if ref in makers}
+        away = {ref for ref, number in makers.items() if number in gone}
+        homes = {ref.name for ref in away if ref.kind == "netns"}
+        more = {number for ref, number in makers.items() if ref.netns in homes}
+        more |= {number for number in numbers if _uses(old[number], away, homes)}
+        if more <= gone:
+            return gone
+        gone |= more
+
+
+def _makers(old: Sequence[Step], numbers: Iterable[int]) -> dict[Ref, int]:
+    """Give the step that made each object, also at the place that it was moved to."""
+    makers: dict[Ref, int] = {}
+    for number in numbers:
+        does = old[number].effect
+        makers |= dict.fromkeys(does.makes, number)
+        if does.moves and does.on and does.on in makers:
+            makers[does.moves] = makers[does.on]
+    return makers
+
+
+def _redone(step: Step) -> tuple[Ref, ...]:
+    """Give what is made anew because the step cannot be undone in place: nobody noted what was."""
+    if step.inner[0] == "tee" and step.netns:
+        return (Ref("netns", "", step.netns),)
+    if step.inner[1:3] == ("link", "set") and "master" not in step.inner and step.effect.on:
+        return (step.effect.on,)
+    return ()
+
+
+def _uses(step: Step, away: Collection[Ref], homes: Collection[str]) -> bool:
+    return (
+        step.netns in homes
+        or step.effect.on in away
+        or any(Ref("link", step.netns, word) in away for word in step.inner)
+    )
+
+
+def _lost_routes(old: Sequence[Step], numbers: Sequence[int], gone: Collection[int]) -> set[int]:
     """Give the routes that go with an address or a link of theirs, and must be added anew."""
     places = {old[number].netns for number in gone if old[number].inner[1] in ("address", "link")}
-    return [
-        n for n in kept if old[n].netns in places and old[n].inner[:3] == ("ip", "route", "add")
-    ]
+    return {
+        n for n in numbers if old[n].netns in places and old[n].inner[:3] == ("ip", "route", "add")
+    }
 
 
-def _surplus(steps: Sequence[Step], there: Counter[str]) -> list[Step]:
-    new = []
+def _out_of_order(
+    old: Sequence[Step], numbers: Iterable[int], gone: Collection[int], steps: Iterable[Step]
+) -> set[int]:
+    """Give the rules that would not be in their place: in a chain the first that fits decides."""
+    wanted = {chain: [step.text for _, step in rules] for chain, rules in _rules(enumerate(steps))}
+    lost: set[int] = set()
+    for chain, rules in _rules((number, old[number]) for number in numbers):
+        pairs = zip(rules, wanted.get(chain, ()), strict=False)
+        same = takewhile(lambda pair: pair[0][1].text == pair[1] and pair[0][0] not in gone, pairs)
+        lost.update(number for number, _ in rules[len(list(same)) :])
+    return lost
+
+
+def _rules(
+    numbered: Iterable[tuple[int, Step]],
+) -> Iterable[tuple[Ref | None, list[tuple[int, Step]]]]:
+    """Give the rules that are appended to each chain, with their numbers."""
+    chains: dict[Ref | None, list[tuple[int, Step]]] = {}
+    for number, step in numbered:
+        if step.inner[0].endswith("tables") and "-A" in step.inner:
+            chains.setdefault(step.effect.on, []).append((number, step))
+    return chains.items()
+
+
+def _surplus(steps: Sequence[Step], there: Counter[str]) -> Iterator[Step]:
     for step in steps:
         if there[step.text]:
             there[step.text] -= 1
         elif step.kind == "change":
-            new.append(step)
-    return new
+            yield step
 
 
 def lines(change: Change) -> list[str]:
@@ -87,22 +156,22 @@ def apply(record: Journal, plans: Plans, change: Change, means: Means) -> Outcom
     """Make the change; when a step of it fails, put the lab back to what it was.
 
     The journal's plan grows by the new steps, and the lab counts as interrupted until the end: a
-    crash at any point leaves a journal by which `recover` undoes all of it.
+    crash at any point leaves a journal by which `recover` undoes all of it. So does an old step
+    that cannot be run again.
     """
-    old = rollback.plan_of(record, "up")
+    old = rollback.plan_of(record, "up").steps
     record.write(up=False)
-    rollback.run_undos(rollback.still_needed(change.undo, record, means), record, means)
-    rollback.wait_until_gone([old.steps[number] for number in change.gone], record, means)
-    _drop(record, old.steps, change.gone)
+    _undo(record, change.gone, means)
+    _remember(record, change.new, means)
     outcome = _append(record, change.new, means)
     if outcome.failed is None and not outcome.signal:
         texts = {part.part: to_text(part) for part in (plans.check, plans.down)}
         record.write(header={"title": plans.up.title, **texts}, up=True)
         return outcome
     patient = replace(means, stopping=lambda: 0)
-    _undo_new(record, len(old.steps), patient)
-    _append(record, [old.steps[number] for number in change.gone], patient)
-    record.write(up=True)
+    _undo(record, [number for number in record.applied if number >= len(old)], patient)
+    again = _append(record, [old[number] for number in change.gone], patient)
+    record.write(up=again.failed is None)
     return outcome
 
 
@@ -121,23 +190,63 @@ def _append(record: Journal, steps: Sequence[Step], means: Means) -> Outcome:
     return run_steps(steps, note, means)
 
 
-def _drop(record: Journal, steps: Sequence[Step], numbers: Sequence[int]) -> None:
+def _undo(record: Journal, numbers: Collection[int], means: Means) -> None:
+    """Undo some steps of the lab as far as they are still its own, and take them out of it."""
+    steps = rollback.plan_of(record, "up").steps
+    going, before = [steps[number] for number in numbers], Snapshot(**record.header["before"])
+    todo = [one for one in reversed(undos(steps, numbers)) if one.texts]
+    rollback.run_undos(rollback.still_needed(todo, record, means), record, means)
+    rollback.wait_until_gone(going, record, means)
+    others = _others(record, record.applied - set(numbers))
+    _drop(record, going, numbers)
+    # The links that the lab keeps were not there before it either.
+    ours = touched(going)
+    foreign = replace(ours, names=ours.names & before.links.keys())
+    rollback.put_back(before, foreign, others, means)
+
+
+def _others(record: Journal, staying: Iterable[int]) -> Others:
+    """Give what the other labs touch, and what the staying steps of this one do."""
+    neighbours = journal.beside(record)
+    for one in neighbours:
+        one.close()
+    labs = [(one, one.applied) for one in neighbours] + [(record, set(staying))]
+    return Others(
+        {
+            one.lab: touched([rollback.plan_of(one, "up").steps[number] for number in numbers])
+            for one, numbers in labs
+        }
+    )
+
+
+def _drop(record: Journal, going: Sequence[Step], numbers: Collection[int]) -> None:
     """Take steps out of the lab, with the identities of what they made."""
-    refs = [ref for number in numbers for ref in steps[number].effect.makes]
-    made: dict[str, list[Any]] = {
-        key: [] for ref in refs if (key := f"{ref.kind} {ref.name}") in record.made
+    made: Mapping[str, list[Any]] = {
+        key: []
+        for step in going
+        for ref in step.effect.makes
+        if (key := f"{ref.kind} {ref.name}") in record.made
     }
     record.write(dropped=list(numbers), made=made)
 
 
-def _undo_new(record: Journal, first: int, means: Means) -> None:
-    """Undo the steps from the first new one on, as far as they came."""
+def _remember(record: Journal, new: Sequence[Step], means: Means) -> None:
+    """Have the journal know how all that the lab touches only from now on was before."""
     steps = rollback.plan_of(record, "up").steps
-    came = [number for number in record.applied if number >= first]
-    todo = [one for one in reversed(undos(steps, came)) if one.texts]
-    rollback.run_undos(rollback.still_needed(todo, record, means), record, means)
-    rollback.wait_until_gone([steps[number] for number in came], record, means)
-    _drop(record, steps, came)
+    ours, known = touched(new), touched([steps[number] for number in record.applied])
+    own = {key.removeprefix("link ") for key in record.made}
+    now, facts = snapshot.take(means.ask, ours.settings, own), dict(record.header["before"])
+    fresh = (ours.names - known.names - own) & now.links.keys()
+    facts["links"] = facts["links"] | {name: now.links[name] for name in fresh}
+    for part in ("addresses", "routes"):
+        kept = [one for one in facts[part] if one.get("dev") not in fresh]
+        facts[part] = kept + [one for one in getattr(now, part) if one.get("dev") in fresh]
+    facts["settings"] = facts["settings"] | {
+        path: value
+        for path, value in now.settings.items()
+        if concerns(one := Difference("setting", path, ""), ours) and not concerns(one, known)
+    }
+    record.write(header={"before": facts})
 
 
 def reason(change: Change, outcome: Outcome) -> str:

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import select
+import signal
 import socket
 import termios
 import time
@@ -64,7 +65,26 @@ class Lane:
         return all(self._send(line.encode() + b"\n", True, stopping) for line in lines)
 
     def _stop(self) -> None:
-        """Take back the lines that ip has not read yet."""
+        """Take back the lines that ip has not read yet.
+
+        Meanwhile ip must not read: it would run lines from between those that are taken back.
+        """
+        self._freeze()
+        self._take_back()
+        self._signal(signal.SIGCONT)
+
+    def _freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+        with contextlib.suppress(ChildProcessError):
+            wanted = os.WSTOPPED | os.WEXITED | os.WNOWAIT
+            os.waitid(os.P_PID, self._child.pid, wanted)
+
+    def _signal(self, number: int) -> None:
+        if not self._ended([], 0) and self._pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def _take_back(self) -> None:
         left = 0
         with contextlib.suppress(BlockingIOError):
             while self._theirs.recv(LONGEST + 1, socket.MSG_DONTWAIT):
@@ -79,7 +99,7 @@ class Lane:
         with contextlib.suppress(OSError):
             self._ours.shutdown(socket.SHUT_WR)
         exit_code = self._child.wait()
-        self._stop()
+        self._take_back()
         os.lseek(self._errors, 0, os.SEEK_SET)
         with os.fdopen(self._errors, "rb") as errors:
             stderr = errors.read().decode("utf-8", "surrogateescape")

@@ -63,7 +63,8 @@ def undo(journal: Journal, means: Means) -> Undone:
     The journal stays when something is left, so that a later `recover` can go on.
     """
     steps, down = plan_of(journal, "up").steps, plan_of(journal, "down").steps
-    before, ours, neighbours = Snapshot(**journal.header["before"]), touched(steps), beside(journal)
+    before, neighbours = Snapshot(**journal.header["before"]), beside(journal)
+    ours = touched([steps[number] for number in journal.applied])
     others = Others({one.lab: _touched_by(one) for one in neighbours})
     own = {key.removeprefix("link ") for key in journal.made}
     was = snapshot.take(means.ask, ours.settings, own)
@@ -73,7 +74,7 @@ def undo(journal: Journal, means: Means) -> Undone:
     stays = {line.name for line in refused}
     going = [step for step in steps if not stays & {ref.name for ref in step.effect.makes}]
     wait_until_gone(going, journal, means)
-    now = _put_back(before, ours, others, means)
+    now = put_back(before, ours, others, means)
     left = differences(before, now)
     kept = [one for one in left if concerns(one, ours) and others.keep(one)]
     for one in neighbours:
@@ -203,7 +204,7 @@ def _gone(ref: Ref, index: int, deadline: float) -> bool:
     return True
 
 
-def _put_back(before: Snapshot, ours: Touched, others: Others, means: Means) -> Snapshot:
+def put_back(before: Snapshot, ours: Touched, others: Others, means: Means) -> Snapshot:
     """Put back what the steps changed besides: other settings of forwarding, a bridge's MAC.
 
     Gives the snapshot after it.

@@ -134,7 +134,7 @@ class _SideBySide:
         return close(lane)
 
     def _note(self, unit: Unit, result: Result, taken: int, seconds: float) -> None:
-        good = taken - 1 if result.exit_code else taken
+        good = max(taken - 1, 0) if result.exit_code else taken
         pairs = list(zip(unit.numbers, unit.steps, strict=True))
         record(self.note, unit.numbers, pairs[:good], result)
         timed = seconds if len(pairs) == 1 else None

@@ -197,7 +197,7 @@ class TestFolder:
 
     def test_that_cannot_be_made_says_why(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(CnetshError, match="cannot be used: Not a directory"):
+        with pytest.raises(CnetshError, match="file/state cannot be used: "):
             statedir.private_folder(tmp_path / "file/state")
 
     def test_its_files_are_private_and_no_links(self, tmp_path: Path) -> None:

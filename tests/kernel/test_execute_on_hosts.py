@@ -1,0 +1,217 @@
+"""Steps run in the order of the plan, one by one or in units, and each is known before it runs."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosts import Private
+from runs import Rows, crash
+from test_failures import wrong
+
+from cnetsh.execute import batch_line
+from cnetsh.lanes import LONGEST
+from cnetsh.plan import Step, parse
+from cnetsh.units import units
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+FORWARD = "/proc/sys/net/ipv4/ip_forward"
+CONTAINER = """ip netns add net{n}
+ip link add veth{n} type veth peer name ceth{n} netns net{n}
+ip link set veth{n} up
+ip netns exec net{n} ip address add 10.9.{high}.{low}/16 dev ceth{n}
+ip netns exec net{n} ip link set ceth{n} up
+"""
+
+
+def containers(number: int) -> list[str]:
+    text = "".join(
+        CONTAINER.format(n=n, high=n // 250, low=n % 250 + 1) for n in range(1, number + 1)
+    )
+    return text.splitlines()
+
+
+def steps(lines: Sequence[str]) -> tuple[Step, ...]:
+    return parse("\n".join(lines), "own", "", "up", "own").steps
+
+
+class TestUnits:
+    def test_are_runs_of_one_namespace_and_lone_commands(self) -> None:
+        lines = [
+            *("ip netns add n0", "ip link set lo up", f"echo 1 | tee {FORWARD}"),
+            *("iptables -A FORWARD -j DROP", "ip link set lo mtu 1400"),
+            *("ip netns exec n0 ip link set lo up", "ip -n n0 address add 10.0.0.1/8 dev lo"),
+            *(f"echo 1 | ip netns exec n0 tee {FORWARD}", "ip netns exec n1 ip link set lo up"),
+        ]
+        cut = units(steps(lines))
+        assert [(one.netns, one.numbers) for one in cut] == [
+            *(("", [0, 1]), ("", [2]), ("", [3]), ("", [4])),
+            *(("n0", [5, 6]), ("n0", [7]), ("n1", [8])),
+        ]
+        assert [one.lines for one in cut] == [
+            *(["netns add n0", "link set lo up"], [], [], ["link set lo mtu 1400"]),
+            *(["link set lo up", "address add 10.0.0.1/8 dev lo"], [], ["link set lo up"]),
+        ]
+
+    def test_of_nothing_are_none(self) -> None:
+        assert units(()) == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"echo 1 | tee {FORWARD}",
+            "iptables -A FORWARD -j DROP",
+            "ip -6 route add default via fd00::1",
+            "ip link show",
+            "ip link set lo alias 'two words'",
+            "ip link set lo alias 'a down'",
+            "ip link set lo alias ''",
+            "ip link set lo alias 'a#b'",
+            'ip link set lo alias "it\'s"',
+            "ip link set lo alias 'a\\b'",
+            f"ip link set lo alias {'x' * LONGEST}",
+        ],
+    )
+    def test_what_ip_would_read_otherwise_runs_alone(self, text: str) -> None:
+        (step,) = steps([text])
+        assert batch_line(step) is None
+        assert [one.lines for one in units((step,))] == [[]]
+
+    def test_a_line_may_be_just_as_long_as_ip_reads(self) -> None:
+        words = "link set lo alias "
+        for size, batched in ((LONGEST - 1, True), (LONGEST, False), (LONGEST + 1, False)):
+            (step,) = steps([f"ip {words}{'x' * (size - len(words))}"])
+            assert (batch_line(step) is not None) == batched
+
+
+# Runs the lines, one by one or side by side; says what was noted and watched, and how it ended.
+PROGRAM = """
+import json, sys
+from cnetsh import execute, units
+from cnetsh.commands import runner
+from cnetsh.execute import Means
+from cnetsh.lanes import through_sh
+from cnetsh.plan import parse
+
+class Recording:
+    def __init__(self):
+        self.begun, self.over, self.notes = [], [], []
+    def expect(self, total, verb=""):
+        pass
+    def begins(self, number, step):
+        self.begun.append(number)
+    def ended(self, number, step, result, seconds):
+        self.over.append([number, result.exit_code, result.stderr, seconds is not None])
+    def note(self, **record):
+        self.notes.append(record)
+
+def answer(job):
+    seen, left = Recording(), [job.get("stop", -1)]
+    def stopping():
+        if job.get("stop") is not None and len(seen.begun) >= job["stop"]:
+            return 15
+        return 0
+    steps = parse("\\n".join(job["lines"]), "own", "", "up", "own").steps
+    means = Means(runner(), through_sh(()), seen, stopping)
+    run = {"one": execute.one_by_one, "side": units.side_by_side}[job["way"]]
+    found = run(steps, seen.note, means)
+    said = [found.failed, found.result.exit_code if found.result else None, found.signal]
+    return {"outcome": said, "begun": seen.begun, "over": seen.over, "notes": seen.notes}
+
+print(json.dumps([answer(job) for job in json.load(sys.stdin)]))
+"""
+
+
+def run(host: Private, *jobs: dict[str, Any]) -> list[dict[str, Any]]:
+    done = host.run([sys.executable, "-c", PROGRAM], cwd=CHECKOUT, input=json.dumps(jobs))
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def noted(found: dict[str, Any], key: str) -> list[int]:
+    return [number for note in found["notes"] for number in note.get(key, ())]
+
+
+@pytest.mark.parametrize("way", ["one", "side"])
+class TestOrder:
+    def test_is_that_of_the_plan_and_each_start_is_noted_before(
+        self, private: Private, way: str
+    ) -> None:
+        lines = [*containers(12), f"echo 1 | tee {FORWARD}", "ip link add br0 type bridge"]
+        (found,) = run(private, {"way": way, "lines": lines})
+        every = list(range(len(lines)))
+        assert found["outcome"] == [None, None, 0]
+        assert found["begun"] == noted(found, "start") == every
+        assert sorted(noted(found, "end")) == sorted(n for n, *_ in found["over"]) == every
+        started: set[int] = set()
+        for note in found["notes"]:
+            started |= set(note.get("start", ()))
+            assert set(note.get("end", ())) <= started
+
+    def test_what_was_made_is_noted_with_its_identity(self, private: Private, way: str) -> None:
+        (found,) = run(private, {"way": way, "lines": containers(2)})
+        made = {key: mark for note in found["notes"] for key, mark in note.get("made", {}).items()}
+        assert set(made) == {"netns net1", "netns net2", "link veth1", "link veth2"}
+        index, mac = private.sh(
+            "cat /sys/class/net/veth2/ifindex /sys/class/net/veth2/address"
+        ).split()
+        assert made["link veth2"] == [int(index), mac]
+
+    def test_ends_at_the_step_that_fails(self, private: Private, way: str) -> None:
+        lines = containers(6)
+        for bad in ("ip link set nosuch up", "ip link set lo mtu many", "iptables -A NO -j DROP"):
+            for place in (0, 3, 17, len(lines)):
+                job = {"way": way, "lines": [*lines[:place], bad, *lines[place:]]}
+                (found,) = run(private, job)
+                assert found["outcome"][0] == place and found["outcome"][1]
+                ended = noted(found, "end")
+                # In another namespace a unit may have begun before; after it nothing begins.
+                assert set(range(place)) - set(ended) == set()
+                assert place not in ended and all(number < place for number in ended)
+                (failed,) = [one for one in found["over"] if one[1]]
+                assert failed[0] == place and "Command failed -" not in failed[2]
+                private.sh("ip -all netns delete; ip link | grep -q veth && sleep 0.2 || true")
+
+    def test_stops_when_it_is_told_to(self, private: Private, way: str) -> None:
+        lines = containers(6)
+        (found,) = run(private, {"way": way, "lines": lines, "stop": 11})
+        assert found["outcome"] == [None, None, 15]
+        ended, over = noted(found, "end"), noted(found, "over")
+        assert sorted([*ended, *over]) == sorted(noted(found, "start"))
+        assert max(noted(found, "start")) < len(lines) - 1
+        # What is noted as done was done, and what is over was not.
+        there = private.sh("ip netns list").split()
+        named = {number // 5 for number in ended if number % 5 == 0}
+        assert {f"net{number + 1}" for number in named} == {n for n in there if n[:3] == "net"}
+
+
+def test_a_namespace_that_is_not_there_fails_its_own_step(private: Private) -> None:
+    lines = ["ip link set lo up", "ip netns exec nosuch ip link set lo up"]
+    jobs = [{"way": way, "lines": lines} for way in ("one", "side")]
+    for found in run(private, *jobs):
+        assert found["outcome"] == [1, 255, 0]
+        assert found["over"][-1][2] == "namespace nosuch: No such file or directory"
+
+
+def test_a_failure_anywhere_in_300_containers_names_its_step_and_leaves_nothing(
+    private: Private, tmp_path: Path
+) -> None:
+    lines = containers(300)
+    cases = {
+        4: "ip link add lo type bridge",
+        751: "ip netns exec net150 ip address add 10.0.0.1/99 dev ceth150",
+        len(lines): "ip link set veth300 mtu many",
+    }
+    folders = []
+    for place, bad in cases.items():
+        folder = tmp_path / f"own{place}"
+        folder.mkdir()
+        (folder / "lab.yaml").write_text("title: x\n")
+        (folder / "up.sh.j2").write_text("\n".join([*lines[:place], bad, *lines[place:]]))
+        folders.append(str(folder))
+    rows: Rows = crash(private, "failing", folders=folders)
+    assert wrong(rows) == [] and len(rows) == len(cases)
+    for (place, bad), row in zip(cases.items(), rows, strict=True):
+        assert f"step {place + 1} failed: {bad}\n" in row["said"]

@@ -1,0 +1,142 @@
+"""Checks: what must work does, what must fail fails for its reason, and nothing is guessed."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from cnetsh import check, load
+from cnetsh.check import TRIES, Finding
+from cnetsh.commands import Result
+from cnetsh.lab import builtin_names
+from cnetsh.plan import parse
+
+OK = Result(0, "1 packets transmitted, 1 received, 0% packet loss\nrtt = 0.1 ms\n", "")
+REPLY = Result(0, "64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.04 ms\n1 packets\n", "")
+SILENCE = Result(1, "1 packets transmitted, 0 received, 100% packet loss, time 0ms\n", "")
+NO_WAY = Result(2, "", "ping: connect: Network is unreachable\n")
+NO_NAMESPACE = Result(1, "", 'Cannot open network namespace "net0": No such file or directory\n')
+NO_TOOL = Result(255, "", 'exec of "ping" failed: No such file or directory\n')
+TIMED_OUT = Result(124, "", "no answer within 60 s, so it was ended")
+PING = "ip netns exec net0 ping -c1 -W1 10.0.0.1"
+
+
+class Answers:
+    """Gives its answers one after the other, the last one again and again, and records."""
+
+    def __init__(self, *answers: Result) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self._answers = list(answers)
+
+    def __call__(self, argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+        self.asked.append(tuple(argv))
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+def found(text: str, *answers: Result) -> tuple[Finding, list[tuple[str, ...]]]:
+    run = Answers(*answers)
+    (one,) = check.run_checks(parse(text, "own", "", "check", "own"), run, lambda _: None)
+    return one, run.asked
+
+
+class TestMustWork:
+    def test_works(self) -> None:
+        one, asked = found(PING, REPLY)
+        assert (one.verdict, asked) == ("ok", [tuple(PING.split())])
+        assert one.detail == "64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.04 ms"
+
+    @pytest.mark.parametrize("lost", range(TRIES))
+    def test_may_lose_its_first_packets(self, lost: int) -> None:
+        one, asked = found(PING, *[SILENCE] * lost, OK)
+        assert (one.verdict, len(asked)) == ("ok", lost + 1)
+
+    @pytest.mark.parametrize("answer", [SILENCE, NO_WAY, NO_NAMESPACE, NO_TOOL, TIMED_OUT])
+    def test_fails_after_its_last_try(self, answer: Result) -> None:
+        one, asked = found(PING, answer)
+        assert (one.verdict, len(asked)) == ("failed", TRIES)
+        assert one.detail and one.detail in answer.stdout + answer.stderr
+
+    def test_that_says_nothing_tells_its_exit_code(self) -> None:
+        assert found(PING, Result(7, "", "\n"))[0].detail == "exit code 7"
+
+
+class TestMustFail:
+    TEXT = f"#: expect failure: nobody is there\n{PING}"
+
+    @pytest.mark.parametrize(
+        ("answer", "said"),
+        [(SILENCE, "100% packet loss"), (NO_WAY, "Network is unreachable")],
+    )
+    def test_fails(self, answer: Result, said: str) -> None:
+        one, asked = found(self.TEXT, answer)
+        assert (one.verdict, len(asked)) == ("ok", 1)
+        assert one.detail.startswith("fails, as it must: nobody is there (") and said in one.detail
+
+    def test_works(self) -> None:
+        one, asked = found(self.TEXT, OK)
+        assert (one.verdict, len(asked)) == ("failed", 1)
+        assert one.detail == "it works and must not: nobody is there"
+
+    @pytest.mark.parametrize(
+        "answer", [NO_NAMESPACE, NO_TOOL, TIMED_OUT, Result(-9, "", ""), Result(127, "", "sh: no")]
+    )
+    def test_fails_for_another_reason(self, answer: Result) -> None:
+        one, _ = found(self.TEXT, answer)
+        assert one.verdict == "failed" and one.detail.startswith("it could not be tried: ")
+
+
+class TestNeeds:
+    ROUTE = "#: needs route 1.1.1.1\nping -c1 -W1 1.1.1.1"
+    ADDRESS = "#: needs address 10.0.2.15\nping -c1 -W1 10.0.2.15"
+    HERE = Result(0, "local 10.0.2.15 dev lo src 10.0.2.15 uid 0\n", "")
+    THERE = Result(0, "1.1.1.1 via 10.0.2.2 dev eth0 src 10.0.2.15 uid 0\n", "")
+    NOWHERE = Result(2, "", "RTNETLINK answers: Network is unreachable\n")
+
+    def test_is_asked_first(self) -> None:
+        one, asked = found(self.ROUTE, self.THERE, OK)
+        assert one.verdict == "ok"
+        assert asked[0] == ("ip", "route", "get", "1.1.1.1") and asked[1][0] == "ping"
+        assert found(self.ADDRESS, self.HERE, OK)[0].verdict == "ok"
+
+    @pytest.mark.parametrize(
+        ("text", "answer", "detail"),
+        [
+            (ROUTE, NOWHERE, "the target has no route to 1.1.1.1"),
+            (ADDRESS, NOWHERE, "the target does not have the address 10.0.2.15"),
+            (ADDRESS, THERE, "the target does not have the address 10.0.2.15"),
+        ],
+    )
+    def test_lacking_it_is_not_tried(self, text: str, answer: Result, detail: str) -> None:
+        one, asked = found(text, answer)
+        assert (one.verdict, one.detail, len(asked)) == ("not tried", detail, 1)
+
+    def test_lacking_it_even_a_failure_is_not_tried(self) -> None:
+        one, _ = found(f"#: expect failure: no\n{self.ROUTE}", self.NOWHERE)
+        assert one.verdict == "not tried"
+
+
+def test_a_look_is_shown_whatever_it_answers() -> None:
+    assert found("ip route", Result(0, "default via x\n", "")) == (
+        Finding(parse("ip route", "own", "", "check", "own").steps[0], "look", "default via x\n"),
+        [("ip", "route")],
+    )
+    one, asked = found("#: look\nping -c1 10.0.0.1", SILENCE)
+    assert (one.verdict, one.detail, len(asked)) == ("look", SILENCE.stdout, 1)
+    assert found("bridge link", Result(1, "", "no\n"))[0].detail == "no\n"
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_every_check_of_a_lab_is_told_as_it_ends(name: str) -> None:
+    plan, told = load.part(name, (), "check"), list[Finding]()
+    run = Answers(OK)
+
+    def tell(one: Finding) -> None:
+        told.append(one)
+        assert run.asked
+
+    findings = check.run_checks(plan, run, tell)
+    assert told == findings and [one.step for one in findings] == list(plan.steps)
+    # Where everything answers, just what must not work is wrong.
+    for one in findings:
+        needs = one.step.said.needs.startswith("address ")
+        wrong = "not tried" if needs else "failed" if one.step.said.expect else "ok"
+        assert one.verdict == ("look" if one.step.kind == "look" else wrong)

@@ -1,0 +1,274 @@
+"""The command line: help that fits a screen, refusals of one line, exit codes, plain output."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_hostile import cnetsh, is_a_clean_refusal
+
+from cnetsh import cli
+from cnetsh.lab import builtin_names
+
+COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]
+SANDBOX = [
+    f"sandbox {command.name or command.callback.__name__}"
+    for command in cli.sandbox_app.registered_commands
+]
+# Says something on standard output and changes nothing.
+PAGES = [
+    "labs",
+    "labs --json",
+    "plan routing",
+    "plan routing --down",
+    "plan routing --format shell",
+    "plan routing --format json",
+    "plan routing --format markdown",
+    "up routing --dry-run",
+    "script routing",
+    "graph routing",
+    "graph routing --format svg",
+    "schema",
+]
+
+
+@pytest.fixture(autouse=True)
+def no_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CNETSH_ON", raising=False)
+
+
+def process(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """cnetsh as a process of its own, whose output is a pipe."""
+    whole = {key: value for key, value in os.environ.items() if key != "CNETSH_ON"} | env
+    argv = [sys.executable, "-m", "cnetsh", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, env=whole, timeout=60)
+
+
+def shell(text: str) -> subprocess.CompletedProcess[str]:
+    line = text.replace("cnetsh", f"{sys.executable} -m cnetsh")
+    argv = ["bash", "-o", "pipefail", "-c", line]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+
+class TestHelp:
+    @pytest.mark.parametrize("command", ["", "sandbox", *COMMANDS, *SANDBOX])
+    @pytest.mark.parametrize("option", ["--help", "-h"])
+    def test_fits_a_screen(self, command: str, option: str) -> None:
+        code, out, err = cnetsh(*command.split(), option)
+        lines = out.rstrip().splitlines()
+        assert (code, err) == (0, "")
+        assert len(lines) <= (25 if command else 30) and max(map(len, lines)) <= 80
+        assert f"cnetsh {command}".rstrip() in lines[0] and out.isascii()
+
+    def test_lists_every_command_with_what_it_does(self) -> None:
+        _, out, _ = cnetsh("--help")
+        rows = dict(
+            line.split(maxsplit=1) for line in out.partition("Commands:")[2].splitlines()[1:]
+        )
+        assert set(rows) == {*COMMANDS, "sandbox"}
+        assert all(rows.values())
+
+    def test_is_what_no_command_gives(self) -> None:
+        assert "Commands:" in "".join(cnetsh()[1:])
+
+
+class TestRefused:
+    @pytest.mark.parametrize("command", ["plan", "up", "script", "graph", "doctor", "up --dry-run"])
+    @pytest.mark.parametrize(("lab", "nearest"), [("brigde", "bridge"), ("Routing", "routing")])
+    def test_an_unknown_lab_names_the_nearest(self, command: str, lab: str, nearest: str) -> None:
+        code, out, err = cnetsh(*command.split(), lab)
+        is_a_clean_refusal(code, out, err)
+        assert f"'{lab}'" in err and f"did you mean {nearest}?" in err
+
+    def test_an_unknown_lab_that_is_near_none(self) -> None:
+        code, out, err = cnetsh("plan", "xyzzy")
+        is_a_clean_refusal(code, out, err)
+        assert all(name in err for name in builtin_names())
+
+    @pytest.mark.parametrize("command", ["plan", "up", "script", "graph"])
+    def test_an_unknown_parameter_names_the_nearest(self, command: str) -> None:
+        code, out, err = cnetsh(command, "bridge", "--set", "brigde=br1")
+        is_a_clean_refusal(code, out, err)
+        assert "bridge" in err.replace("brigde", "")
+
+    @pytest.mark.parametrize("setting", ["bridge", "=br1", ""])
+    def test_a_setting_without_a_value(self, setting: str) -> None:
+        is_a_clean_refusal(*cnetsh("plan", "bridge", "--set", setting))
+
+    @pytest.mark.parametrize("on", ["nowhere", "host:x", "sandbox:../x", "sandbox:-", ""])
+    @pytest.mark.parametrize("command", ["up veth", "down veth", "check veth", "status", "recover"])
+    def test_an_unknown_target(self, command: str, on: str) -> None:
+        code, out, err = cnetsh(*command.split(), "--on", on)
+        is_a_clean_refusal(code, out, err)
+        assert "unknown target" in err and "sandbox:NAME" in err
+
+    def test_the_target_of_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CNETSH_ON", "nowhere")
+        code, out, err = cnetsh("status")
+        is_a_clean_refusal(code, out, err)
+        assert "'nowhere'" in err
+
+    @pytest.mark.parametrize("name", ["lab.yaml", "./lab", "plan.json", "/nosuch/lab.yaml", "lab/"])
+    @pytest.mark.parametrize("command", ["plan", "up", "down", "check"])
+    def test_a_file_that_is_not_there(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, name: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        code, out, err = cnetsh(command, name)
+        is_a_clean_refusal(code, out, err)
+
+    @pytest.mark.parametrize(
+        "words",
+        ["nosuch", "plan", "plan veth --format nosuch", "plan veth --nosuch", "up veth --try -1"],
+    )
+    def test_a_wrong_command_line_is_code_2(self, words: str) -> None:
+        code, out, err = cnetsh(*words.split())
+        assert (code, out) == (2, "") and "Traceback" not in err and "Error: " in err
+
+    def test_a_word_that_looks_like_an_option_is_never_one_of_a_tool(self) -> None:
+        is_a_clean_refusal(*cnetsh("plan", "bridge", "--set", "bridge=-force"))
+
+    def test_debug_shows_where_it_comes_from(self) -> None:
+        done = process("plan", "brigde", "--debug")
+        assert done.returncode == 1 and "Traceback" in done.stderr
+        assert "CnetshError: unknown lab" in done.stderr
+
+
+class TestOutput:
+    @pytest.mark.parametrize("words", PAGES)
+    def test_is_text_without_escapes_and_nothing_else_is_said(self, words: str) -> None:
+        code, out, err = cnetsh(*words.split())
+        assert (code, err) == (0, "")
+        assert out.endswith("\n") and "\x1b" not in out
+
+    def test_piped_it_has_no_escapes_whatever_the_terminal(self) -> None:
+        forced = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "200"}
+        for env in (forced, {"NO_COLOR": "1"}):
+            done = process("plan", "routing", **env)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "\x1b" not in done.stdout
+
+    def test_no_color_on_a_terminal(self) -> None:
+        def colours(**env: str) -> set[str]:
+            ours, theirs = os.openpty()
+            whole = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **env}
+            argv = [sys.executable, "-m", "cnetsh", "plan", "veth"]
+            whole = {key: value for key, value in whole.items() if value}
+            child = subprocess.Popen(argv, stdout=theirs, env=whole)
+            os.close(theirs)
+            text = b""
+            try:
+                while piece := os.read(ours, 65536):
+                    text += piece
+            except OSError:
+                pass  # the terminal's other end is closed
+            os.close(ours)
+            assert child.wait() == 0
+            codes = [part.partition(b"m")[0] for part in text.split(b"\x1b[")[1:]]
+            return {number.decode() for code in codes for number in code.split(b";")}
+
+        coloured = {str(number) for number in [*range(30, 50), *range(90, 108)]}
+        assert colours() & coloured and not colours(NO_COLOR="1") & coloured
+
+    @pytest.mark.parametrize("words", ["plan routing", "labs", "schema", "script routing"])
+    def test_may_be_cut_by_its_reader(self, words: str) -> None:
+        done = shell(f"cnetsh {words} | head -1")
+        assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+        assert done.stdout.count("\n") == 1 and done.stderr == ""
+
+    def test_to_a_full_disk_is_an_error_of_one_line(self) -> None:
+        done = shell("cnetsh schema > /dev/full")
+        assert done.returncode == 1
+        assert done.stderr == "cnetsh: [Errno 28] No space left on device\n"
+
+    def test_dry_run_is_the_plan(self) -> None:
+        _, shown, _ = cnetsh("plan", "routing", "--format", "shell", "--no-sudo")
+        _, dry, _ = cnetsh("up", "routing", "--dry-run")
+        steps = shown.splitlines()
+        total = len(steps)
+        assert dry.splitlines() == [f"[{n}/{total}] {text}" for n, text in enumerate(steps, 1)]
+
+
+class TestFiles:
+    NAMES = ("plan.sh", "plan.md", "plan.json", "plan", "plan.txt")
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_plan_is_written_in_the_form_of_its_name(self, tmp_path: Path, name: str) -> None:
+        path = tmp_path / name
+        code, out, err = cnetsh("plan", "veth", "-o", str(path))
+        assert (code, out, err) == (0, "", f"wrote {path}\n")
+        text = path.read_text()
+        if name.endswith(".json"):
+            assert json.loads(text)["cnetsh_plan"] == 1
+        elif name.endswith(".md"):
+            assert text.startswith("# ")
+        else:
+            assert "sudo ip link add veth0 type veth peer name ceth0\n" in text
+
+    @pytest.mark.parametrize(
+        "command", ["plan veth", "script veth", "graph veth", "new own", "plan veth --format json"]
+    )
+    def test_nothing_is_overwritten(self, tmp_path: Path, command: str) -> None:
+        path, words = tmp_path / "file", command.split()
+        code, out, _ = cnetsh(*words, "-o", str(path))
+        assert (code, out) == (0, "")
+        path.write_text("mine")
+        code, out, err = cnetsh(*words, "-o", str(path))
+        is_a_clean_refusal(code, out, err)
+        assert "is there already" in err and path.read_text() == "mine"
+
+    def test_nor_is_what_a_link_leads_to(self, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to("nosuch")
+        is_a_clean_refusal(*cnetsh("plan", "veth", "-o", str(tmp_path / "link")))
+        assert not (tmp_path / "nosuch").exists()
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        code, out, err = cnetsh("plan", "veth", "-o", str(tmp_path / "no/plan.sh"))
+        is_a_clean_refusal(code, out, err)
+        assert "No such file or directory" in err
+
+    def test_a_saved_plan_is_shown_as_the_lab_is(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "plan.json")
+        cnetsh("plan", "bridge", "--set", "bridge=br7", "-o", path)
+        for words in (["--format", "shell"], ["--format", "json"], ["--down"]):
+            lab = cnetsh("plan", "bridge", "--set", "bridge=br7", *words)
+            assert cnetsh("plan", path, *words) == lab
+        is_a_clean_refusal(*cnetsh("plan", path, "--set", "bridge=br8"))
+
+    def test_new_is_a_lab_file_that_can_be_planned(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert cnetsh("new", "own") == (0, "", "wrote own.yaml\n")
+        code, out, _ = cnetsh("plan", "own.yaml", "--format", "shell")
+        assert code == 0 and "ip netns add" in out
+
+
+class TestSandboxThatDoesNotRun:
+    @pytest.mark.parametrize(
+        ("words", "code", "said"),
+        [
+            ("status", 0, "no lab is up"),
+            ("recover", 0, "nothing to recover"),
+            ("down veth", 0, "veth is not up"),
+            ("check veth", 2, "cnetsh: veth is not up"),
+            ("exec net0 -- ip link", 2, "sandbox:nosuch does not run"),
+            ("plan veth", 0, ""),
+        ],
+    )
+    def test_has_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: int, said: str
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        monkeypatch.setenv("CNETSH_ON", "sandbox:nosuch")
+        found, out, err = cnetsh(*words.split())
+        assert found == code and said in err
+        assert bool(out) == (words == "plan veth")
+
+    def test_status_as_json_is_a_list(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        assert json.loads(cnetsh("status", "--json", "--on", "sandbox:nosuch")[1]) == []

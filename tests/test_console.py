@@ -1,0 +1,185 @@
+"""What a person sees: each step before it begins, its time, its failure, and no escapes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cnetsh import console
+from cnetsh.commands import Result
+from cnetsh.console import Echo
+from cnetsh.differences import Difference
+from cnetsh.errors import CnetshError
+from cnetsh.execute import SHORT
+from cnetsh.plan import Step, parse
+
+DONE = Result(0, "", "")
+FORWARD = "/proc/sys/net/ipv4/ip_forward"
+TEXT = f"ip netns add n0\necho 1 | tee {FORWARD}\n"
+
+
+def steps() -> tuple[Step, ...]:
+    return parse(TEXT, "own", "", "up", "own").steps
+
+
+def watched(echo: Echo, total: int, verb: str = "") -> None:
+    echo.expect(total, verb)
+    for number in range(total):
+        step = steps()[number % 2]
+        echo.begins(number, step)
+        echo.ended(number, step, DONE, 0.00123)
+    echo.over()
+
+
+Captured = pytest.CaptureFixture[str]
+
+
+class TestEcho:
+    def test_a_short_plan_shows_each_step(self, capsys: Captured) -> None:
+        watched(Echo(), 2)
+        watched(Echo(), 1, "undo ")
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.splitlines() == [
+            "[1/2] ip netns add n0",
+            f"[2/2] echo 1 | tee {FORWARD}",
+            "undo [1/1] ip netns add n0",
+        ]
+
+    def test_a_step_is_shown_before_it_begins(self, capsys: Captured) -> None:
+        echo = Echo()
+        echo.expect(1)
+        echo.begins(0, steps()[0])
+        assert capsys.readouterr().err == "[1/1] ip netns add n0\n"
+
+    def test_verbose_adds_the_time(self, capsys: Captured) -> None:
+        watched(Echo(verbose=True), 1)
+        assert capsys.readouterr().err.splitlines()[1].strip() == "1.2 ms"
+
+    def test_a_step_inside_a_unit_has_no_time_of_its_own(self, capsys: Captured) -> None:
+        Echo(verbose=True).ended(0, steps()[0], DONE, None)
+        assert capsys.readouterr().err == ""
+
+    def test_a_long_plan_is_silent_off_a_terminal(self, capsys: Captured) -> None:
+        watched(Echo(), SHORT + 1)
+        assert capsys.readouterr().err == ""
+
+    def test_a_long_plan_is_shown_with_verbose(self, capsys: Captured) -> None:
+        watched(Echo(verbose=True), SHORT + 1)
+        assert capsys.readouterr().err.count("ip netns add") == SHORT // 2 + 1
+
+    def test_a_long_plan_draws_a_bar_on_a_terminal(self) -> None:
+        code = (
+            "from cnetsh.console import Echo\nfrom cnetsh.plan import parse\n"
+            "step = parse('ip netns add n0', '', '', 'up', '').steps[0]\n"
+            "echo = Echo(); echo.expect(90)\n"
+            "for number in range(90): echo.begins(number, step)\necho.over()\n"
+        )
+        ours, theirs = os.openpty()
+        subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True)
+        os.close(theirs)
+        seen = os.read(ours, 65536).decode()
+        os.close(ours)
+        assert seen.startswith("\r[") and seen.endswith(f"\r[{'#' * 30}] 90/90\r\n")
+        assert "ip netns add" not in seen and "\x1b" not in seen
+
+
+class TestLog:
+    def test_has_a_record_for_each_step(self, tmp_path: Path) -> None:
+        path, began = tmp_path / "log", time.time()
+        path.write_text("before\n")
+        watched(Echo(log=path), 2)
+        before, first, second = path.read_text().splitlines()
+        record = json.loads(second)
+        assert before == "before" and began - 1 < record.pop("time") < began + 60
+        assert record == {
+            "step": 2,
+            "command": f"echo 1 | tee {FORWARD}",
+            "argv": ["tee", FORWARD],
+            "exit_code": 0,
+            "stderr": "",
+            "milliseconds": 1.23,
+        }
+        assert json.loads(first)["command"] == "ip netns add n0"
+
+    def test_is_its_owners_alone_and_has_what_was_said(self, tmp_path: Path) -> None:
+        echo = Echo(log=tmp_path / "log")
+        echo.ended(0, steps()[0], Result(1, "", "no \x1b[2J \udce4\n"), None)
+        # It is there at once: the process may be killed.
+        record = json.loads((tmp_path / "log").read_text())
+        assert (record["exit_code"], record["milliseconds"]) == (1, None)
+        assert record["stderr"].startswith("no \x1b[2J ")
+        assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+        echo.over()
+
+    def test_that_cannot_be_written_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(CnetshError, match="cannot be written: Is a directory"):
+            Echo(log=tmp_path)
+
+
+class TestSaid:
+    def test_escapes_are_visible(self, capsys: Captured) -> None:
+        console.say("p\x1b[31m0\nsecond \u202e line \x07")
+        assert capsys.readouterr().err == "p\\x1b[31m0\nsecond \\u202e line \\x07\n"
+
+    def test_an_error_and_its_hint(self, capsys: Captured) -> None:
+        console.show_error(CnetshError("no such lab: \x1b", "did you mean veth?"))
+        console.show_error(CnetshError("alone"))
+        assert capsys.readouterr().err == (
+            "cnetsh: no such lab: \\x1b\n  did you mean veth?\ncnetsh: alone\n"
+        )
+
+    def test_residue_has_the_commands_that_mend_it(self, capsys: Captured) -> None:
+        alias = ("ip", "link", "set", "dev", "p0", "alias", "what it is")
+        console.show_residue(
+            [
+                Difference("link", "p0", "link p0 is gone"),
+                Difference("link", "p0", "link p0: ifalias was what it is", alias),
+                Difference("setting", FORWARD, f"{FORWARD} was 0", ("tee", FORWARD), "0\n"),
+            ]
+        )
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[:3] == [
+            "left behind:",
+            "  link p0 is gone",
+            "  link p0: ifalias was what it is",
+        ]
+        assert lines[5] == f"    sudo sh -c 'echo 0 | tee {FORWARD}'"
+        # What is shown is what a shell then runs.
+        shown = lines[3].strip().removeprefix("sudo ").replace("ip link", "printf %s+ ip link")
+        done = subprocess.run(["sh", "-c", shown], capture_output=True, text=True, check=True)
+        assert tuple(done.stdout.rstrip("+").split("+")) == alias
+
+    def test_others_changes_are_told_apart(self, capsys: Captured) -> None:
+        console.show_others([Difference("link", "x", "link x\x1b is new")])
+        err = capsys.readouterr().err
+        assert "not by this lab" in err and err.endswith("link x\\x1b is new\n")
+
+    def test_to_one_who_has_left_stops_nothing(self) -> None:
+        code = (
+            "import os, sys\nfrom cnetsh import console\n"
+            "console.say('one'); console.say('two'); print('went on')\n"
+        )
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=write, text=True
+        )
+        os.close(write)
+        assert (done.returncode, done.stdout) == (0, "went on\n")
+
+
+def test_quiet_says_nothing(capsys: Captured) -> None:
+    quiet = console.Quiet()
+    quiet.expect(1)
+    quiet.begins(0, steps()[0])
+    quiet.ended(0, steps()[0], DONE, 0.1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_several_lines_keep_their_ends() -> None:
+    assert console.visible_lines("a\n\nb\t\n") == "a\n\nb\\x09\n"
