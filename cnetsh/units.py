@@ -80,13 +80,15 @@ class _SideBySide:
         if not unit.netns or _reaches_out(unit):
             if not unit.lines or unit.netns:
                 self._wait()
-            self._do(unit)
+            if self._begins(unit):
+                self._do(unit)
             return
         if unit.netns in self.busy:
             self.busy[unit.netns].result()
         free.acquire()
-        self.busy[unit.netns] = future = pool.submit(self._do, unit)
-        future.add_done_callback(lambda _: free.release())
+        if self._begins(unit):
+            self.busy[unit.netns] = future = pool.submit(self._do, unit)
+            future.add_done_callback(lambda _: free.release())
 
     def _wait(self) -> None:
         for future in self.busy.values():
@@ -98,13 +100,17 @@ class _SideBySide:
             self.outcome = Outcome(signal=self.means.stopping())
         return self.outcome.failed is not None or bool(self.outcome.signal)
 
-    def _do(self, unit: Unit) -> None:
+    def _begins(self, unit: Unit) -> bool:
+        """Write down that a unit begins, here where it is in plan order; False when no more do."""
         with self.guard:
             if self._stopped():
-                return
+                return False
             self.note(start=unit.numbers)
             for number, step in zip(unit.numbers, unit.steps, strict=True):
                 self.means.watch.begins(number, step)
+            return True
+
+    def _do(self, unit: Unit) -> None:
         began = time.perf_counter()
         result, taken = self._run(unit)
         seconds = time.perf_counter() - began

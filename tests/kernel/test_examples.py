@@ -16,7 +16,7 @@ from cnetsh import labfile, plan, render
 CHECKOUT = HERE.parent.parent
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
 WEB = str(CHECKOUT / "examples/published-web-server.yaml")
-EVERY = 7
+EVERY = 9
 NOWHERE = "192.0.2.99"
 INTERNET = """
 ip netns add internet; ip link add eth0 type veth peer name uplink netns internet
@@ -67,23 +67,30 @@ def test_up_and_its_script_leave_equal_kernels(
 
 
 def test_as_an_ordinary_user(ordinary: Ordinary) -> None:
-    def snapshot() -> oracle.Facts:
-        return dict(json.loads(ordinary.cnetsh("exec", "host", "--", *ordinary.oracle).stdout))
+    def up_checked_and_down(file: Path) -> list[str]:
+        name = labfile.load_file(file, []).name
+        on = ("--on", f"sandbox:{name}")
+
+        def snapshot() -> oracle.Facts:
+            shown = ordinary.cnetsh("exec", "host", *on, "--", *ordinary.oracle)
+            return dict(json.loads(shown.stdout))
+
+        (ordinary.home / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+        ordinary.cnetsh("sandbox", "start", name)
+        before = stable(snapshot, 0)
+        ordinary.cnetsh("up", file.name, *on)
+        checked = ordinary.cnetsh("check", name, *on)
+        assert " 0 failed, 0 not tried, 0 changed" in checked.stderr, report(checked)
+        down = ordinary.cnetsh("down", file.name, *on)
+        assert f"{name} is down, the target as before" in down.stderr
+        left = oracle.diff(before, snapshot())
+        ordinary.cnetsh("sandbox", "stop", name)
+        return left
 
     machine = oracle.outline()
-    ordinary.cnetsh("sandbox", "start")
-    before = stable(snapshot, 0)
-    for file in EXAMPLES:
-        name = labfile.load_file(file, []).name
-        lab = ordinary.home / file.name
-        lab.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
-        ordinary.cnetsh("up", file.name)
-        checked = ordinary.cnetsh("check", name)
-        assert " 0 failed, 0 not tried, 0 changed" in checked.stderr, report(checked)
-        down = ordinary.cnetsh("down", file.name)
-        assert f"{name} is down, the target as before" in down.stderr
-    assert oracle.diff(before, snapshot()) == []
-    ordinary.cnetsh("sandbox", "stop")
+    with ThreadPoolExecutor(3) as pool:
+        found = pool.map(up_checked_and_down, EXAMPLES)
+        assert dict(zip(EXAMPLES, found, strict=True)) == {file: [] for file in EXAMPLES}
     assert oracle.diff(machine, oracle.outline()) == []
 
 
