@@ -71,9 +71,10 @@ def refuse_foreign(plan: Plan) -> None:
             continue
         if step.netns and Ref("netns", "", step.netns) not in made:
             _refuse(plan, number, step, f"namespace {step.netns} is not made by this plan")
-        for ref in does.makes if not does.undo else ():
-            if ref.netns and Ref("netns", "", ref.netns) not in made:
-                _refuse(plan, number, step, f"namespace {ref.netns} is not made by this plan")
+        homes = [ref.netns for ref in does.makes] if not does.undo else []
+        # Of a pair either end takes the other along.
+        if homes and not any(Ref("netns", "", home) in made for home in homes):
+            _refuse(plan, number, step, f"namespace {homes[0]} is not made by this plan")
         if does.moves and does.on:
             if does.on not in made:
                 _refuse(plan, number, step, f"link {does.on.name} is not made by this plan")

@@ -1,0 +1,63 @@
+"""What was planned is found however it was typed, and what is missing is said."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from cnetsh.commands import Result
+from cnetsh.drift import drift
+from cnetsh.plan import parse
+from cnetsh.snapshot import Snapshot
+
+RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
+LINK = {"links": {"p0": {"ifindex": 7, "kind": "veth", "up": True}}}
+
+
+def off(text: str, now: Snapshot, exit_code: int = 1) -> list[str]:
+    """What drift says of a plan; iptables -C answers with the exit code."""
+
+    def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+        assert argv[0] == "iptables" and "-C" in argv and "-A" not in argv
+        return Result(exit_code, "", "")
+
+    return drift(parse(text, "own", "", "up", "own").steps, now, {}, run)
+
+
+@pytest.mark.parametrize("typed", ["fd00::a/64", "FD00:0::A/64", "fd00:0:0:0:0:0:0:a/64"])
+def test_addresses(typed: str) -> None:
+    text = f"ip address add {typed} dev p0 nodad"
+    there = [{"dev": "p0", "address": "fd00::a/64", "scope": "global"}]
+    assert off(text, Snapshot(**LINK, addresses=there)) == []
+    assert off(text, Snapshot(**LINK)) == [f"address {typed} on p0 is missing (planned: {text})"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "dst"),
+    [
+        ("default via 10.0.0.9", "default"),
+        ("0.0.0.0/0 via 10.0.0.9", "default"),
+        ("10.5.1.1 via 10.0.0.9", "10.5.1.1"),
+        ("10.5.1.1/32 via 10.0.0.9", "10.5.1.1"),
+        ("10.5.0.0/16 via 10.0.0.9 dev p0", "10.5.0.0/16"),
+    ],
+)
+def test_routes(typed: str, dst: str) -> None:
+    route = {"dst": dst, "gateway": "10.0.0.9", "dev": "p0"}
+    text = f"ip route add {typed}"
+    assert off(text, Snapshot(**LINK, routes=[route])) == []
+    assert len(off(text, Snapshot(**LINK, routes=[{**route, "gateway": "10.0.0.8"}]))) == 1
+    assert len(off(text, Snapshot(**LINK))) == 1
+
+
+def test_settings_of_several_words() -> None:
+    text = f"echo 1024 2048 | tee {RANGE}"
+    assert off(text, Snapshot(settings={RANGE: "1024\t2048"})) == []
+    assert off(text, Snapshot(settings={RANGE: "1024\t4096"}))[0].startswith(f"{RANGE} is 1024")
+
+
+def test_rules_that_iptables_words_otherwise() -> None:
+    text = "iptables -A FORWARD -p tcp --dport 80 -j ACCEPT"
+    line = "-A FORWARD -p tcp -m tcp --dport 80 -j ACCEPT"
+    there = Snapshot(rules={"iptables filter": [line]})
+    assert off(text, there, exit_code=0) == []
+    assert len(off(text, Snapshot(), exit_code=1)) == 1

@@ -1,0 +1,82 @@
+"""What is refused before anything runs: names that are taken, and undo that would be a guess."""
+
+import pytest
+
+from cnetsh import lifecycle, load
+from cnetsh.errors import CnetshError
+from cnetsh.lab import builtin_names
+from cnetsh.plan import Plan, parse
+from cnetsh.snapshot import Snapshot
+
+
+def plan(text: str) -> Plan:
+    return parse(text, "own", "", "up", "own")
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_no_lab_needs_what_it_does_not_make(name: str) -> None:
+    found = load.part(name, (), "up")
+    lifecycle.refuse_foreign(found)
+    lifecycle.refuse_in_the_way(found, Snapshot())
+
+
+@pytest.mark.parametrize(
+    ("text", "step", "named"),
+    [
+        ("ip netns exec f0 ip link set lo up", 1, "namespace f0"),
+        ("ip netns add n0\nip -n f0 link set lo up", 2, "namespace f0"),
+        ("ip link set eth0 netns n0", 1, "link eth0"),
+        ("ip netns add n0\nip link set eth0 netns n0", 2, "link eth0"),
+        # Nothing in the target's own namespace would tell that these are still there.
+        ("ip link add a netns f0 type veth peer name b netns f1", 1, "namespace f0"),
+        ("ip link add link p name m netns f0 type macvlan mode bridge", 1, "namespace f0"),
+    ],
+)
+def test_what_others_made_is_not_changed_without_a_sure_undo(
+    text: str, step: int, named: str
+) -> None:
+    with pytest.raises(CnetshError) as caught:
+        lifecycle.refuse_foreign(plan(text))
+    assert caught.value.message.startswith(f"own: step {step}: ")
+    assert f"{named} is not made by this plan" in caught.value.message
+    *before, last = text.splitlines()
+    lifecycle.refuse_foreign(plan("\n".join([*before, "#: undo ip link show", last])))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ip netns add n0\nip netns exec n0 ip link set lo up",
+        "ip link add a type veth peer name b\nip link set b netns f0",
+        "ip link add a type veth peer name b netns f0",
+        "ip netns add n0\nip link add a type veth peer name b\nip link set b netns n0\n"
+        "ip netns exec n0 ip link set b up",
+        "ip netns add n0\nip link add link p name m netns n0 type macvlan mode bridge",
+        "ip netns exec f0 ip link show",
+        "ip netns add n0\nip link add a netns f0 type veth peer name b netns n0",
+        "iptables -N LAB",
+    ],
+)
+def test_the_plans_own_may_be_changed(text: str) -> None:
+    lifecycle.refuse_foreign(plan(text))
+
+
+@pytest.mark.parametrize(
+    ("before", "named"),
+    [
+        (Snapshot(links={"br0": {"kind": "bridge"}}), "bridge br0"),
+        (Snapshot(links={"br0": {"kind": ""}}), "link br0"),
+        (Snapshot(namespaces={"net0": 7}), "namespace net0"),
+        (Snapshot(namespaces={"net0": 0}), "namespace net0 (a file that is no namespace)"),
+    ],
+)
+def test_a_name_that_is_taken_is_named(before: Snapshot, named: str) -> None:
+    with pytest.raises(CnetshError, match="is in the way and is not this lab's") as caught:
+        lifecycle.refuse_in_the_way(load.part("bridge", (), "up"), before)
+    assert named in caught.value.message and "--set" in caught.value.hint
+
+
+def test_a_name_inside_a_namespace_is_not_taken_by_the_hosts() -> None:
+    before = Snapshot(links={"a": {"kind": "veth"}})
+    text = "ip netns add n0\nip netns exec n0 ip link add a type veth peer name b"
+    lifecycle.refuse_in_the_way(plan(text), before)
