@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnetsh import change, doctor, journal, lifecycle, load, rollback, saved, snapshot, target
+from cnetsh import journal, lifecycle, load, rollback, saved, snapshot, target
 from cnetsh.commands import runner
 from cnetsh.console import Echo, Quiet, say, show_error, show_others, show_residue
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
@@ -141,6 +141,8 @@ def _refuse_dangerous(
     plans: Plans, before: Snapshot, where: Target, means: Means, options: Options
 ) -> None:
     """Tell what doctor finds; refuse what would damage the host or cannot work."""
+    from cnetsh import doctor
+
     findings = doctor.diagnose(
         plans.up, where.kind == "host", doctor.gather(means.ask, before, plans.up)
     )
@@ -155,6 +157,8 @@ def _refuse_dangerous(
 
 def _changed(record: Journal, plans: Plans, where: Target, means: Means, options: Options) -> int:
     """Make a lab that is up into the plan's: show what differs, and run just that."""
+    from cnetsh import change
+
     difference = change.between(record, plans.up)
     if not difference:
         record.close()

@@ -27,6 +27,18 @@ def load_file(path: Path, settings: Sequence[str]) -> Lab:
     )
 
 
+def name_in(path: Path, settings: Sequence[str] = ()) -> str:
+    """Give the lab's name alone: a lab that is up can be taken down by a file broken since."""
+    root = read(path)
+    for setting in settings:
+        _override(root, setting)
+    rules = schema.load()
+    only = {"name": rules["properties"]["name"]}
+    named = {key: node for key, node in _entries(root).items() if key in only}
+    schema.check(root._replace(value=named), {**rules, "properties": only, "required": ["name"]})
+    return _text(named, "name")
+
+
 def describe(root: Node, settings: Sequence[str] = ()) -> Topology:
     """Give the model of a document. Raise CnetshError naming the place and what was expected."""
     for setting in settings:

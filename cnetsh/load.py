@@ -8,7 +8,8 @@ from cnetsh.errors import CnetshError
 from cnetsh.lab import Lab
 from cnetsh.plan import Plan, Plans, parse
 
-FILES = (".yaml", ".yml", ".json")
+LAB_FILES = (".yaml", ".yml")
+FILES = (*LAB_FILES, ".json")
 
 
 def plans(name: str, settings: Sequence[str] = ()) -> Plans:
@@ -34,6 +35,10 @@ def name_of(name: str, settings: Sequence[str] = ()) -> str:
     """Give the name under which a lab is up: a file's or folder's own, else the word itself."""
     if name.endswith(".json"):
         return _saved(name, settings).up.lab
+    if name.endswith(LAB_FILES):
+        from cnetsh import labfile
+
+        return labfile.name_in(Path(name), settings)
     return _lab(name, settings).name if is_file(name) else name
 
 
@@ -51,7 +56,7 @@ def _saved(name: str, settings: Sequence[str]) -> Plans:
 
 
 def _lab(name: str, settings: Sequence[str]) -> Lab:
-    if name.endswith((".yaml", ".yml")):
+    if name.endswith(LAB_FILES):
         from cnetsh import labfile
 
         return labfile.load_file(Path(name), settings)

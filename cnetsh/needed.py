@@ -264,9 +264,9 @@ def _of_rule(line: str, step: Step) -> bool:
 
 def _names(step: Step) -> set[str]:
     """Give the names of the links and namespaces of the target's own that a step is about."""
-    does = step.effect
+    does, words = step.effect, step.inner[3:]
     names = {ref.name for ref in (*does.makes, does.on) if ref and not ref.netns}
     for word in ("master", "dev", "link"):
-        if word in step.inner[3:-1]:
-            names.add(step.inner[step.inner.index(word, 3) + 1])
+        if word in words[:-1]:
+            names.add(words[words.index(word) + 1])
     return names

@@ -1,7 +1,8 @@
 """What the commands that run nothing print."""
 
-import io
 import json
+import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -9,6 +10,8 @@ from types import MappingProxyType
 from cnetsh import load, show
 from cnetsh.plan import Plan, Plans
 from cnetsh.undo import Undo, undos
+
+PIPED = 120  # columns, where no terminal says how many it has
 
 
 def labs(as_json: bool) -> str:
@@ -70,14 +73,12 @@ def _one_form(chosen: Plan, form: str, seen: Sequence[str] = ()) -> str:
 
 
 def _table(chosen: Plan, known: Sequence[Undo], seen: Sequence[str]) -> str:
-    from rich.console import Console
+    from cnetsh.table import ansi, plain, table
 
-    if sys.stdout.isatty():
-        show.table(chosen, known, Console(), seen)
-        return ""
-    text = io.StringIO()
-    show.table(chosen, known, Console(file=text, width=120), seen)
-    return text.getvalue()
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else PIPED
+    paint = ansi if terminal and not os.environ.get("NO_COLOR") else plain
+    return "".join(f"{line}\n" for line in table(chosen, known, width, paint, seen))
 
 
 def script(lab: str, settings: Sequence[str], sudo: bool) -> str:

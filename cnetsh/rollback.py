@@ -133,7 +133,7 @@ def _todo(
     wanted = [
         needed(one, steps[one.step], seen)
         for one in undos(steps, journal.applied)
-        if not others.keep_from(steps[one.step])
+        if one.texts and not others.keep_from(steps[one.step])
     ]
     todo = [one for one in wanted if one]
     refused = [line for one in todo for line in _foreign_ports(steps[one.step], steps, seen)]

@@ -31,8 +31,10 @@ class Others:
 
     def keep_from(self, step: Step) -> list[str]:
         """Name the labs for which a step must not be undone."""
+        if not self.labs or step.netns:
+            return []
         on, inner = step.effect.on, step.inner
-        if on is None or step.netns or not (inner[0] == "tee" or inner[1:3] == ("link", "set")):
+        if on is None or not (inner[0] == "tee" or inner[1:3] == ("link", "set")):
             return []
         return self.keep(Difference(on.kind, on.name, "", ("ip", "link", "set")))
 

@@ -1,24 +1,18 @@
-"""A plan as text: the bare commands, JSON, a page of markdown, or a table for a terminal.
+"""A plan as text: the bare commands, JSON, or a page of markdown; table.py has it for a terminal.
 
-Pure functions of a plan and its undos (`undo.undos(plan.steps)`), except `table`, which prints.
+Pure functions of a plan and its undos (`undo.undos(plan.steps)`).
 """
 
 import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from cnetsh.plan import Plan, Step, split
 from cnetsh.undo import Undo
 from cnetsh.values import visible
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-
 Row = tuple[Step, Undo]
-NARROW = 100
 
 
 def typed(text: str, sudo: bool = True) -> str:
@@ -78,18 +72,18 @@ def printable(text: str) -> str:
     return "".join([letter if letter.isprintable() else visible(letter) for letter in text])
 
 
-def _sections(plan: Plan, undos: Sequence[Undo]) -> Iterator[tuple[str, Iterator[Row]]]:
+def sections(plan: Plan, undos: Sequence[Undo]) -> Iterator[tuple[str, Iterator[Row]]]:
     rows = zip(plan.steps, undos, strict=True)
     for section, found in groupby(rows, key=lambda row: row[0].section):
         yield printable(section), found
 
 
-def _last_heading(part: str) -> str:
+def last_heading(part: str) -> str:
     """Give the heading of the last column; what takes a lab down is not undone and needs none."""
     return {"up": "Undo", "check": "Expected"}.get(part, "")
 
 
-def _last(part: str, step: Step, undo: Undo) -> tuple[tuple[str, ...], str]:
+def last_column(part: str, step: Step, undo: Undo) -> tuple[tuple[str, ...], str]:
     """Give commands, and words, for the last column."""
     if part == "check":
         return (), printable(_expected(step))
@@ -117,8 +111,8 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
 def markdown(plan: Plan, undos: Sequence[Undo]) -> str:
     """Give a page of markdown with a table for each section."""
     lines = [f"# {_prose(printable(plan.title))}"]
-    last = _last_heading(plan.part)
-    for section, rows in _sections(plan, undos):
+    last = last_heading(plan.part)
+    for section, rows in sections(plan, undos):
         lines += ["", f"## {_prose(section)}"] if section else []
         lines += ["", f"| # | Command | Why |{last and f' {last} |'}"]
         lines += ["|--:|---|---|---|" if last else "|--:|---|---|"]
@@ -128,8 +122,8 @@ def markdown(plan: Plan, undos: Sequence[Undo]) -> str:
 
 def _markdown_row(part: str, step: Step, undo: Undo) -> str:
     cells = [str(undo.step + 1), _code(printable(step.text)), _prose(printable(step.why))]
-    if _last_heading(part):
-        commands, words = _last(part, step, undo)
+    if last_heading(part):
+        commands, words = last_column(part, step, undo)
         cells.append("<br>".join([*map(_code, commands), _prose(words)][: len(commands) or 1]))
     return f"| {' | '.join(cells)} |"
 
@@ -147,79 +141,3 @@ def _prose(text: str) -> str:
     pieces[::2] = [_MARKUP.sub(r"\\\1", piece.replace("&", "&amp;")) for piece in pieces[::2]]
     pieces[1::2] = [_code(piece[1:-1]) for piece in pieces[1::2]]
     return "".join(pieces)
-
-
-def table(plan: Plan, undos: Sequence[Undo], console: "Console", marks: Sequence[str] = ()) -> None:
-    """Print a table of the steps; on a narrow console the reason stands below the command.
-
-    marks: for each step what it would find on the target, shown below its command.
-    """
-    from rich.text import Text
-
-    widths = _widths(plan, undos, console.width)
-    console.print(Text(f"{printable(plan.title)} ({plan.part})", style="bold"))
-    console.print(_grid(plan.part, widths, heads=True))
-    for section, rows in _sections(plan, undos):
-        if section:
-            console.print(Text(f"\n{section}", style="bold cyan"))
-        grid = _grid(plan.part, widths)
-        for step, undo in rows:
-            mark = marks[undo.step] if marks else ""
-            grid.add_row(*_cells(plan.part, step, undo, mark, narrow=len(widths) == 3))
-        console.print(grid)
-
-
-def _widths(plan: Plan, undos: Sequence[Undo], width: int) -> tuple[int, ...]:
-    """Give the widths of number, command, (when there is room) why, and the last column."""
-    number = len(str(len(plan.steps)))
-    free = max(width, 40) - number
-    last = _longest_last(plan, undos) if _last_heading(plan.part) else 0
-    if width < NARROW:
-        last = min(last, (free - 4) * 2 // 5)
-        return number, free - 4 - last, last
-    command = min(max([20, *(len(step.text) for step in plan.steps)]), (free - 6) * 2 // 5)
-    last = min(last, (free - 6 - command) * 9 // 20)
-    return number, command, free - 6 - command - last, last
-
-
-def _longest_last(plan: Plan, undos: Sequence[Undo]) -> int:
-    longest = len("Expected")
-    for step, undo in zip(plan.steps, undos, strict=True):
-        commands, words = _last(plan.part, step, undo)
-        longest = max(longest, len(words), *map(len, commands))
-    return longest
-
-
-def _grid(part: str, widths: Sequence[int], heads: bool = False) -> "Table":
-    from rich.table import Table
-
-    names = ["#", "Command", "Why", _last_heading(part)]
-    if len(widths) == 3:
-        names[1:3] = ["Command, and why"]
-    grid = Table(box=None, show_header=heads, padding=(0, 2, 0, 0), pad_edge=False)
-    for name, width in zip(names, widths, strict=True):
-        if width:
-            grid.add_column(name, width=width, overflow="fold")
-    grid.columns[0].justify = "right"
-    return grid
-
-
-def _cells(
-    part: str, step: Step, undo: Undo, mark: str, narrow: bool
-) -> "Iterator[RenderableType]":
-    """Give the cells of one step, as Text: nothing in a lab is read as markup."""
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.text import Text
-
-    yield Text(str(undo.step + 1))
-    command, why = Text(printable(step.text), style="bold"), Text(printable(step.why))
-    if mark:
-        command.append(f"\n({mark})", style="not bold italic")
-    if narrow:
-        yield Group(command, Padding(why, (0, 0, 0, 2))) if why else command
-    else:
-        yield from (command, why)
-    if _last_heading(part):
-        commands, words = _last(part, step, undo)
-        yield Text("\n".join(commands)) if commands else Text(words, style="dim")

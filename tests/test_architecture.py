@@ -18,8 +18,8 @@ ALLOWED = {
 }
 # What a module must know nothing about.
 FORBIDDEN = {
-    "plan": {"jinja2", "typer", "sh", "rich"},
-    "inverse": {"jinja2", "typer", "sh", "rich"},
+    "plan": {"jinja2", "typer", "sh"},
+    "inverse": {"jinja2", "typer", "sh"},
     "target": {"cnetsh.plan", "cnetsh.inverse", "cnetsh.lab", "cnetsh.cli"},
     "sandbox": {"cnetsh.plan", "cnetsh.inverse", "cnetsh.cli"},
     "errors": {"cnetsh"},

@@ -188,3 +188,17 @@ class TestSchema:
     def test_the_starter_file_has_no_name_of_another_kind(self) -> None:
         with pytest.raises(CnetshError, match="expected a letter"):
             labfile.starter("a\nb: c")
+
+
+def test_the_name_alone_is_read_from_a_file_that_is_broken_elsewhere(tmp_path):
+    file = tmp_path / "lab.yaml"
+    file.write_text("name: mine\ncontainers: 7\nnonsense: [1]\n")
+    assert labfile.name_in(file) == "mine"
+
+
+@pytest.mark.parametrize("text", ["name: x y\n", "names: x\n", "[name]\n", "name: [x]\n"])
+def test_a_file_without_a_name_is_refused(tmp_path, text):
+    file = tmp_path / "lab.yaml"
+    file.write_text(text)
+    with pytest.raises(CnetshError, match=rf"{file}:1:\d+: "):
+        labfile.name_in(file)

@@ -1,14 +1,11 @@
 import dataclasses
-import io
 import json
 import re
-import subprocess
-import sys
 import time
 
 import pytest
 
-from cnetsh import plan, show, undo
+from cnetsh import plan, show, table, undo
 from cnetsh.lab import builtin_names
 from cnetsh.load import part
 
@@ -34,12 +31,8 @@ def with_undos(found):
     return found, undo.undos(found.steps)
 
 
-def printed(found, width, **options):
-    from rich.console import Console
-
-    file = io.StringIO()
-    show.table(*with_undos(found), Console(file=file, width=width, **options))
-    return file.getvalue()
+def printed(found, width, paint=table.plain):
+    return "".join(f"{line}\n" for line in table.table(*with_undos(found), width, paint))
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -71,9 +64,7 @@ class TestRouting:
 
     @pytest.mark.parametrize("width", [80, 132])
     def test_table_is_as_expected(self, golden, part, width):
-        lines = printed(load("routing", part), width).splitlines()
-        text = "".join(f"{line.rstrip()}\n" for line in lines)
-        golden(f"plans/routing_{part}_{width}.txt", text)
+        golden(f"plans/routing_{part}_{width}.txt", printed(load("routing", part), width))
 
 
 class TestShell:
@@ -156,24 +147,44 @@ class TestTable:
         assert "\\x1b" in text and "\\u202e" in text and "\\x07" in text
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", text)
 
-    def test_has_no_colour_off_a_terminal(self):
-        assert "\x1b" not in printed(load("bridge", "up"), 80)
+    def test_styles_change_no_letter(self):
+        styled = printed(typed_in(HOSTILE), 80, table.ansi)
+        assert "\x1b[1mip link add veth0" in styled
+        assert re.sub(r"\x1b\[[0-9;]*m", "", styled) == printed(typed_in(HOSTILE), 80)
 
-    def test_has_no_colour_where_none_is_wanted(self, monkeypatch):
-        monkeypatch.setenv("NO_COLOR", "1")
-        text = printed(load("bridge", "up"), 80, force_terminal=True, color_system="truecolor")
-        assert not re.search(r"\x1b\[[0-9;]*[349][0-9]", text)
+    def test_marks_stand_below_their_commands(self):
+        found = load("bridge", "up")
+        marks = [f"mark {number}" for number in range(len(found.steps))]
+        lines = list(table.table(*with_undos(found), 120, marks=marks))
+        at = next(n for n, line in enumerate(lines) if "ip netns add net0" in line)
+        assert lines[at + 1].split("  ")[2] == "(mark 3)"
+
+    def test_of_8_000_steps_takes_no_time(self):
+        found = load("bridge", "up", "containers=1000")
+        began = time.process_time()
+        assert printed(found, 120).count("ip netns add") == 1000
+        assert time.process_time() - began < 2
 
     @pytest.mark.parametrize("width", [40, 60])
     def test_can_be_printed_however_narrow(self, width):
         assert "172.18" in printed(load("routing", "up"), width).replace("\n", "")
 
 
-def test_only_the_table_imports_rich():
-    code = (
-        "import sys; from cnetsh import plan, show, undo\n"
-        "p = plan.parse('ip netns add a\\n', 'l', 't', 'up', 'o'); u = undo.undos(p.steps)\n"
-        "show.shell(p); show.as_json(p, u); show.markdown(p, u); print('rich' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+WIDE = "\u7f51\u7edc"  # two letters, each two columns wide
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", [""]),
+        ("as wide as", ["as wide as"]),
+        ("one word after another", ["one word", "after", "another"]),
+        ("before/a/long/word after", ["before/a/l", "ong/word", "after"]),
+        (f"{WIDE * 2} {WIDE}", [WIDE * 2, WIDE]),
+        (WIDE * 3, [WIDE * 2 + WIDE[0], WIDE[1]]),
+        ("e\u0301" * 10, ["e\u0301" * 10]),
+    ],
+)
+def test_text_is_cut_where_it_has_to_be(text, lines):
+    assert table.wrapped(text, 10) == lines
+    assert all(table.columns_of(line) <= 10 for line in lines)
