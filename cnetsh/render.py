@@ -11,6 +11,7 @@ import resource
 import select
 import signal
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,12 +65,13 @@ def _filled(lab: Lab, name: str) -> dict[str, str]:
 
 
 def _whole(lab: Lab, name: str) -> str:
-    return _environment(lab).get_template(name).render(dict(lab.values))
+    return _environment(lab.folder, lab.trusted).get_template(name).render(dict(lab.values))
 
 
 def _limited(lab: Lab, name: str) -> str:
+    template = _environment(lab.folder, lab.trusted).get_template(name)
     pieces, size = [], 0
-    for piece in _environment(lab).get_template(name).generate(dict(lab.values)):
+    for piece in template.generate(dict(lab.values)):
         size += len(piece)
         if size > LARGEST:
             raise ValueError(f"more than {LARGEST >> 20} MiB of text")
@@ -77,18 +79,19 @@ def _limited(lab: Lab, name: str) -> str:
     return "".join(pieces)
 
 
-def _environment(lab: Lab) -> "Environment":
+@cache
+def _environment(folder: Path, trusted: bool) -> "Environment":
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     options: dict[str, Any] = {
-        "loader": FunctionLoader(lambda name: _source(lab.folder, name)),
+        "loader": FunctionLoader(lambda name: _source(folder, name)),
         "undefined": StrictUndefined,
         "trim_blocks": True,
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
         "autoescape": False,
     }
-    if lab.trusted:
+    if trusted:
         return Environment(**options)
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
