@@ -23,7 +23,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def assert_shown(shown: list[str], printed: list[str]) -> None:
-    """Every run of lines between two … is there as it is, in order, and nothing else at the ends."""
+    """Every run of lines between two … is there, in order, and nothing else at the ends."""
     at = 0
     runs = [list(run) for left_out, run in groupby(shown, LEFT_OUT.__eq__) if not left_out]
     for run in runs:
