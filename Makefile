@@ -13,7 +13,7 @@ demo: install ## build, check and undo the article's labs in a sandbox
 	@$(BIN)/cnetsh demo
 
 test: lint ## all checks and tests, except soak
-	$(BIN)/python -m pytest -q -m "not soak"
+	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist worksteal
 
 lint: install ## ruff, mypy and shellcheck
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/shellcheck setup.sh .ci/run
