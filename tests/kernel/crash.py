@@ -129,6 +129,18 @@ def cycles(
                 return
 
 
+def taken(labs: list[tuple[str, list[str]]]) -> Iterator[dict[str, Any]]:
+    """Brings each of these labs up, if this kernel can have it, and takes it down."""
+    before = look()
+    for lab, settings in labs:
+        code, said = in_child(lambda lab=lab, settings=settings: up(lab, settings))
+        if not code:
+            _, more = in_child(lambda lab=lab: down(lab))
+            said += more
+        left = oracle.diff(before, look())
+        yield {"run": f"{lab} {settings}", "exit": code, "said": said, "left": left}
+
+
 def quietly(action: Callable[[], int]) -> tuple[int, str]:
     """The exit code of the action, done in this process, and what it said."""
     with tempfile.TemporaryFile() as said:
@@ -295,6 +307,7 @@ ACTIONS = {
     "killed": killed,
     "recover_killed": recover_killed,
     "cycles": cycles,
+    "taken": taken,
     "holders": holders,
 }
 
