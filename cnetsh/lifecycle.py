@@ -53,7 +53,7 @@ def refuse_in_the_way(plan: Plan, before: Snapshot) -> None:
         names = ", ".join(sorted({text for _, text in taken}))
         raise CnetshError(
             f"{plan.lab} cannot come up: {names} is in the way and is not this lab's",
-            f"another name: --set (cnetsh plan {plan.lab} shows the parameters), or remove it",
+            "another name: in the lab file, or for a built-in lab with --set; or remove it",
         )
 
 
@@ -144,7 +144,7 @@ def advice(plan: Plan, outcome: Outcome) -> str:
     step, said = plan.steps[outcome.failed], outcome.result.stderr
     made = ", ".join(f"{ref.kind} {ref.name}" for ref in step.effect.makes)
     if "File exists" in said:
-        return f"{made or step.text} was there already: remove it, or use another name with --set"
+        return f"{made or step.text} was there already: remove it, or give it another name"
     if "Operation not permitted" in said or "Permission denied" in said:
         return "the target allows it to root only: use the sandbox, or --on host as root"
     if "Exchange full" in said:
