@@ -86,9 +86,11 @@ def plan(
         return _give(text(), output)
 
     def show() -> int:
-        now, record = snapshot.take(ask), journal.find(plans.up.lab)
+        now = snapshot.take(ask, touched(plans.up.steps).settings)
+        found = journal.find(plans.up.lab)
+        record = found if found and found.same_boot else None
         seen = () if down else marks.marks(plans.up.steps, now, record.made if record else {})
-        return _give(text(seen, saved.relied_on(plans.up.steps, now)), output)
+        return _give(text(seen, saved.relied_on(plans.up, now, record)), output)
 
     return target.inside(where, guarded(show))
 

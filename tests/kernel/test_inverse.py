@@ -124,6 +124,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.execute import Means
 from cnetsh.journal import find
 from cnetsh.lanes import through_sh
+from cnetsh.needed import touched
 
 def sh(text):
     return subprocess.run(["sh", "-ec", text], check=True, capture_output=True, text=True).stdout
@@ -146,7 +147,8 @@ def bring_up_and_undo(text):
     up = plan.parse(text, "lab", "", "up", "test")
     empty = [plan.Plan("lab", "", part, ()) for part in ("check", "down")]
     means = Means(runner(), through_sh(()), Quiet(), lambda: 0)
-    ended = lifecycle.bring_up(plan.Plans(up, *empty), snapshot.take(means.run), means)
+    before = snapshot.take(means.run, touched(up.steps).settings)
+    ended = lifecycle.bring_up(plan.Plans(up, *empty), before, means)
     return ended.undone or lifecycle.undo(find("lab"), means)
 
 def row(steps, before):
