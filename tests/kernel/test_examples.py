@@ -185,6 +185,7 @@ def test_a_published_port_answers_everybody(private: Private, tmp_path: Path, ho
     assert answers("", "http://10.0.2.15:8080/")
     assert answers("", "http://172.18.0.1:8080/")
     assert answers("client", "http://10.0.2.15:8080/")
+    assert answers("web", "http://10.0.2.15:8080/")
     assert answers("client", "http://172.18.0.10/")
     assert not answers("internet", "http://10.0.2.15/")
     server.kill()

@@ -56,6 +56,10 @@ ROWS = {
     "no master": ("ip link set dev r0 nomaster", "ip link set r0 nomaster"),
     "link down": ("ip link set dev p0 down", "ip link set p0 down"),
     "master": ("ip link set dev p0 master br0", "ip link set p0 master br0"),
+    "hairpin": (
+        "ip link set dev r0 type bridge_slave hairpin on",
+        "ip link set r0 type bridge_slave hairpin on",
+    ),
     "another master": ("ip link set dev r0 master br1", "ip link set r0 master br1"),
     "mtu": ("ip link set br1 mtu 1300", "ip link set br1 mtu 1300"),
     "MAC": (

@@ -22,6 +22,9 @@ ip link set dev web-0 master br0
 ip link add web-1 type veth peer name ceth1 netns client
 ip link set web-1 up
 ip link set dev web-1 master br0
+# A container that asks for its own published port is answered by itself: where iptables sees what a bridge
+# passes on (bridge-nf-call-iptables), its packet has to leave by the port that it came in by.
+ip link set dev web-0 type bridge_slave hairpin on
 
 ## Inside web
 # Its address and, by the prefix length, which others are on the same link.

@@ -34,6 +34,9 @@ ip link set dev tiers-2 master back
 ip link add tiers-3 type veth peer name ceth3 netns db
 ip link set tiers-3 up
 ip link set dev tiers-3 master back
+# A container that asks for its own published port is answered by itself: where iptables sees what a bridge
+# passes on (bridge-nf-call-iptables), its packet has to leave by the port that it came in by.
+ip link set dev tiers-0 type bridge_slave hairpin on
 
 ## Inside proxy
 # Its address and, by the prefix length, which others are on the same link.
