@@ -67,20 +67,20 @@ def entering(stopping: Callable[[], int]) -> Run:
     return run
 
 
-def patient(run: Run, losses: Callable[[], str], stopping: Callable[[], int]) -> Run:
+def patient(run: Run, stopping: Callable[[], int]) -> Run:
     """Give a Run that asks again what fails while neighbours are lost, which says nothing of a lab.
 
     All namespaces share one table of 1,024 neighbours, and an entry in use stays for half a minute
     (arp(7), gc_thresh3): pings between some hundreds of containers have to wait for room.
     """
-    last = [losses()]
+    last = [_losses(run, "")]
 
     def run_again(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
         for _ in range(PATIENCE):
             known, result = last[0], run(argv, stdin, timeout)
             if not result.exit_code or stopping():
                 break
-            last[0] = losses()
+            last[0] = _losses(run, enter(tuple(argv))[0])
             if last[0] == known:
                 break
         return result
@@ -88,9 +88,14 @@ def patient(run: Run, losses: Callable[[], str], stopping: Callable[[], int]) ->
     return run_again
 
 
-def losses() -> str:
-    """Give how often the kernel had no room for a neighbour, for IPv4 and IPv6, as text."""
-    return " ".join(re.findall(r"table_fulls (\d+)", ask(("ip", "-s", "ntable", "show")).stdout))
+def _losses(run: Run, netns: str) -> str:
+    """Give how often the kernel had no room for a neighbour, for IPv4 and IPv6, as text.
+
+    Every namespace tells the same; one with a thousand links would take long to tell it.
+    """
+    place = ("ip", "netns", "exec", netns) if netns else ()
+    answer = run((*place, "ip", "-s", "ntable", "show"))
+    return " ".join(re.findall(r"table_fulls (\d+)", answer.stdout))
 
 
 def _check(step: Step, run: Run, stopping: Callable[[], int]) -> Finding:

@@ -40,7 +40,7 @@ def _check(name: str, as_json: bool) -> int:
     in_force = [steps[number] for number in sorted(record.applied)]
     now = snapshot.take(ask, touched(in_force).settings)
     drifted = drift.drift(in_force, now, record.made, ask)
-    run = checking.patient(checking.entering(stop), checking.losses, stop)
+    run = checking.patient(checking.entering(stop), stop)
     findings = checking.run_checks(plan, run, _quiet if as_json else _tell, stop)
     if stop():
         say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
