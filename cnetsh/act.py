@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnetsh import journal, lifecycle, load, rollback, saved, snapshot, target
@@ -18,6 +18,7 @@ from cnetsh.execute import Means, one_by_one
 from cnetsh.journal import Journal
 from cnetsh.lanes import through_sh
 from cnetsh.lifecycle import Ended
+from cnetsh.needed import touched
 from cnetsh.plan import Plans
 from cnetsh.rollback import Undone
 from cnetsh.snapshot import Snapshot
@@ -117,24 +118,15 @@ def build_sandbox() -> int:
 def _up(plans: Plans, relied_on: Mapping[str, str], where: Target, options: Options) -> int:
     with _changing(options) as means:
         if record := _is_up(plans.up.lab):
-            return _changed(record, plans, where, means, options)
-        before = snapshot.take(means.ask)
-        _refuse_changed(plans, relied_on, before)
+            return _changed(record, plans, relied_on, where, means, options)
+        before = snapshot.take(means.ask, touched(plans.up.steps).settings)
+        saved.refuse_changed(relied_on, plans.up, before)
         _refuse_dangerous(plans, before, where, means, options)
         ended = lifecycle.bring_up(plans, before, means, options.step)
         if ended.undone is not None:
             return _rolled_back(plans, ended)
         say(f"{plans.up.lab} is up: {len(plans.up.steps)} steps in {ended.seconds:.2f} s")
         return _confirmed(plans.up.lab, options.trial, means) if options.trial else DONE
-
-
-def _refuse_changed(plans: Plans, relied_on: Mapping[str, str], before: Snapshot) -> None:
-    """Refuse a saved plan on a target that is not as it was when the plan was saved."""
-    if relied_on and (lines := saved.changes(relied_on, plans.up.steps, before)):
-        raise CnetshError(
-            "the target is not as it was when the plan was saved:\n  " + "\n  ".join(lines),
-            "look at the plan again, and save it anew",
-        )
 
 
 def _refuse_dangerous(
@@ -155,7 +147,14 @@ def _refuse_dangerous(
         raise CnetshError(f"{plans.up.lab} is not brought up here, see above", hint)
 
 
-def _changed(record: Journal, plans: Plans, where: Target, means: Means, options: Options) -> int:
+def _changed(
+    record: Journal,
+    plans: Plans,
+    relied_on: Mapping[str, str],
+    where: Target,
+    means: Means,
+    options: Options,
+) -> int:
     """Make a lab that is up into the plan's: show what differs, and run just that."""
     from cnetsh import change
 
@@ -164,11 +163,15 @@ def _changed(record: Journal, plans: Plans, where: Target, means: Means, options
         record.close()
         say(f"{record.lab} is up already")
         return DONE
-    say(f"{record.lab} is up and its plan has changed:")
-    for line in change.lines(difference):
-        say(f"  {line}")
+    now = snapshot.take(means.ask, touched(plans.up.steps).settings)
+    saved.refuse_changed(relied_on, plans.up, now, record)
     lifecycle.refuse_foreign(plans.up)
-    _refuse_dangerous(plans, snapshot.take(means.ask), where, means, options)
+    lifecycle.refuse_in_the_way(replace(plans.up, steps=difference.new), now, record.made)
+    _refuse_dangerous(plans, now, where, means, options)
+    say(f"{record.lab} is up and its plan has changed:")
+    undone = rollback.still_needed(difference.undo, record, means)
+    for line in change.lines(undone, difference.new):
+        say(f"  {line}")
     outcome = change.apply(record, plans, difference, means)
     record.close()
     if outcome.failed is None and not outcome.signal:

@@ -146,10 +146,10 @@ def _surplus(steps: Sequence[Step], there: Counter[str]) -> Iterator[Step]:
             yield step
 
 
-def lines(change: Change) -> list[str]:
-    """Give the change as the lines that people compare: - what is undone, + what is run."""
-    undone = [f"- {text}" for one in change.undo for text in one.texts]
-    return undone + [f"+ {step.text}" for step in change.new]
+def lines(undone: Iterable[Undo], new: Iterable[Step]) -> list[str]:
+    """Give a change as the lines that people compare: - what is undone, + what is run."""
+    minus = [f"- {text}" for one in undone for text in one.texts]
+    return minus + [f"+ {step.text}" for step in new]
 
 
 def apply(record: Journal, plans: Plans, change: Change, means: Means) -> Outcome:

@@ -9,7 +9,8 @@ import os
 import select
 import signal
 import stat
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -21,6 +22,7 @@ FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 ENVIRONMENT = {"PATH": ":".join(FOLDERS), "LC_ALL": "C", "LANG": "C"}
 PACKAGES = {"ip": "iproute2", "tc": "iproute2", "bridge": "iproute2", "ping": "iputils-ping"}
 TIMED_OUT = 124
+POLL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,21 @@ def runner(*keep: int) -> Run:
     return partial(_run, keep)
 
 
-def ask(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+def never() -> int:
+    """Say that no signal has come."""
+    return 0
+
+
+def ask(
+    argv: Sequence[str],
+    stdin: str = "",
+    timeout: float = 60.0,
+    stopping: Callable[[], int] = never,
+) -> Result:
     """Run one command that only reads, a Run too, without forking the interpreter.
 
-    A snapshot asks half a dozen of them, and `sh` takes three times as long to start one.
+    A snapshot asks half a dozen of them, and `sh` takes three times as long to start one. It is
+    ended when stopping says so.
     """
     with _file(stdin) as given, _file() as stdout, _file() as stderr:
         streams = [
@@ -88,11 +101,17 @@ def ask(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
         pid = os.posix_spawn(
             tool(argv[0]), list(argv), ENVIRONMENT, file_actions=streams, setsid=True
         )
-        ended = _ends(pid, timeout)
+        ended = _ends(pid, timeout, stopping)
         if not ended:
             os.kill(pid, signal.SIGKILL)
         exit_code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        return Result(exit_code if ended else TIMED_OUT, _text(stdout), _text(stderr))
+        if not ended:
+            return _late(timeout)
+        return Result(exit_code, _text(stdout), _text(stderr))
+
+
+def _late(timeout: float) -> Result:
+    return Result(TIMED_OUT, "", f"no answer within {timeout:g} s, so it was ended")
 
 
 def options(keep: Sequence[int]) -> dict[str, Any]:
@@ -121,21 +140,25 @@ def _run(
             )
             if not _ends(process.pid, timeout):
                 process.kill()
-                return Result(TIMED_OUT, "", f"no answer within {timeout:g} s, so it was ended")
+                return _late(timeout)
             process.wait()
         except sh.ErrorReturnCode as failed:
             exit_code = failed.exit_code
         return Result(exit_code, _text(stdout), _text(stderr))
 
 
-def _ends(pid: int, timeout: float) -> bool:
+def _ends(pid: int, timeout: float, stopping: Callable[[], int] = never) -> bool:
     """Wait for a process to end, at most timeout seconds; sh's own _timeout costs 0.1 s."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
+    deadline = time.monotonic() + timeout
     try:
-        return bool(select.select([fd], [], [], timeout)[0])
+        while not stopping() and (left := deadline - time.monotonic()) > 0:
+            if select.select([fd], [], [], min(left, POLL))[0]:
+                return True
+        return False
     finally:
         os.close(fd)
 

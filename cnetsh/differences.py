@@ -67,6 +67,9 @@ def _link_command(name: str, key: str, old: object) -> tuple[str, ...]:
             return ("ip", "link", "set", "dev", name, "alias", str(old or ""))
         case "txqlen":
             return ("ip", "link", "set", "dev", name, "txqueuelen", str(old))
+        case "hairpin":
+            words = ("type", "bridge_slave", "hairpin", str(old or "off"))
+            return ("ip", "link", "set", "dev", name, *words)
         case "mtu" | "address":
             return ("ip", "link", "set", "dev", name, key, str(old))
     return ()

@@ -129,6 +129,9 @@ def _ip_off(inner: tuple[str, ...], on: Ref | None, seen: Seen) -> Iterator[str]
         case ("link", "set", *_, "master", bridge) if on and on.name in seen.links:
             if seen.links[on.name].get("master") != bridge:
                 yield f"link {on.name} is not a port of {bridge}"
+        case ("link", "set", *_, "hairpin", state) if on and on.name in seen.links:
+            if seen.links[on.name].get("hairpin", "off") != state:
+                yield f"hairpin of {on.name} is not {state}"
         case ("route", "add", dst, *rest):
             if not any(_is_route(route, dst, rest) for route in seen.routes):
                 yield f"route {dst} {' '.join(rest)} is missing"

@@ -1,6 +1,7 @@
 """The containers of a topology one by one, with the names and addresses of their cables' ends."""
 
 import difflib
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count
@@ -13,6 +14,8 @@ from cnetsh.yamltext import shortened
 
 PORTS = 1023  # BR_MAX_PORTS of the kernel's net/bridge/br_private.h; port 0 is not used
 NAMES = 100_000
+CABLES = 1_000_000  # numbered, they leave eight of the fifteen bytes of a link's name to the lab's
+LONGEST = 8
 
 
 class Port(NamedTuple):
@@ -79,14 +82,24 @@ def _port(
 
 
 def _ends(topology: Topology) -> Iterator[tuple[str, str]]:
+    """Give names for host end and peer; labs share the host, and each container is its own."""
+    prefix = _prefix(topology.name)
     taken = set(topology.bridges)
     for container in topology.containers.values():
         for interface in container.interfaces:
             taken.update((interface.name, interface.host, interface.macvlan))
     for number in count():
-        host, peer = f"veth{number}", f"ceth{number}"
+        host, peer = f"{prefix}-{number}", f"ceth{number}"
         if host not in taken and peer not in taken:
             yield host, peer
+
+
+def _prefix(lab: str) -> str:
+    """Give what a lab's host ends are called by; a long name is cut and a hash keeps it apart."""
+    if len(lab) <= LONGEST:
+        return lab
+    digest = hashlib.sha256(lab.encode()).hexdigest()[:4]
+    return f"{lab[: LONGEST - 5]}-{digest}"
 
 
 def _segment(container: Container, number: int, topology: Topology) -> str:
@@ -133,7 +146,7 @@ def _refuse_cable(container: Container, interface: Interface, topology: Topology
 
 def _refuse_crowd(topology: Topology) -> None:
     ports: Counter[str] = Counter()
-    total = 0
+    total = cables = 0
     for container in topology.containers.values():
         copies = max(container.count, 1)
         total += copies
@@ -142,6 +155,9 @@ def _refuse_crowd(topology: Topology) -> None:
             if interface.bridge and ports[interface.bridge] > PORTS:
                 found = f"{ports[interface.bridge]} containers on {interface.bridge}"
                 raise CnetshError(f"{interface.where}: {found}, expected at most {PORTS} ports")
+        cables += copies * len(container.interfaces)
+        if cables > CABLES:
+            raise CnetshError(f"{container.where}: {cables} cables, expected at most {CABLES}")
         if total > NAMES:
             raise CnetshError(f"{container.where}: {total} containers, expected at most {NAMES}")
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from cnetsh.ends import Member
+from cnetsh.ends import Member, Port
 from cnetsh.errors import CnetshError
 from cnetsh.model import Bridge, Publish, Topology
 
@@ -23,6 +23,7 @@ class Published(NamedTuple):
     target: int
     bridge: str
     host: str  # the container's address as a network of one
+    end: str  # the host end of its cable
     socket: str  # the container's address and port as --to-destination takes them
 
 
@@ -142,18 +143,16 @@ def _leads(member: Member, publish: Publish, topology: Topology) -> list[tuple[i
     usable = {bridge.name for bridge in _routed(topology)}
     for port in member.ports:
         if port.segment in usable:
-            return [
-                _entry(publish, port.segment, text.partition("/")[0]) for text in port.addresses
-            ]
+            return [_entry(publish, port, text.partition("/")[0]) for text in port.addresses]
     expected = "expected the container on a bridge of the lab's own with an address, not isolated"
     raise CnetshError(f"{publish.where}: no way to {member.name}, {expected}")
 
 
-def _entry(publish: Publish, bridge: str, address: str) -> tuple[int, Published]:
+def _entry(publish: Publish, port: Port, address: str) -> tuple[int, Published]:
     version = 6 if ":" in address else 4
     # The brackets are a pattern for a shell, and every command must also run in one.
     socket = f"'[{address}]:{publish.target}'" if version == 6 else f"{address}:{publish.target}"
     network = f"{address}/{_TOOLS[version][2]}"
     return version, Published(
-        publish.port, publish.protocol, publish.target, bridge, network, socket
+        publish.port, publish.protocol, publish.target, port.segment, network, port.host, socket
     )

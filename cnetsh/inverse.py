@@ -122,6 +122,9 @@ def _link_set(link: Ref, change: Words) -> Effect | None:
             return Effect(on=link, undo=("ip", "link", "set", link.name, "up"))
         case ("master", _):
             return Effect(on=link, undo=("ip", "link", "set", "dev", link.name, "nomaster"))
+        case ("type", "bridge_slave", "hairpin", "on" | "off" as state):
+            other = "off" if state == "on" else "on"
+            return Effect(on=link, undo=("ip", "link", "set", "dev", link.name, *change[:3], other))
         case ("nomaster",):
             return Effect(on=link, note=PUT_BACK)
         case ("netns", other) if not other.isdigit() and "/" not in other:

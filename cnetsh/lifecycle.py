@@ -1,21 +1,24 @@
 """Bringing a lab up, taking it down, and recovering what an interrupted run left."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from types import MappingProxyType
+from typing import Any, NoReturn
 
-from cnetsh import journal, rollback, snapshot
+from cnetsh import journal, rollback
 from cnetsh.commands import Result
 from cnetsh.errors import CnetshError
 from cnetsh.execute import SHORT, Means, Note, Outcome, one_by_one
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal
-from cnetsh.needed import touched
+from cnetsh.needed import Seen
 from cnetsh.plan import Plan, Plans, Step, to_text
 from cnetsh.rollback import Undone
 from cnetsh.snapshot import Snapshot
 from cnetsh.units import side_by_side
+
+Made = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +30,37 @@ class Ended:
     seconds: float
 
 
-def in_the_way(steps: Sequence[Step], before: Snapshot) -> list[tuple[Step, str]]:
-    """Give the steps that cannot succeed because what they make is there, and what that is."""
-    found = []
+def in_the_way(steps: Sequence[Step], now: Snapshot, made: Made) -> list[tuple[Step, str]]:
+    """Give the steps that cannot succeed because what they make is there, and what that is.
+
+    made: the identities of what the lab itself has made, which will go or is there already.
+    """
+    found, seen = [], Seen(Snapshot(), now, made)
     for step in steps:
         for ref in step.effect.makes:
-            if text := _occupied(ref, before):
+            ours = f"{ref.kind} {ref.name}" in made and seen.ours(ref)
+            if not ours and (text := _occupied(ref, now)):
                 found.append((step, text))
     return found
 
 
-def _occupied(ref: Ref, before: Snapshot) -> str:
-    if ref.kind == "link" and not ref.netns and ref.name in before.links:
-        return f"{before.links[ref.name]['kind'] or 'link'} {ref.name}"
-    if ref.kind == "netns" and ref.name in before.namespaces:
-        ghost = "" if before.namespaces[ref.name] else " (a file that is no namespace)"
+def _occupied(ref: Ref, now: Snapshot) -> str:
+    if ref.kind == "link" and not ref.netns and ref.name in now.links:
+        return f"{now.links[ref.name]['kind'] or 'link'} {ref.name}"
+    if ref.kind == "netns" and ref.name in now.namespaces:
+        ghost = "" if now.namespaces[ref.name] else " (a file that is no namespace)"
         return f"namespace {ref.name}{ghost}"
     return ""
 
 
-def refuse_in_the_way(plan: Plan, before: Snapshot) -> None:
+def refuse_in_the_way(plan: Plan, now: Snapshot, made: Made = MappingProxyType({})) -> None:
     """Raise CnetshError, before anything runs, when names that the plan makes are taken."""
-    taken = in_the_way(plan.steps, before)
+    taken = in_the_way(plan.steps, now, made)
     if taken:
         names = ", ".join(sorted({text for _, text in taken}))
         raise CnetshError(
             f"{plan.lab} cannot come up: {names} is in the way and is not this lab's",
-            f"another name: --set (cnetsh plan {plan.lab} shows the parameters), or remove it",
+            "another name: in the lab file, or for a built-in lab with --set; or remove it",
         )
 
 
@@ -91,15 +98,14 @@ def _refuse(plan: Plan, number: int, step: Step, reason: str) -> NoReturn:
 def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = False) -> Ended:
     """Run the plan; when a step fails or a signal comes, undo what was done. The lock must be held.
 
-    Raises CnetshError, with nothing executed, when a name is taken or there is no sure undo.
+    before: the target, with the settings that the plan writes. Raises CnetshError, with nothing
+    executed, when a name is taken or there is no sure undo.
     """
     began = time.monotonic()
     refuse_foreign(plans.up)
     refuse_in_the_way(plans.up, before)
     texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
-    written = snapshot.values(touched(plans.up.steps).settings)
-    known = replace(before, settings=written | before.settings)
-    header = {"title": plans.up.title, **texts, "before": known.to_json()}
+    header = {"title": plans.up.title, **texts, "before": before.to_json()}
     record = journal.create(plans.up.lab, header)
     outcome = run_steps(plans.up.steps, record.write, means, processes)
     if outcome.failed is None and not outcome.signal:
@@ -144,7 +150,7 @@ def advice(plan: Plan, outcome: Outcome) -> str:
     step, said = plan.steps[outcome.failed], outcome.result.stderr
     made = ", ".join(f"{ref.kind} {ref.name}" for ref in step.effect.makes)
     if "File exists" in said:
-        return f"{made or step.text} was there already: remove it, or use another name with --set"
+        return f"{made or step.text} was there already: remove it, or give it another name"
     if "Operation not permitted" in said or "Permission denied" in said:
         return "the target allows it to root only: use the sandbox, or --on host as root"
     if "Exchange full" in said:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cnetsh import check as checking
 from cnetsh import journal, load, marks, rollback, saved, snapshot, target
-from cnetsh.act import build_sandbox, guarded, inside
+from cnetsh.act import Stop, build_sandbox, guarded, inside
 from cnetsh.commands import FOLDERS, ask, runner, tool
 from cnetsh.console import say, visible_lines
 from cnetsh.errors import DONE, FAILED, REFUSED, CnetshError
@@ -35,12 +35,16 @@ def _check(name: str, as_json: bool) -> int:
     if record is None or not record.same_boot:
         raise CnetshError(f"{name} is not up", f"cnetsh up {name}")
     record.close()
-    run, plan = runner(), rollback.plan_of(record, "check")
+    stop, plan = Stop(), rollback.plan_of(record, "check")
     steps = rollback.plan_of(record, "up").steps
     in_force = [steps[number] for number in sorted(record.applied)]
     now = snapshot.take(ask, touched(in_force).settings)
-    drifted = drift.drift(in_force, now, record.made, run)
-    findings = checking.run_checks(plan, run, _quiet if as_json else _tell)
+    drifted = drift.drift(in_force, now, record.made, ask)
+    run = checking.patient(checking.entering(stop), stop)
+    findings = checking.run_checks(plan, run, _quiet if as_json else _tell, stop)
+    if stop():
+        say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
+        return 128 + stop()
     if as_json:
         rows = [
             {"command": one.step.text, "verdict": one.verdict, "detail": one.detail}
@@ -86,9 +90,11 @@ def plan(
         return _give(text(), output)
 
     def show() -> int:
-        now, record = snapshot.take(ask), journal.find(plans.up.lab)
+        now = snapshot.take(ask, touched(plans.up.steps).settings)
+        found = journal.find(plans.up.lab)
+        record = found if found and found.same_boot else None
         seen = () if down else marks.marks(plans.up.steps, now, record.made if record else {})
-        return _give(text(seen, saved.relied_on(plans.up.steps, now)), output)
+        return _give(text(seen, saved.relied_on(plans.up, now, record)), output)
 
     return target.inside(where, guarded(show))
 

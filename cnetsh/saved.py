@@ -8,13 +8,15 @@ command by it. `relied_on` is what the plan took for granted of its target.
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cnetsh import rollback
 from cnetsh.errors import CnetshError
 from cnetsh.inverse import Ref
+from cnetsh.journal import Journal
 from cnetsh.needed import count_of, touched
 from cnetsh.plan import Directives, Plan, Plans, Step, parse, to_text
 from cnetsh.snapshot import Snapshot
@@ -132,11 +134,11 @@ def _line(value: object) -> str:
     return value
 
 
-def relied_on(steps: Sequence[Step], now: Snapshot) -> dict[str, str]:
-    """Give what a plan takes for granted of its target, fact by fact."""
-    facts: dict[str, str] = {}
-    owned = {ref for step in steps for ref in step.effect.makes}
-    for step in steps:
+def relied_on(plan: Plan, now: Snapshot, record: Journal | None = None) -> dict[str, str]:
+    """Give what a plan takes for granted of its target, fact by fact; record: of the lab, if up."""
+    facts = {f"lab {plan.lab}": _standing(record)}
+    owned = {ref for step in plan.steps for ref in step.effect.makes}
+    for step in plan.steps:
         does = step.effect
         for ref in does.makes:
             if not ref.netns and ref.kind in ("link", "netns"):
@@ -150,6 +152,16 @@ def relied_on(steps: Sequence[Step], now: Snapshot) -> dict[str, str]:
             facts |= {f"link {name}": _link(name, now) for name in others}
     facts["routes"] = _routes(now)
     return facts
+
+
+def _standing(record: Journal | None) -> str:
+    """Tell a lab that is up from every other form of it: what goes depends on what is there."""
+    if record is None:
+        return "not up"
+    steps = rollback.plan_of(record, "up").steps
+    texts = sorted(steps[number].text for number in record.applied)
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    return f"up, {len(texts)} steps ({digest[:12]})"
 
 
 def _foreign(step: Step, now: Snapshot) -> dict[str, str]:
@@ -178,11 +190,18 @@ def _routes(now: Snapshot) -> str:
     return "; ".join(sorted(text for text in shown if not text.startswith(("fe80:", "ff00:"))))
 
 
-def changes(saved: Mapping[str, str], steps: Sequence[Step], now: Snapshot) -> list[str]:
-    """Give a line for every fact that a saved plan relied on and that is another one now."""
-    facts = relied_on(steps, now)
-    return [
+def refuse_changed(
+    saved: Mapping[str, str], plan: Plan, now: Snapshot, record: Journal | None = None
+) -> None:
+    """Raise CnetshError, with the changes, where a fact that a saved plan relied on is another."""
+    facts = relied_on(plan, now, record) if saved else {}
+    lines = [
         f"{fact}: was {value}, is {facts.get(fact, 'absent')}"
         for fact, value in saved.items()
         if facts.get(fact, "absent") != value
     ]
+    if lines:
+        raise CnetshError(
+            "the target is not as it was when the plan was saved:\n  " + "\n  ".join(lines),
+            "look at the plan again, and save it anew",
+        )

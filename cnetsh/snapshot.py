@@ -86,6 +86,8 @@ def _link(link: Facts) -> Facts:
     if link.get("qdisc") in ("tbf", "netem"):
         # The others come and go with the link's state; these two are somebody's wish.
         kept["qdisc"] = link["qdisc"]
+    if link.get("linkinfo", {}).get("info_slave_data", {}).get("hairpin"):
+        kept["hairpin"] = "on"
     return kept | {"kind": kind, "up": "UP" in link.get("flags", ())}
 
 

@@ -44,6 +44,7 @@ def _finished(topology: Topology) -> dict[str, object]:
         "chain": firewall.chain(topology.name),
         "forwarding": [_FORWARDING[version] for version in forwards],
         "firewalls": [rules._asdict() for rules in firewalls],
+        "hairpins": list(dict.fromkeys(p.end for rules in firewalls for p in rules.published)),
         "needs": sorted({rules.tool for rules in firewalls} | _asked(links)),
         **_bridges(topology, ports),
         **links,

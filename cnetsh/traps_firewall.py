@@ -44,7 +44,7 @@ def forward_drop(case: Case) -> Iterator[Sign]:
             yield Sign("warn", evidence, lost, advice)
         elif _bridged(case, one.tool):
             lost = "even frames between containers of one bridge are dropped without a word (P02)"
-            yield Sign("warn", evidence, lost, advice)
+            yield Sign("warn", evidence, lost, f"in a lab file: firewall: true; else {advice}")
 
 
 def _filters(case: Case) -> Iterator[Filter]:

@@ -54,7 +54,7 @@ def taken(case: Case) -> Iterator[Sign]:
     ]
     if found:
         effect = "File exists: the lab cannot come up, and nothing is tried"
-        advice = "another name with --set, or remove what is there"
+        advice = "another name (in the lab file, else with --set), or remove what is there"
         yield Sign("lacks", few(found), effect, advice)
 
 
@@ -69,4 +69,4 @@ def absent(case: Case) -> Iterator[Sign]:
     lines += [text for name, text in asked.entered.items() if name not in homes]
     if lines:
         effect = "the first of these commands fails, so the lab cannot come up"
-        yield Sign("lacks", few(lines), effect, "make it first, or another name with --set")
+        yield Sign("lacks", few(lines), effect, "make it first, or name another")

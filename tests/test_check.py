@@ -1,6 +1,9 @@
 """Checks: what must work does, what must fail fails for its reason, and nothing is guessed."""
 
+import re
+import time
 from collections.abc import Sequence
+from threading import Event
 
 import pytest
 
@@ -140,3 +143,66 @@ def test_every_check_of_a_lab_is_told_as_it_ends(name: str) -> None:
         needs = one.step.said.needs.startswith("address ")
         wrong = "not tried" if needs else "failed" if one.step.said.expect else "ok"
         assert one.verdict == ("look" if one.step.kind == "look" else wrong)
+
+
+def test_checks_run_side_by_side_and_are_told_in_order() -> None:
+    """The first waits for the last: one after the other, nothing would ever end."""
+    text = "\n".join(f"ip netns exec n{number} ping -c1 -W1 10.0.0.1" for number in range(9))
+    last, told = Event(), list[str]()
+
+    def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+        if argv[3] == "n8":
+            last.set()
+        return OK if last.wait(10) else SILENCE
+
+    plan = parse(text, "own", "", "check", "own")
+    found = check.run_checks(plan, run, lambda one: told.append(one.step.text))
+    assert told == text.splitlines() and {one.verdict for one in found} == {"ok"}
+
+
+def test_a_look_sees_what_the_checks_before_it_did() -> None:
+    text = f"{PING}\n{PING}\nip neigh show\n{PING}"
+    ended: list[str] = []
+
+    def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+        time.sleep(0.02 if "ping" in argv else 0)
+        ended.append(argv[0])
+        return OK if "ping" in argv else Result(0, f"after {len(ended) - 1}", "")
+
+    findings = check.run_checks(parse(text, "own", "", "check", "own"), run, lambda _: None)
+    assert findings[2].detail == "after 2"
+
+
+def test_a_signal_ends_the_checks_with_those_that_were_told() -> None:
+    told: list[Finding] = []
+    text = "\n".join([PING] * 100)
+    run = Answers(OK)
+    plan = parse(text, "own", "", "check", "own")
+    found_ = check.run_checks(plan, run, told.append, lambda: 2 if len(told) == 3 else 0)
+    assert found_ == told and len(told) == 3
+
+
+class TestLostNeighbours:
+    def answer(self, losses: list[str], *answers: Result) -> tuple[Result, int]:
+        ping, counts = Answers(*answers), iter(losses)
+
+        def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+            if "ping" in argv:
+                return ping(argv)
+            return Result(0, f"inet arp_cache\n table_fulls {next(counts)}\n", "")
+
+        return check.patient(run, lambda: 0)(PING.split()), len(ping.asked)
+
+    def test_are_no_failure(self) -> None:
+        assert self.answer(["7", "8", "9"], SILENCE, SILENCE, OK) == (OK, 3)
+
+    def test_that_are_old_excuse_nothing(self) -> None:
+        assert self.answer(["7", "7"], SILENCE, OK) == (SILENCE, 1)
+
+    def test_excuse_for_a_while_only(self) -> None:
+        lost = [str(number) for number in range(99)]
+        assert self.answer(lost, SILENCE) == (SILENCE, check.PATIENCE)
+
+    def test_are_what_the_kernel_counts(self) -> None:
+        said = check.entering(lambda: 0)(("ip", "-s", "ntable", "show")).stdout
+        assert len(re.findall(r"table_fulls \d+", said)) == 2

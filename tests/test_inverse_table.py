@@ -22,6 +22,9 @@ UNDOS = {
     "ip link set dev a up": "ip link set a down",
     "ip link set a down": "ip link set a up",
     "ip link set dev a master br0": "ip link set dev a nomaster",
+    "ip link set dev a type bridge_slave hairpin on": (
+        "ip link set dev a type bridge_slave hairpin off"
+    ),
     "ip link set a master br0": "ip link set dev a nomaster",
     "ip l set a up": "ip link set a down",
     "ip address add 10.0.0.1/8 dev a": "ip address delete 10.0.0.1/8 dev a",

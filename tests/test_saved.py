@@ -178,9 +178,13 @@ class TestWhatIsReliedOn:
 
     def changes(self, lab: str, **now: Any) -> list[str]:
         before = Snapshot(links=self.LINKS, settings={self.FORWARD: "0"})
-        steps = load.plans(lab).up.steps
+        plan = load.plans(lab).up
         facts = {"links": self.LINKS, "settings": {self.FORWARD: "0"}} | now
-        return saved.changes(saved.relied_on(steps, before), steps, Snapshot(**facts))
+        try:
+            saved.refuse_changed(saved.relied_on(plan, before), plan, Snapshot(**facts))
+        except CnetshError as error:
+            return [line.strip() for line in error.message.splitlines()[1:]]
+        return []
 
     def test_is_there_unchanged(self) -> None:
         assert self.changes("routing") == []

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,28 +61,39 @@ class TestEveryExample:
 class TestNames:
     def test_are_those_of_the_smallest_file(self) -> None:
         found = commands(ONE_BRIDGE + "  net0: {bridge: br0}\n  net1: {bridge: br0}\n")
-        assert "ip link add veth0 type veth peer name ceth0 netns net0" in found
-        assert "ip link add veth1 type veth peer name ceth1 netns net1" in found
+        assert "ip link add x-0 type veth peer name ceth0 netns net0" in found
+        assert "ip link add x-1 type veth peer name ceth1 netns net1" in found
 
     def test_go_round_those_that_the_file_uses(self) -> None:
-        text = "name: x\nbridges: {veth0: {address: 10.0.0.1/24}}\ncontainers:\n"
-        text += "  a: {bridge: veth0}\n  b: {interfaces: [{bridge: veth0, name: ceth2}]}\n"
-        text += "  c: {interfaces: [{bridge: veth0, host: veth3, name: eth0}]}\n"
+        text = "name: x\nbridges: {x-0: {address: 10.0.0.1/24}}\ncontainers:\n"
+        text += "  a: {bridge: x-0}\n  b: {interfaces: [{bridge: x-0, name: ceth2}]}\n"
+        text += "  c: {interfaces: [{bridge: x-0, host: x-3, name: eth0}]}\n"
         ports = topology.finished(labfile.describe(yamltext.parse(text, "f")))["ports"]
         assert ports == [
-            ("a", "veth1", "ceth1", "veth0"),
-            ("b", "veth4", "ceth2", "veth0"),
-            ("c", "veth3", "eth0", "veth0"),
+            ("a", "x-1", "ceth1", "x-0"),
+            ("b", "x-4", "ceth2", "x-0"),
+            ("c", "x-3", "eth0", "x-0"),
         ]
 
     def test_of_a_hundred_thousand_fit_and_differ(self) -> None:
         bridges = "\n".join(f"  br{n}: {{address: 10.{n}.0.1/16}}" for n in range(100))
         groups = "\n".join(f"  g{n}x: {{bridge: br{n}, count: 1000}}" for n in range(100))
-        text = f"name: x\nbridges:\n{bridges}\ncontainers:\n{groups}\n"
+        text = f"name: a-long-name\nbridges:\n{bridges}\ncontainers:\n{groups}\n"
         members = ends.members(labfile.describe(yamltext.parse(text, "f")))
         names = {port.host for member in members for port in member.ports}
         assert len(names) == len({member.name for member in members}) == 100_000
         assert max(map(len, names)) <= 15
+
+    def test_of_host_ends_are_the_labs_own(self) -> None:
+        labs = ["a", "a-1", "a1", "eight-by", "a-long-one", "a-long-on", "a-long-on-1"]
+        ends = [
+            {words.split()[3] for words in commands(text) if " type veth " in words}
+            for lab in labs
+            for text in [ONE_BRIDGE.replace("x", lab, 1) + "  net: {bridge: br0, count: 12}\n"]
+        ]
+        assert len(set().union(*ends)) == 12 * len(labs)
+        assert {"a-1", "a-1-1", "a1-1", "eight-by-1"} < set().union(*ends)
+        assert all(re.fullmatch("a-l-[0-9a-f]{4}-[0-9]+", end) for one in ends[4:] for end in one)
 
     def test_of_chains_fit(self) -> None:
         assert chain("big") == "CNETSH-big"
@@ -188,7 +200,7 @@ containers:
         text = ONE_BRIDGE + "  a: {bridge: br0, rate: 500kbit, delay: 20ms, loss: 1%}\n"
         words = "root netem delay 20ms loss 1% rate 500kbit"
         assert holding("tc", commands(text)) == [
-            f"tc qdisc add dev veth0 {words}",
+            f"tc qdisc add dev x-0 {words}",
             f"ip netns exec a tc qdisc add dev ceth0 {words}",
         ]
 
@@ -258,7 +270,7 @@ class TestOrder:
     def test_has_nothing_of_an_external_bridge_but_its_ports(self) -> None:
         text = "name: x\nbridges: {br7: {external: true, address: 10.0.0.1/24}}\n"
         found = commands(text + "containers: {a: {bridge: br7}}\n")
-        assert holding("br7", found) == ["ip link set dev veth0 master br7"]
+        assert holding("br7", found) == ["ip link set dev x-0 master br7"]
         assert "ip netns exec a ip route add default via 10.0.0.1" in found
         assert not holding("br7", commands(text + "containers: {a: {bridge: br7}}\n", "down"))
 
@@ -307,3 +319,12 @@ def test_every_command_has_an_undo_or_goes_with_what_has(tmp_path: Path) -> None
 def test_a_port_of_a_bridge_needs_one_of_its_numbers() -> None:
     with pytest.raises(CnetshError, match="at most 1023 ports"):
         commands(ONE_BRIDGE.replace("/24", "/8") + "  a: {bridge: br0, count: 1024}\n")
+
+
+def test_cables_are_as_many_as_their_names_allow() -> None:
+    cables = ", ".join(f"{{bridge: br{number}}}" for number in range(1000))
+    bridges = "".join(f"  br{number}:\n" for number in range(1000))
+    text = f"name: x\nbridges:\n{bridges}containers:\n"
+    text += f"  a: {{count: 1001, interfaces: [{cables}]}}\n"
+    with pytest.raises(CnetshError, match="1001000 cables, expected at most 1000000"):
+        ends.members(labfile.describe(yamltext.parse(text, "f")))

@@ -100,18 +100,20 @@ def test_a_host_that_forwarded_before_still_does(private: Private, tmp_path: Pat
 
 
 def test_a_change_that_fails_leaves_the_lab_as_it_was(private: Private, tmp_path: Path) -> None:
-    private.sh("ip netns add taken; ip link add veth2 type bridge")
+    private.sh("ip netns add taken; ip link add x-2 type bridge")
     first = lab(tmp_path, "first", NAT, N0 + "  n1: {bridge: br0, publish: ['80:80']}\n")
-    others = [
-        lab(tmp_path, "name", TWO, M + "  taken: {bridge: br0}\n"),
-        lab(tmp_path, "end", '{address: "fd00:1::1/64", mtu: 1400}', N0 + N1 + N2),
-        lab(tmp_path, "route", NAT, N1 + "  n0: {bridge: br0, sysctls: {net.ipv4.no: 1}}\n"),
-    ]
-    *runs, down = ran(private, "failing", lab=first, others=others)
-    for one in runs:
-        assert one["exit"] == 1, one
-        assert "the change is undone: the lab is as it was before" in one["said"]
-        assert "exit 1\n" not in one["said"] and one["left"] == [], one
+    others = {
+        "namespace taken": lab(tmp_path, "name", TWO, M + "  taken: {bridge: br0}\n"),
+        "bridge x-2": lab(tmp_path, "end", '{address: "fd00:1::1/64", mtu: 1400}', N0 + N1 + N2),
+        "": lab(tmp_path, "route", NAT, N1 + "  n0: {bridge: br0, sysctls: {net.ipv4.no: 1}}\n"),
+    }
+    *runs, down = ran(private, "failing", lab=first, others=list(others.values()))
+    for one, said in zip(runs[:2], others, strict=False):
+        assert one["exit"] == 2 and f"{said} is in the way" in one["said"], one
+        assert "its plan has changed" not in one["said"] and one["left"] == [], one
+    assert runs[2]["exit"] == 1, runs[2]
+    assert "the change is undone: the lab is as it was before" in runs[2]["said"]
+    assert "exit 1\n" not in runs[2]["said"] and runs[2]["left"] == [], runs[2]
     assert down["said"] == "" and down["left"] == []
 
 
@@ -129,15 +131,27 @@ def test_a_change_that_is_killed_is_recovered(private: Private, tmp_path: Path, 
 def test_it_shows_what_differs_and_does_just_that(private: Private, tmp_path: Path) -> None:
     before = private.snapshot()
     private.cnetsh("up", lab(tmp_path, "one", BRIDGE, N0 + N1))
-    index = private.sh("cat /sys/class/net/veth0/ifindex")
+    index = private.sh("cat /sys/class/net/x-0/ifindex")
     done = private.cnetsh("up", lab(tmp_path, "two", BRIDGE, N0 + N2))
     assert "x is up and its plan has changed:\n  - ip netns delete n1\n" in done.stderr
     assert "\n  + ip netns add n2\n" in done.stderr and "  + ip netns add n0" not in done.stderr
-    assert private.sh("cat /sys/class/net/veth0/ifindex") == index
+    assert private.sh("cat /sys/class/net/x-0/ifindex") == index
     assert private.cnetsh("up", str(tmp_path / "two.yaml")).stderr == "x is up already\n"
     assert private.sh("ip netns list").split()[::2] != [] and "n1" not in private.sh("ip netns")
     private.cnetsh("down", "x")
     assert oracle.diff(before, private.snapshot()) == []
+
+
+@pytest.mark.parametrize("was", "01")
+def test_it_shows_only_what_it_runs(private: Private, tmp_path: Path, was: str) -> None:
+    private.sh(f"echo {was} > {FORWARD}")
+    private.cnetsh("up", lab(tmp_path, "nat", NAT, N0))
+    log, plain = tmp_path / "log", lab(tmp_path, "plain", BRIDGE, N0)
+    said = private.cnetsh("up", plain, "--log", str(log)).stderr
+    shown = [line[4:] for line in said.splitlines() if line.startswith(("  - ", "  + "))]
+    ran = [json.loads(line)["command"] for line in log.read_text(encoding="utf-8").splitlines()]
+    assert shown == ran and len(shown) > 5
+    assert (f"echo 0 | tee {FORWARD}" in shown) == (was == "0")
 
 
 @pytest.mark.parametrize("order", ["xy", "yx"])
@@ -148,7 +162,6 @@ def test_what_another_lab_needs_stays(private: Private, tmp_path: Path, order: s
     second = lab(tmp_path, "second", NAT.replace("10.1", "10.2"), N0)
     text = Path(second).read_text(encoding="utf-8")
     text = text.replace("name: x", "name: y").replace("br0", "br7").replace("n0:", "n7:")
-    text = text.replace("{bridge: br7}", "{interfaces: [{bridge: br7, host: v7}]}")
     Path(second).write_text(text, encoding="utf-8")
     private.cnetsh("up", second)
     plain = lab(tmp_path, "plain", BRIDGE, N0)

@@ -66,6 +66,33 @@ def test_up_and_its_script_leave_equal_kernels(
         assert dict(zip(EXAMPLES, found, strict=True)) == {file: [] for file in EXAMPLES}
 
 
+LAB = """
+name: {0}
+bridges: {{{1}: {{address: 10.{2}.0.1/24, nat: true}}}}
+containers:
+  {3}: {{bridge: {1}, count: 2}}
+"""
+
+
+def test_two_lab_files_are_up_side_by_side(private: Private, tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.yaml" for name in ("a", "b", "bridge", "netns")]
+    for file, words in zip(
+        files, ("a br1 1 x", "b br2 2 y", "c br1 3 z", "d br4 4 x"), strict=True
+    ):
+        file.write_text(LAB.format(*words.split()), encoding="utf-8")
+    before = private.snapshot()
+    for file in files[:2]:
+        private.cnetsh("up", str(file))
+    for file, taken in zip(files[2:], ("bridge br1", "namespace x0"), strict=True):
+        refused = private.cnetsh("up", str(file), check=False)
+        assert refused.returncode == 2, report(refused)
+        assert taken in refused.stderr and "in the lab file" in refused.stderr, report(refused)
+    for name in "ab":
+        assert " 0 failed, " in private.cnetsh("check", name).stderr
+        private.cnetsh("down", name)
+    assert oracle.diff(before, private.snapshot()) == []
+
+
 def test_as_an_ordinary_user(ordinary: Ordinary) -> None:
     def up_checked_and_down(file: Path) -> list[str]:
         name = labfile.load_file(file, []).name
@@ -158,6 +185,7 @@ def test_a_published_port_answers_everybody(private: Private, tmp_path: Path, ho
     assert answers("", "http://10.0.2.15:8080/")
     assert answers("", "http://172.18.0.1:8080/")
     assert answers("client", "http://10.0.2.15:8080/")
+    assert answers("web", "http://10.0.2.15:8080/")
     assert answers("client", "http://172.18.0.10/")
     assert not answers("internet", "http://10.0.2.15/")
     server.kill()

@@ -56,6 +56,10 @@ ROWS = {
     "no master": ("ip link set dev r0 nomaster", "ip link set r0 nomaster"),
     "link down": ("ip link set dev p0 down", "ip link set p0 down"),
     "master": ("ip link set dev p0 master br0", "ip link set p0 master br0"),
+    "hairpin": (
+        "ip link set dev r0 type bridge_slave hairpin on",
+        "ip link set r0 type bridge_slave hairpin on",
+    ),
     "another master": ("ip link set dev r0 master br1", "ip link set r0 master br1"),
     "mtu": ("ip link set br1 mtu 1300", "ip link set br1 mtu 1300"),
     "MAC": (
@@ -124,6 +128,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.execute import Means
 from cnetsh.journal import find
 from cnetsh.lanes import through_sh
+from cnetsh.needed import touched
 
 def sh(text):
     return subprocess.run(["sh", "-ec", text], check=True, capture_output=True, text=True).stdout
@@ -146,7 +151,8 @@ def bring_up_and_undo(text):
     up = plan.parse(text, "lab", "", "up", "test")
     empty = [plan.Plan("lab", "", part, ()) for part in ("check", "down")]
     means = Means(runner(), through_sh(()), Quiet(), lambda: 0)
-    ended = lifecycle.bring_up(plan.Plans(up, *empty), snapshot.take(means.run), means)
+    before = snapshot.take(means.run, touched(up.steps).settings)
+    ended = lifecycle.bring_up(plan.Plans(up, *empty), before, means)
     return ended.undone or lifecycle.undo(find("lab"), means)
 
 def row(steps, before):

@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -156,6 +157,46 @@ class TestTry:
         os.close(ours)
         process.wait(20)
         assert oracle.diff(before, private.snapshot()) == []
+
+
+SLOW = {
+    "lab.yaml": "title: Slow",
+    "up.sh.j2": "ip netns add far\nip netns exec far ip link set lo up\n",
+    "check.sh.j2": "ip netns exec far ping -c1 127.0.0.1\n"
+    "ip netns exec far ping -c99 127.0.0.1\nip netns exec far ping -c1 127.0.0.1\n",
+}
+
+
+def slow_lab(folder: Path) -> str:
+    (folder / "slow").mkdir()
+    for name, text in SLOW.items():
+        (folder / "slow" / name).write_text(text, encoding="utf-8")
+    return str(folder / "slow")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_check(private: Private, tmp_path: Path, number: int) -> None:
+    private.cnetsh("up", slow_lab(tmp_path))
+    argv = [sys.executable, "-m", "cnetsh", "check", "slow"]
+    check = private.start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert check.stdout and check.stdout.readline().startswith("ok ")
+    began = time.monotonic()
+    check.send_signal(number)
+    assert check.wait(10) == 128 + number and time.monotonic() - began < 3
+    assert "stopped after 1 of 3 checks" in check.communicate()[1]
+    # Nothing of it is left inside, or down would refuse.
+    assert "slow is down" in private.cnetsh("down", "slow").stderr
+
+
+def test_a_signal_ends_a_check_in_the_sandbox(ordinary: Ordinary) -> None:
+    ordinary.cnetsh("up", slow_lab(ordinary.home))
+    argv = [str(ordinary.program), "check", "slow"]
+    check = ordinary.start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert check.stdout and check.stdout.readline().startswith("ok ")
+    check.send_signal(signal.SIGINT)
+    assert check.wait(10) == 128 + signal.SIGINT
+    assert "Traceback" not in check.communicate()[1]
+    ordinary.cnetsh("down", "slow")
 
 
 def saying(terminal: int, text: str) -> Callable[[], bool]:

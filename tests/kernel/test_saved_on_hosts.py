@@ -79,6 +79,53 @@ def test_is_refused_on_a_host_that_changed(private: Private, tmp_path: Path) -> 
         private.sh(back)
 
 
+def test_for_a_lab_that_is_up_is_of_what_was_up(private: Private, tmp_path: Path) -> None:
+    whole = plan_of(private, tmp_path)
+    lab, path = tmp_path / "lab.yaml", str(tmp_path / "change.json")
+
+    def without(*names: str) -> None:
+        kept = [line for line in LAB.splitlines() if not line.strip().startswith(names)]
+        lab.write_text("\n".join(kept), encoding="utf-8")
+
+    def refused(path: str, said: str) -> None:
+        before = private.snapshot()
+        done = private.cnetsh("up", path, check=False)
+        assert done.returncode == 2 and said in done.stderr, report(done)
+        assert oracle.diff(before, private.snapshot()) == []
+
+    without("net1")
+    private.cnetsh("up", str(lab))
+    refused(whole, "lab small: was not up, is up")
+    lab.write_text(LAB, encoding="utf-8")
+    private.cnetsh("plan", str(lab), "--on", "host", "-o", path)
+    private.cnetsh("up", path)
+    assert private.sh("ip netns list").count("net") == 2
+    assert private.cnetsh("up", path).stderr == "small is up already\n"
+    without("net0")
+    private.cnetsh("up", str(lab))
+    refused(path, "lab small: was up")
+    private.cnetsh("down", "small")
+    refused(path, "is not up")
+
+
+def test_knows_every_setting_that_it_writes(private: Private, tmp_path: Path) -> None:
+    folder, path = tmp_path / "queue", str(tmp_path / "plan.json")
+    folder.mkdir()
+    setting = "/proc/sys/net/core/somaxconn"
+    (folder / "lab.yaml").write_text("title: Queue", encoding="utf-8")
+    (folder / "up.sh.j2").write_text(f"echo 99 | tee {setting}\n", encoding="utf-8")
+    private.sh(f"echo 50 > {setting}")
+    private.cnetsh("plan", str(folder), "--on", "host", "-o", path)
+    private.sh(f"echo 60 > {setting}")
+    done = private.cnetsh("up", path, check=False)
+    assert done.returncode == 2 and f"setting {setting}: was 50, is 60" in done.stderr, report(done)
+    private.sh(f"echo 50 > {setting}")
+    private.cnetsh("up", path)
+    assert private.sh(f"cat {setting}") == "99\n"
+    private.cnetsh("down", "queue")
+    assert private.sh(f"cat {setting}") == "50\n"
+
+
 def test_with_a_command_added_is_refused(private: Private, tmp_path: Path) -> None:
     path = plan_of(private, tmp_path)
     content = json.loads(Path(path).read_text(encoding="utf-8"))

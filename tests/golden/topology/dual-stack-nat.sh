@@ -17,17 +17,17 @@ ip netns add old
 ## Cables
 # A veth pair is a cable: what enters one end leaves the other. The far end is born in its container,
 # which is about fifteen times faster than moving it there.
-ip link add veth0 type veth peer name ceth0 netns net0
+ip link add dual-0 type veth peer name ceth0 netns net0
 # The host end waits for its carrier: the far end is still down.
-ip link set veth0 up
-# Plugged into the bridge: what veth0 receives is now br0's to pass on.
-ip link set dev veth0 master br0
-ip link add veth1 type veth peer name ceth1 netns net1
-ip link set veth1 up
-ip link set dev veth1 master br0
-ip link add veth2 type veth peer name ceth2 netns old
-ip link set veth2 up
-ip link set dev veth2 master br0
+ip link set dual-0 up
+# Plugged into the bridge: what dual-0 receives is now br0's to pass on.
+ip link set dev dual-0 master br0
+ip link add dual-1 type veth peer name ceth1 netns net1
+ip link set dual-1 up
+ip link set dev dual-1 master br0
+ip link add dual-2 type veth peer name ceth2 netns old
+ip link set dual-2 up
+ip link set dev dual-2 master br0
 
 ## Bridges up
 # Up before the containers speak: a question for an IPv6 neighbour is lost while br0 comes up.

@@ -19,26 +19,26 @@ ip netns add rr
 ## Cables
 # A veth pair is a cable: what enters one end leaves the other. The far end is born in its container,
 # which is about fifteen times faster than moving it there.
-ip link add veth0 type veth peer name ceth0 netns l0
+ip link add dumbbell-0 type veth peer name ceth0 netns l0
 # The host end waits for its carrier: the far end is still down.
-ip link set veth0 up
-# Plugged into the bridge: what veth0 receives is now left's to pass on.
-ip link set dev veth0 master left
-ip link add veth1 type veth peer name ceth1 netns l1
-ip link set veth1 up
-ip link set dev veth1 master left
-ip link add veth2 type veth peer name ceth2 netns r0
-ip link set veth2 up
-ip link set dev veth2 master right
-ip link add veth3 type veth peer name ceth3 netns r1
-ip link set veth3 up
-ip link set dev veth3 master right
-ip link add veth4 type veth peer name ceth4 netns lr
-ip link set veth4 up
-ip link set dev veth4 master left
-ip link add veth5 type veth peer name ceth5 netns rr
-ip link set veth5 up
-ip link set dev veth5 master right
+ip link set dumbbell-0 up
+# Plugged into the bridge: what dumbbell-0 receives is now left's to pass on.
+ip link set dev dumbbell-0 master left
+ip link add dumbbell-1 type veth peer name ceth1 netns l1
+ip link set dumbbell-1 up
+ip link set dev dumbbell-1 master left
+ip link add dumbbell-2 type veth peer name ceth2 netns r0
+ip link set dumbbell-2 up
+ip link set dev dumbbell-2 master right
+ip link add dumbbell-3 type veth peer name ceth3 netns r1
+ip link set dumbbell-3 up
+ip link set dev dumbbell-3 master right
+ip link add dumbbell-4 type veth peer name ceth4 netns lr
+ip link set dumbbell-4 up
+ip link set dev dumbbell-4 master left
+ip link add dumbbell-5 type veth peer name ceth5 netns rr
+ip link set dumbbell-5 up
+ip link set dev dumbbell-5 master right
 # A cable from lr straight to rr; the host has neither end.
 ip link add slow netns lr type veth peer name slow netns rr
 

@@ -20,17 +20,17 @@ ip netns add safe1
 ## Cables
 # A veth pair is a cable: what enters one end leaves the other. The far end is born in its container,
 # which is about fifteen times faster than moving it there.
-ip link add veth0 type veth peer name ceth0 netns open
+ip link add vault-0 type veth peer name ceth0 netns open
 # The host end waits for its carrier: the far end is still down.
-ip link set veth0 up
-# Plugged into the bridge: what veth0 receives is now br0's to pass on.
-ip link set dev veth0 master br0
-ip link add veth1 type veth peer name ceth1 netns safe0
-ip link set veth1 up
-ip link set dev veth1 master br1
-ip link add veth2 type veth peer name ceth2 netns safe1
-ip link set veth2 up
-ip link set dev veth2 master br1
+ip link set vault-0 up
+# Plugged into the bridge: what vault-0 receives is now br0's to pass on.
+ip link set dev vault-0 master br0
+ip link add vault-1 type veth peer name ceth1 netns safe0
+ip link set vault-1 up
+ip link set dev vault-1 master br1
+ip link add vault-2 type veth peer name ceth2 netns safe1
+ip link set vault-2 up
+ip link set dev vault-2 master br1
 
 ## Inside open
 # Its address and, by the prefix length, which others are on the same link.

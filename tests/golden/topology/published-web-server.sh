@@ -14,14 +14,17 @@ ip netns add client
 ## Cables
 # A veth pair is a cable: what enters one end leaves the other. The far end is born in its container,
 # which is about fifteen times faster than moving it there.
-ip link add veth0 type veth peer name ceth0 netns web
+ip link add web-0 type veth peer name ceth0 netns web
 # The host end waits for its carrier: the far end is still down.
-ip link set veth0 up
-# Plugged into the bridge: what veth0 receives is now br0's to pass on.
-ip link set dev veth0 master br0
-ip link add veth1 type veth peer name ceth1 netns client
-ip link set veth1 up
-ip link set dev veth1 master br0
+ip link set web-0 up
+# Plugged into the bridge: what web-0 receives is now br0's to pass on.
+ip link set dev web-0 master br0
+ip link add web-1 type veth peer name ceth1 netns client
+ip link set web-1 up
+ip link set dev web-1 master br0
+# A container that asks for its own published port is answered by itself: where iptables sees what a bridge
+# passes on (bridge-nf-call-iptables), its packet has to leave by the port that it came in by.
+ip link set dev web-0 type bridge_slave hairpin on
 
 ## Inside web
 # Its address and, by the prefix length, which others are on the same link.

@@ -20,20 +20,23 @@ ip netns add db
 ## Cables
 # A veth pair is a cable: what enters one end leaves the other. The far end is born in its container,
 # which is about fifteen times faster than moving it there.
-ip link add veth0 type veth peer name ceth0 netns proxy
+ip link add tiers-0 type veth peer name ceth0 netns proxy
 # The host end waits for its carrier: the far end is still down.
-ip link set veth0 up
-# Plugged into the bridge: what veth0 receives is now front's to pass on.
-ip link set dev veth0 master front
-ip link add veth1 type veth peer name ceth1 netns app
-ip link set veth1 up
-ip link set dev veth1 master front
-ip link add veth2 type veth peer name ceth2 netns app
-ip link set veth2 up
-ip link set dev veth2 master back
-ip link add veth3 type veth peer name ceth3 netns db
-ip link set veth3 up
-ip link set dev veth3 master back
+ip link set tiers-0 up
+# Plugged into the bridge: what tiers-0 receives is now front's to pass on.
+ip link set dev tiers-0 master front
+ip link add tiers-1 type veth peer name ceth1 netns app
+ip link set tiers-1 up
+ip link set dev tiers-1 master front
+ip link add tiers-2 type veth peer name ceth2 netns app
+ip link set tiers-2 up
+ip link set dev tiers-2 master back
+ip link add tiers-3 type veth peer name ceth3 netns db
+ip link set tiers-3 up
+ip link set dev tiers-3 master back
+# A container that asks for its own published port is answered by itself: where iptables sees what a bridge
+# passes on (bridge-nf-call-iptables), its packet has to leave by the port that it came in by.
+ip link set dev tiers-0 type bridge_slave hairpin on
 
 ## Inside proxy
 # Its address and, by the prefix length, which others are on the same link.

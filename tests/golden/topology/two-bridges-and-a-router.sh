@@ -17,23 +17,23 @@ ip netns add router
 ## Cables
 # A veth pair is a cable: what enters one end leaves the other. The far end is born in its container,
 # which is about fifteen times faster than moving it there.
-ip link add veth0 type veth peer name ceth0 netns red0
+ip link add rooms-0 type veth peer name ceth0 netns red0
 # The host end waits for its carrier: the far end is still down.
-ip link set veth0 up
-# Plugged into the bridge: what veth0 receives is now br0's to pass on.
-ip link set dev veth0 master br0
-ip link add veth1 type veth peer name ceth1 netns red1
-ip link set veth1 up
-ip link set dev veth1 master br0
-ip link add veth2 type veth peer name ceth2 netns blue0
-ip link set veth2 up
-ip link set dev veth2 master br1
-ip link add veth3 type veth peer name red netns router
-ip link set veth3 up
-ip link set dev veth3 master br0
-ip link add veth4 type veth peer name blue netns router
-ip link set veth4 up
-ip link set dev veth4 master br1
+ip link set rooms-0 up
+# Plugged into the bridge: what rooms-0 receives is now br0's to pass on.
+ip link set dev rooms-0 master br0
+ip link add rooms-1 type veth peer name ceth1 netns red1
+ip link set rooms-1 up
+ip link set dev rooms-1 master br0
+ip link add rooms-2 type veth peer name ceth2 netns blue0
+ip link set rooms-2 up
+ip link set dev rooms-2 master br1
+ip link add rooms-3 type veth peer name red netns router
+ip link set rooms-3 up
+ip link set dev rooms-3 master br0
+ip link add rooms-4 type veth peer name blue netns router
+ip link set rooms-4 up
+ip link set dev rooms-4 master br1
 
 ## Inside red0
 # Its address and, by the prefix length, which others are on the same link.
