@@ -29,20 +29,21 @@ class Seen:
     made: Mapping[str, Sequence[Any]]
 
     def ours(self, ref: Ref) -> bool:
-        """Say whether an object of the target's own namespace is there and is the one we made."""
+        """Say whether an object of the target's own namespace is there and is the one we made.
+
+        A namespace without a mark is what is left of ours: a file that nobody can use.
+        """
         there, mark = self._there(ref)
         known = self.made.get(f"{ref.kind} {ref.name}")
-        return there and (known is None or known[0] == mark)
+        return there and (known is None or known[0] == mark or not mark)
 
     def foreign(self, ref: Ref) -> bool:
         """Say whether another object has taken the name of one that we made."""
         return self._there(ref)[0] and not self.ours(ref)
 
     def replaced(self, difference: Difference) -> bool:
-        """Say whether what differs is such another object, and no ghost of a namespace of ours."""
+        """Say whether what differs is such another object."""
         kind, name = difference.kind, difference.name
-        if kind == "netns" and not self.now.namespaces.get(name):
-            return False
         return kind in ("link", "netns") and self.foreign(Ref(kind, "", name))
 
     def _there(self, ref: Ref) -> tuple[bool, int]:
@@ -175,7 +176,9 @@ def _link(undo: Undo, inner: tuple[str, ...], link: Ref | None, seen: Seen) -> U
     if old.get(key) == now.get(key):
         return None
     if key == "master" and old.get("master"):
-        return replace(undo, texts=(f"ip link set dev {name} master {old['master']}",))
+        return replace(
+            undo, texts=(shlex.join(("ip", "link", "set", "dev", name, "master", old["master"])),)
+        )
     return undo
 
 

@@ -180,7 +180,9 @@ class TestJournal:
         path = interrupted(private)
         there = private.snapshot(settled=1.5)
         whole = path.read_text()
-        path.write_text(whole.replace(journal.boot_id(), "11111111-2222-3333-4444-555555555555"))
+        head, _, rest = whole.partition("\n")
+        header = json.loads(head[9:]) | {"boot": "11111111-2222-3333-4444-555555555555"}
+        path.write_text(journal.as_line(header).decode() + rest)
         done = private.cnetsh("recover")
         assert "nothing was executed" in done.stderr
         assert oracle.diff(there, private.snapshot()) == []
@@ -212,7 +214,9 @@ class TestJournal:
         whole = path.read_bytes()
         header = whole.index(b"\n")
         joined = whole[: header - 5] + whole[header + 5 :]
-        for damage in (joined, whole.replace(b'{"end"', b'"end"', 1), b"\n"):
+        at = whole.index(journal.boot_id().encode())
+        other_boot = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        for damage in (joined, other_boot, whole.replace(b"[0]", b"[1]", 1), b"\n"):
             path.write_bytes(damage)
             for command in ("recover", "down", "up"):
                 words = [command] if command == "recover" else [command, "routing"]
@@ -238,7 +242,7 @@ class TestJournal:
 
 
 def announced(lines: bytes) -> set[int]:
-    records = [json.loads(line) for line in lines.splitlines()[1:]]
+    records = [json.loads(line[9:]) for line in lines.splitlines()[1:]]
     return {number for record in records for number in record.get("start", ())}
 
 
