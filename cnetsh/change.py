@@ -96,7 +96,7 @@ def _redone(step: Step) -> tuple[Ref, ...]:
     """Give what is made anew because the step cannot be undone in place: nobody noted what was."""
     if step.inner[0] == "tee" and step.netns:
         return (Ref("netns", "", step.netns),)
-    if step.inner[1:3] == ("link", "set") and "master" not in step.inner and step.effect.on:
+    if step.words[1:3] == ("link", "set") and "master" not in step.inner and step.effect.on:
         return (step.effect.on,)
     return ()
 
@@ -111,9 +111,9 @@ def _uses(step: Step, away: Collection[Ref], homes: Collection[str]) -> bool:
 
 def _lost_routes(old: Sequence[Step], numbers: Sequence[int], gone: Collection[int]) -> set[int]:
     """Give the routes that go with an address or a link of theirs, and must be added anew."""
-    places = {old[number].netns for number in gone if old[number].inner[1] in ("address", "link")}
+    places = {old[number].netns for number in gone if old[number].words[1] in ("address", "link")}
     return {
-        n for n in numbers if old[n].netns in places and old[n].inner[:3] == ("ip", "route", "add")
+        n for n in numbers if old[n].netns in places and old[n].words[:3] == ("ip", "route", "add")
     }
 
 

@@ -59,7 +59,7 @@ def needed(undo: Undo, step: Step, seen: Seen) -> Undo | None:
     """Give the undo with the values recorded before, or None when nothing is left to undo."""
     if not undo.texts:
         return None
-    does, inner = step.effect, step.inner
+    does, inner = step.effect, step.words
     if step.said.undo is not None or step.netns:
         return undo
     if does.makes and does.makes[0].kind in ("link", "netns"):
@@ -76,7 +76,7 @@ def needed(undo: Undo, step: Step, seen: Seen) -> Undo | None:
         return _rule(undo, inner, seen)
     if inner[:2] == ("ip", "link"):
         return _link(undo, inner, does.on, seen)
-    if inner[1] in ("address", "addr", "a"):
+    if inner[1] == "address":
         return undo if _has(seen.now, inner) and not _has(seen.before, inner) else None
     if does.on and does.on.kind == "route":
         return None if _routed(does.on.name.split(), seen.before) else undo
@@ -153,9 +153,16 @@ def network(word: str) -> str:
     if word in ("0.0.0.0/0", "::/0"):
         return "default"
     try:
-        return str(ipaddress.ip_network(word, strict=False))
+        return str(ipaddress.ip_network(_whole(word), strict=False))
     except ValueError:
         return word
+
+
+def _whole(word: str) -> str:
+    """Give an address that is typed short with all its parts: 10.88/16 is 10.88.0.0/16."""
+    address, slash, length = word.partition("/")
+    parts = "" if ":" in address else ".0" * (3 - address.count("."))
+    return f"{address}{parts}{slash}{length}"
 
 
 def _positions(
@@ -190,7 +197,7 @@ def _has(snapshot: Snapshot, inner: tuple[str, ...]) -> bool:
 def interface(word: str) -> str:
     """Give an address with its prefix as ip prints it: FD00:0::1/64 is fd00::1/64."""
     try:
-        return str(ipaddress.ip_interface(word))
+        return str(ipaddress.ip_interface(_whole(word)))
     except ValueError:
         return word
 
@@ -267,9 +274,9 @@ def _of_rule(line: str, step: Step) -> bool:
 
 def _names(step: Step) -> set[str]:
     """Give the names of the links and namespaces of the target's own that a step is about."""
-    does = step.effect
+    does, words = step.effect, step.words
     names = {ref.name for ref in (*does.makes, does.on) if ref and not ref.netns}
     for word in ("master", "dev", "link"):
-        if word in step.inner[3:-1]:
-            names.add(step.inner[step.inner.index(word, 3) + 1])
+        if word in words[3:-1]:
+            names.add(words[words.index(word, 3) + 1])
     return names

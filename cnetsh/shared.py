@@ -31,7 +31,7 @@ class Others:
 
     def keep_from(self, step: Step) -> list[str]:
         """Name the labs for which a step must not be undone."""
-        on, inner = step.effect.on, step.inner
+        on, inner = step.effect.on, step.words
         if on is None or step.netns or not (inner[0] == "tee" or inner[1:3] == ("link", "set")):
             return []
         return self.keep(Difference(on.kind, on.name, "", ("ip", "link", "set")))
