@@ -68,7 +68,9 @@ def undo(journal: Journal, means: Means) -> Undone:
     for one in neighbours:
         theirs = Snapshot(**one.header["before"])
         mine = [each for each in kept if one.lab in others.keep(each)]
-        one.write(header={"before": handed_over(theirs, mine, before, was, now)})
+        facts = handed_over(theirs, mine, before, now)
+        if facts != one.header["before"]:
+            one.write(header={"before": facts})
         one.close()
     untold = [Difference("journal", one.lab, one.unwritten) for one in neighbours if one.unwritten]
     seen = Seen(before, now, journal.made)

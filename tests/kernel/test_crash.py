@@ -13,6 +13,7 @@ import oracle
 import pytest
 from hosts import Private, report, wait_for
 from runs import KILLED, POINTS, crash, unequal
+from test_foreign import NAT_LAB, lab_file
 
 from cnetsh import journal, load
 
@@ -77,6 +78,15 @@ class TestKilledRecover:
         assert unequal(rows) == []
         assert rows[-1]["exit"] == 0 and {row["exit"] for row in rows[:-1]} == {KILLED}
         assert len(rows) > 6
+
+    def test_beside_a_lab_that_shares_a_setting(self, private: Private, tmp_path: Path) -> None:
+        private.sh("echo 0 > /proc/sys/net/ipv4/conf/all/accept_redirects")
+        other = lab_file(tmp_path, NAT_LAB, "b", 62)
+        rows = crash(private, "beside_killed", lab="routing", other=other, name="b")
+        bad = [row for row in rows if row["left"] or row["codes"] != [0, 0, 0]]
+        assert bad == []
+        assert {row["exit"] for row in rows} == {KILLED, 0} and len(rows) > 10
+        assert [row["said"] for row in rows if "changed meanwhile" in row["said"]] == []
 
 
 class TestSignals:
