@@ -67,6 +67,22 @@ class TestFullDisk:
         private.cnetsh("down", "b")
         assert oracle.diff(before, private.snapshot()) == []
 
+    def test_in_the_middle_of_a_change(self, private: Private, tmp_path: Path) -> None:
+        """Neither the new lab nor the old one can come up; what is there can still be undone."""
+        before = private.snapshot()
+        lab = Path(lab_file(tmp_path, NAT_LAB, "a", 61))
+        private.cnetsh("up", str(lab))
+        lab.write_text(lab.read_text().replace("10.61.0.1", "10.62.0.1"))
+        size = int(private.sh("cat /run/cnetsh/*/a.journal | wc -c"))
+        argv = [sys.executable, "-m", "cnetsh", "up", str(lab)]
+        none = private.run(["prlimit", f"--fsize={size}", *argv])
+        assert none.returncode == 1 and "cannot be written" in none.stderr, report(none)
+        assert '"up"' in private.cnetsh("status", "--json").stdout
+        some = private.run(["prlimit", f"--fsize={size + 2000}", *argv])
+        assert some.returncode == 3 and "cannot be written" in some.stderr, report(some)
+        private.cnetsh("recover")
+        assert oracle.diff(before, private.snapshot()) == []
+
     def test_a_state_folder_that_is_read_only(self, private: Private) -> None:
         private.sh("mkdir -m 700 /run/cnetsh; mount -t tmpfs -o ro,mode=700 tmpfs /run/cnetsh")
         before = private.snapshot()
