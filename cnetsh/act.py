@@ -2,7 +2,6 @@
 
 import os
 import select
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cnetsh import journal, lifecycle, load, rollback, saved, snapshot, target
-from cnetsh.commands import runner
+from cnetsh import journal, lifecycle, load, processes, rollback, saved, snapshot, target
+from cnetsh.commands import require_descriptors, runner
 from cnetsh.console import Echo, Quiet, say, show_error, show_others, show_residue
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.execute import Means, one_by_one
@@ -22,9 +21,8 @@ from cnetsh.needed import touched
 from cnetsh.plan import Plans
 from cnetsh.rollback import Undone
 from cnetsh.snapshot import Snapshot
+from cnetsh.stop import Stop
 from cnetsh.target import Action, Target
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +36,12 @@ class Options:
     allow_overlap: bool = False
 
 
-class Stop:
-    """The signal that asked to stop, 0 while none came; the running command ends first."""
-
-    def __init__(self) -> None:
-        self.signal = 0
-        for number in SIGNALS:
-            signal.signal(number, self._take)
-
-    def _take(self, number: int, _: object) -> None:
-        self.signal = self.signal or number
-
-    def __call__(self) -> int:
-        return self.signal
-
-
 @contextmanager
 def _changing(options: Options) -> Iterator[Means]:
     """Hold the target's lock and give the means to change it."""
     stop = Stop()
-    with journal.lock(sys.argv) as lock:
+    require_descriptors()
+    with journal.lock(sys.argv, stop) as lock:
         echo = Echo(options.verbose, options.log)
         try:
             yield Means(runner(lock), through_sh((lock,)), echo, stop)
@@ -74,6 +58,11 @@ def guarded(action: Action) -> Action:
         except CnetshError as error:
             show_error(error)
             return error.code
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            show_error(CnetshError(str(error)))
+            return FAILED
 
     return guarded
 
@@ -174,11 +163,11 @@ def _changed(
         say(f"  {line}")
     outcome = change.apply(record, plans, difference, means)
     record.close()
-    if outcome.failed is None and not outcome.signal:
+    if outcome.well:
         say(f"{record.lab} is up as planned now")
         return DONE
-    if outcome.failed is not None:
-        say(change.reason(difference, outcome))
+    if text := change.reason(difference, outcome):
+        say(text)
     if not record.up:
         say("the lab could not be put back to what it was: cnetsh recover undoes all of it")
         return LEFT_BEHIND
@@ -203,9 +192,8 @@ def _is_up(lab: str) -> Journal | None:
 def _rolled_back(plans: Plans, ended: Ended) -> int:
     """Tell why and how a run was undone; give the exit code."""
     outcome, undone = ended.outcome, ended.undone
-    if outcome.failed is not None:
-        say(lifecycle.reason(plans.up, outcome))
-        say(f"  {lifecycle.advice(plans.up, outcome)}")
+    if text := lifecycle.reason(plans.up, outcome):
+        say(text)
     if undone and (code := _left(undone)):
         return code
     say("undone: the target is as it was before")
@@ -278,11 +266,11 @@ def _forget(record: Journal) -> int:
 
 def _empty(record: Journal, kill: bool) -> None:
     """Refuse to go on while processes are in the lab's namespaces, or end just those."""
-    inside = rollback.inside(record)
-    if inside and kill:
-        inside = rollback.kill(inside, lambda: rollback.inside(record))
-    if inside:
-        names = ", ".join(f"{one.pid} ({one.name}) in {one.netns}" for one in inside)
+    found = processes.inside(record)
+    if found and kill:
+        found = processes.kill(found, lambda: processes.inside(record))
+    if found:
+        names = ", ".join(f"{one.pid} ({one.name}) in {one.netns}" for one in found)
         raise CnetshError(
             f"{record.lab} is in use by process {names}", "end it, or --kill ends just those"
         )

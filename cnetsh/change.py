@@ -6,12 +6,15 @@ new step fails, the new ones are undone and the old ones run again, so that the 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
 from cnetsh import journal, rollback, snapshot
+from cnetsh.commands import Result
 from cnetsh.differences import Difference
+from cnetsh.errors import CnetshError
 from cnetsh.execute import Means, Outcome
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal
@@ -93,7 +96,7 @@ def _redone(step: Step) -> tuple[Ref, ...]:
     """Give what is made anew because the step cannot be undone in place: nobody noted what was."""
     if step.inner[0] == "tee" and step.netns:
         return (Ref("netns", "", step.netns),)
-    if step.inner[1:3] == ("link", "set") and "master" not in step.inner and step.effect.on:
+    if step.words[1:3] == ("link", "set") and "master" not in step.inner and step.effect.on:
         return (step.effect.on,)
     return ()
 
@@ -108,9 +111,9 @@ def _uses(step: Step, away: Collection[Ref], homes: Collection[str]) -> bool:
 
 def _lost_routes(old: Sequence[Step], numbers: Sequence[int], gone: Collection[int]) -> set[int]:
     """Give the routes that go with an address or a link of theirs, and must be added anew."""
-    places = {old[number].netns for number in gone if old[number].inner[1] in ("address", "link")}
+    places = {old[number].netns for number in gone if old[number].words[1] in ("address", "link")}
     return {
-        n for n in numbers if old[n].netns in places and old[n].inner[:3] == ("ip", "route", "add")
+        n for n in numbers if old[n].netns in places and old[n].words[:3] == ("ip", "route", "add")
     }
 
 
@@ -164,14 +167,18 @@ def apply(record: Journal, plans: Plans, change: Change, means: Means) -> Outcom
     _undo(record, change.gone, means)
     _remember(record, change.new, means)
     outcome = _append(record, change.new, means)
-    if outcome.failed is None and not outcome.signal:
+    if outcome.well:
         texts = {part.part: to_text(part) for part in (plans.check, plans.down)}
-        record.write(header={"title": plans.up.title, **texts}, up=True)
-        return outcome
+        try:
+            record.write(header={"title": plans.up.title, **texts}, up=True)
+            return outcome
+        except CnetshError as error:
+            outcome = Outcome(result=Result(1, "", error.message))
     patient = replace(means, stopping=lambda: 0)
     _undo(record, [number for number in record.applied if number >= len(old)], patient)
     again = _append(record, [old[number] for number in change.gone], patient)
-    record.write(up=again.failed is None)
+    with suppress(CnetshError):
+        record.write(up=again.well)
     return outcome
 
 
@@ -251,6 +258,5 @@ def _remember(record: Journal, new: Sequence[Step], means: Means) -> None:
 
 def reason(change: Change, outcome: Outcome) -> str:
     """Say which new step failed, and how."""
-    if outcome.failed is None or outcome.result is None:
-        return ""
-    return f"{change.new[outcome.failed].text}\n  {outcome.result.stderr.strip()}"
+    said = outcome.result.stderr.strip() if outcome.result else ""
+    return said if outcome.failed is None else f"{change.new[outcome.failed].text}\n  {said}"

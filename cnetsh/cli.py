@@ -12,7 +12,6 @@ from cnetsh.files import write
 
 # No rich help: it would be imported for every command (typer's documented switch).
 app = typer.Typer(
-    help="Linux container networks that you can read before you run them, run, check and undo.",
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -40,6 +39,23 @@ Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to th
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every step, with its time.")]
 Log = Annotated[Path | None, typer.Option("--log", help="Append a JSON line for every step.")]
 Sudo = Annotated[bool, typer.Option("--sudo/--no-sudo", help="With or without sudo in front.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"cnetsh {version('cnetsh')}")
+        _end(0)
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which it is.")
+    ] = False,
+) -> None:
+    """Linux container networks that you can read before you run them, run, check and undo."""
 
 
 @app.command()

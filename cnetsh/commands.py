@@ -5,12 +5,16 @@ which program runs; children get a clean environment and a session of their own,
 reaches cnetsh and not a half-done command.
 """
 
+import contextlib
+import errno
 import os
 import select
 import signal
 import stat
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -23,6 +27,8 @@ ENVIRONMENT = {"PATH": ":".join(FOLDERS), "LC_ALL": "C", "LANG": "C"}
 PACKAGES = {"ip": "iproute2", "tc": "iproute2", "bridge": "iproute2", "ping": "iputils-ping"}
 TIMED_OUT = 124
 POLL = 0.2
+# Four lanes and the host's, each with six, and four commands through sh, each with ten.
+DESCRIPTORS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,21 @@ def tool(name: str) -> str:
             return str(path)
     package = PACKAGES.get(name, name.removesuffix("-save"))
     raise CnetshError(f"{name} is not installed", f"install the package {package}")
+
+
+def require_descriptors() -> None:
+    """Raise CnetshError when this process may not open as many files as a run needs."""
+    fds: list[int] = []
+    try:
+        while len(fds) < DESCRIPTORS:
+            fds.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise CnetshError(
+            f"cnetsh needs {DESCRIPTORS} file descriptors: {error.strerror}", "ulimit -n 1024"
+        ) from None
+    finally:
+        for fd in fds:
+            os.close(fd)
 
 
 def installed(name: str) -> bool:
@@ -125,6 +146,24 @@ def options(keep: Sequence[int]) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def starting() -> Iterator[None]:
+    """Have sh raise OSError when it cannot start a process, and leave none that it started."""
+    import sh
+
+    try:
+        yield
+    except sh.ForkException as error:
+        raise OSError(errno.EAGAIN, str(error).strip().split("\n")[-1]) from None
+    except RuntimeError as error:
+        # There is no thread for the process, which runs already, and sh has forgotten its number.
+        with contextlib.suppress(OSError, IndexError):
+            children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
+            os.kill(newest := int(children.split()[-1]), signal.SIGKILL)
+            os.waitpid(newest, 0)
+        raise OSError(errno.EAGAIN, str(error)) from None
+
+
 def _run(
     keep: Sequence[int], argv: Sequence[str], stdin: str = "", timeout: float = 60.0
 ) -> Result:
@@ -135,9 +174,10 @@ def _run(
     with _file(stdin) as given, _file() as stdout, _file() as stderr:
         exit_code = 0
         try:
-            process = command(
-                *argv[1:], _in=given, _out=stdout, _err=stderr, _bg=True, _bg_exc=False
-            )
+            with starting():
+                process = command(
+                    *argv[1:], _in=given, _out=stdout, _err=stderr, _bg=True, _bg_exc=False
+                )
             if not _ends(process.pid, timeout):
                 process.kill()
                 return _late(timeout)
@@ -151,7 +191,10 @@ def _ends(pid: int, timeout: float, stopping: Callable[[], int] = never) -> bool
     """Wait for a process to end, at most timeout seconds; sh's own _timeout costs 0.1 s."""
     try:
         fd = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError:
+        # It has ended already, or there is no descriptor left to watch it with.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         return True
     deadline = time.monotonic() + timeout
     try:

@@ -90,7 +90,7 @@ def _off(
         if value.split() != step.stdin.split():
             yield f"{inner[1]} is {value}"
     if inner[0] == "ip":
-        yield from _ip_off(inner, does.on, seen)
+        yield from _ip_off(step.words, does.on, seen)
 
 
 def _rule_off(step: Step, now: Snapshot, run: Run) -> Iterator[str]:
@@ -118,7 +118,7 @@ def _made(ref: Ref, now: Snapshot, made: Mapping[str, Any]) -> Iterator[str]:
 
 def _ip_off(inner: tuple[str, ...], on: Ref | None, seen: Seen) -> Iterator[str]:
     match inner[1:]:
-        case ("address" | "addr", "add", address, "dev", link, *_):
+        case ("address", "add", address, "dev", link, *_):
             if (link, needed.interface(address)) not in seen.addresses:
                 yield f"address {address} on {link} is missing"
         case ("link", "set", *_, "up" | "down" as state) if on:

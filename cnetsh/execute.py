@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from cnetsh import namespace
 from cnetsh.commands import Result, Run, ask
+from cnetsh.errors import CnetshError
 from cnetsh.inverse import Ref
 from cnetsh.lanes import LONGEST, Lane, Start, spawn
 from cnetsh.plan import Step
@@ -46,11 +47,19 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How far it came: the failed step's index and result, or the signal that stopped it."""
+    """How far it came: the failed step's index and result, or the signal that stopped it.
+
+    A result without a step is a failure of the run itself.
+    """
 
     failed: int | None = None
     result: Result | None = None
     signal: int = 0
+
+    @property
+    def well(self) -> bool:
+        """Whether all steps have run and are known to have."""
+        return self == Outcome()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +91,13 @@ def alone(step: Step, run: Run) -> Result:
     """Run one step as one process, inside its namespace when it has one."""
     if not step.netns or step.inner[0] not in ("ip", "tee", "tc"):
         return run(step.argv, stdin=step.stdin)
-    try:
-        return namespace.inside(str(NETNS / step.netns), lambda: run(step.inner, stdin=step.stdin))
-    except OSError as error:
-        return Result(255, "", f"namespace {step.netns}: {error.strerror}")
+    return namespace.inside(str(NETNS / step.netns), lambda: run(step.inner, stdin=step.stdin))
+
+
+def not_run(netns: str, error: OSError | CnetshError) -> Result:
+    """Give the result of what could not begin, for want of a namespace, a tool, or of anything."""
+    why = error.message if isinstance(error, CnetshError) else error.strerror or str(error)
+    return Result(255, "", f"namespace {netns}: {why}" if netns else why)
 
 
 def one_by_one(steps: Sequence[Step], note: Note, means: Means, processes: bool = False) -> Outcome:
@@ -104,10 +116,16 @@ def one_by_one(steps: Sequence[Step], note: Note, means: Means, processes: bool 
 
 
 def _one(number: int, step: Step, note: Note, means: Means, lanes: "_Lanes | None") -> Result:
-    note(start=[number])
+    try:
+        note(start=[number])
+    except CnetshError as error:
+        return not_run("", error)
     means.watch.begins(number, step)
     began = time.perf_counter()
-    result = lanes.run(step) if lanes else alone(step, means.run)
+    try:
+        result = lanes.run(step) if lanes else alone(step, means.run)
+    except (OSError, CnetshError) as error:
+        result = not_run(step.netns, error)
     seconds = time.perf_counter() - began
     record(note, [number], [(number, step)] if not result.exit_code else [], result)
     means.watch.ended(number, step, result, seconds)
@@ -176,10 +194,7 @@ class _Lanes:
         line = batch_line(step)
         if line is None:
             return alone(step, self._means.run)
-        try:
-            lane = self.lane(step.netns)
-        except OSError as error:
-            return Result(255, "", f"namespace {step.netns}: {error.strerror}")
+        lane = self.lane(step.netns)
         if lane.run([line], lambda: False):
             return Result(0, "", "")
         del self._open[step.netns]

@@ -52,19 +52,33 @@ def effect(words: Sequence[str], netns: str = "") -> Effect | None:
     return row(tuple(words), netns) if row else None
 
 
-def _ip(words: Words, netns: str) -> Effect | None:
+def spelled(words: Words) -> Words:
+    """Give a command of ip without its options and with its object in full, any other as it is."""
+    first = _first(words)
+    if words[:1] != ("ip",) or len(words) <= first:
+        return words
+    return ("ip", _FULL.get(words[first], words[first]), *words[first + 1 :])
+
+
+def _first(words: Words) -> int:
+    """Give the place of the first word that is no option."""
     first = 1
     while len(words) > first and words[first] in _DISPLAY:
         first += 1
+    return first
+
+
+def _ip(words: Words, netns: str) -> Effect | None:
+    first = _first(words)
     if len(words) <= first:
         return None
     rest = words[first + 1 :]
-    match words[first]:
-        case "link" | "l":
+    match _FULL.get(words[first], words[first]):
+        case "link":
             return _link(rest, netns)
-        case "address" | "addr" | "a":
+        case "address":
             return _address(rest, netns)
-        case "route" | "r":
+        case "route":
             return _route(words[:first], rest, netns)
         case "netns":
             return _netns(rest, netns)
@@ -73,6 +87,7 @@ def _ip(words: Words, netns: str) -> Effect | None:
     return None
 
 
+_FULL = {"l": "link", "a": "address", "addr": "address", "r": "route"}
 _DISPLAY = {"-4", "-6", "-j", "-d", "-br", "-s", "-o", "-p", "-json", "-details", "-brief"}
 
 

@@ -1,6 +1,7 @@
-"""The write-ahead record of what a lab did to a target: one file of JSON lines for each lab.
+"""The write-ahead record of what a lab did to a target: one file for each lab.
 
-It lives in /run, where it dies with the kernel's state, in a folder named by the number of the
+A line is a JSON record with a checksum before it, so that what is damaged is never believed. The
+file lives in /run, where it dies with the kernel's state, in a folder named by the number of the
 target's network namespace. A step's start is written before it runs and its end after it, so that
 after a crash a step is either known or uncertain, never forgotten.
 """
@@ -10,14 +11,15 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cnetsh import namespace
-from cnetsh.errors import CnetshError
+from cnetsh.errors import FAILED, CnetshError
 from cnetsh.statedir import open_private, private_folder
 
 ROOT = Path("/run/cnetsh")
@@ -33,7 +35,7 @@ class Journal:
     done: steps that ended well; uncertain: started, end unknown; undone: their undo ended;
     dropped: no part of the lab any more since it was changed;
     made: identity of the objects made, by "kind name"; held: the processes that were in its
-    namespaces when undoing began; up: the lab is complete.
+    namespaces when undoing began; up: the lab is complete; unwritten: why the file says less.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Journal:
     made: dict[str, list[Any]] = field(default_factory=dict)
     held: Sequence[Sequence[Any]] = ()
     up: bool = False
+    unwritten: str = ""
     fd: int = -1
 
     @property
@@ -63,9 +66,23 @@ class Journal:
         return bool(self.header["boot"] == boot_id())
 
     def write(self, **record: Any) -> None:
-        """Append a record in one write, then take it in; it survives the death of this process."""
-        os.write(self.fd, json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        """Append a record and take it in; the file survives the death of this process.
+
+        What cannot be written is taken in all the same, so that it can be undone. But the file has
+        to know what begins, and whether the lab is up: else CnetshError is raised from then on.
+        """
+        self.unwritten = self.unwritten or self._append(record)
+        if self.unwritten and (record.get("start") or "up" in record):
+            raise CnetshError(self.unwritten, "make room there", FAILED)
         self.take(record)
+
+    def _append(self, record: dict[str, Any]) -> str:
+        """Append a line; give why that cannot be done. What is torn then stays the last line."""
+        try:
+            _write_all(self.fd, as_line(record))
+        except OSError as error:
+            return f"the journal {self.path} cannot be written: {error.strerror}"
+        return ""
 
     def take(self, record: dict[str, Any]) -> None:
         """Take a record in."""
@@ -112,22 +129,36 @@ def create(lab: str, header: dict[str, Any]) -> Journal:
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
-    _write_all(fd, json.dumps(facts, separators=(",", ":")).encode() + b"\n")
     try:
+        _write_all(fd, as_line(facts))
         os.link(temporary, path)
-    except FileExistsError:
-        raise CnetshError(f"the journal of {lab} exists already") from None
+    except OSError as error:
+        os.close(fd)
+        raise CnetshError(
+            f"the journal {path} cannot be made: {error.strerror}", "nothing was executed"
+        ) from None
     finally:
         temporary.unlink()
     return Journal(path, facts, fd=fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-    except OSError as error:
-        raise CnetshError(f"the journal cannot be written: {error.strerror}") from None
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def as_line(record: dict[str, Any]) -> bytes:
+    """Give a record as a line of the file."""
+    text = json.dumps(record, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _of_line(line: bytes) -> Any:
+    """Give the record of a line. Raises ValueError when it is not as it was written."""
+    check, _, text = line.partition(b" ")
+    if check != b"%08x" % zlib.crc32(text):
+        raise ValueError(check)
+    return json.loads(text)
 
 
 def read(path: Path) -> Journal:
@@ -142,7 +173,7 @@ def read(path: Path) -> Journal:
     if torn:
         os.ftruncate(fd, os.fstat(fd).st_size - len(torn))
     try:
-        header, *records = [json.loads(line) for line in lines]
+        header, *records = [_of_line(line) for line in lines]
         found = Journal(path, header, fd=fd)
         for record in records:
             found.take(record)
@@ -186,31 +217,37 @@ def labs_under(root: Path) -> list[str]:
 
 
 @contextmanager
-def lock(purpose: Iterable[str]) -> Iterator[int]:
+def lock(purpose: Iterable[str], stopping: Callable[[], int] = lambda: 0) -> Iterator[int]:
     """Hold the one lock of this network namespace for all that changes it; give its descriptor.
 
     Children inherit it, so that nobody comes in before a command that outlived its cnetsh has ended
     (kernel-facts: flock(2) goes with the open file, not with the process). Raises CnetshError, with
-    the holder's name, when it is not free within LOCK_TIMEOUT seconds.
+    the holder's name, when it is not free within LOCK_TIMEOUT seconds or a signal is stopping this.
     """
     fd = open_private(folder() / "lock", os.O_RDWR | os.O_CREAT)
-    deadline = time.monotonic() + LOCK_TIMEOUT
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
-                os.close(fd)
-                raise CnetshError(
-                    f"another cnetsh is changing this network: {holder}", "wait until it ends"
-                ) from None
-            time.sleep(0.02)
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"process {os.getpid()}: {' '.join(purpose)}".encode(), 0)
-    os.set_inheritable(fd, True)
     try:
+        _wait_for(fd, stopping)
+        # Whom others wait for is only told to people: a full disk must not stop a rollback.
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"process {os.getpid()}: {' '.join(purpose)}".encode(), 0)
+        os.set_inheritable(fd, True)
         yield fd
     finally:
         os.close(fd)
+
+
+def _wait_for(fd: int, stopping: Callable[[], int]) -> None:
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
+        if signal := stopping():
+            raise CnetshError(f"stopped while waiting for {holder}", code=128 + signal)
+        if time.monotonic() > deadline:
+            raise CnetshError(
+                f"another cnetsh is changing this network: {holder}", "wait until it ends"
+            )
+        time.sleep(0.02)

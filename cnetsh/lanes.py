@@ -9,18 +9,18 @@ import contextlib
 import fcntl
 import os
 import select
-import signal
 import socket
 import termios
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from cnetsh.commands import ENVIRONMENT, Result, options, tool
+from cnetsh.commands import ENVIRONMENT, Result, options, starting, tool
 
 # ip reads at most 4,095 bytes at once and would silently cut a longer packet.
 LONGEST = 4095
-BUFFER = 1 << 22
+# Some eighty lines ahead keep ip busy; those end before a stop is over, and after a killed cnetsh.
+BUFFER = 1 << 15
 POLL, LONGEST_POLL = 0.0001, 0.005
 BLANK = b"\n"
 
@@ -44,52 +44,41 @@ class Lane:
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self._ours.setblocking(False)
-        self._errors = os.memfd_create("stderr")
+        self._errors = os.fdopen(os.memfd_create("stderr"), "rb")
         self._packets: list[bool] = []
-        self._child = start((tool("ip"), "-batch", "-"), self._theirs.fileno(), self._errors)
-        self._pidfd: int | None = None
+        files = self._theirs.fileno(), self._errors.fileno()
+        self._child = start((tool("ip"), "-batch", "-"), *files)
+        self._pidfd = self._watch()
+
+    def _watch(self) -> int | None:
+        """Give a descriptor that tells of the child's end, None when it has ended already."""
+        try:
+            return os.pidfd_open(self._child.pid)
+        except ProcessLookupError:
+            return None
+        except OSError:
+            self._ours.shutdown(socket.SHUT_WR)
+            self._child.wait()
+            raise
 
     def run(self, lines: Iterable[str], stopping: Callable[[], bool]) -> bool:
         """Hand over command lines, without `ip`, and wait until all have run.
 
-        False when the process has ended meanwhile or was stopped: close says how far it came. A
-        blank line that was taken says that the line before it is over.
+        False when the process has ended meanwhile or not all were handed over: close says how far
+        it came. A blank line that was taken says that the line before it is over.
         """
         # What an earlier run handed over has run: close tells of the last run alone.
         self._packets.clear()
         fed = self.feed(lines, stopping)
-        return fed and self._send(BLANK, False, stopping) and self._drained(stopping)
+        return fed and self._send(BLANK, False, stopping) and self._drained()
 
     def feed(self, lines: Iterable[str], stopping: Callable[[], bool]) -> bool:
-        """Hand over command lines and go on; False when the process has ended or was stopped."""
-        return all(self._send(line.encode() + b"\n", True, stopping) for line in lines)
+        """Hand over command lines until all are, the process has ended, or it is to stop.
 
-    def _stop(self) -> None:
-        """Take back the lines that ip has not read yet.
-
-        Meanwhile ip must not read: it would run lines from between those that are taken back.
+        What was handed over runs: to take it back, ip would have to be halted, and halted for good
+        when this process is killed meanwhile.
         """
-        self._freeze()
-        self._take_back()
-        self._signal(signal.SIGCONT)
-
-    def _freeze(self) -> None:
-        self._signal(signal.SIGSTOP)
-        with contextlib.suppress(ChildProcessError):
-            wanted = os.WSTOPPED | os.WEXITED | os.WNOWAIT
-            os.waitid(os.P_PID, self._child.pid, wanted)
-
-    def _signal(self, number: int) -> None:
-        if not self._ended([], 0) and self._pidfd is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, number)
-
-    def _take_back(self) -> None:
-        left = 0
-        with contextlib.suppress(BlockingIOError):
-            while self._theirs.recv(LONGEST + 1, socket.MSG_DONTWAIT):
-                left += 1
-        del self._packets[len(self._packets) - left :]
+        return all(self._send(line.encode() + b"\n", True, stopping) for line in lines)
 
     def close(self) -> tuple[Result, int]:
         """End the input, wait, and give the result and how many lines of the last run ip has taken.
@@ -99,15 +88,24 @@ class Lane:
         with contextlib.suppress(OSError):
             self._ours.shutdown(socket.SHUT_WR)
         exit_code = self._child.wait()
-        self._take_back()
-        os.lseek(self._errors, 0, os.SEEK_SET)
-        with os.fdopen(self._errors, "rb") as errors:
+        left = self._left()
+        del self._packets[len(self._packets) - left :]
+        with self._errors as errors:
+            errors.seek(0)
             stderr = errors.read().decode("utf-8", "surrogateescape")
         self._ours.close()
         self._theirs.close()
         if self._pidfd is not None:
             os.close(self._pidfd)
         return Result(exit_code, "", stderr), sum(self._packets)
+
+    def _left(self) -> int:
+        """Give how many packets ip, which has ended, did not read."""
+        left = 0
+        with contextlib.suppress(BlockingIOError):
+            while self._theirs.recv(LONGEST + 1, socket.MSG_DONTWAIT):
+                left += 1
+        return left
 
     def _send(self, packet: bytes, counts: bool, stopping: Callable[[], bool]) -> bool:
         while not stopping():
@@ -121,17 +119,13 @@ class Lane:
                 return False
             self._packets.append(counts)
             return True
-        self._stop()
         return False
 
-    def _drained(self, stopping: Callable[[], bool]) -> bool:
+    def _drained(self) -> bool:
         began = time.monotonic()
         while self._queued():
             # A short command is noticed at once, and a long unit is not slowed down by looking.
             if self._ended([], min(LONGEST_POLL, POLL + (time.monotonic() - began) / 16)):
-                return False
-            if stopping():
-                self._stop()
                 return False
         return True
 
@@ -141,10 +135,7 @@ class Lane:
     def _ended(self, writable: list[socket.socket], seconds: float) -> bool:
         """Say whether the process has ended; wait for that, or for room in a socket."""
         if self._pidfd is None:
-            try:
-                self._pidfd = os.pidfd_open(self._child.pid)
-            except ProcessLookupError:
-                return True
+            return True
         ended, _, _ = select.select([self._pidfd], writable, [], seconds)
         return bool(ended)
 
@@ -191,8 +182,9 @@ def through_sh(keep: Sequence[int]) -> Start:
     import sh
 
     def start(argv: Sequence[str], stdin: int, stderr: int) -> Child:
-        with os.fdopen(os.dup(stdin), "rb") as lines, os.fdopen(os.dup(stderr), "wb") as errors:
-            command = sh.Command(argv[0]).bake(**options(keep))
+        command = sh.Command(argv[0]).bake(**options(keep))
+        streams = os.fdopen(os.dup(stdin), "rb"), os.fdopen(os.dup(stderr), "wb")
+        with streams[0] as lines, streams[1] as errors, starting():
             process = command(
                 *argv[1:], _in=lines, _err=errors, _bg=True, _bg_exc=False, _no_out=True
             )

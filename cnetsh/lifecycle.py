@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from cnetsh import journal, rollback
 from cnetsh.commands import Result
-from cnetsh.errors import CnetshError
+from cnetsh.errors import LEFT_BEHIND, CnetshError
 from cnetsh.execute import SHORT, Means, Note, Outcome, one_by_one
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal
@@ -108,10 +108,13 @@ def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = Fal
     header = {"title": plans.up.title, **texts, "before": before.to_json()}
     record = journal.create(plans.up.lab, header)
     outcome = run_steps(plans.up.steps, record.write, means, processes)
-    if outcome.failed is None and not outcome.signal:
-        record.write(up=True)
-        record.close()
-        return Ended(outcome, None, time.monotonic() - began)
+    if outcome.well:
+        try:
+            record.write(up=True)
+            record.close()
+            return Ended(outcome, None, time.monotonic() - began)
+        except CnetshError as error:
+            outcome = Outcome(result=Result(1, "", error.message))
     return Ended(outcome, undo(record, means), time.monotonic() - began)
 
 
@@ -124,8 +127,19 @@ def run_steps(steps: Sequence[Step], note: Note, means: Means, processes: bool =
 
 
 def undo(record: Journal, means: Means) -> Undone:
-    """Undo a journal's lab to the end, whatever signal comes; remove it when nothing is left."""
-    undone = rollback.undo(record, replace(means, stopping=lambda: 0))
+    """Undo a journal's lab to the end, whatever signal comes; remove it when nothing is left.
+
+    Raises CnetshError when not even that can be told.
+    """
+    try:
+        undone = rollback.undo(record, replace(means, stopping=lambda: 0))
+    except (OSError, CnetshError) as error:
+        record.close()
+        raise CnetshError(
+            f"{record.lab} is not undone: {getattr(error, 'strerror', None) or error}",
+            "cnetsh recover, or down, undoes what is left",
+            LEFT_BEHIND,
+        ) from None
     if undone.residue:
         record.close()
     else:
@@ -134,16 +148,17 @@ def undo(record: Journal, means: Means) -> Undone:
 
 
 def reason(plan: Plan, outcome: Outcome) -> str:
-    """Say which step failed, how, and what was in the way."""
-    if outcome.failed is None:
-        return ""
-    step = plan.steps[outcome.failed]
+    """Say which step failed, how, and what to do; nothing when it was a signal."""
     result = outcome.result or Result(1, "", "")
+    if outcome.failed is None:
+        return result.stderr
+    step = plan.steps[outcome.failed]
     said = result.stderr.strip() or f"exit code {result.exit_code}"
-    return f"step {outcome.failed + 1} failed: {step.text}\n  {said}"
+    advice = _advice(plan, outcome)
+    return f"step {outcome.failed + 1} failed: {step.text}\n  {said}\n  {advice}"
 
 
-def advice(plan: Plan, outcome: Outcome) -> str:
+def _advice(plan: Plan, outcome: Outcome) -> str:
     """Say what to do about a failed step."""
     if outcome.failed is None or outcome.result is None:
         return ""
@@ -153,6 +168,10 @@ def advice(plan: Plan, outcome: Outcome) -> str:
         return f"{made or step.text} was there already: remove it, or give it another name"
     if "Operation not permitted" in said or "Permission denied" in said:
         return "the target allows it to root only: use the sandbox, or --on host as root"
+    if said.startswith("the journal "):
+        return "the step was not run: make room there"
+    if "Resource temporarily unavailable" in said or "new thread" in said:
+        return "there can be no more processes: ulimit -u, or pids.max of the control group"
     if "Exchange full" in said:
         return "a bridge has at most 1,023 ports (kernel: BR_MAX_PORTS)"
     return "cnetsh doctor tells what this target lacks"

@@ -11,13 +11,14 @@ from typing import Any
 
 from cnetsh import check as checking
 from cnetsh import journal, load, marks, rollback, saved, snapshot, target
-from cnetsh.act import Stop, build_sandbox, guarded, inside
+from cnetsh.act import build_sandbox, guarded, inside
 from cnetsh.commands import FOLDERS, ask, runner, tool
 from cnetsh.console import say, visible_lines
 from cnetsh.errors import DONE, FAILED, REFUSED, CnetshError
 from cnetsh.files import write
 from cnetsh.needed import touched
 from cnetsh.plan import Plan
+from cnetsh.stop import Stop
 
 
 def check(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:

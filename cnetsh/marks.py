@@ -63,7 +63,7 @@ def _taken(ref: Ref, now: Snapshot, made: Mapping[str, Sequence[Any]]) -> str:
 
 def _done(step: Step, now: Snapshot) -> bool:
     """Say whether a change of something that is not the plan's own is there already."""
-    inner = step.inner
+    inner = step.words
     if inner[0] == "tee":
         return now.settings.get(inner[1], "").split() == step.stdin.split()
     if inner[0].endswith("tables") and ("-A" in inner or "-I" in inner):

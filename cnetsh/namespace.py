@@ -4,6 +4,7 @@ Stands alone (no import from cnetsh), because the sandbox's holder runs it under
 """
 
 import ctypes
+import errno
 import os
 import socket
 import sys
@@ -53,7 +54,8 @@ def enter(path: str) -> None:
 def inside(path: str, action: Callable[[], Answer]) -> Answer:
     """Give what action gives when called in the network namespace at path, in a thread of its own.
 
-    The thread ends with the action, so nothing has to be moved back.
+    The thread ends with the action, so nothing has to be moved back. Raises OSError when there
+    is no such namespace, or no thread for it.
     """
     answers: list[Answer] = []
     errors: list[BaseException] = []
@@ -66,7 +68,10 @@ def inside(path: str, action: Callable[[], Answer]) -> Answer:
             errors.append(error)
 
     thread = threading.Thread(target=work)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from None
     thread.join()
     if errors:
         raise errors[0]

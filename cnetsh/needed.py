@@ -29,20 +29,21 @@ class Seen:
     made: Mapping[str, Sequence[Any]]
 
     def ours(self, ref: Ref) -> bool:
-        """Say whether an object of the target's own namespace is there and is the one we made."""
+        """Say whether an object of the target's own namespace is there and is the one we made.
+
+        A namespace without a mark is what is left of ours: a file that nobody can use.
+        """
         there, mark = self._there(ref)
         known = self.made.get(f"{ref.kind} {ref.name}")
-        return there and (known is None or known[0] == mark)
+        return there and (known is None or known[0] == mark or not mark)
 
     def foreign(self, ref: Ref) -> bool:
         """Say whether another object has taken the name of one that we made."""
         return self._there(ref)[0] and not self.ours(ref)
 
     def replaced(self, difference: Difference) -> bool:
-        """Say whether what differs is such another object, and no ghost of a namespace of ours."""
+        """Say whether what differs is such another object."""
         kind, name = difference.kind, difference.name
-        if kind == "netns" and not self.now.namespaces.get(name):
-            return False
         return kind in ("link", "netns") and self.foreign(Ref(kind, "", name))
 
     def _there(self, ref: Ref) -> tuple[bool, int]:
@@ -58,7 +59,7 @@ def needed(undo: Undo, step: Step, seen: Seen) -> Undo | None:
     """Give the undo with the values recorded before, or None when nothing is left to undo."""
     if not undo.texts:
         return None
-    does, inner = step.effect, step.inner
+    does, inner = step.effect, step.words
     if step.said.undo is not None or step.netns:
         return undo
     if does.makes and does.makes[0].kind in ("link", "netns"):
@@ -75,7 +76,7 @@ def needed(undo: Undo, step: Step, seen: Seen) -> Undo | None:
         return _rule(undo, inner, seen)
     if inner[:2] == ("ip", "link"):
         return _link(undo, inner, does.on, seen)
-    if inner[1] in ("address", "addr", "a"):
+    if inner[1] == "address":
         return undo if _has(seen.now, inner) and not _has(seen.before, inner) else None
     if does.on and does.on.kind == "route":
         return None if _routed(does.on.name.split(), seen.before) else undo
@@ -152,9 +153,16 @@ def network(word: str) -> str:
     if word in ("0.0.0.0/0", "::/0"):
         return "default"
     try:
-        return str(ipaddress.ip_network(word, strict=False))
+        return str(ipaddress.ip_network(_whole(word), strict=False))
     except ValueError:
         return word
+
+
+def _whole(word: str) -> str:
+    """Give an address that is typed short with all its parts: 10.88/16 is 10.88.0.0/16."""
+    address, slash, length = word.partition("/")
+    parts = "" if ":" in address else ".0" * (3 - address.count("."))
+    return f"{address}{parts}{slash}{length}"
 
 
 def _positions(
@@ -175,7 +183,9 @@ def _link(undo: Undo, inner: tuple[str, ...], link: Ref | None, seen: Seen) -> U
     if old.get(key) == now.get(key):
         return None
     if key == "master" and old.get("master"):
-        return replace(undo, texts=(f"ip link set dev {name} master {old['master']}",))
+        return replace(
+            undo, texts=(shlex.join(("ip", "link", "set", "dev", name, "master", old["master"])),)
+        )
     return undo
 
 
@@ -187,7 +197,7 @@ def _has(snapshot: Snapshot, inner: tuple[str, ...]) -> bool:
 def interface(word: str) -> str:
     """Give an address with its prefix as ip prints it: FD00:0::1/64 is fd00::1/64."""
     try:
-        return str(ipaddress.ip_interface(word))
+        return str(ipaddress.ip_interface(_whole(word)))
     except ValueError:
         return word
 
@@ -264,7 +274,7 @@ def _of_rule(line: str, step: Step) -> bool:
 
 def _names(step: Step) -> set[str]:
     """Give the names of the links and namespaces of the target's own that a step is about."""
-    does, words = step.effect, step.inner[3:]
+    does, words = step.effect, step.words[3:]
     names = {ref.name for ref in (*does.makes, does.on) if ref and not ref.netns}
     for word in ("master", "dev", "link"):
         if word in words[:-1]:

@@ -10,10 +10,10 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import PUT_BACK, Effect, effect, is_setting
+from cnetsh.inverse import PUT_BACK, Effect, effect, is_setting, spelled
 
 
 class Directives(NamedTuple):
@@ -61,6 +61,11 @@ class Step(NamedTuple):
     def inner(self) -> tuple[str, ...]:
         """The arguments as seen inside the step's own namespace."""
         return enter(self.argv)[1]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The same, of ip without its options and with its object in full: however it is typed."""
+        return spelled(self.inner)
 
     @property
     def effect(self) -> Effect:
@@ -149,7 +154,7 @@ def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
 
 
 def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
-    section, why, said = "", "", NO_DIRECTIVES
+    section, why, said, place = "", "", NO_DIRECTIVES, ""
     known: dict[bytes, tuple[str, int]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line or line.isspace():
@@ -174,9 +179,12 @@ def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
         elif line.startswith("##"):
             section = line[2:].strip()
         elif line.startswith("#:"):
-            said = _directive(line[2:].strip(), said, f"{origin}: line {number}")
+            place = f"{origin}: line {number}"
+            said = _directive(line[2:].strip(), said, place)
         elif not line.startswith("#!"):
-            why = f"{why} {line[1:].strip()}" if why else line[1:].strip()
+            why = f"{why} {line[1:].strip()}".strip()
+    if said is not NO_DIRECTIVES:
+        raise CnetshError(f"{place}: no command follows this directive", "it says something of one")
 
 
 def _netns(line: str) -> str:
@@ -191,22 +199,32 @@ def _typed(line: str) -> int:
 
 
 def _directive(words: str, said: Directives, place: str) -> Directives:
+    """Give what is said so far with one more directive. Raises CnetshError."""
+    more = _said(words)
+    if not more:
+        raise CnetshError(
+            f"{place}: unknown directive: {words}",
+            "known: undo COMMAND, undo none: REASON, expect failure: REASON, look, "
+            "needs route ADDRESS, needs address ADDRESS",
+        )
+    if any(getattr(said, name) != getattr(NO_DIRECTIVES, name) for name in more):
+        kind = words.split()[0]
+        raise CnetshError(f"{place}: a second {kind}: {words}", "one of a kind for each command")
+    return said._replace(**more)
+
+
+def _said(words: str) -> dict[str, Any]:
+    """Give the parts of Directives that a directive says, none for an unknown one."""
     name, _, value = words.partition(":")
     if words.startswith("undo none:"):
-        return said._replace(undo="", undo_note=value.strip())
+        return {"undo": "", "undo_note": value.strip()}
     if words.startswith("undo "):
-        return said._replace(undo=words.removeprefix("undo ").strip())
+        return {"undo": words.removeprefix("undo ").strip()}
     if name == "expect failure" and value:
-        return said._replace(expect=value.strip())
+        return {"expect": value.strip()}
     if words.startswith(("needs route ", "needs address ")) and len(words.split()) == 3:
-        return said._replace(needs=words.removeprefix("needs "))
-    if words == "look":
-        return said._replace(look=True)
-    raise CnetshError(
-        f"{place}: unknown directive: {words}",
-        "known: undo COMMAND, undo none: REASON, expect failure: REASON, look, "
-        "needs route ADDRESS, needs address ADDRESS",
-    )
+        return {"needs": words.removeprefix("needs ")}
+    return {"look": True} if words == "look" else {}
 
 
 def _checked(text: str, said: Directives, part: str, place: str) -> str:

@@ -5,29 +5,26 @@ still different is residue, and is named with the command that removes it.
 """
 
 import contextlib
-import os
-import select
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from cnetsh import namespace, snapshot
+from cnetsh import snapshot
 from cnetsh.differences import Difference, differences
+from cnetsh.errors import CnetshError
 from cnetsh.execute import SHORT, Means, link_index, one_by_one
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal, beside
 from cnetsh.needed import Seen, Touched, concerns, needed, touched
 from cnetsh.plan import Plan, Step, parse
+from cnetsh.processes import inside
 from cnetsh.shared import Others, handed_over
 from cnetsh.snapshot import Snapshot
 from cnetsh.undo import Undo, down_order, undos
 from cnetsh.units import side_by_side
 
 GONE_TIMEOUT = 5.0
-KILL_TIMEOUT = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +37,6 @@ class Undone:
     residue: tuple[Difference, ...]
     others: tuple[Difference, ...]
     kept: tuple[str, ...] = ()
-
-
-class Inside(NamedTuple):
-    """A process that is in a namespace and keeps it alive."""
-
-    pid: int
-    name: str
-    netns: str
-    inode: int
 
 
 def plan_of(journal: Journal, part: str) -> Plan:
@@ -70,7 +58,7 @@ def undo(journal: Journal, means: Means) -> Undone:
     was = snapshot.take(means.ask, ours.settings, own)
     todo, refused = _todo(journal, steps, down, Seen(before, was, journal.made), others)
     journal.write(undoing=[one.step for one in todo], held=inside(journal))
-    run_undos(todo, journal, means)
+    unread = run_undos(todo, journal, means)
     stays = {line.name for line in refused}
     going = [step for step in steps if not stays & {ref.name for ref in step.effect.makes}]
     wait_until_gone(going, journal, means)
@@ -80,10 +68,15 @@ def undo(journal: Journal, means: Means) -> Undone:
     for one in neighbours:
         theirs = Snapshot(**one.header["before"])
         mine = [each for each in kept if one.lab in others.keep(each)]
-        one.write(header={"before": handed_over(theirs, mine, before, was, now)})
+        facts = handed_over(theirs, mine, before, now)
+        if facts != one.header["before"]:
+            one.write(header={"before": facts})
         one.close()
+    untold = [Difference("journal", one.lab, one.unwritten) for one in neighbours if one.unwritten]
     seen = Seen(before, now, journal.made)
-    return _undone(left, (*refused, *_still_inside(journal)), seen, ours, others)
+    unread = [one for one in unread if needed(one, steps[one.step], seen)]
+    more = (*refused, *map(_unread, unread), *untold, *_still_inside(journal))
+    return _undone(left, more, seen, ours, others)
 
 
 def still_needed(todo: Sequence[Undo], journal: Journal, means: Means) -> list[Undo]:
@@ -162,10 +155,19 @@ def _foreign_ports(step: Step, steps: Sequence[Step], seen: Seen) -> list[Differ
     ]
 
 
-def run_undos(todo: Sequence[Undo], journal: Journal, means: Means) -> None:
-    """Run the undos in their order; one that fails does not stop the others."""
+def run_undos(todo: Sequence[Undo], journal: Journal, means: Means) -> list[Undo]:
+    """Run the undos in their order; one that fails does not stop the others.
+
+    Gives those that cannot be read: a name of the kernel's may be one that nobody can type.
+    """
+    unread: list[Undo] = []
+    try:
+        steps = _steps(todo)
+    except CnetshError:
+        unread = [one for one in todo if not _readable(one)]
+        todo = [one for one in todo if one not in unread]
+        steps = _steps(todo)
     numbers = [one.step for one in todo for _ in one.texts]
-    steps = parse("\n".join(text for one in todo for text in one.texts), "", "", "undo", "").steps
     means.watch.expect(len(steps), "undo ")
     start = 0
     while start < len(steps):
@@ -181,6 +183,22 @@ def run_undos(todo: Sequence[Undo], journal: Journal, means: Means) -> None:
         else:
             outcome = one_by_one(rest, note, means, processes=False)
         start = len(steps) if outcome.failed is None else start + outcome.failed + 1
+    return unread
+
+
+def _steps(todo: Sequence[Undo]) -> tuple[Step, ...]:
+    return parse("\n".join(text for one in todo for text in one.texts), "", "", "undo", "").steps
+
+
+def _readable(one: Undo) -> bool:
+    with contextlib.suppress(CnetshError):
+        return bool(_steps([one]))
+    return False
+
+
+def _unread(one: Undo) -> Difference:
+    text = f"step {one.step + 1} is not undone, its undo cannot be read: {'; '.join(one.texts)}"
+    return Difference("undo", "", text)
 
 
 def wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> None:
@@ -231,48 +249,3 @@ def _still_inside(journal: Journal) -> list[Difference]:
         )
         for one in inside(journal)
     ]
-
-
-def inside(journal: Journal) -> list[Inside]:
-    """Name the processes that are in the lab's namespaces, or were when undoing began."""
-    homes = {
-        mark[0]: key.removeprefix("netns ")
-        for key, mark in journal.made.items()
-        if key.startswith("netns ")
-    }
-    found = {one for one in (Inside(*held) for held in journal.held) if _stays(one)}
-    for entry in Path("/proc").glob("[0-9]*"):
-        # A process may end meanwhile, and those of other users cannot be looked into.
-        with contextlib.suppress(OSError):
-            status = (entry / "ns/net").stat()
-            if home := homes.get(namespace.mark(status)):
-                name = (entry / "comm").read_text().strip()
-                found.add(Inside(int(entry.name), name, home, status.st_ino))
-    return sorted(found)
-
-
-def _stays(one: Inside) -> bool:
-    """Say whether a process is still in a namespace that has lost its name, and its mark with it.
-
-    The process keeps the inode's number from being given again.
-    """
-    with contextlib.suppress(OSError):
-        entry = Path(f"/proc/{one.pid}")
-        named = (entry / "comm").read_text().strip() == one.name
-        return named and (entry / "ns/net").stat().st_ino == one.inode
-    return False
-
-
-def kill(processes: Sequence[Inside], still: Callable[[], list[Inside]]) -> list[Inside]:
-    """End just those processes, politely, then for good; give those that live on.
-
-    A pidfd names the process itself, so a pid that was given again is not hit.
-    """
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for process in set(processes) & set(still()):
-            with contextlib.suppress(OSError):
-                fd = os.pidfd_open(process.pid)
-                signal.pidfd_send_signal(fd, number)
-                select.select([fd], [], [], KILL_TIMEOUT / len(processes))
-                os.close(fd)
-    return still()

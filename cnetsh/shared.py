@@ -4,6 +4,8 @@ Two labs may both switch forwarding on, or use the same bridge of the host. Who 
 what it found there over to the others, so that the last one to go puts it back.
 """
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,29 +35,29 @@ class Others:
         """Name the labs for which a step must not be undone."""
         if not self.labs or step.netns:
             return []
-        on, inner = step.effect.on, step.inner
+        on, inner = step.effect.on, step.words
         if on is None or not (inner[0] == "tee" or inner[1:3] == ("link", "set")):
             return []
         return self.keep(Difference(on.kind, on.name, "", ("ip", "link", "set")))
 
 
 def handed_over(
-    theirs: Snapshot, kept: Iterable[Difference], before: Snapshot, was: Snapshot, now: Snapshot
+    theirs: Snapshot, kept: Iterable[Difference], before: Snapshot, now: Snapshot
 ) -> dict[str, Any]:
     """Give another lab's snapshot of before it, as if the lab that goes had never been there.
 
-    What went between was and now is not there either; what is kept for the other lab gets the value
-    that it had before the one that goes.
+    What had come since before the one that goes, and is not there now, is not in it; what is kept
+    for the other lab gets the value that it had then. Done twice, it is the same.
     """
     facts = theirs.to_json()
     for part in ("links", "namespaces"):
-        for name in getattr(was, part).keys() - getattr(now, part).keys():
-            facts[part].pop(name, None)
+        for name in facts[part].keys() - getattr(before, part).keys() - getattr(now, part).keys():
+            del facts[part][name]
     for part in ("addresses", "routes", "policy"):
-        facts[part] = _without(facts[part], _without(getattr(was, part), getattr(now, part)))
-    for table, lines in was.rules.items():
-        gone = _without(lines, now.rules.get(table, []))
-        facts["rules"][table] = _without(facts["rules"].get(table, []), gone)
+        facts[part] = _as_if(facts[part], getattr(before, part), getattr(now, part))
+    for table, lines in facts["rules"].items():
+        known = before.rules.get(table, []), now.rules.get(table, [])
+        facts["rules"][table] = _as_if(lines, *known)
     for one in kept:
         if one.kind == "setting":
             facts["settings"][one.name] = before.settings[one.name]
@@ -64,9 +66,16 @@ def handed_over(
     return facts
 
 
-def _without(some: Sequence[Any], gone: Sequence[Any]) -> list[Any]:
-    left = list(some)
-    for entry in gone:
-        if entry in left:
-            left.remove(entry)
-    return left
+def _as_if(theirs: Sequence[Any], before: Sequence[Any], now: Sequence[Any]) -> list[Any]:
+    """Leave out what is gone now, but for what is gone of before too: that others removed."""
+    return _without(theirs, _without(_without(theirs, now), _without(before, now)))
+
+
+def _without(some: Iterable[Any], others: Iterable[Any]) -> list[Any]:
+    """Give what is in some more often than in others."""
+    left, surplus = Counter(map(json.dumps, others)), []
+    for entry in some:
+        left[key := json.dumps(entry)] -= 1
+        if left[key] < 0:
+            surplus.append(entry)
+    return surplus

@@ -8,14 +8,15 @@ namespaces overlap. The workers enter by setns(2) and never fork the interpreter
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from cnetsh import namespace
 from cnetsh.commands import Result
-from cnetsh.execute import Means, Note, Outcome, alone, batch_line, close, record
+from cnetsh.errors import CnetshError
+from cnetsh.execute import Means, Note, Outcome, alone, batch_line, close, not_run, record
 from cnetsh.lanes import Lane, spawn
 from cnetsh.plan import Step
 from cnetsh.snapshot import NETNS
@@ -70,30 +71,31 @@ class _SideBySide:
                 if self._stopped():
                     break
                 self._start(unit, pool, free)
-            self._wait()
+            self._wait(self.busy)
             self._stopped()
         if self.host:
             self.host.close()
         return self.outcome
 
     def _start(self, unit: Unit, pool: ThreadPoolExecutor, free: threading.Semaphore) -> None:
+        self._wait(_needs(unit, self.busy))
         if not unit.netns or _reaches_out(unit):
-            if not unit.lines or unit.netns:
-                self._wait()
             if self._begins(unit):
                 self._do(unit)
             return
-        if unit.netns in self.busy:
-            self.busy[unit.netns].result()
         free.acquire()
-        if self._begins(unit):
+        if not self._begins(unit):
+            return
+        try:
             self.busy[unit.netns] = future = pool.submit(self._do, unit)
             future.add_done_callback(lambda _: free.release())
+        except RuntimeError as error:
+            # A pool that can start no thread may still take the unit up when another one is over.
+            self._fail(unit.numbers[0], Result(255, "", str(error)))
 
-    def _wait(self) -> None:
-        for future in self.busy.values():
-            future.result()
-        self.busy.clear()
+    def _wait(self, names: Iterable[str]) -> None:
+        for name in list(names):
+            self.busy.pop(name).result()
 
     def _stopped(self) -> bool:
         if self.outcome.failed is None and not self.outcome.signal and self.means.stopping():
@@ -105,28 +107,34 @@ class _SideBySide:
         with self.guard:
             if self._stopped():
                 return False
-            self.note(start=unit.numbers)
+            try:
+                self.note(start=unit.numbers)
+            except CnetshError as error:
+                self._fail(unit.numbers[0], not_run("", error))
+                return False
             for number, step in zip(unit.numbers, unit.steps, strict=True):
                 self.means.watch.begins(number, step)
             return True
 
     def _do(self, unit: Unit) -> None:
         began = time.perf_counter()
-        result, taken = self._run(unit)
+        try:
+            result, taken = self._run(unit)
+        except (OSError, CnetshError) as error:
+            result, taken = not_run(unit.netns, error), 1
         seconds = time.perf_counter() - began
         with self.guard:
             self._note(unit, result, taken, seconds)
 
     def _run(self, unit: Unit) -> tuple[Result, int]:
+        if self._stopped():
+            return Result(0, "", ""), 0
         if not unit.lines:
             return alone(unit.steps[0], self.means.run), 1
         if not unit.netns:
             return self._on_host(unit)
-        try:
-            # The worker needs no way back: it only ever goes from one namespace to the next.
-            namespace.enter(str(NETNS / unit.netns))
-        except OSError as error:
-            return Result(255, "", f"namespace {unit.netns}: {error.strerror}"), 1
+        # The worker needs no way back: it only ever goes from one namespace to the next.
+        namespace.enter(str(NETNS / unit.netns))
         lane = Lane(spawn)
         lane.feed(unit.lines, self._stopped)
         return close(lane)
@@ -148,8 +156,23 @@ class _SideBySide:
             self.means.watch.ended(number, step, Result(0, "", ""), timed)
         if result.exit_code:
             self.means.watch.ended(*pairs[good], result, timed)
-            if self.outcome.failed is None:
-                self.outcome = Outcome(pairs[good][0], result)
+            self._fail(pairs[good][0], result)
+
+    def _fail(self, number: int, result: Result) -> None:
+        if self.outcome.failed is None:
+            self.outcome = Outcome(number, result)
+
+
+def _needs(unit: Unit, busy: Collection[str]) -> Collection[str]:
+    """Give the namespaces that must have come to rest before a unit begins.
+
+    For one inside a namespace that is its own; for one of the host those that it names, or all
+    where it deletes something or is a lone command, which may do anything.
+    """
+    if unit.lines and not unit.netns:
+        words = {word for line in unit.lines for word in line.split()} if busy else set()
+        return busy if words & {"delete", "del"} else words & set(busy)
+    return busy if not unit.netns or _reaches_out(unit) else {unit.netns} & set(busy)
 
 
 def _reaches_out(unit: Unit) -> bool:

@@ -19,6 +19,7 @@ SANDBOX = [
 ]
 # Says something on standard output and changes nothing.
 PAGES = [
+    "--version",
     "labs",
     "labs --json",
     "plan routing",

@@ -23,6 +23,23 @@ def off(text: str, now: Snapshot, exit_code: int = 1) -> list[str]:
     return drift(parse(text, "own", "", "up", "own").steps, now, {}, run)
 
 
+@pytest.mark.parametrize("add", ["ip -6 route add", "ip -6 r add", "ip route add"])
+def test_routes_of_the_second_family(add: str) -> None:
+    text = f"{add} FD01:0::/64 via fd00::9"
+    route = {"dst": "fd01::/64", "gateway": "fd00::9", "dev": "p0"}
+    assert off(text, Snapshot(**LINK, routes=[route])) == []
+    assert off(text, Snapshot(**LINK)) != []
+
+
+@pytest.mark.parametrize(
+    "text", ["ip -4 link set p0 up", "ip l set p0 up", "ip -4 a add 10.5/16 dev p0"]
+)
+def test_however_it_is_typed(text: str) -> None:
+    there = [{"dev": "p0", "address": "10.5.0.0/16", "scope": "global"}]
+    assert off(text, Snapshot(**LINK, addresses=there)) == []
+    assert off(text, Snapshot(links={"p0": {"ifindex": 7, "up": False}})) != []
+
+
 @pytest.mark.parametrize("typed", ["fd00::a/64", "FD00:0::A/64", "fd00:0:0:0:0:0:0:a/64"])
 def test_addresses(typed: str) -> None:
     text = f"ip address add {typed} dev p0 nodad"
@@ -31,6 +48,7 @@ def test_addresses(typed: str) -> None:
     assert off(text, Snapshot(**LINK)) == [f"address {typed} on p0 is missing (planned: {text})"]
 
 
+@pytest.mark.parametrize("add", ["ip route add", "ip -4 route add", "ip r add"])
 @pytest.mark.parametrize(
     ("typed", "dst"),
     [
@@ -39,11 +57,13 @@ def test_addresses(typed: str) -> None:
         ("10.5.1.1 via 10.0.0.9", "10.5.1.1"),
         ("10.5.1.1/32 via 10.0.0.9", "10.5.1.1"),
         ("10.5.0.0/16 via 10.0.0.9 dev p0", "10.5.0.0/16"),
+        ("10.88/16 via 10.0.0.9", "10.88.0.0/16"),
+        ("10/8 via 10.0.0.9", "10.0.0.0/8"),
     ],
 )
-def test_routes(typed: str, dst: str) -> None:
+def test_routes(typed: str, dst: str, add: str) -> None:
     route = {"dst": dst, "gateway": "10.0.0.9", "dev": "p0"}
-    text = f"ip route add {typed}"
+    text = f"{add} {typed}"
     assert off(text, Snapshot(**LINK, routes=[route])) == []
     assert len(off(text, Snapshot(**LINK, routes=[{**route, "gateway": "10.0.0.8"}]))) == 1
     assert len(off(text, Snapshot(**LINK))) == 1

@@ -30,11 +30,11 @@ def header(**facts: Any) -> dict[str, Any]:
     return known | {"up": "", "check": "", "down": "", "before": BEFORE} | facts
 
 
-def as_lines(*records: object) -> bytes:
-    return b"".join(json.dumps(one).encode() + b"\n" for one in records)
+def as_lines(*records: dict[str, Any]) -> bytes:
+    return b"".join(journal.as_line(one) for one in records)
 
 
-def opened(folder: Path, *records: object, name: str = "own.journal") -> Journal:
+def opened(folder: Path, *records: dict[str, Any], name: str = "own.journal") -> Journal:
     path = folder / name
     path.write_bytes(as_lines(header(), *records))
     return journal.read(path)
@@ -60,9 +60,7 @@ class TestRead:
             one.write(**record)
         one.close()
         assert known(journal.read(one.path)) == known(one) == taken(len(RECORDS))
-        assert one.path.read_bytes() == as_lines(header()) + b"".join(
-            json.dumps(record, separators=(",", ":")).encode() + b"\n" for record in RECORDS
-        )
+        assert one.path.read_bytes() == as_lines(header(), *RECORDS)
 
     def test_facts(self, tmp_path: Path) -> None:
         one = opened(tmp_path, *RECORDS[:4])
@@ -113,8 +111,10 @@ class TestDamaged:
             lambda lines: [lines[0], b"[]", *lines[1:]],
             lambda lines: [lines[0], b"7", *lines[1:]],
             lambda lines: [lines[0], b"", *lines[1:]],
-            lambda lines: [lines[0], b'{"start": 7}', *lines[1:]],
-            lambda lines: [lines[0], b'{"made": []}', *lines[1:]],
+            lambda lines: [lines[0], b'{"start": [7]}', *lines[1:]],
+            lambda lines: [lines[0], journal.as_line({"start": 7})[:-1]],
+            lambda lines: [lines[0], journal.as_line({"made": []})[:-1]],
+            lambda lines: [lines[0], lines[1].replace(b"[0]", b"[1]"), *lines[2:]],
             lambda lines: [lines[0], b"\xff", *lines[1:]],
             lambda lines: lines[1:],
             lambda lines: [b"[]", *lines[1:]],

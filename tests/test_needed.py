@@ -203,11 +203,12 @@ class TestNamespace:
         assert left(text, EMPTY, Snapshot(namespaces={"n0": 4712}), made) is None
         assert left(text, EMPTY, EMPTY, made) is None
 
-    def test_that_became_a_ghost_is_somebody_elses_file(self) -> None:
+    def test_that_became_a_ghost_is_still_ours(self) -> None:
         ghost = Snapshot(namespaces={"n0": 0})
-        assert left("ip netns add n0", EMPTY, ghost, {"netns n0": [4711]}) is None
+        deleted, made = ("ip netns delete n0",), {"netns n0": [4711]}
+        assert left("ip netns add n0", EMPTY, ghost, made) == deleted
         # A killed `ip netns add` leaves a file; there was none before, so it is ours.
-        assert left("ip netns add n0", EMPTY, ghost) == ("ip netns delete n0",)
+        assert left("ip netns add n0", EMPTY, ghost) == deleted
         assert left("ip netns add n0", ghost, ghost) is None
 
     def test_of_somebody_else_is_changed_back_without_a_look(self) -> None:

@@ -125,6 +125,26 @@ class TestDirectives:
         assert error.message.startswith("own/up.sh.j2: line 2: unknown directive")
         assert "undo COMMAND" in error.hint
 
+    @pytest.mark.parametrize("tail", ["", "\n\n", "\n# a reason\n## A section", "\n#!no command"])
+    def test_before_no_command_are_refused(self, tail: str) -> None:
+        error = refused(f"ip netns add a\n\n#: undo none: it goes{tail}")
+        assert error.message == "own/up.sh.j2: line 3: no command follows this directive"
+
+    @pytest.mark.parametrize(
+        ("text", "again"),
+        [
+            ("undo ip link set a up", "undo none: it goes"),
+            ("undo none:", "undo none:"),
+            ("expect failure: no", "expect failure: no"),
+            ("needs route 1.1.1.1", "needs address 1.1.1.1"),
+            ("look", "look"),
+        ],
+    )
+    def test_two_of_a_kind_are_refused(self, text: str, again: str) -> None:
+        error = refused(f"#: {text}\n# a reason\n#: {again}\nip link set a up", "check")
+        kind = again.split()[0]
+        assert error.message == f"own/up.sh.j2: line 3: a second {kind}: {again}"
+
     def test_an_undo_is_a_command_like_any_other(self) -> None:
         error = refused("#: undo rm -rf /\nip netns add a")
         assert error.message.startswith("own/up.sh.j2: line 2: ip netns add a: not an allowed")
@@ -359,6 +379,23 @@ class TestAgain:
         assert [(one.text, one.section, one.why, one.said) for one in found] == [
             (one.text, one.section, one.why, one.said) for one in steps
         ]
+
+    LINES = st.one_of(
+        st.builds("{}{}".format, st.sampled_from(["#", "##", "# ", "#!", "#: undo none:"]), WORDS),
+        st.builds("#: expect failure:{}".format, WORDS),
+        st.sampled_from(["", " ", "#: look", "#: undo ip netns delete 'b'", "#: needs route ::1"]),
+        TEXTS,
+    )
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.lists(LINES, max_size=12))
+    def test_any_lines_that_are_taken(self, lines: list[str]) -> None:
+        try:
+            found = plan.parse("\n".join(lines), "own", "A lab", "check", "own")
+        except CnetshError:
+            return
+        again = plan.parse(plan.to_text(found), "own", "A lab", "check", "again")
+        assert self.facts(again) == self.facts(found)
 
     @settings(max_examples=300, deadline=None)
     @given(st.text(st.sampled_from("ipnetsxc 01|'\"-#:;$\n./") | st.characters(codec="utf-8")))

@@ -275,7 +275,7 @@ class Deadly(Journal):
 def killed_recover(countdown: int, delay: float) -> int:
     """A `recover` that is killed: at a write of the journal, or delay seconds after it."""
     with journal.lock(["crash"]) as lock:
-        for found in journal.all_here():
+        for found in [one for one in journal.all_here() if not one.up]:
             record = Deadly(**{one.name: getattr(found, one.name) for one in fields(found)})
             record.countdown = countdown
             if delay:
@@ -302,7 +302,31 @@ def recover_killed(lab: str, steps: list[int], seed: int) -> Iterator[dict[str, 
             countdown += 1
 
 
+def beside_killed(lab: str, other: str, name: str) -> Iterator[dict[str, Any]]:
+    """Kills `recover` at each of its writes beside another lab that needs the same setting.
+
+    Then the other lab goes down after the next `recover`, or before it.
+    """
+    plans, before = load.plans(lab, ["containers=1"]), look()
+    last = len(plans.up.steps) - 1
+    for first in (recover, lambda: down(name)):
+        countdown, code = 0, -signal.SIGKILL
+        while code == -signal.SIGKILL:
+            in_child(lambda: killed_up(plans, last, "after outcome", 0, False))
+            quietly(lambda: up(other))
+            code, said = in_child(lambda n=countdown: killed_recover(n, 0))  # type: ignore[misc]
+            codes = []
+            for action in (first, recover, lambda: down(name)):
+                ended, more = in_child(action)
+                codes.append(ended)
+                said += more
+            left = oracle.diff(before, look())
+            yield {"run": countdown, "exit": code, "codes": codes, "said": said, "left": left}
+            countdown += 1
+
+
 ACTIONS = {
+    "beside_killed": beside_killed,
     "failing": failing,
     "killed": killed,
     "recover_killed": recover_killed,

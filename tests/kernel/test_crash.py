@@ -13,6 +13,7 @@ import oracle
 import pytest
 from hosts import Private, report, wait_for
 from runs import KILLED, POINTS, crash, unequal
+from test_foreign import NAT_LAB, lab_file
 
 from cnetsh import journal, load
 
@@ -77,6 +78,15 @@ class TestKilledRecover:
         assert unequal(rows) == []
         assert rows[-1]["exit"] == 0 and {row["exit"] for row in rows[:-1]} == {KILLED}
         assert len(rows) > 6
+
+    def test_beside_a_lab_that_shares_a_setting(self, private: Private, tmp_path: Path) -> None:
+        private.sh("echo 0 > /proc/sys/net/ipv4/conf/all/accept_redirects")
+        other = lab_file(tmp_path, NAT_LAB, "b", 62)
+        rows = crash(private, "beside_killed", lab="routing", other=other, name="b")
+        bad = [row for row in rows if row["left"] or row["codes"] != [0, 0, 0]]
+        assert bad == []
+        assert {row["exit"] for row in rows} == {KILLED, 0} and len(rows) > 10
+        assert [row["said"] for row in rows if "changed meanwhile" in row["said"]] == []
 
 
 class TestSignals:
@@ -180,7 +190,9 @@ class TestJournal:
         path = interrupted(private)
         there = private.snapshot(settled=1.5)
         whole = path.read_text()
-        path.write_text(whole.replace(journal.boot_id(), "11111111-2222-3333-4444-555555555555"))
+        head, _, rest = whole.partition("\n")
+        header = json.loads(head[9:]) | {"boot": "11111111-2222-3333-4444-555555555555"}
+        path.write_text(journal.as_line(header).decode() + rest)
         done = private.cnetsh("recover")
         assert "nothing was executed" in done.stderr
         assert oracle.diff(there, private.snapshot()) == []
@@ -212,7 +224,9 @@ class TestJournal:
         whole = path.read_bytes()
         header = whole.index(b"\n")
         joined = whole[: header - 5] + whole[header + 5 :]
-        for damage in (joined, whole.replace(b'{"end"', b'"end"', 1), b"\n"):
+        at = whole.index(journal.boot_id().encode())
+        other_boot = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        for damage in (joined, other_boot, whole.replace(b"[0]", b"[1]", 1), b"\n"):
             path.write_bytes(damage)
             for command in ("recover", "down", "up"):
                 words = [command] if command == "recover" else [command, "routing"]
@@ -238,7 +252,7 @@ class TestJournal:
 
 
 def announced(lines: bytes) -> set[int]:
-    records = [json.loads(line) for line in lines.splitlines()[1:]]
+    records = [json.loads(line[9:]) for line in lines.splitlines()[1:]]
     return {number for record in records for number in record.get("start", ())}
 
 

@@ -194,6 +194,17 @@ class TestOrder:
         assert {f"net{number + 1}" for number in named} == {n for n in there if n[:3] == "net"}
 
 
+def test_the_host_waits_for_who_works_in_what_it_deletes(private: Private) -> None:
+    lines = []
+    for number in range(30):
+        name = f"n{number}"
+        inside = [f"ip netns exec {name} ip link add a{at} type bridge" for at in range(3)]
+        lines += [f"ip netns add {name}", *inside, "#: undo none: ours", f"ip netns delete {name}"]
+    (found,) = run(private, {"way": "side", "lines": lines})
+    assert found["outcome"] == [None, None, 0]
+    assert sorted(noted(found, "end")) == list(range(30 * 5))
+
+
 def test_a_namespace_that_is_not_there_fails_its_own_step(private: Private) -> None:
     lines = ["ip link set lo up", "ip netns exec nosuch ip link set lo up"]
     jobs = [{"way": way, "lines": lines} for way in ("one", "side")]

@@ -207,7 +207,22 @@ class TestWhatIsNotOurs:
 
 
 class TestUndoing:
-    """R3: an undo that fails."""
+    """R3: an undo that fails, or that nobody could type."""
+
+    @pytest.mark.parametrize("name", ["a\\033[2Jb", "it;s"])
+    def test_goes_on_past_an_undo_that_cannot_be_read(
+        self, private: Private, tmp_path: Path, name: str
+    ) -> None:
+        made = "ip link add br8 type bridge; ip link add p9 type veth peer name q9"
+        odd = f"odd=$(printf '{name}'); ip link add name $odd type bridge"
+        private.sh(f"{made}; {odd}; ip link set p9 master $odd")
+        before = private.snapshot()
+        texts = ("ip netns add n0", "ip link set dev p9 master br8", "ip link set br8 mtu 1400")
+        steps = [Step(text, "", "", "", "change", 0) for text in texts]
+        private.cnetsh("up", folder_of(tmp_path, "own", steps))
+        done = private.cnetsh("down", "own")
+        assert "as before" in done.stderr
+        assert oracle.diff(before, private.snapshot()) == []
 
     def test_goes_on_past_an_undo_that_fails(self, private: Private, tmp_path: Path) -> None:
         before = private.snapshot()

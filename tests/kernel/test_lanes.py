@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import Private
+from hosts import Private, living_in, namespaces_of, wait_for
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 GOOD = [f"link set lo mtu {1400 + number}" for number in range(6)]
@@ -177,3 +177,21 @@ print(json.dumps([ran, result.exit_code, taken]))
     done = private.run([sys.executable, "-c", code], cwd=CHECKOUT)
     assert json.loads(done.stdout or "[]") == [False, -9, 0], done.stderr
     assert private.sh("cat /sys/class/net/lo/mtu") == "1401\n"
+
+
+def test_a_lane_whose_feeder_is_killed_ends_soon(private: Private) -> None:
+    """It holds the lock until then, and `recover` waits for it."""
+    code = """
+import os, signal
+from cnetsh.lanes import Lane, spawn
+lines, fed = [f"link set lo mtu {1000 + number}" for number in range(5_000)], [0]
+def stopping():
+    fed[0] += 1
+    if fed[0] == 1_000:
+        os.kill(os.getpid(), signal.SIGKILL)
+Lane(spawn).feed(lines, stopping)
+"""
+    private.run([sys.executable, "-c", code], cwd=CHECKOUT)
+    own = namespaces_of(private.pid)
+    assert wait_for(lambda: living_in(own) == {private.pid})
+    assert 1900 < int(private.sh("cat /sys/class/net/lo/mtu")) < 2000

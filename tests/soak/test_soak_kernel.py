@@ -13,6 +13,7 @@ from runs import POINTS, Rows, crash, unequal
 from test_crash import killed_at_random
 from test_failures import STATES, folders_that_fail, wrong
 from test_repeat import load as under_load
+from test_sequences import run_sequences
 
 from cnetsh.lab import LABS
 from cnetsh.load import plans
@@ -75,6 +76,11 @@ def test_kill_of_recover_at_every_write(private: Private, figure: Figure) -> Non
 def told(rows: Rows, figure: Figure, what: str, wanted: int) -> None:
     show(unequal(rows))
     figure(what, len(rows) - len(unequal(rows)), wanted)
+
+
+def test_sequences(private: Private, tmp_path: Path, figure: Figure) -> None:
+    run_sequences(private, tmp_path, 100, length=25)
+    figure("up, down, kill, recover and what others do, in any order: equal", 100, 100)
 
 
 def test_random_kills_of_the_command(private: Private, figure: Figure) -> None:

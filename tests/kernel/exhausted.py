@@ -1,0 +1,82 @@
+"""Runs labs on a machine that runs out of something; after each it says what the oracle sees.
+
+A script for the inside of a private host: `python exhausted.py ACTION JSON`, one line of JSON for
+each run.
+"""
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import oracle
+from crash import down, in_child, look, means, quietly, recovered, up
+
+from cnetsh import journal, lifecycle, load, snapshot
+from cnetsh.commands import Result
+from cnetsh.console import Quiet
+from cnetsh.plan import Step
+
+
+def full(lab: str, settings: list[str], every: int) -> Iterator[dict[str, Any]]:
+    """Brings a lab up where its journal may only grow to so many bytes: the last write is short."""
+    quietly(lambda: up(lab, settings))
+    whole = next(journal.folder().glob("*.journal")).read_bytes()
+    quietly(lambda: down(lab))
+    before = look()
+    for size in range(whole.index(b"\n") - 20, len(whole), every):
+        code, said = in_child(lambda size=size: limited(resource.RLIMIT_FSIZE, size, lab, settings))
+        yield {"run": size, "exit": code, "said": said, "left": oracle.diff(before, look())}
+
+
+def limited(what: int, most: int, lab: str, settings: list[str]) -> int:
+    resource.setrlimit(what, (most, resource.getrlimit(what)[1]))
+    return up(lab, settings)
+
+
+class Starving(Quiet):
+    """Has no descriptor left to open when one step begins; for good, or until that step ends."""
+
+    def __init__(self, step: int, for_good: bool) -> None:
+        self._step, self._for_good = step, for_good
+        self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def begins(self, number: int, step: Step) -> None:
+        if number == self._step:
+            used = {int(name) for name in os.listdir("/proc/self/fd")}  # noqa: PTH208
+            free = next(number for number in range(1000) if number not in used)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, self._limits[1]))
+
+    def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None:
+        if number == self._step and not self._for_good:
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
+
+
+def starved(
+    lab: str, settings: list[str], steps: list[int], for_good: bool
+) -> Iterator[dict[str, Any]]:
+    """Brings a lab up, without a descriptor for what a step needs, and recovers."""
+    plans, before = load.plans(lab, settings), look()
+    for step in steps:
+
+        def run(step: int = step) -> int:
+            with journal.lock(["exhausted"]) as lock:
+                starving = replace(means(lock), watch=Starving(step, for_good))
+                ended = lifecycle.bring_up(plans, snapshot.take(starving.ask), starving)
+                print(lifecycle.reason(plans.up, ended.outcome))
+                return 0 if ended.undone is None else 3 if ended.undone.residue else 1
+
+        code, said = in_child(run)
+        if code == 0:
+            quietly(lambda: down(lab))
+        yield {"run": step, "exit": code, "said": said} | recovered(before)
+
+
+ACTIONS = {"full": full, "starved": starved}
+
+if __name__ == "__main__":
+    for line in ACTIONS[sys.argv[1]](**json.loads(sys.argv[2])):
+        print(json.dumps(line), flush=True)
