@@ -135,6 +135,14 @@ class TestDamaged:
         assert "ip link" in caught.value.hint and path.read_bytes() == bad
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
+    def test_a_bit_that_is_another_one_is_noticed_wherever_it_is(self, tmp_path: Path) -> None:
+        """In the header, too: a lab must not be taken for one of another boot and be forgotten."""
+        path, whole = tmp_path / "own.journal", as_lines(header(), *RECORDS)
+        for at in range(len(whole) - 1):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            with pytest.raises(CnetshError, match="is damaged"):
+                journal.read(path)
+
     @pytest.mark.parametrize("make", ["link", "folder", "nothing"])
     def test_what_is_no_file_of_ours_is_not_followed(self, tmp_path: Path, make: str) -> None:
         path = tmp_path / "own.journal"
@@ -145,6 +153,30 @@ class TestDamaged:
             path.mkdir()
         with pytest.raises(CnetshError, match="cannot be opened"):
             journal.read(path)
+
+
+class TestFull:
+    """What cannot be written begins nothing, and what has happened is known all the same."""
+
+    def test_nothing_begins_and_nothing_is_forgotten(self, tmp_path: Path) -> None:
+        one = Journal(tmp_path / "own.journal", header(), {0}, fd=os.open("/dev/full", os.O_WRONLY))
+        one.write(end=[1], made={"netns n0": [4711]})
+        assert one.applied == {0, 1} and one.made == {"netns n0": [4711]}
+        for record in ({"start": [2]}, {"up": True}):
+            with pytest.raises(CnetshError, match="cannot be written: No space left") as caught:
+                one.write(**record)
+            assert caught.value.code == 1
+        one.write(undone=[1])
+        assert (one.applied, one.undone, one.up) == ({0, 1}, {1}, False)
+        one.close()
+
+    def test_what_there_is_room_for_later_does_not_follow_a_torn_line(self, tmp_path: Path) -> None:
+        one = opened(tmp_path)
+        whole = one.path.read_bytes()
+        one.unwritten = "full"
+        one.write(end=[0])
+        one.close()
+        assert one.path.read_bytes() == whole
 
 
 class TestBeside:

@@ -322,7 +322,7 @@ def beside_killed(lab: str, other: str, name: str) -> Iterator[dict[str, Any]]:
                 said += more
             left = oracle.diff(before, look())
             yield {"run": countdown, "exit": code, "codes": codes, "said": said, "left": left}
-            countdown += 1
+            countdown += 1 if first is recover else 2
 
 
 ACTIONS = {

@@ -38,7 +38,7 @@ def limited(what: int, most: int, lab: str, settings: list[str]) -> int:
 
 
 class Starving(Quiet):
-    """Has no descriptor left to open when one step begins; for good, or until that step ends."""
+    """Has no descriptor left to open when one step begins; for good, or until it or any fails."""
 
     def __init__(self, step: int, for_good: bool) -> None:
         self._step, self._for_good = step, for_good
@@ -51,7 +51,7 @@ class Starving(Quiet):
             resource.setrlimit(resource.RLIMIT_NOFILE, (free, self._limits[1]))
 
     def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None:
-        if number == self._step and not self._for_good:
+        if (number == self._step or result.exit_code) and not self._for_good:
             resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
 
 
