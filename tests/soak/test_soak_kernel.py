@@ -7,13 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
+import oracle
 import pytest
 from hosts import Private
 from runs import POINTS, Rows, crash, unequal
 from test_crash import killed_at_random
 from test_failures import STATES, folders_that_fail, wrong
+from test_foreign import nat_labs, race_for_one_lab, race_of_labs
 from test_repeat import load as under_load
 from test_sequences import run_sequences
+from test_taken import labs_taken
+from test_taken import wrong as not_equal
 
 from cnetsh.lab import LABS
 from cnetsh.load import plans
@@ -83,11 +87,35 @@ def test_sequences(private: Private, tmp_path: Path, figure: Figure) -> None:
     figure("up, down, kill, recover and what others do, in any order: equal", 100, 100)
 
 
-def test_random_kills_of_the_command(private: Private, figure: Figure) -> None:
-    before, chance = private.snapshot(), random.Random()
-    for _ in range(25):
-        killed_at_random(private, before, chance.uniform(0, 0.6))
-    figure("cnetsh up routing --on host killed at random: equal", 25, 25)
+def test_random_kills_of_the_command(new_private: Callable[[], Private], figure: Figure) -> None:
+    hosts = [new_private(), new_private()]
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        list(pool.map(five_hundred_random_kills, hosts))
+    figure("cnetsh up routing --on host killed at random: equal", 1000, 1000)
+
+
+def five_hundred_random_kills(host: Private) -> None:
+    before, chance = host.snapshot(), random.Random()
+    for _ in range(500):
+        killed_at_random(host, before, chance.uniform(0, 0.6))
+
+
+def test_races(private: Private, tmp_path: Path, figure: Figure) -> None:
+    before, files = private.snapshot(), nat_labs(tmp_path, "abcdefgh")
+    for _ in range(100):
+        race_for_one_lab(private)
+        race_of_labs(private, files)
+    assert oracle.diff(before, private.snapshot()) == []
+    figure("eight at once bring up one lab, or eight that share a setting", 200, 200)
+
+
+def test_labs_of_any_settings_and_any_file(
+    private: Private, tmp_path: Path, figure: Figure
+) -> None:
+    rows = crash(private, "taken", seconds=DAY, labs=labs_taken(tmp_path, 2500))
+    show(refused := not_equal(rows))
+    figure("labs that hypothesis finds come up and go: equal", len(rows) - len(refused), len(rows))
+    figure("of these, what this kernel can have", [row["exit"] for row in rows].count(0), 500)
 
 
 def test_down_and_up_at_once_under_load(private: Private, figure: Figure) -> None:
@@ -105,8 +133,8 @@ def test_ten_thousand_cycles(new_private: Callable[[], Private], figure: Figure)
 
 
 def test_cycles_of_fifty_containers(private: Private, figure: Figure) -> None:
-    number = cycles(private, "routing", 100, "containers=50")
-    figure("up and down of a lab with fifty containers, nothing gathers", number, 100)
+    number = cycles(private, "routing", 500, "containers=50")
+    figure("up and down of a lab with fifty containers, nothing gathers", number, 500)
 
 
 def cycles(host: Private, lab: str, number: int, *settings: str) -> int:
