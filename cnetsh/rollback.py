@@ -17,7 +17,7 @@ from cnetsh.execute import SHORT, Means, link_index, one_by_one
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal, beside
 from cnetsh.needed import Seen, Touched, concerns, needed, touched
-from cnetsh.plan import Plan, Step, parse
+from cnetsh.plan import Plan, Step, parse, split
 from cnetsh.processes import inside
 from cnetsh.shared import Others, handed_over
 from cnetsh.snapshot import Snapshot
@@ -75,7 +75,8 @@ def undo(journal: Journal, means: Means) -> Undone:
     untold = [Difference("journal", one.lab, one.unwritten) for one in neighbours if one.unwritten]
     seen = Seen(before, now, journal.made)
     unread = [one for one in unread if needed(one, steps[one.step], seen)]
-    more = (*refused, *map(_unread, unread), *untold, *_still_inside(journal))
+    failed = _failed(todo, steps, journal, now)
+    more = (*refused, *map(_unread, unread), *failed, *untold, *_still_inside(journal))
     return _undone(left, more, seen, ours, others)
 
 
@@ -199,6 +200,17 @@ def _readable(one: Undo) -> bool:
 def _unread(one: Undo) -> Difference:
     text = f"step {one.step + 1} is not undone, its undo cannot be read: {'; '.join(one.texts)}"
     return Difference("undo", "", text)
+
+
+def _failed(
+    todo: Sequence[Undo], steps: Sequence[Step], journal: Journal, now: Snapshot
+) -> list[Difference]:
+    """Give the undos that failed in a namespace of somebody else's, which no snapshot covers."""
+    return [
+        Difference("undo", "", f"step {one.step + 1} is not undone", *split(one.texts[-1]))
+        for one in todo
+        if steps[one.step].netns in now.namespaces and one.step not in journal.undone
+    ]
 
 
 def wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> None:

@@ -17,7 +17,7 @@ from runs import crash, unequal
 
 from cnetsh import load
 from cnetsh.lab import LABS
-from cnetsh.plan import Plan, Step, to_text
+from cnetsh.plan import Directives, Plan, Step, to_text
 
 # They fail for different reasons, with and without an `ip -batch`, and after different parts of it.
 REFUSED = (
@@ -239,3 +239,19 @@ class TestUndoing:
         private.sh("umount /proc/sys/net/ipv4/ip_forward; rm /run/one")
         assert private.cnetsh("down", "routing").returncode == 0
         assert oracle.diff(before, private.snapshot()) == []
+
+    def test_in_a_foreign_namespace_is_told_until_that_is_gone(
+        self, private: Private, tmp_path: Path
+    ) -> None:
+        private.sh(FOREIGN)
+        said = Directives(undo="ip -n other route delete 10.77.0.0/16")
+        step = Step("ip -n other link set q9 down", "other", "", "", "change", 0, said)
+        lab = folder_of(tmp_path, "own", [step])
+        private.cnetsh("up", lab)
+        for _ in range(2):
+            done = private.cnetsh("down", "own", check=False)
+            assert done.returncode == 3, report(done)
+            assert "step 1 is not undone" in done.stderr
+            assert "ip -n other route delete 10.77.0.0/16" in done.stderr
+        private.sh("ip netns delete other")
+        assert private.cnetsh("down", "own").returncode == 0
