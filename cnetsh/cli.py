@@ -78,7 +78,7 @@ def plan(
         str, typer.Option("--on", envvar="CNETSH_ON", help="Mark what each step finds there.")
     ] = "",
 ) -> None:
-    """Show the commands of a lab, in order, each with its reason and its undo. Runs nothing."""
+    """Show a lab's commands, each with its reason and its undo. Runs nothing."""
     from cnetsh import pages
 
     chosen = _plan_format(form, output)
@@ -129,7 +129,7 @@ def down(
     verbose: Verbose = False,
     log: Log = None,
 ) -> None:
-    """Undo a lab that is up, and compare the kernel with what it was before."""
+    """Undo a lab that is up, and compare the kernel with before."""
     from cnetsh import act
 
     _end(act.down(lab, on, kill, act.Options(verbose, log)))
@@ -137,7 +137,7 @@ def down(
 
 @app.command()
 def check(lab: Lab, settings: Set = None, on: On = "sandbox", json: AsJson = False) -> None:
-    """Check what must work, what must fail, and that all that was planned is there."""
+    """Check what must work, what must fail, and that all is in place."""
     from cnetsh import look
 
     _end(look.check(lab, settings or [], on, json))

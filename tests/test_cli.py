@@ -273,3 +273,8 @@ class TestSandboxThatDoesNotRun:
     ) -> None:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
         assert json.loads(cnetsh("status", "--json", "--on", "sandbox:nosuch")[1]) == []
+
+
+def test_no_help_line_of_a_command_is_cut() -> None:
+    commands = process("--help").stdout.partition("Commands:")[2]
+    assert commands.count("\n") > 15 and "..." not in commands
