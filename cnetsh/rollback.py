@@ -13,7 +13,7 @@ from typing import Any
 from cnetsh import snapshot
 from cnetsh.differences import Difference, differences
 from cnetsh.errors import CnetshError
-from cnetsh.execute import SHORT, Means, link_index, one_by_one
+from cnetsh.execute import SHORT, Means, identity, link_index, one_by_one
 from cnetsh.inverse import Ref
 from cnetsh.journal import Journal, beside
 from cnetsh.needed import Seen, Touched, concerns, needed, touched
@@ -56,8 +56,10 @@ def undo(journal: Journal, means: Means) -> Undone:
     others = Others({one.lab: _touched_by(one) for one in neighbours})
     own = {key.removeprefix("link ") for key in journal.made}
     was = snapshot.take(means.ask, ours.settings, own)
-    todo, refused = _todo(journal, steps, down, Seen(before, was, journal.made), others)
-    journal.write(undoing=[one.step for one in todo], held=inside(journal))
+    found = Seen(before, was, journal.made)
+    todo, refused = _todo(journal, steps, down, found, others)
+    adopted = _adopted(journal, steps, found)
+    journal.write(undoing=[one.step for one in todo], held=inside(journal), made=adopted)
     unread = run_undos(todo, journal, means)
     stays = {line.name for line in refused}
     going = [step for step in steps if not stays & {ref.name for ref in step.effect.makes}]
@@ -78,6 +80,14 @@ def undo(journal: Journal, means: Means) -> Undone:
     failed = _failed(todo, steps, journal, now)
     more = (*refused, *map(_unread, unread), *failed, *untold, *_still_inside(journal))
     return _undone(left, more, seen, ours, others)
+
+
+def _adopted(journal: Journal, steps: Sequence[Step], found: Seen) -> dict[str, list[Any]]:
+    """Give the identities of what was made by steps of which nobody wrote down the end."""
+    makes = [ref for number in journal.uncertain for ref in steps[number].effect.makes]
+    ours = [ref for ref in makes if not ref.netns and found.ours(ref)]
+    marks = {f"{ref.kind} {ref.name}": identity(ref) for ref in ours}
+    return {key: mark for key, mark in marks.items() if mark}
 
 
 def still_needed(todo: Sequence[Undo], journal: Journal, means: Means) -> list[Undo]:

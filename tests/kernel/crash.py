@@ -239,6 +239,14 @@ def killed(
         )
 
 
+def killed_and_held(lab: str, settings: list[str], step: int) -> Iterator[dict[str, Any]]:
+    """Kills `up` before a unit's outcome, and recovers while somebody keeps the namespaces open."""
+    plans, before = load.plans(lab, settings), look()
+    code, said = in_child(lambda: killed_up(plans, step, "before outcome", 0, long=True))
+    fds = [os.open(path, os.O_RDONLY) for path in Path("/run/netns").iterdir()]
+    yield {"run": f"{lab} {step}", "exit": code, "said": said, "held": len(fds)} | recovered(before)
+
+
 def recovered(before: oracle.Facts) -> dict[str, Any]:
     first, said = in_child(recover)
     second, said_again = in_child(recover)
@@ -329,6 +337,7 @@ ACTIONS = {
     "beside_killed": beside_killed,
     "failing": failing,
     "killed": killed,
+    "killed_and_held": killed_and_held,
     "recover_killed": recover_killed,
     "cycles": cycles,
     "taken": taken,

@@ -49,6 +49,12 @@ class TestKilledUp:
         assert unequal(rows) == []
         assert [row["exit"] for row in rows] == [KILLED] * len(grid)
 
+    def test_of_a_long_plan_whose_namespaces_live_on(self, private: Private) -> None:
+        """Nobody wrote down which links were made, and they do not go with their namespaces."""
+        settings = ["containers=8"]
+        (row,) = crash(private, "killed_and_held", lab="bridge", settings=settings, step=4)
+        assert row["held"] and unequal([row]) == []
+
     def test_where_others_have_things(self, private: Private) -> None:
         private.sh(FOREIGN)
         grid = [(step, "before outcome") for step in (1, 6, STEPS - 2, STEPS - 1)]
