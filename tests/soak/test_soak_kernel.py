@@ -112,7 +112,7 @@ def test_races(private: Private, tmp_path: Path, figure: Figure) -> None:
 def test_labs_of_any_settings_and_any_file(
     private: Private, tmp_path: Path, figure: Figure
 ) -> None:
-    rows = crash(private, "taken", seconds=DAY, labs=labs_taken(tmp_path, 2500))
+    rows = crash(private, "taken", seconds=DAY, labs=labs_taken(tmp_path, 3500))
     show(refused := not_equal(rows))
     figure("labs that hypothesis finds come up and go: equal", len(rows) - len(refused), len(rows))
     figure("of these, what this kernel can have", [row["exit"] for row in rows].count(0), 500)
