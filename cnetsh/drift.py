@@ -10,7 +10,7 @@ from cnetsh.commands import Run
 from cnetsh.inverse import Ref, setting
 from cnetsh.needed import network
 from cnetsh.plan import Step
-from cnetsh.resolvers import folder_of
+from cnetsh.resolvers import FILE
 from cnetsh.snapshot import NETNS, Facts, Snapshot
 
 ASK = "address show\nroute show table all\n"
@@ -108,7 +108,8 @@ def _rule_off(step: Step, now: Snapshot, run: Run) -> Iterator[str]:
 def _files_off(steps: Iterable[Step]) -> Iterator[str]:
     planned: dict[str, str] = {}
     for step in steps:
-        if step.kind == "change" and folder_of(path := step.inner[-1]) and step.stdin:
+        if step.text.endswith(FILE) and step.stdin:
+            path = step.inner[-1]
             planned[path] = planned.get(path, "") + step.stdin
     for path, text in planned.items():
         if (found := machine.text(path)) != text:
