@@ -33,6 +33,12 @@ def plan(text: str) -> Plan:
     return parse(text, "made-up", "", "up", "made-up")
 
 
+RESOLVING = plan(
+    "\n".join(step.text for step in lab_plan("routing").steps)
+    + "\nmkdir /etc/netns/net0\nmkdir /etc/netns/net1"
+)
+
+
 def host(facts: Facts | None = None, **seen: object) -> Facts:
     """A host with eth0 10.0.2.15/24 and a default route by it, and what the test adds to it."""
     snapshot = Snapshot(
@@ -300,6 +306,9 @@ MISSES = {
             Facts(nameservers=("127.0.0.53",)),
             folders={"/etc/netns/net0": 7, "/etc/netns/net1": 8},
         ),
+    ),
+    "a resolver that the plan writes": (
+        "P23", RESOLVING, host(Facts(nameservers=("127.0.0.53",))),
     ),
     "AppArmor, but inside a user namespace": (
         "P24", None,

@@ -72,6 +72,17 @@ def test_another_folder_of_that_name_stays(private: Private, lab: str) -> None:
     assert private.sh("cat /etc/netns/net0/resolv.conf") == "mine\n"
 
 
+def test_two_labs_side_by_side(private: Private, lab: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    text = LAB.replace("name: x", "name: y").replace("br0", "br1").replace("10.1.", "10.2.")
+    other.write_text(text.replace("net", "far"), encoding="utf-8")
+    before = private.snapshot()
+    for command in (("up", lab), ("up", str(other)), ("down", lab), ("down", str(other))):
+        done = private.cnetsh(*command)
+        assert "not by this lab" not in done.stderr and "folder" not in done.stderr, report(done)
+    assert oracle.diff(before, private.snapshot()) == []
+
+
 def test_killed_at_each_point_of_its_steps(private: Private, lab: str) -> None:
     plan = private.cnetsh("plan", lab, "--format", "shell", "--no-sudo").stdout.splitlines()
     assert plan[FIRST] == "mkdir -p /etc/netns" and "fd00::1" in plan[FIRST + 3]
