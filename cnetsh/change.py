@@ -16,7 +16,7 @@ from cnetsh.commands import Result
 from cnetsh.differences import Difference
 from cnetsh.errors import CnetshError
 from cnetsh.execute import Means, Outcome
-from cnetsh.inverse import Ref
+from cnetsh.inverse import Ref, setting
 from cnetsh.journal import Journal
 from cnetsh.lifecycle import run_steps
 from cnetsh.needed import concerns, touched
@@ -46,6 +46,7 @@ def between(record: Journal, plan: Plan) -> Change:
     others = _others(record, ())
     # What another lab needs stays, and stays this lab's too: the last of them puts it back.
     lacking = {n for n in _lacking(old, numbers, plan.steps) if not others.keep_from(old[n])}
+    lacking |= _out_of_order(old, numbers, lacking, plan.steps)
     gone = _with_what_goes_along(old, numbers, lacking)
     gone |= _lost_routes(old, numbers, gone)
     gone |= _out_of_order(old, numbers, gone, plan.steps)
@@ -94,8 +95,10 @@ def _makers(old: Sequence[Step], numbers: Iterable[int]) -> dict[Ref, int]:
 
 def _redone(step: Step) -> tuple[Ref, ...]:
     """Give what is made anew because the step cannot be undone in place: nobody noted what was."""
-    if step.inner[0] == "tee" and step.netns:
+    if setting(step.inner) and step.netns:
         return (Ref("netns", "", step.netns),)
+    if step.effect.on and step.effect.on.kind == "folder":
+        return (step.effect.on,)
     if step.words[1:3] == ("link", "set") and "master" not in step.inner and step.effect.on:
         return (step.effect.on,)
     return ()
@@ -120,7 +123,7 @@ def _lost_routes(old: Sequence[Step], numbers: Sequence[int], gone: Collection[i
 def _out_of_order(
     old: Sequence[Step], numbers: Iterable[int], gone: Collection[int], steps: Iterable[Step]
 ) -> set[int]:
-    """Give the rules that would not be in their place: in a chain the first that fits decides."""
+    """Give rules and name servers that would not be in their place: the first that fits decides."""
     wanted = {chain: [step.text for _, step in rules] for chain, rules in _rules(enumerate(steps))}
     lost: set[int] = set()
     for chain, rules in _rules((number, old[number]) for number in numbers):
@@ -133,10 +136,11 @@ def _out_of_order(
 def _rules(
     numbered: Iterable[tuple[int, Step]],
 ) -> Iterable[tuple[Ref | None, list[tuple[int, Step]]]]:
-    """Give the rules that are appended to each chain, with their numbers."""
+    """Give what is appended to each chain and each file of name servers, with the numbers."""
     chains: dict[Ref | None, list[tuple[int, Step]]] = {}
     for number, step in numbered:
-        if step.inner[0].endswith("tables") and "-A" in step.inner:
+        appends = step.inner[0].endswith("tables") and "-A" in step.inner
+        if appends or (step.inner[0] == "tee" and not setting(step.inner)):
             chains.setdefault(step.effect.on, []).append((number, step))
     return chains.items()
 

@@ -29,6 +29,7 @@ def differences(before: Snapshot, now: Snapshot) -> list[Difference]:
         *_rules_differ(before.rules, now.rules),
         *_settings_differ(before.settings, now),
         *_namespaces_differ(before.namespaces, now.namespaces),
+        *_folders_differ(before.folders, now.folders),
         *_policy_differs(before, now),
     ]
 
@@ -161,6 +162,16 @@ def _namespaces_differ(before: dict[str, int], now: dict[str, int]) -> Iterator[
     for name in sorted(before.keys() & now.keys()):
         if before[name] != now[name]:
             yield Difference("netns", name, f"namespace {name} is another one than before")
+
+
+def _folders_differ(before: dict[str, int], now: dict[str, int]) -> Iterator[Difference]:
+    for path in sorted(now.keys() - before.keys()):
+        yield Difference("folder", path, f"folder {path} is new", ("rm", "-r", path))
+    for path in sorted(before.keys() - now.keys()):
+        yield Difference("folder", path, f"folder {path} is gone")
+    for path in sorted(before.keys() & now.keys()):
+        if before[path] != now[path]:
+            yield Difference("folder", path, f"folder {path} is another one than before")
 
 
 def _policy_differs(before: Snapshot, now: Snapshot) -> Iterator[Difference]:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnetsh import namespace, needed
+from cnetsh import machine, namespace, needed
 from cnetsh.commands import Run
-from cnetsh.inverse import Ref
+from cnetsh.inverse import Ref, setting
 from cnetsh.needed import network
 from cnetsh.plan import Step
+from cnetsh.resolvers import FILE
 from cnetsh.snapshot import NETNS, Facts, Snapshot
 
 ASK = "address show\nroute show table all\n"
@@ -38,7 +39,7 @@ def drift(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Any], run: Ru
         found = seen[step.netns]
         texts = [*_off(step, found, now, made, gone), *_rule_off(step, now, run)]
         lines += [f"{text} (planned: {step.text})" for text in texts]
-    return lines
+    return lines + list(_files_off(steps))
 
 
 def _in_force(steps: Iterable[Step]) -> list[Step]:
@@ -83,12 +84,12 @@ def _off(
         return
     inner, does = step.inner, step.effect
     for ref in does.makes:
-        if not ref.netns and ref.kind in ("link", "netns") and ref not in gone:
+        if not ref.netns and ref not in gone:
             yield from _made(ref, now, made)
-    if inner[0] == "tee" and not step.netns:
-        value = now.settings.get(inner[1], step.stdin)
+    if (path := setting(inner)) and not step.netns:
+        value = now.settings.get(path, step.stdin)
         if value.split() != step.stdin.split():
-            yield f"{inner[1]} is {value}"
+            yield f"{path} is {value}"
     if inner[0] == "ip":
         yield from _ip_off(step.words, does.on, seen)
 
@@ -104,15 +105,23 @@ def _rule_off(step: Step, now: Snapshot, run: Run) -> Iterator[str]:
             yield f"rule {' '.join(inner)} is missing"
 
 
+def _files_off(steps: Iterable[Step]) -> Iterator[str]:
+    planned: dict[str, str] = {}
+    for step in steps:
+        if step.text.endswith(FILE) and step.stdin:
+            path = step.inner[-1]
+            planned[path] = planned.get(path, "") + step.stdin
+    for path, text in planned.items():
+        if (found := machine.text(path)) != text:
+            wanted = "; ".join(text.split("\n")[:-1])
+            yield f"{path} is {'changed' if found else 'missing'} (planned: {wanted})"
+
+
 def _made(ref: Ref, now: Snapshot, made: Mapping[str, Any]) -> Iterator[str]:
-    there: Mapping[str, Any] = now.links if ref.kind == "link" else now.namespaces
-    known = made.get(f"{ref.kind} {ref.name}")
-    if ref.name not in there:
-        if known:
-            yield f"{ref.kind} {ref.name} is missing"
-        return
-    mark = there[ref.name]["ifindex"] if ref.kind == "link" else there[ref.name]
-    if known and known[0] != mark:
+    mark, known = now.mark(ref.kind, ref.name), made.get(f"{ref.kind} {ref.name}")
+    if known and mark is None:
+        yield f"{ref.kind} {ref.name} is missing"
+    elif known and known[0] != mark:
         yield f"{ref.kind} {ref.name} is another one than the lab made"
 
 

@@ -12,6 +12,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from cnetsh import namespace
@@ -152,7 +153,7 @@ def identities(step: Step) -> Iterator[tuple[str, list[Any]]]:
     """Give the identity of what a step made in the target's own namespace.
 
     Of a link its ifindex, which the kernel does not give twice, and its MAC; of a namespace its
-    mark.
+    mark; of a folder its inode, for its times change with what is put into it.
     """
     for ref in () if step.netns else step.effect.makes:
         if not ref.netns and (mark := identity(ref)):
@@ -166,6 +167,8 @@ def identity(ref: Ref) -> list[Any]:
             return [namespace.mark((NETNS / ref.name).stat())]
         if ref.kind == "link":
             return [link_index(ref.name), _mac(ref.name)] if link_index(ref.name) else []
+        if ref.kind == "folder":
+            return [Path(ref.name).lstat().st_ino]
     return []
 
 

@@ -50,9 +50,9 @@ class Facts:
 
     labs: those with a journal here; settings: values by path that the snapshot has not; signs:
     paths that exist; backend: what `iptables` is, nft or legacy; other_rules: nft ones beside the
-    legacy; unmanaged: what NetworkManager leaves alone; inside: processes by namespace; resolvers:
-    namespaces with files in /etc/netns; missing: tools, and what to do; lacking: what the kernel
-    refused, and its words; powers: what root may not do here; xtables: who holds that lock.
+    legacy; unmanaged: what NetworkManager leaves alone; inside: processes by namespace; missing:
+    tools, and what to do; lacking: what the kernel refused, and its words; powers: what root may
+    not do here; xtables: who holds that lock.
     """
 
     snapshot: Snapshot = field(default_factory=Snapshot)
@@ -69,7 +69,6 @@ class Facts:
     persistent_macs: bool = False
     initial_user: bool = True
     inside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    resolvers: frozenset[str] = frozenset()
     missing: Mapping[str, str] = field(default_factory=dict)
     lacking: Mapping[str, str] = field(default_factory=dict)
     powers: tuple[str, ...] = ()
@@ -103,7 +102,6 @@ def gather(run: Run, snapshot: Snapshot | None = None, plan: Plan | None = None)
         persistent_macs=machine.persistent_macs(),
         initial_user=machine.text("/proc/self/uid_map").split() == ["0", "0", "4294967295"],
         inside=machine.inside(seen.namespaces),
-        resolvers=frozenset(machine.names("/etc/netns")),
         missing=dict(_missing()),
         lacking=_lacking(run, plan, seen),
         powers=machine.powers(),

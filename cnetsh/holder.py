@@ -49,6 +49,10 @@ def _be_init(holder: int, ready: int) -> None:
     locked = namespace.MS_NOSUID | namespace.MS_NODEV | namespace.MS_NOEXEC
     namespace.mount("proc", "/proc", "proc", locked)
     namespace.mount("tmpfs", "/run", "tmpfs", locked, "mode=755")
+    # Some kernels and containers refuse it; a lab that writes there is then told so.
+    with contextlib.suppress(OSError):
+        _own_etc()
+        namespace.mount("tmpfs", "/run", "tmpfs", locked, "mode=755")
     with contextlib.suppress(OSError):
         namespace.mount("sysfs", "/sys", "sysfs", locked)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -58,6 +62,19 @@ def _be_init(holder: int, ready: int) -> None:
             os.wait()
         except ChildProcessError:
             signal.sigtimedwait({signal.SIGCHLD}, 3600)
+
+
+def _own_etc() -> None:
+    """Lay a folder over /etc, so that what is written there stays in the sandbox."""
+    for layer in ("/run/etc", "/run/work"):
+        Path(layer).mkdir()
+    layers = "lowerdir=/etc,upperdir=/run/etc,workdir=/run/work,userxattr"
+    namespace.mount("overlay", "/etc", "overlay", 0, layers)
+    # A link into the machine's /run leads nowhere here, and a file is mounted only upon a file.
+    resolver = Path("/etc/resolv.conf")
+    if not resolver.exists():
+        resolver.unlink(missing_ok=True)
+        resolver.touch()
 
 
 if __name__ == "__main__":

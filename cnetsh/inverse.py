@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cnetsh.resolvers import FILE, HOME, folder_of, is_folder
+
 Words = tuple[str, ...]
 
 
@@ -218,14 +220,39 @@ _RUNS_A_PROGRAM = re.compile(r"-[a-zA-Z0-9]*M.*|--mod?(=.*)?|--modp.*")
 
 
 def _tee(words: Words, netns: str) -> Effect | None:
-    if len(words) == 2 and is_setting(words[1]):
-        return Effect(on=Ref("setting", netns, words[1]), undo=words)
+    if path := setting(words):
+        return Effect(on=Ref("setting", netns, path), undo=words)
+    match words[1:]:
+        case (path,) | ("-a", path) if folder_of(path) and not netns:
+            return Effect(on=Ref("folder", "", folder_of(path)), undo=("rm", "-f", path))
     return None
+
+
+def setting(words: Sequence[str]) -> str:
+    """Give the network setting of the kernel that a command writes, "" for any other command."""
+    writes = len(words) == 2 and words[0] == "tee" and is_setting(words[1])
+    return words[1] if writes else ""
 
 
 def is_setting(path: str) -> bool:
     """Say whether a path is a network setting of the kernel, /proc/sys/net/…, with no way out."""
     return path.startswith("/proc/sys/net/") and ".." not in path and "//" not in path
+
+
+def _files(words: Words, netns: str) -> Effect | None:
+    if netns:
+        return None
+    match words:
+        case ("mkdir", "-p", path) if path == HOME:
+            return Effect(on=Ref("folder", "", path), note="the files of others may be in it")
+        case ("mkdir", path) if is_folder(path):
+            first = ("rm", "-f", f"{path}/{FILE}")
+            return Effect(makes=(Ref("folder", "", path),), undo=("rmdir", path), first=first)
+        case ("rmdir", path) if is_folder(path):
+            return Effect(on=Ref("folder", "", path), note=REMOVES)
+        case ("rm", "-f", path) if folder_of(path):
+            return Effect(on=Ref("folder", "", folder_of(path)), note=REMOVES)
+    return None
 
 
 def _tc(words: Words, netns: str) -> Effect | None:
@@ -255,6 +282,9 @@ _TABLE: dict[str, Callable[[Words, str], Effect | None]] = {
     "iptables": _tables,
     "ip6tables": _tables,
     "tee": _tee,
+    "mkdir": _files,
+    "rm": _files,
+    "rmdir": _files,
     "tc": _tc,
     "bridge": _bridge,
     "ping": _ping,

@@ -2,8 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from cnetsh import schema, topology, values
 from cnetsh.errors import CnetshError
@@ -11,6 +12,8 @@ from cnetsh.lab import Lab, templates_folder
 from cnetsh.model import Address, Bridge, Check, Container, Interface, Publish, Route, Topology
 from cnetsh.yamltext import Node, place, read
 
+Read = TypeVar("Read")
+NAMESERVERS = 3  # MAXNS of the C library's resolv.h
 _NO_ENTRIES: dict[str, Node] = {}
 
 
@@ -121,12 +124,17 @@ def _interface_name(entries: dict[str, Node], key: str, path: str) -> str:
 
 
 def _addresses(node: Node | None, path: str) -> tuple[Address, ...]:
+    return _each(node, path, values.address)
+
+
+def _each(node: Node | None, path: str, read: Callable[[str, str], Read]) -> tuple[Read, ...]:
+    """Give what one text, or each text of a list, says."""
     if node is None:
         return ()
     if isinstance(node.value, str):
-        return (values.address(node.value, place(node, path)),)
+        return (read(node.value, place(node, path)),)
     return tuple(
-        values.address(str(item.value), place(item, f"{path}[{number}]"))
+        read(str(item.value), place(item, f"{path}[{number}]"))
         for number, item in enumerate(_items(node))
     )
 
@@ -166,9 +174,6 @@ def _firewall(
 def _container(name: str, node: Node) -> Container:
     path, entries = f"containers.{name}", _entries(node)
     values.netns_name(name, place(node, path, at_key=True))
-    if "dns" in entries:
-        found = place(entries["dns"], f"{path}.dns", at_key=True)
-        raise CnetshError(f"{found}: not supported yet, expected no such key")
     return Container(
         name,
         int(_text(entries, "count") or 0),
@@ -178,8 +183,17 @@ def _container(name: str, node: Node) -> Container:
         _flag(entries, "forward"),
         _published(entries, path),
         _sysctls(entries),
+        _dns(entries.get("dns"), f"{path}.dns"),
         place(node, path, at_key=True),
     )
+
+
+def _dns(node: Node | None, path: str) -> tuple[str, ...]:
+    servers = _each(node, path, values.ip)
+    if node and len(servers) > NAMESERVERS:
+        found = f"{place(node, path)}: {len(servers)} name servers"
+        raise CnetshError(f"{found}, expected at most {NAMESERVERS}: more are never asked")
+    return tuple(map(str, servers))
 
 
 def _interfaces(node: Node, entries: dict[str, Node], path: str) -> tuple[Interface, ...]:

@@ -50,7 +50,7 @@ def _occupied(ref: Ref, now: Snapshot) -> str:
     if ref.kind == "netns" and ref.name in now.namespaces:
         ghost = "" if now.namespaces[ref.name] else " (a file that is no namespace)"
         return f"namespace {ref.name}{ghost}"
-    return ""
+    return f"folder {ref.name}" if ref.kind == "folder" and ref.name in now.folders else ""
 
 
 def refuse_in_the_way(plan: Plan, now: Snapshot, made: Made = MappingProxyType({})) -> None:
@@ -82,6 +82,8 @@ def refuse_foreign(plan: Plan) -> None:
         # Of a pair either end takes the other along.
         if homes and not any(Ref("netns", "", home) in made for home in homes):
             _refuse(plan, number, step, f"namespace {homes[0]} is not made by this plan")
+        if does.on and does.on.kind == "folder" and does.on not in made:
+            _refuse(plan, number, step, f"folder {does.on.name} is not made by this plan")
         if does.moves and does.on:
             if does.on not in made:
                 _refuse(plan, number, step, f"link {does.on.name} is not made by this plan")

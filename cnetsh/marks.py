@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cnetsh.inverse import Ref
+from cnetsh.inverse import Ref, setting
 from cnetsh.needed import Seen, count_of, needed
 from cnetsh.plan import Step
 from cnetsh.snapshot import Snapshot
@@ -50,13 +50,8 @@ def _mark(
 
 def _taken(ref: Ref, now: Snapshot, made: Mapping[str, Sequence[Any]]) -> str:
     known = made.get(f"{ref.kind} {ref.name}", [None])[0]
-    if ref.netns or ref.kind not in ("link", "netns"):
-        return ""
-    if ref.kind == "link":
-        mark = now.links.get(ref.name, {}).get("ifindex")
-    else:
-        mark = now.namespaces.get(ref.name)
-    if mark is None:
+    mark = now.mark(ref.kind, ref.name)
+    if ref.netns or mark is None:
         return ""
     return "already there" if known == mark else "in the way"
 
@@ -64,8 +59,8 @@ def _taken(ref: Ref, now: Snapshot, made: Mapping[str, Sequence[Any]]) -> str:
 def _done(step: Step, now: Snapshot) -> bool:
     """Say whether a change of something that is not the plan's own is there already."""
     inner = step.words
-    if inner[0] == "tee":
-        return now.settings.get(inner[1], "").split() == step.stdin.split()
+    if path := setting(inner):
+        return now.settings.get(path, "").split() == step.stdin.split()
     if inner[0].endswith("tables") and ("-A" in inner or "-I" in inner):
         return count_of(inner, now) > 0
     # With the present for the past, what would need no undo is there already.

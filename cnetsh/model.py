@@ -60,6 +60,7 @@ class Container:
     forward: bool
     publish: tuple[Publish, ...]
     sysctls: tuple[tuple[str, str], ...]  # path under /proc/sys, value
+    dns: tuple[str, ...]
     where: str
 
 

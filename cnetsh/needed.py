@@ -12,7 +12,7 @@ from typing import Any
 
 from cnetsh.differences import Difference
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import Ref
+from cnetsh.inverse import Ref, setting
 from cnetsh.plan import Step, split
 from cnetsh.snapshot import Snapshot
 from cnetsh.undo import Undo
@@ -43,16 +43,11 @@ class Seen:
 
     def replaced(self, difference: Difference) -> bool:
         """Say whether what differs is such another object."""
-        kind, name = difference.kind, difference.name
-        return kind in ("link", "netns") and self.foreign(Ref(kind, "", name))
+        return self.foreign(Ref(difference.kind, "", difference.name))
 
     def _there(self, ref: Ref) -> tuple[bool, int]:
-        if ref.kind == "netns":
-            inode = self.now.namespaces.get(ref.name)
-            return inode is not None and self.before.namespaces.get(ref.name) != inode, inode or 0
-        index = self.now.links.get(ref.name, {}).get("ifindex", 0)
-        same = self.before.links.get(ref.name, {}).get("ifindex") == index
-        return bool(index) and not same, index
+        mark = self.now.mark(ref.kind, ref.name)
+        return mark is not None and self.before.mark(ref.kind, ref.name) != mark, mark or 0
 
 
 def needed(undo: Undo, step: Step, seen: Seen) -> Undo | None:
@@ -62,7 +57,7 @@ def needed(undo: Undo, step: Step, seen: Seen) -> Undo | None:
     does, inner = step.effect, step.words
     if step.said.undo is not None or step.netns:
         return undo
-    if does.makes and does.makes[0].kind in ("link", "netns"):
+    if does.makes and does.makes[0].kind != "chain":
         return undo if any(seen.ours(ref) for ref in does.makes if not ref.netns) else None
     if does.makes:
         return (
@@ -70,8 +65,8 @@ def needed(undo: Undo, step: Step, seen: Seen) -> Undo | None:
             if _chain(does.makes[0], seen.now) and not _chain(does.makes[0], seen.before)
             else None
         )
-    if inner[0] == "tee":
-        return _setting(undo, inner[1], seen)
+    if path := setting(inner):
+        return _setting(undo, path, seen)
     if inner[0] in ("iptables", "ip6tables"):
         return _rule(undo, inner, seen)
     if inner[:2] == ("ip", "link"):
@@ -234,7 +229,7 @@ def touched(steps: Sequence[Step]) -> Touched:
     here = [step for step in steps if not step.netns]
     return Touched(
         frozenset(name for step in here for name in _names(step)),
-        frozenset(step.inner[1] for step in here if step.inner[0] == "tee"),
+        frozenset(path for step in here if (path := setting(step.inner))),
         tuple(step for step in here if step.inner[0].endswith("tables")),
     )
 

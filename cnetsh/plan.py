@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from cnetsh.errors import CnetshError
 from cnetsh.inverse import PUT_BACK, Effect, effect, is_setting, spelled
+from cnetsh.resolvers import HOME, folder_of, names_server
 
 
 class Directives(NamedTuple):
@@ -54,7 +55,7 @@ class Step(NamedTuple):
 
     @property
     def stdin(self) -> str:
-        """What the command reads: the value written to a kernel setting, or nothing."""
+        """What the command reads: what is written to a setting or a file, or nothing."""
         return split(self.text)[1]
 
     @property
@@ -103,7 +104,7 @@ _QUOTED = re.compile(r"""'[^'\x00-\x1f]*'|"[^"$`\\\x00-\x1f]*\"""")
 # bytes.translate is twenty times as fast as that of str.
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _WRITE = re.compile(
-    r"echo ([\w.:-]+(?: [\w.:-]+)*) \| ((?:ip netns exec [\w.-]+ )?tee [\w./:@+-]+)"
+    r"echo ([\w.:-]+(?: [\w.:-]+)*) \| ((?:ip netns exec [\w.-]+ )?tee (?:-a )?[\w./:@+-]+)"
 )
 
 
@@ -117,12 +118,13 @@ def split(text: str) -> tuple[tuple[str, ...], str]:
         return tuple(text.split()), ""
     if write := _WRITE.fullmatch(text):
         words = tuple(write[2].split())
-        if is_setting(words[-1]):
+        if is_setting(words[-1]) or (folder_of(words[-1]) and names_server(write[1])):
             return words, write[1] + "\n"
     if found := _NEEDS_CARE.search(_QUOTED.sub("", text)):
         raise CnetshError(
             f"{found[0]!r} needs a shell, and commands run without one",
-            "one command a line; the only pipe is: echo VALUE | tee /proc/sys/net/…",
+            "one command a line; the only pipe is: echo VALUE | tee /proc/sys/net/…, "
+            "or echo nameserver ADDRESS | tee /etc/netns/NAME/resolv.conf",
         )
     return tuple(shlex.split(text)), ""
 
@@ -161,10 +163,11 @@ def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
             continue
         if line[0] != "#":
             # Lines that differ only in digits are one form, and a large plan has few forms; but
-            # ip -4 and ip -6 are allowed where ip -1 is not, and ip6tables where ip7tables is not.
+            # ip -4 and ip -6 are allowed where ip -1 is not, and ip6tables where ip7tables is not;
+            # and an address of a name server is good or not by its digits.
             line = line.strip()
             form = line.encode()
-            if "ip -" not in line and "tables " not in line:
+            if "ip -" not in line and "tables " not in line and HOME not in line:
                 form = form.translate(_DIGITS)
             if said is NO_DIRECTIVES and form in known:
                 kind, word = known[form]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cnetsh.errors import CnetshError
+from cnetsh.inverse import setting
 from cnetsh.plan import Plan, Step
 from cnetsh.values import Interface
 
@@ -53,8 +54,9 @@ class Planned:
     """Everything that doctor looks at in one plan.
 
     links: the made ones, with their namespace; bridges: those of the target's own namespace, and
-    whether their MAC is given; netns: the made ones; entered, looped (lo is brought up), routed (a
-    default route): namespaces; uses: links of the target's own namespace, with the first command.
+    whether their MAC is given; netns, folders: the made ones; entered, looped (lo is brought up),
+    routed (a default route): namespaces; uses: links of the target's own namespace, with the first
+    command.
     """
 
     lab: str = ""
@@ -65,6 +67,7 @@ class Planned:
     bridges: dict[str, bool] = field(default_factory=dict)
     renumbered: dict[str, str] = field(default_factory=dict)
     netns: dict[str, str] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
     entered: dict[str, str] = field(default_factory=dict)
     looped: set[str] = field(default_factory=set)
     routed: set[str] = field(default_factory=set)
@@ -102,8 +105,10 @@ def _take(step: Step, found: Planned) -> None:
         found.tools.add("ip")
         found.entered.setdefault(step.netns, step.text)
     match words:
-        case ("tee", path):
+        case ("tee", path) if setting(words):
             found.settings.append(Setting(step.netns, path, step.stdin.strip()))
+        case ("mkdir", path):
+            found.folders[path] = step.text
         case ("iptables" | "ip6tables" as tool, *rest):
             rest = rest[1:] if rest[:1] == ["-w"] else rest
             found.rules.append(Rule(step.netns, (tool, *rest)))

@@ -3,12 +3,14 @@
 The target's own network is not touched: an unknown kind of link, queue or rule shows there as well.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cnetsh.commands import Run
 from cnetsh.planned import Planned, Rule
+from cnetsh.resolvers import HOME
 from cnetsh.snapshot import Snapshot
 
 # A link of one byte is refused too, but only of a kind that is known; so none is made, whose end
@@ -37,7 +39,7 @@ def lacking(run: Run, planned: Planned, snapshot: Snapshot) -> dict[str, str]:
     found |= _tried(run, "tc", queues)
     for tool in ("iptables", "ip6tables"):
         found |= _rules(run, tool, planned.rules, snapshot.rules)
-    return found | _settings(planned)
+    return found | _settings(planned) | _folders(planned)
 
 
 def _tried(run: Run, tool: str, lines: Mapping[str, str]) -> dict[str, str]:
@@ -60,6 +62,13 @@ def _settings(planned: Planned) -> dict[str, str]:
         for path in sorted(absent)
         if not planned.own_links & set(Path(path).parts)
     }
+
+
+def _folders(planned: Planned) -> dict[str, str]:
+    """Give the folder of name servers where it cannot be written, as in some sandboxes."""
+    first = HOME if Path(HOME).is_dir() else "/etc"
+    refused = planned.folders and not os.access(first, os.W_OK)
+    return {HOME: "nothing can be written there, which dns needs"} if refused else {}
 
 
 def _rules(

@@ -254,7 +254,8 @@ def put_back(before: Snapshot, ours: Touched, others: Others, means: Means) -> S
         one
         for one in differences(before, now)
         if one.command and concerns(one, ours) and not others.keep(one)
-        if one.kind not in ("netns", "rule") and one.command[:3] != ("ip", "link", "delete")
+        if one.kind not in ("netns", "rule", "folder")
+        and one.command[:3] != ("ip", "link", "delete")
     ]
     for one in todo:
         means.run(one.command, stdin=one.stdin)

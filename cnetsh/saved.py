@@ -141,9 +141,9 @@ def relied_on(plan: Plan, now: Snapshot, record: Journal | None = None) -> dict[
     for step in plan.steps:
         does = step.effect
         for ref in does.makes:
-            if not ref.netns and ref.kind in ("link", "netns"):
-                there: Mapping[str, Any] = now.links if ref.kind == "link" else now.namespaces
-                facts[f"{ref.kind} {ref.name}"] = "there" if ref.name in there else "absent"
+            if not ref.netns and ref.kind != "chain":
+                absent = now.mark(ref.kind, ref.name) is None
+                facts[f"{ref.kind} {ref.name}"] = "absent" if absent else "there"
         if does.on and does.on not in owned and not step.netns:
             facts |= _foreign(step, now)
         if not step.netns:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from cnetsh.inverse import setting
 from cnetsh.lab import templates_folder
 from cnetsh.plan import Plan, Step, split
 from cnetsh.show import printable, typed
@@ -102,7 +103,8 @@ def _command(text: str, sudo: bool) -> str:
 def _written(text: str) -> tuple[str, str]:
     """Give the setting of the host's kernel that a command writes; a container's go with it."""
     argv, stdin = split(text)
-    return (argv[1], shlex.quote(stdin.strip())) if stdin and argv[0] == "tee" else ("", "")
+    path = setting(argv)
+    return (path, shlex.quote(stdin.strip())) if path else ("", "")
 
 
 def _settings(written: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnetsh.differences import Difference
+from cnetsh.inverse import setting
 from cnetsh.needed import Touched, concerns
 from cnetsh.plan import Step
 from cnetsh.snapshot import Snapshot
@@ -36,7 +37,7 @@ class Others:
         if not self.labs or step.netns:
             return []
         on, inner = step.effect.on, step.words
-        if on is None or not (inner[0] == "tee" or inner[1:3] == ("link", "set")):
+        if on is None or not (setting(inner) or inner[1:3] == ("link", "set")):
             return []
         return self.keep(Difference(on.kind, on.name, "", ("ip", "link", "set")))
 
@@ -50,7 +51,7 @@ def handed_over(
     for the other lab gets the value that it had then. Done twice, it is the same.
     """
     facts = theirs.to_json()
-    for part in ("links", "namespaces"):
+    for part in ("links", "namespaces", "folders"):
         for name in facts[part].keys() - getattr(before, part).keys() - getattr(now, part).keys():
             del facts[part][name]
     for part in ("addresses", "routes", "policy"):

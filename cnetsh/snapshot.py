@@ -15,6 +15,7 @@ from typing import Any
 from cnetsh import namespace
 from cnetsh.commands import Run, installed, real
 from cnetsh.errors import CnetshError
+from cnetsh.resolvers import HOME
 
 NETNS = Path("/run/netns")
 SYSCTL = Path("/proc/sys/net")
@@ -26,10 +27,11 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Links by name, addresses, routes of all tables, rules of both kinds, settings, namespaces.
+    """Links by name, addresses, routes, rules of both kinds, settings, namespaces, folders.
 
     rules: iptables-save lines by "tool table"; settings: value by path; namespaces: mark by name,
-    0 for a file that is no namespace (left by a killed `ip netns add`).
+    0 for a file that is no namespace (left by a killed `ip netns add`); folders: the inode of each
+    path in /etc/netns.
     """
 
     links: dict[str, Facts] = field(default_factory=dict)
@@ -39,6 +41,18 @@ class Snapshot:
     rules: dict[str, list[str]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     namespaces: dict[str, int] = field(default_factory=dict)
+    folders: dict[str, int] = field(default_factory=dict)
+
+    def mark(self, kind: str, name: str) -> int | None:
+        """Give what tells an object from another of the same name; None where there is none."""
+        match kind:
+            case "link":
+                return self.links.get(name, {}).get("ifindex")
+            case "netns":
+                return self.namespaces.get(name)
+            case "folder":
+                return self.folders.get(name)
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data that `Snapshot(**data)` reads back."""
@@ -64,6 +78,7 @@ def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> Sn
         rules=_rules(run),
         settings=settings(own) | values(written),
         namespaces=namespaces(),
+        folders=folders(),
     )
 
 
@@ -186,4 +201,14 @@ def namespaces() -> dict[str, int]:
             with contextlib.suppress(OSError):
                 status = path.stat()
                 found[path.name] = namespace.mark(status) if status.st_dev == kind else 0
+    return found
+
+
+def folders() -> dict[str, int]:
+    """Give the inode of everything in /etc/netns by its path."""
+    found: dict[str, int] = {}
+    with contextlib.suppress(OSError):
+        for path in Path(HOME).iterdir():
+            with contextlib.suppress(OSError):
+                found[str(path)] = path.lstat().st_ino
     return found

@@ -91,6 +91,11 @@ def _bridges(topology: Topology, ports: list[Port]) -> dict[str, object]:
 def _links(topology: Topology, known: Members, ports: list[Port]) -> dict[str, list[Any]]:
     return {
         "namespaces": list(known),
+        "resolvers": [
+            (member.name, list(zip(("", "-a ", "-a "), member.model.dns, strict=False)))
+            for member in known.values()
+            if member.model.dns
+        ],
         "ports": [port[:4] for port in ports if port.host],
         "cables": _cables(ports),
         "macvlans": [

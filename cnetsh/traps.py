@@ -142,7 +142,7 @@ TRAPS = (
     ),
     Trap(
         "P23", "the name server is the host's own",
-        "labs and checks need no names",
+        "labs and checks need no names; dns in a lab file gives a container its own servers",
         "ip-netns(8)", traps_kernel.local_resolver,
     ),
     Trap(

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from cnetsh.finding import Case, Severity, Sign, few
+from cnetsh.resolvers import HOME
 from cnetsh.traps_addresses import is_default, route_text
 from cnetsh.traps_firewall import forwards
 
@@ -135,11 +136,12 @@ def loopback(case: Case) -> Iterator[Sign]:
 def local_resolver(case: Case) -> Iterator[Sign]:
     """P23: a name server at 127.x is the host's; in a namespace that address is its own."""
     local = [server for server in case.facts.nameservers if server.startswith("127.")]
-    inner = sorted(case.asked.routed - {""} - case.facts.resolvers)
+    known = case.facts.snapshot.folders.keys() | case.asked.folders.keys()
+    inner = sorted(n for n in case.asked.routed if n and f"{HOME}/{n}" not in known)
     if local and case.on_host and (case.plan is None or (inner and forwards(case))):
         name = inner[0] if inner else "NAME"
         effect = "in a container ping 1.1.1.1 works and names do not"
-        advice = f"write a reachable name server into /etc/netns/{name}/resolv.conf"
+        advice = f"dns: in a lab file, or a reachable name server in {HOME}/{name}/resolv.conf"
         severity: Severity = "note" if case.plan is None else "warn"
         yield Sign(severity, f"nameserver {local[0]} in /etc/resolv.conf", effect, advice)
 

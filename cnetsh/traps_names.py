@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cnetsh.finding import Case, Sign, few
+from cnetsh.resolvers import HOME
 
 LONGEST = 15  # bytes of a link's name: IFNAMSIZ of linux/if.h, less 1
 
@@ -17,11 +18,14 @@ def long_names(case: Case) -> Iterator[Sign]:
 
 def netns_files(case: Case) -> Iterator[Sign]:
     """P12: `ip netns exec` puts files of /etc/netns/NAME in the place of those in /etc."""
-    for name in sorted(case.facts.resolvers & {*case.asked.netns, *case.asked.entered}):
+    for name in sorted({*case.asked.netns, *case.asked.entered}):
+        path = f"{HOME}/{name}"
+        if path not in case.facts.snapshot.folders or path in case.asked.folders:
+            continue
         effect = (
             f"in {name}, ip netns exec shows its files instead of those in /etc; nsenter does not"
         )
-        yield Sign("note", f"/etc/netns/{name} exists", effect, "remove it, unless it is wanted")
+        yield Sign("note", f"{path} exists", effect, "remove it, unless it is wanted")
 
 
 def inside(case: Case) -> Iterator[Sign]:
@@ -41,7 +45,7 @@ def inside(case: Case) -> Iterator[Sign]:
 
 
 def taken(case: Case) -> Iterator[Sign]:
-    """P26: a link or namespace that the plan makes is there, and is not this lab's."""
+    """P26: a link, namespace or folder that the plan makes is there, and is not this lab's."""
     if case.is_up:
         return
     seen = case.facts.snapshot
@@ -52,6 +56,7 @@ def taken(case: Case) -> Iterator[Sign]:
     found += [
         f"namespace {name}" for name in sorted(case.asked.netns.keys() & seen.namespaces.keys())
     ]
+    found += [f"folder {path}" for path in sorted(case.asked.folders.keys() & seen.folders.keys())]
     if found:
         effect = "File exists: the lab cannot come up, and nothing is tried"
         advice = "another name (in the lab file, else with --set), or remove what is there"

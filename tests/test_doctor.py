@@ -33,6 +33,12 @@ def plan(text: str) -> Plan:
     return parse(text, "made-up", "", "up", "made-up")
 
 
+RESOLVING = plan(
+    "\n".join(step.text for step in lab_plan("routing").steps)
+    + "\nmkdir /etc/netns/net0\nmkdir /etc/netns/net1"
+)
+
+
 def host(facts: Facts | None = None, **seen: object) -> Facts:
     """A host with eth0 10.0.2.15/24 and a default route by it, and what the test adds to it."""
     snapshot = Snapshot(
@@ -142,7 +148,7 @@ HITS = {
         "P10", "routing", host(rules={"iptables filter": [":ufw-user-input -"]}), "warn",
     ),
     "a long name": ("P11", plan("ip link add name a234567890123456 type bridge"), host(), "lacks"),
-    "files for a namespace": ("P12", "bridge", host(Facts(resolvers=frozenset({"net1"}))), "note"),
+    "files for a namespace": ("P12", "bridge", host(folders={"/etc/netns/net1": 7}), "note"),
     "a process inside": (
         "P13", "container",
         host(Facts(inside={"net0": ("7 (sleep)",)}), namespaces={"net0": 5}), "warn",
@@ -204,6 +210,9 @@ HITS = {
     "the lock of xtables": ("P25", "routing", host(Facts(xtables="7")), "warn"),
     "a link is there": ("P26", "bridge", host(links={"br0": {"kind": "bridge"}}), "lacks"),
     "a namespace is there": ("P26", "bridge", host(namespaces={"net1": 5}), "lacks"),
+    "a folder is there": (
+        "P26", plan("mkdir /etc/netns/n0"), host(folders={"/etc/netns/n0": 5}), "lacks",
+    ),
     "no such link": ("P27", plan("ip link set eth9 up"), host(), "lacks"),
     "no such namespace": ("P27", plan("ip netns exec old ip link set lo up"), host(), "lacks"),
 }  # fmt: skip
@@ -293,7 +302,13 @@ MISSES = {
     "one prefix length": ("P22", "bridge", host()),
     "a resolver of its own": (
         "P23", "routing",
-        host(Facts(nameservers=("127.0.0.53",), resolvers=frozenset({"net0", "net1"}))),
+        host(
+            Facts(nameservers=("127.0.0.53",)),
+            folders={"/etc/netns/net0": 7, "/etc/netns/net1": 8},
+        ),
+    ),
+    "a resolver that the plan writes": (
+        "P23", RESOLVING, host(Facts(nameservers=("127.0.0.53",))),
     ),
     "AppArmor, but inside a user namespace": (
         "P24", None,

@@ -72,7 +72,8 @@ def is_refused_or_sound(*arguments: str) -> bool:
         does = inverse.effect(inner, netns)
         assert does is not None, line
         for ref in does.makes:
-            assert ref.kind == "chain" or re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", ref.name)
+            name = ref.name.removeprefix("/etc/netns/") if ref.kind == "folder" else ref.name
+            assert ref.kind == "chain" or re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", name)
             assert ref.kind != "link" or len(ref.name) <= 15
     return True
 

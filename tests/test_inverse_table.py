@@ -44,6 +44,7 @@ UNDOS = {
     "iptables -w -N LAB": "iptables -w -X LAB",
     "tc qdisc add dev a root tbf rate 1mbit burst 10kb latency 10ms": "tc qdisc delete dev a root",
     "tc qdisc add dev a root netem delay 10ms": "tc qdisc delete dev a root",
+    "mkdir /etc/netns/n0": "rmdir /etc/netns/n0",
 }
 
 PUT_BACK = [
@@ -66,6 +67,8 @@ REMOVES = [
     "iptables -F FORWARD",
     "iptables -t nat -X LAB",
     "tc qdisc delete dev a root",
+    "rmdir /etc/netns/n0",
+    "rm -f /etc/netns/n0/resolv.conf",
 ]
 
 LOOKS = [
@@ -148,6 +151,30 @@ REFUSED = {
         "iptables -A FORWARD -j DROP --modp /tmp/x",
         "iptables -A FORWARD -j DROP --mo=/tmp/x",
     ],
+    "another file or folder": [
+        *(
+            "mkdir /etc/netns",
+            "mkdir -p /etc/netns/n0",
+            "mkdir /etc/netns/../x",
+            "mkdir /etc/netns/..",
+        ),
+        *(
+            "mkdir /etc/netns/a/b",
+            "mkdir /etc/netns/1",
+            "mkdir /etc/netnsx/a",
+            "mkdir -p /etc",
+            "mkdir",
+        ),
+        *(
+            "rmdir /etc/netns",
+            "rmdir /etc/netns/.",
+            "rm -f /etc/netns/n0",
+            "rm /etc/netns/n0/resolv.conf",
+        ),
+        *("rm -f /etc/netns/n0/hosts", "rm -rf /etc/netns/n0", "rm -f /etc/resolv.conf", "rm -f"),
+        *("tee /etc/netns/n0/hosts", "tee /etc/netns/resolv.conf", "tee -a /proc/sys/net/ipv4/x"),
+        *("tee -i /etc/netns/n0/resolv.conf", "tee /etc/netns/n0/resolv.conf /etc/passwd"),
+    ],
     "another program": ["sysctl -w x=1", "sh", "tee", "tee /etc/passwd", "tee /proc/sys/net/../x"],
 }
 
@@ -165,7 +192,7 @@ def up(text: str) -> None:
 @pytest.mark.parametrize("text", UNDOS)
 @pytest.mark.parametrize("netns", ["", "n7"])
 def test_undo(text: str, netns: str) -> None:
-    if netns and "ip netns" in text:
+    if netns and ("ip netns" in text or "/etc/netns" in text):
         assert inverse.effect(shlex.split(text), netns) is None
         return
     found = effect(text, netns)
@@ -239,12 +266,13 @@ class TestMakes:
                 [("link", "n1", "m")],
             ),
             ("iptables -t nat -N LAB", [("chain", "n7", "iptables nat LAB")]),
+            ("mkdir /etc/netns/n0", [("folder", "", "/etc/netns/n0")]),
         ],
     )
     def test_objects_where_they_come_to_be(
         self, text: str, makes: list[tuple[str, str, str]]
     ) -> None:
-        netns = "" if "ip netns" in text else "n7"
+        netns = "" if "netns add" in text or "/etc/netns" in text else "n7"
         assert list(effect(text, netns).makes) == makes
 
     def test_a_chain_is_emptied_before_it_is_removed(self) -> None:
@@ -255,6 +283,12 @@ class TestMakes:
         found = effect("ip link set b netns n1", "n0")
         assert (found.on, found.moves) == (Ref("link", "n0", "b"), Ref("link", "n1", "b"))
         assert found.undo == ()
+
+    def test_name_servers_are_in_a_folder(self) -> None:
+        assert effect("mkdir /etc/netns/n0").first == ("rm", "-f", "/etc/netns/n0/resolv.conf")
+        for text in ("tee /etc/netns/n0/resolv.conf", "tee -a /etc/netns/n0/resolv.conf"):
+            assert effect(text).on == Ref("folder", "", "/etc/netns/n0")
+            assert inverse.effect(shlex.split(text), "n0") is None
 
     def test_a_setting_is_on_its_path(self) -> None:
         path = "/proc/sys/net/ipv4/ip_forward"

@@ -1,7 +1,11 @@
 """Template text becomes a plan, or is refused with its line: nothing else decides what runs."""
 
+import re
 import string
 import time
+from contextlib import suppress
+from ipaddress import ip_address
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -262,6 +266,11 @@ class TestShell:
         assert one(text).argv == tuple(text.split())
 
 
+RESOLVER = "/etc/netns/n1/resolv.conf"
+SERVER = f"echo nameserver 10.0.0.1 | tee {RESOLVER}"
+REST = ("own", "", "up", "own")
+
+
 class TestPipe:
     def test_writes_a_setting(self) -> None:
         step = one(f"echo 1 | tee {FORWARD}")
@@ -273,10 +282,44 @@ class TestPipe:
         assert step.argv == ("ip", "netns", "exec", "net0", "tee", FORWARD)
         assert (step.stdin, step.netns, step.inner) == ("1024 2048\n", "net0", ("tee", FORWARD))
 
+    def test_names_a_name_server(self) -> None:
+        steps = plan.parse(f"{SERVER}\necho nameserver fd00::1 | tee -a {RESOLVER}", *REST).steps
+        assert [step.argv for step in steps] == [("tee", RESOLVER), ("tee", "-a", RESOLVER)]
+        assert [step.stdin for step in steps] == ["nameserver 10.0.0.1\n", "nameserver fd00::1\n"]
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("10.0.0.1", "10.0.0.999"), ("10.0.0.1", "010.0.0.1"), ("n1/", "7/")],
+    )
+    def test_looks_at_each_name_server_by_itself(self, old: str, new: str) -> None:
+        with pytest.raises(CnetshError):
+            plan.parse(f"{SERVER}\n{SERVER.replace(old, new)}", *REST)
+
+    @pytest.mark.parametrize(
+        "text", [SERVER, "mkdir /etc/netns/n1", "rmdir /etc/netns/n1", f"rm -f {RESOLVER}"]
+    )
+    def test_with_any_bit_flipped_is_of_name_servers_or_refused(self, text: str) -> None:
+        for place, bit in product(range(len(text)), range(7)):
+            flipped = text[:place] + chr(ord(text[place]) ^ 1 << bit) + text[place + 1 :]
+            with suppress(CnetshError):
+                (step,) = plan.parse(flipped, "own", "", "down", "own").steps
+                argv, stdin = step.argv, step.stdin
+                assert argv[0] in ("tee", "mkdir", "rmdir", "rm")
+                assert re.fullmatch("/etc/netns/[A-Za-z][A-Za-z0-9_.-]+(/resolv[.]conf)?", argv[-1])
+                assert not stdin or ip_address(stdin.removeprefix("nameserver ").strip())
+
     @pytest.mark.parametrize(
         "text",
         [
             "echo 1 | tee /proc/sys/kernel/panic",
+            f"echo options debug | tee {RESOLVER}",
+            f"echo nameserver | tee {RESOLVER}",
+            f"echo nameserver 127.0.0.1 | tee {RESOLVER}",
+            f"echo nameserver 10.0.0.1 10.0.0.2 | tee {RESOLVER}",
+            f"echo nameserver 10.0.0.1 | ip netns exec n1 tee {RESOLVER}",
+            "echo nameserver 10.0.0.1 | tee /etc/netns/n1/hosts",
+            "echo nameserver 10.0.0.1 | tee /etc/netns/../resolv.conf",
+            f"tee {RESOLVER}",
             "echo 1 | tee /proc/sys/net/../kernel/panic",
             "echo 1 | tee /proc/sys/net/ipv4/conf/../../../kernel/panic",
             "echo 1 | tee /proc/sys/net//ipv4/ip_forward",

@@ -48,7 +48,7 @@ class TestEveryExample:
         assert {section for section in sections - narrated if "Inside" not in section} == set()
 
     def test_is_undone_in_the_order_of_the_down_part(self, file: Path) -> None:
-        order = ["iptables", "tee", "ip link", "ip netns"]
+        order = ["iptables", "tee", "ip link", "/etc/netns", "ip netns"]
         kinds = [
             max(index for index, words in enumerate(order) if words in command or index == 0)
             for command in (

@@ -21,10 +21,12 @@ ROOT = os.geteuid() == 0
 AS_MAPPED_ROOT = () if ROOT else ("--user", "--map-root-user")
 # Enters what `unshare` made; a process that is already root inside must not drop its groups there.
 INTO_MAPPED_ROOT = () if ROOT else ("--user", "--preserve-credentials")
-# A new /sys shows the new namespace's interfaces; the holder ends at the end of its input, so also
-# when pytest is killed.
+# A new /sys shows the new namespace's interfaces; what is written to /etc stays in the first tmpfs,
+# below the second. The holder ends at the end of its input, so also when pytest is killed.
 HOLDER = """
-mount -t tmpfs tmpfs /run && ip link set lo up || exit
+mount -t tmpfs tmpfs /run && mkdir /run/etc /run/work || exit
+layers=lowerdir=/etc,upperdir=/run/etc,workdir=/run/work,userxattr
+mount -t overlay overlay -o $layers /etc && mount -t tmpfs tmpfs /run && ip link set lo up || exit
 mount -t sysfs sysfs /sys 2>/dev/null
 echo ready && exec cat
 """
@@ -32,7 +34,7 @@ echo ready && exec cat
 
 @dataclass(frozen=True)
 class Private:
-    """A host of our own: root's view of new network and mount namespaces with an empty /run."""
+    """A host of our own: root's view of new namespaces, an empty /run, an /etc of its own."""
 
     pid: int
     env: dict[str, str]

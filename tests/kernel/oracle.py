@@ -20,6 +20,7 @@ from typing import Any
 Facts = dict[str, Any]
 
 NAMES = Path("/run/netns")
+FILES = Path("/etc/netns")
 SETTINGS = Path("/proc/sys/net")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CLONE_NEWNET = 0x40000000
@@ -44,8 +45,9 @@ SOLICITED = re.compile(r"\bff02::1:ff[0-9a-f:]+")
 
 
 def snapshot() -> Facts:
-    """The facts of this process's network namespace and of each named one below /run/netns."""
-    return facts() | {"namespaces": {name: _inside(name) for name in names()}}
+    """The facts of this process's network namespace, of each named one, and their files."""
+    inside = {name: _inside(name) for name in names()}
+    return facts() | {"namespaces": inside, "files": files()}
 
 
 def facts() -> Facts:
@@ -69,6 +71,7 @@ def outline() -> Facts:
         "rules": rules(),
         "ip_forward": (SETTINGS / "ipv4/ip_forward").read_text().strip(),
         "namespaces": names(),
+        "files": files(),
     }
 
 
@@ -182,6 +185,12 @@ def names() -> dict[str, str]:
     own = Path("/proc/self/ns/net").stat().st_dev
     files = sorted(NAMES.iterdir()) if NAMES.is_dir() else []
     return {file.name: "nsfs" if file.stat().st_dev == own else "ghost" for file in files}
+
+
+def files() -> dict[str, str]:
+    """What is in /etc/netns for `ip netns exec` to show; there it may be and be empty."""
+    found = sorted(FILES.rglob("*")) if FILES.is_dir() else []
+    return {str(file): file.read_text() if file.is_file() else "folder" for file in found}
 
 
 def _inside(name: str) -> Facts:

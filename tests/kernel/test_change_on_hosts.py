@@ -49,6 +49,19 @@ CHANGES = {
         "  n1: {bridge: br0, publish: ['80:80'], rate: 10mbit, sysctls: {net.core.somaxconn: 99}}\n"
         "  r: {forward: true, interfaces: [{bridge: br0}, {bridge: br1, address: 10.4.0.1/24}]}\n",
     ),
+    "name servers": (
+        BRIDGE,
+        "  n0: {bridge: br0, dns: [1.1.1.1, 9.9.9.9]}\n" + N1,
+        BRIDGE,
+        '  n0: {bridge: br0, dns: [1.1.1.1, "fd00::1", 9.9.9.9]}\n'
+        "  n1: {bridge: br0, dns: 1.1.1.1}\n",
+    ),
+    "one more name server": (
+        BRIDGE,
+        "  n0: {bridge: br0, dns: 1.1.1.1}\n",
+        BRIDGE,
+        "  n0: {bridge: br0, dns: [1.1.1.1, 9.9.9.9]}\n",
+    ),
     "rate": (BRIDGE, N0, BRIDGE, "  n0: {bridge: br0, rate: 10mbit}\n"),
 }
 
@@ -84,7 +97,7 @@ def assert_changed_and_back(private: Private, folder: Path, names: list[str]) ->
 
 def test_a_change_and_its_way_back(private: Private, tmp_path: Path) -> None:
     private.sh(f"echo 0 > {FORWARD}")
-    names = ["remove the first of named ends", "isolated", "much"]
+    names = ["remove the first of named ends", "isolated", "much", "name servers"]
     assert_changed_and_back(private, tmp_path, names)
 
 
@@ -120,8 +133,8 @@ def test_a_change_that_fails_leaves_the_lab_as_it_was(private: Private, tmp_path
 @pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_change_that_is_killed_is_recovered(private: Private, tmp_path: Path, every: int) -> None:
     private.sh(f"echo 0 > {FORWARD}")
-    one = lab(tmp_path, "one", BRIDGE, N0 + N1)
-    other = lab(tmp_path, "other", TWO, M + N1)
+    one = lab(tmp_path, "one", BRIDGE, N0 + "  n1: {bridge: br0, dns: 1.1.1.1}\n")
+    other = lab(tmp_path, "other", TWO, M + "  n1: {bridge: br0, dns: 9.9.9.9}\n")
     runs = ran(private, "killed", name="x", lab=one, other=other, every=every)
     assert len(runs) > 50 / every
     bad = [run for run in runs if run["exit"] or run["left"]]

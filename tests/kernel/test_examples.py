@@ -128,7 +128,7 @@ def failing_folders(file: Path, folder: Path, every: int) -> list[str]:
     folders = []
     # The offset moves with the example, so that every kind of step is met by one of them.
     for number in range(EXAMPLES.index(file) % every, len(steps) + 1, every):
-        lines = [step.text for step in steps]
+        lines = [plan.to_text(plan.Plan("", "", "up", (step,))) for step in steps]
         inside = steps[number - 1].netns if number else ""
         broken = f"ip route add 198.51.100.0/24 via {NOWHERE}"
         lines.insert(number, f"ip netns exec {inside} {broken}" if inside else broken)

@@ -110,6 +110,12 @@ ROWS = {
         "echo 9000 | tee /proc/sys/net/ipv4/ip_local_reserved_ports",
         "echo 80,9000-9100 > /proc/sys/net/ipv4/ip_local_reserved_ports",
     ),
+    "name servers": (
+        "#: undo none: empty, it has no effect\nmkdir -p /etc/netns\nmkdir /etc/netns/n0\n"
+        "echo nameserver 1.1.1.1 | tee /etc/netns/n0/resolv.conf\n"
+        "echo nameserver fd00::1 | tee -a /etc/netns/n0/resolv.conf",
+        "",
+    ),
     "queue": ("tc qdisc add dev br1 root tbf rate 1mbit burst 10kb latency 10ms", ""),
 }
 
@@ -158,7 +164,9 @@ def bring_up_and_undo(text):
 def row(steps, before):
     namespace.unshare(namespace.NET | namespace.MOUNT)
     namespace.mount("none", "/", "none", namespace.MS_REC | namespace.MS_PRIVATE)
-    namespace.mount("tmpfs", "/run", "tmpfs", 0)
+    for folder in ("/run", "/etc/netns"):
+        os.makedirs(folder, exist_ok=True)
+        namespace.mount("tmpfs", folder, "tmpfs", 0)
     sh(foreign + "ip netns add f0" * ("f0" in steps))
     first = up_and_down(steps)
     sh(before or steps)

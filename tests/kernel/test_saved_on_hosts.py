@@ -14,7 +14,7 @@ LAB = """
 name: small
 bridges: {br0: {address: 10.1.0.1/24, nat: true}, br9: {external: true}}
 containers:
-  net0: {bridge: br0}
+  net0: {bridge: br0, dns: [1.1.1.1, "fd00::1"]}
   net1: {gateway: none, interfaces: [{bridge: br9, address: 10.9.0.2/24}]}
 """
 # With a port of its own: a bridge that loses its last port also loses the carrier.
@@ -49,6 +49,11 @@ RULE = "POSTROUTING -m comment --comment cnetsh:small -j CNETSH-small"
 CHANGED = [
     ("ip link add br0 type bridge", "ip link del br0", "link br0: was absent, is there"),
     ("ip netns add net0", "ip netns del net0", "netns net0: was absent, is there"),
+    (
+        "mkdir -p /etc/netns/net0",
+        "rmdir /etc/netns/net0",
+        "folder /etc/netns/net0: was absent, is there",
+    ),
     (f"echo 1 > {FORWARD}", f"echo 0 > {FORWARD}", f"setting {FORWARD}: was 0, is 1"),
     ("ip link set br9 mtu 1400", "ip link set br9 mtu 1500", 'link br9: was {"kind": "bridge"'),
     (

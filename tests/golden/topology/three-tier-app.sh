@@ -17,6 +17,16 @@ ip netns add proxy
 ip netns add app
 ip netns add db
 
+## Name servers
+# One folder for the files of all namespaces. It is no lab's own, so it stays.
+#: undo none: empty, it has no effect
+mkdir -p /etc/netns
+# A namespace isolates the network and no files: app would read the host's /etc/resolv.conf.
+mkdir /etc/netns/app
+# `ip netns exec app` mounts this file over /etc/resolv.conf, for its command alone.
+echo nameserver 1.1.1.1 | tee /etc/netns/app/resolv.conf
+echo nameserver 9.9.9.9 | tee -a /etc/netns/app/resolv.conf
+
 ## Cables
 # A veth pair is a cable: what enters one end leaves the other. The far end is born in its container,
 # which is about fifteen times faster than moving it there.
@@ -159,6 +169,11 @@ echo 0 | tee /proc/sys/net/ipv4/ip_forward
 ip link delete front
 # The ports lose their master and stay; the address and its route go with the bridge.
 ip link delete back
+
+## Name servers
+# Only what the lab wrote: a folder with anything else in it stays.
+rm -f /etc/netns/app/resolv.conf
+rmdir /etc/netns/app
 
 ## Namespaces
 # A namespace takes its end of each cable with it, and so the other end: a moment after the command returns.

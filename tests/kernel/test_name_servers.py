@@ -1,0 +1,113 @@
+"""A container's own resolv.conf: who sees it, whose it is, and that nothing is left of it."""
+
+from pathlib import Path
+
+import oracle
+import pytest
+from hosts import Ordinary, Private, report
+from runs import KILLED, POINTS, crash, unequal
+
+LAB = """
+name: x
+bridges: {br0: {address: 10.1.0.1/24}}
+containers:
+  net0: {bridge: br0, dns: [1.1.1.1, "fd00::1"]}
+  net1: {bridge: br0}
+"""
+WRITTEN = "nameserver 1.1.1.1\nnameserver fd00::1\n"
+FIRST = 4  # the step that makes /etc/netns
+LOCKED = "mount -t tmpfs tmpfs /run && mount --bind /etc/hosts /etc/hosts"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> str:
+    path = tmp_path / "lab.yaml"
+    path.write_text(LAB, encoding="utf-8")
+    return str(path)
+
+
+def test_each_container_sees_its_own(private: Private, lab: str) -> None:
+    before, host = private.snapshot(), private.sh("cat /etc/resolv.conf")
+    private.cnetsh("up", lab)
+    for name, seen in {"net0": WRITTEN, "net1": host, "host": host}.items():
+        assert private.cnetsh("exec", name, "--", "cat", "/etc/resolv.conf").stdout == seen
+    private.sh("echo nameserver 8.8.8.8 >> /etc/netns/net0/resolv.conf")
+    drifted = private.cnetsh("check", lab, check=False)
+    assert "/etc/netns/net0/resolv.conf is changed" in drifted.stderr, report(drifted)
+    private.sh("rm /etc/netns/net0/resolv.conf")
+    drifted = private.cnetsh("check", lab, check=False)
+    assert "/etc/netns/net0/resolv.conf is missing" in drifted.stderr, report(drifted)
+    private.cnetsh("down", lab)
+    assert oracle.diff(before, private.snapshot()) == []
+
+
+def test_what_is_there_is_not_touched(private: Private, lab: str) -> None:
+    private.sh("mkdir -p /etc/netns/net0; echo mine > /etc/netns/net0/resolv.conf")
+    before = private.snapshot()
+    refused = private.cnetsh("up", lab, check=False)
+    assert refused.returncode == 2 and "folder /etc/netns/net0" in refused.stderr, report(refused)
+    script = private.cnetsh("script", lab, "--no-sudo").stdout
+    assert private.run(["bash", "-s", "add"], input=script).returncode == 1
+    assert private.snapshot()["files"] == before["files"]
+
+
+def test_another_file_in_the_folder_stays(private: Private, lab: str) -> None:
+    before = private.snapshot()
+    private.cnetsh("up", lab)
+    private.sh("echo mine > /etc/netns/net0/hosts")
+    left = private.cnetsh("down", lab, check=False)
+    assert left.returncode == 3 and "folder /etc/netns/net0 is new" in left.stderr, report(left)
+    assert private.sh("cat /etc/netns/net0/hosts") == "mine\n"
+    private.sh("rm /etc/netns/net0/hosts")
+    private.cnetsh("down", lab)
+    assert oracle.diff(before, private.snapshot()) == []
+
+
+def test_another_folder_of_that_name_stays(private: Private, lab: str) -> None:
+    private.cnetsh("up", lab)
+    private.sh("mkdir /etc/netns/new; echo mine > /etc/netns/new/resolv.conf")
+    private.sh("rm -r /etc/netns/net0; mv /etc/netns/new /etc/netns/net0")
+    down = private.cnetsh("down", lab)
+    assert "not by this lab, left as it is: folder /etc/netns/net0" in down.stderr, report(down)
+    assert private.sh("cat /etc/netns/net0/resolv.conf") == "mine\n"
+
+
+def test_two_labs_side_by_side(private: Private, lab: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    text = LAB.replace("name: x", "name: y").replace("br0", "br1").replace("10.1.", "10.2.")
+    other.write_text(text.replace("net", "far"), encoding="utf-8")
+    before = private.snapshot()
+    for command in (("up", lab), ("up", str(other)), ("down", lab), ("down", str(other))):
+        done = private.cnetsh(*command)
+        assert "not by this lab" not in done.stderr and "folder" not in done.stderr, report(done)
+    assert oracle.diff(before, private.snapshot()) == []
+
+
+def test_killed_at_each_point_of_its_steps(private: Private, lab: str) -> None:
+    plan = private.cnetsh("plan", lab, "--format", "shell", "--no-sudo").stdout.splitlines()
+    assert plan[FIRST] == "mkdir -p /etc/netns" and "fd00::1" in plan[FIRST + 3]
+    grid = [(step, point) for step in range(FIRST, FIRST + 4) for point in POINTS]
+    rows = crash(private, "killed", lab=lab, settings=[], grid=grid)
+    assert unequal(rows) == []
+    assert [row["exit"] for row in rows] == [KILLED] * len(grid)
+
+
+def test_of_an_ordinary_user(ordinary: Ordinary) -> None:
+    (ordinary.home / "lab.yaml").write_text(LAB, encoding="utf-8")
+    machine = oracle.outline()
+    ordinary.cnetsh("up", "lab.yaml")
+    assert ordinary.cnetsh("exec", "net0", "--", "cat", "/etc/resolv.conf").stdout == WRITTEN
+    assert oracle.diff(machine, oracle.outline()) == []
+    down = ordinary.cnetsh("down", "lab.yaml")
+    assert "x is down, the target as before" in down.stderr, report(down)
+
+
+def test_a_sandbox_without_an_etc_of_its_own(ordinary: Ordinary) -> None:
+    """As in many containers, a file of /etc is a mount of its own, which nothing may cover."""
+    (ordinary.home / "lab.yaml").write_text(LAB, encoding="utf-8")
+    inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-euc"]
+    tried = f"{LOCKED}; {ordinary.program} up lab.yaml || test $? = 2; {ordinary.program} up veth"
+    done = ordinary.run([*inside, tried])
+    assert done.returncode == 0 and "veth is up" in done.stderr, report(done)
+    assert "nothing can be written there" in done.stderr, report(done)
+    assert "x is not brought up here" in done.stderr, report(done)
