@@ -237,8 +237,8 @@ def _checked(text: str, said: Directives, part: str, place: str) -> str:
         if part == "up" and does.kind == "change" and not _undoable(does, said):
             hint = "say it with a line before: #: undo COMMAND"
             raise CnetshError(f"no undo: {does.note}", hint)
-        if said.look and does.kind == "change":
-            raise CnetshError("it is said to be a look, and it changes something")
+        if (said.look or part == "check") and does.kind == "change":
+            raise CnetshError("it changes something, and should only look")
         if said.undo:
             _allowed(said.undo)
     except CnetshError as error:

@@ -36,7 +36,7 @@ def parsed(text: str, part: str = "up") -> tuple[Step, ...]:
     return plan.parse(text, "own", "A lab", part, "own/up.sh.j2").steps
 
 
-def one(text: str, part: str = "check") -> Step:
+def one(text: str, part: str = "down") -> Step:
     (step,) = parsed(text, part)
     return step
 
@@ -63,7 +63,7 @@ class TestGrammar:
 
     def test_kinds(self) -> None:
         text = "ip link show\nping -c1 10.0.0.1\nip link set a up\n#: look\nping -c1 10.0.0.2\n"
-        assert [step.kind for step in parsed(text, "check")] == ["look", "check", "change", "look"]
+        assert [step.kind for step in parsed(text, "down")] == ["look", "check", "change", "look"]
 
     def test_the_namespace_is_seen_however_it_is_typed(self) -> None:
         for text in (
@@ -191,14 +191,14 @@ class TestForms:
         ],
     )
     def test_a_refused_command_after_an_allowed_one(self, allowed: str, other: str) -> None:
-        assert parsed(f"{allowed}\n{allowed}", "check")
-        assert refused(f"{allowed}\n{other}", "check").message.startswith("own/up.sh.j2: line 2: ")
+        assert parsed(f"{allowed}\n{allowed}", "down")
+        assert refused(f"{allowed}\n{other}", "down").message.startswith("own/up.sh.j2: line 2: ")
 
     def test_whatever_follows_is_what_it_is_alone(self) -> None:
         texts = ["ip -4 addr", "ip -6 addr", "ip link set a1 up", "ip link set a22 up", "ping a1"]
         for first in texts:
             for second in texts:
-                together = parsed(f"{first}\n{second}", "check")[1]
+                together = parsed(f"{first}\n{second}", "down")[1]
                 assert together == one(second)._replace(line=2)
 
 
@@ -239,10 +239,16 @@ SHELL = {
 }
 
 
+class TestChecks:
+    @pytest.mark.parametrize("text", ["ip link set a up", "echo 1 | tee /proc/sys/net/ipv4/x"])
+    def test_change_nothing(self, text: str) -> None:
+        assert "it changes something" in refused(text, "check").message
+
+
 class TestShell:
     @pytest.mark.parametrize("text", SHELL.values(), ids=SHELL)
     def test_what_needs_one_is_refused(self, text: str) -> None:
-        error = refused(f"ip netns add n0\n\n{text}", "check")
+        error = refused(f"ip netns add n0\n\n{text}", "down")
         assert error.message.startswith("own/up.sh.j2: line 3: ")
         assert "needs a shell" in error.message and "tee /proc/sys/net/" in error.hint
 
@@ -417,8 +423,8 @@ class TestAgain:
         )
     )
     def test_any_steps(self, steps: list[Step]) -> None:
-        text = plan.to_text(Plan("own", "A lab", "check", tuple(steps)))
-        found = parsed(text, "check")
+        text = plan.to_text(Plan("own", "A lab", "down", tuple(steps)))
+        found = parsed(text, "down")
         assert [(one.text, one.section, one.why, one.said) for one in found] == [
             (one.text, one.section, one.why, one.said) for one in steps
         ]
@@ -434,10 +440,10 @@ class TestAgain:
     @given(st.lists(LINES, max_size=12))
     def test_any_lines_that_are_taken(self, lines: list[str]) -> None:
         try:
-            found = plan.parse("\n".join(lines), "own", "A lab", "check", "own")
+            found = plan.parse("\n".join(lines), "own", "A lab", "down", "own")
         except CnetshError:
             return
-        again = plan.parse(plan.to_text(found), "own", "A lab", "check", "again")
+        again = plan.parse(plan.to_text(found), "own", "A lab", "down", "again")
         assert self.facts(again) == self.facts(found)
 
     @settings(max_examples=300, deadline=None)
