@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from cnetsh.errors import CnetshError
+from cnetsh.posix_spawn import posix_spawn
 
 FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 ENVIRONMENT = {"PATH": ":".join(FOLDERS), "LC_ALL": "C", "LANG": "C"}
@@ -115,13 +116,8 @@ def ask(
     ended when stopping says so.
     """
     with _file(stdin) as given, _file() as stdout, _file() as stderr:
-        streams = [
-            (os.POSIX_SPAWN_DUP2, file.fileno(), number)
-            for number, file in enumerate((given, stdout, stderr))
-        ]
-        pid = os.posix_spawn(
-            tool(argv[0]), list(argv), ENVIRONMENT, file_actions=streams, setsid=True
-        )
+        streams = [(file.fileno(), number) for number, file in enumerate((given, stdout, stderr))]
+        pid = posix_spawn(tool(argv[0]), argv, ENVIRONMENT, streams)
         ended = _ends(pid, timeout, stopping)
         if not ended:
             os.kill(pid, signal.SIGKILL)

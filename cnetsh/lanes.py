@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from cnetsh.commands import ENVIRONMENT, Result, options, starting, tool
+from cnetsh.posix_spawn import posix_spawn
 
 # ip reads at most 4,095 bytes at once and would silently cut a longer packet.
 LONGEST = 4095
@@ -153,11 +154,8 @@ class _Spawned:
 def spawn(argv: Sequence[str], stdin: int, stderr: int) -> Child:
     """Start a process in the calling thread's namespace; about 1 ms, whatever the plan's size."""
     null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    streams = [
-        (os.POSIX_SPAWN_DUP2, fd, number) for number, fd in ((0, stdin), (1, null), (2, stderr))
-    ]
     try:
-        pid = os.posix_spawn(argv[0], list(argv), ENVIRONMENT, file_actions=streams, setsid=True)
+        pid = posix_spawn(argv[0], argv, ENVIRONMENT, ((stdin, 0), (null, 1), (stderr, 2)))
     finally:
         os.close(null)
     return _Spawned(pid)
