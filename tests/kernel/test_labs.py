@@ -1,5 +1,6 @@
 """The labs of the article as an ordinary user brings them up, checks them and takes them down."""
 
+import ctypes
 import json
 import os
 import pty
@@ -186,6 +187,18 @@ def test_a_signal_ends_a_check(private: Private, tmp_path: Path, number: int) ->
     assert "stopped after 1 of 3 checks" in check.communicate()[1]
     # Nothing of it is left inside, or down would refuse.
     assert "slow is down" in private.cnetsh("down", "slow").stderr
+
+
+def test_a_signal_ends_a_check_whichever_thread_takes_it(private: Private, tmp_path: Path) -> None:
+    private.cnetsh("up", slow_lab(tmp_path))
+    argv = [sys.executable, "-m", "cnetsh", "check", "slow"]
+    check = private.start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert check.stdout and check.stdout.readline().startswith("ok ")
+    threads = {int(task.name) for task in Path(f"/proc/{check.pid}/task").iterdir()} - {check.pid}
+    # The kernel gives a signal to any of them; this one is for the thread that is named.
+    assert ctypes.CDLL(None).tgkill(check.pid, min(threads), signal.SIGINT) == 0
+    assert check.wait(5) == 128 + signal.SIGINT
+    assert "stopped after 1 of 3 checks" in check.communicate()[1]
 
 
 def test_a_signal_ends_a_check_in_the_sandbox(ordinary: Ordinary) -> None:
