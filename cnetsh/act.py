@@ -39,8 +39,8 @@ class Options:
 @contextmanager
 def _changing(options: Options) -> Iterator[Means]:
     """Hold the target's lock and give the means to change it."""
-    stop = Stop()
     require_descriptors()
+    stop = Stop()
     with journal.lock(sys.argv, stop) as lock:
         echo = Echo(options.verbose, options.log)
         try:

@@ -16,6 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import namespace  # type: ignore[import-not-found]
 
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 def hold(registry: str, ready: int) -> None:
     """Make the namespaces, close the descriptor `ready`, and stay until SIGTERM or SIGKILL."""
@@ -34,7 +36,7 @@ def hold(registry: str, ready: int) -> None:
         _be_init(holder, ready)
     os.ftruncate(lock, 0)
     os.write(lock, json.dumps({"holder": holder, "init": child}).encode())
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in STOPPING:
         signal.signal(number, lambda *_: os.kill(child, signal.SIGKILL))
     os.close(ready)
     os.waitpid(child, 0)
@@ -78,7 +80,11 @@ def _own_etc() -> None:
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    # Whoever started this holds signals back, for a Ctrl-C comes here too until there is a session
+    # of its own; it is for the others.
+    while signal.sigtimedwait(STOPPING, 0):
+        pass
+    signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGCHLD})
     try:
         hold(sys.argv[1], int(sys.argv[2]))
     except OSError as error:

@@ -18,7 +18,7 @@ from cnetsh.errors import DONE, FAILED, REFUSED, CnetshError
 from cnetsh.files import write
 from cnetsh.needed import touched
 from cnetsh.plan import Plan
-from cnetsh.stop import Stop
+from cnetsh.stop import Stop, release
 
 
 def check(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
@@ -36,11 +36,13 @@ def _check(name: str, as_json: bool) -> int:
     if record is None or not record.same_boot:
         raise CnetshError(f"{name} is not up", f"cnetsh up {name}")
     record.close()
-    stop, plan = Stop(), rollback.plan_of(record, "check")
+    plan = rollback.plan_of(record, "check")
     steps = rollback.plan_of(record, "up").steps
     in_force = [steps[number] for number in sorted(record.applied)]
     now = snapshot.take(ask, touched(in_force).settings)
     drifted = drift.drift(in_force, now, record.made, ask)
+    # Up to here nothing needs an end of its own; the pings do, for they would live on.
+    stop = Stop()
     run = checking.patient(checking.entering(stop), stop)
     findings = checking.run_checks(plan, run, _quiet if as_json else _tell, stop)
     if stop():
@@ -153,6 +155,7 @@ def doctor(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
         target.ensure(where, guarded(build_sandbox))
     except CnetshError:
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
+        release()
         return _doctor(None, False, as_json)
     return target.inside(where, guarded(lambda: _doctor(plan, where.kind == "host", as_json)))
 

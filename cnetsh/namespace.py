@@ -16,6 +16,7 @@ USER, NET, MOUNT, PID = 0x10000000, 0x40000000, 0x00020000, 0x20000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
 SO_NETNS_COOKIE = 71
+POLL = 0.2
 
 Answer = TypeVar("Answer")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -72,7 +73,9 @@ def inside(path: str, action: Callable[[], Answer]) -> Answer:
         thread.start()
     except RuntimeError as error:
         raise OSError(errno.EAGAIN, str(error)) from None
-    thread.join()
+    # A signal that came just before a wait does not end it, and Python handles it only then.
+    while thread.is_alive():
+        thread.join(POLL)
     if errors:
         raise errors[0]
     return answers[0]

@@ -4,8 +4,10 @@ import ctypes
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-SETSID = 0x80  # POSIX_SPAWN_SETSID of glibc 2.26 and musl
-# Larger than posix_spawnattr_t of both, which is 336 bytes on 64 bits.
+from cnetsh.stop import SIGNALS
+
+SETSIGMASK, SETSID = 0x08, 0x80  # POSIX_SPAWN_SETSID of glibc 2.26 and musl
+# Larger than posix_spawnattr_t of both, which is 336 bytes on 64 bits, and than sigset_t.
 _OPAQUE = ctypes.c_longlong * 64
 _libc = ctypes.CDLL(None)
 
@@ -18,13 +20,19 @@ def posix_spawn(
 ) -> int:
     """Start a program in a session of its own; give its pid. Raises OSError.
 
-    streams: descriptors of this process, each with the one that it is to the child.
+    It never takes a signal that asks cnetsh to stop: until it has its session, a Ctrl-C would end
+    it. streams: descriptors of this process, each with the one that it is to the child.
     """
-    actions, attributes, pid = _OPAQUE(), _OPAQUE(), ctypes.c_int()
+    actions, attributes, held, pid = _OPAQUE(), _OPAQUE(), _OPAQUE(), ctypes.c_int()
     _checked(_libc.posix_spawn_file_actions_init(actions))
     _checked(_libc.posix_spawnattr_init(attributes))
     try:
-        _checked(_libc.posix_spawnattr_setflags(attributes, ctypes.c_short(SETSID)))
+        flags = ctypes.c_short(SETSID | SETSIGMASK)
+        _checked(_libc.posix_spawnattr_setflags(attributes, flags))
+        _libc.sigemptyset(held)
+        for number in SIGNALS:
+            _libc.sigaddset(held, number)
+        _checked(_libc.posix_spawnattr_setsigmask(attributes, held))
         for ours, theirs in streams:
             _checked(_libc.posix_spawn_file_actions_adddup2(actions, ours, theirs))
         words = _texts(argv), _texts([f"{key}={value}" for key, value in environment.items()])

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from cnetsh import namespace
 from cnetsh.errors import CnetshError
 from cnetsh.lab import Lab, templates_folder
 from cnetsh.values import visible
@@ -143,6 +144,7 @@ def _in_child(lab: Lab, name: str) -> dict[str, str]:
 
 def _answer(lab: Lab, name: str, write_end: int) -> NoReturn:
     try:
+        namespace.die_with_parent(signal.SIGKILL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

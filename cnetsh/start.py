@@ -5,20 +5,25 @@ A start is a tenth of a second and should stay one.
 
 import gc
 import os
-import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
 from cnetsh import errors
 from cnetsh.errors import CnetshError
+from cnetsh.stop import end_at_once
 
+# Until main begins, Ctrl-C is a traceback of Python's; the module typing alone takes longer than
+# all else that is imported up to there.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from typer import Typer
     from typer.models import CommandInfo
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the command line; an error that a user can act on is one message, not a traceback."""
+    end_at_once()
     # Imports and plans are many objects without cycles: walking them costs a tenth of the start.
     gc.disable()
     debug = _take_debug()
@@ -31,8 +36,6 @@ def main() -> NoReturn:
 
         show_error(error)
         sys.exit(error.code)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(errors.FAILED)

@@ -1,13 +1,27 @@
-"""The signals that ask cnetsh to stop.
+"""The signals that ask cnetsh to stop: they end it, are noted, or are passed on to a child.
 
-Python runs handlers in the main thread alone, between two of its instructions. So a handler is
-late when the signal came just before a wait, and later still when no thread ends that wait.
+Python runs handlers in the main thread alone, between two of its instructions. When the kernel
+gives a signal to another thread, or to that one just before a wait, nothing ends the wait, and the
+handler is as late as what is waited for.
 """
 
 import os
 import signal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HELD = {*SIGNALS, signal.SIGUSR1, signal.SIGCHLD}
+
+
+def end_at_once() -> None:
+    """Have a signal end this process with 128 and its number, until somebody takes care of it.
+
+    An exception would come up anywhere, also where nobody can catch it. What the caller has this
+    process ignore, as nohup(1) does, stays ignored; but of a child's end it must hear.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: os._exit(128 + number))
 
 
 class Stop:
@@ -27,3 +41,30 @@ class Stop:
     def __call__(self) -> int:
         first = os.pread(self._numbers, 1, 0)
         return first[0] if first else 0
+
+
+def hold() -> None:
+    """Hold signals back: a child is to be started, and `follow` passes them on to it.
+
+    They stay held when it has ended, for its exit code says what this process has done.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+
+
+def release() -> None:
+    """Let signals come again: those that were held, at once."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+
+
+def follow(pid: int) -> int:
+    """Wait for a child, pass on to it what was held and what comes, and give its exit code.
+
+    As in every shell, that is 128 and the signal's number where one has ended it.
+    """
+    while True:
+        number = signal.sigwait(_HELD)
+        if number != signal.SIGCHLD:
+            os.kill(pid, number)
+        elif (ended := os.waitpid(pid, os.WNOHANG))[0]:
+            code = os.waitstatus_to_exitcode(ended[1])
+            return code if code >= 0 else 128 - code

@@ -17,6 +17,7 @@ from typing import NoReturn
 from cnetsh import namespace, sandbox
 from cnetsh.commands import tool
 from cnetsh.errors import FAILED, CnetshError
+from cnetsh.stop import SIGNALS, follow, hold, release
 
 Action = Callable[[], int]
 
@@ -45,16 +46,20 @@ def parse(text: str) -> Target:
 def ensure(target: Target, build: Action) -> None:
     """Start the target's sandbox when it does not run, and build what is in it with build.
 
-    Raises CnetshError when it cannot be started or built.
+    Raises CnetshError when it cannot be started or built. Half a sandbox never stays: a signal that
+    comes meanwhile ends the building, and then this process.
     """
     if target.kind == "host" or sandbox.find(target.name):
         return
     with sandbox.use(target.name, fcntl.LOCK_EX):
         if sandbox.find(target.name):
             return
+        hold()
         box = sandbox.start(target.name)
-        if _in_child(box, build):
+        if code := _in_child(box, build):
             sandbox.stop(box)
+            if code - 128 in SIGNALS:
+                sys.exit(code)
             raise CnetshError("the sandbox was started, but its network could not be built")
 
 
@@ -97,13 +102,11 @@ def _in_child(box: sandbox.Sandbox, action: Action) -> int:
     """Call action in a child: a process that entered a pid namespace can make no threads."""
     sys.stdout.flush()
     sys.stderr.flush()
+    hold()
     pid = os.fork()
     if not pid:
         os._exit(_entered(box, action))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, lambda number, _: os.kill(pid, number))
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status) % 256
+    return follow(pid)
 
 
 def _entered(box: sandbox.Sandbox, action: Action) -> int:
@@ -112,11 +115,10 @@ def _entered(box: sandbox.Sandbox, action: Action) -> int:
     sandbox.enter(box)
     pid = os.fork()
     if pid:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, lambda number, _: os.kill(pid, number))
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) % 256
+        return follow(pid)
     namespace.die_with_parent(signal.SIGKILL)
     try:
+        release()
         code = action()
     except BaseException:
         # Nothing may come out of this process but its exit code: the parent goes on in the code.
