@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cnetsh.files import write
+from cnetsh.commands.output import write
 
 # No rich help: it would be imported for every command (typer's documented switch).
 app = typer.Typer(
@@ -61,7 +61,7 @@ def main(
 @app.command()
 def labs(json: AsJson = False) -> None:
     """List the built-in labs and their parameters."""
-    from cnetsh import pages
+    from cnetsh.commands import pages
 
     sys.stdout.write(pages.labs(json))
 
@@ -79,11 +79,11 @@ def plan(
     ] = "",
 ) -> None:
     """Show a lab's commands, each with its reason and its undo. Runs nothing."""
-    from cnetsh import pages
+    from cnetsh.commands import pages
 
     chosen = _plan_format(form, output)
     if on and chosen not in ("shell", "markdown"):
-        from cnetsh import look
+        from cnetsh.commands import look
 
         _end(look.plan(lab, settings or [], down, chosen, on, output))
     text = pages.plan(lab, settings or [], down, chosen, sudo)
@@ -115,7 +115,7 @@ def up(
     log: Log = None,
 ) -> None:
     """Run a lab's plan; when a step fails, undo what was done."""
-    from cnetsh import act
+    from cnetsh.commands import act
 
     options = act.Options(verbose, log, step, trial, allow_overlap)
     _end(act.up(lab, settings or [], on, dry_run, options))
@@ -130,7 +130,7 @@ def down(
     log: Log = None,
 ) -> None:
     """Undo a lab that is up, and compare the kernel with before."""
-    from cnetsh import act
+    from cnetsh.commands import act
 
     _end(act.down(lab, on, kill, act.Options(verbose, log)))
 
@@ -138,7 +138,7 @@ def down(
 @app.command()
 def check(lab: Lab, settings: Set = None, on: On = "sandbox", json: AsJson = False) -> None:
     """Check what must work, what must fail, and that all is in place."""
-    from cnetsh import look
+    from cnetsh.commands import look
 
     _end(look.check(lab, settings or [], on, json))
 
@@ -146,7 +146,7 @@ def check(lab: Lab, settings: Set = None, on: On = "sandbox", json: AsJson = Fal
 @app.command()
 def recover(on: On = "sandbox", verbose: Verbose = False, log: Log = None) -> None:
     """Undo what an interrupted run left."""
-    from cnetsh import act
+    from cnetsh.commands import act
 
     _end(act.recover(on, act.Options(verbose, log)))
 
@@ -154,7 +154,7 @@ def recover(on: On = "sandbox", verbose: Verbose = False, log: Log = None) -> No
 @app.command()
 def status(on: On = "sandbox", json: AsJson = False) -> None:
     """List the labs that are up, or were interrupted."""
-    from cnetsh import look
+    from cnetsh.commands import look
 
     _end(look.status(on, json))
 
@@ -166,7 +166,7 @@ def exec_(
     on: On = "sandbox",
 ) -> None:
     """Run a command inside a container."""
-    from cnetsh import look
+    from cnetsh.commands import look
 
     _end(look.execute_in(name, command, on))
 
@@ -179,7 +179,7 @@ def shell(
     on: On = "sandbox",
 ) -> None:
     """Open a shell inside a container."""
-    from cnetsh import look
+    from cnetsh.commands import look
 
     _end(look.execute_in(name, [os.environ.get("SHELL", "/bin/sh")], on))
 
@@ -187,7 +187,7 @@ def shell(
 @app.command()
 def script(lab: Lab, settings: Set = None, output: Output = None, sudo: Sudo = True) -> None:
     """Write the lab as a stand-alone shell script, add|delete."""
-    from cnetsh import pages
+    from cnetsh.commands import pages
 
     text = pages.script(lab, settings or [], sudo)
     write(text, output) if output else sys.stdout.write(text)
@@ -203,7 +203,7 @@ def graph(
     output: Output = None,
 ) -> None:
     """Draw namespaces, links, bridges, addresses and routes."""
-    from cnetsh import look, pages
+    from cnetsh.commands import look, pages
 
     if live:
         _end(look.live_graph(on, form))
@@ -219,7 +219,7 @@ def doctor(
     json: AsJson = False,
 ) -> None:
     """Look for what would break a lab, or what a lab would break. Changes nothing."""
-    from cnetsh import look
+    from cnetsh.commands import look
 
     _end(look.doctor(lab, settings or [], on, json))
 
@@ -227,7 +227,7 @@ def doctor(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of lab files."""
-    from cnetsh import pages
+    from cnetsh.commands import pages
 
     sys.stdout.write(pages.schema())
 
@@ -237,7 +237,7 @@ def new(
     name: Annotated[str, typer.Argument(help="The lab's name.")], output: Output = None
 ) -> None:
     """Write a commented lab file to start from."""
-    from cnetsh import pages
+    from cnetsh.commands import pages
 
     write(pages.starter(name), output or Path(f"{name}.yaml"))
 
@@ -245,7 +245,7 @@ def new(
 @app.command()
 def demo() -> None:
     """Read, run, check and undo the article's labs in a sandbox."""
-    from cnetsh import boxes
+    from cnetsh.commands import boxes
 
     _end(boxes.demo())
 
@@ -253,7 +253,7 @@ def demo() -> None:
 @sandbox_app.command()
 def start(name: Annotated[str, typer.Argument()] = "default") -> None:
     """Start a sandbox that stays until it is stopped."""
-    from cnetsh import boxes
+    from cnetsh.commands import boxes
 
     _end(boxes.start(name))
 
@@ -261,7 +261,7 @@ def start(name: Annotated[str, typer.Argument()] = "default") -> None:
 @sandbox_app.command()
 def stop(name: Annotated[str, typer.Argument()] = "default") -> None:
     """End a sandbox with all that is in it."""
-    from cnetsh import boxes
+    from cnetsh.commands import boxes
 
     _end(boxes.stop(name))
 
@@ -269,7 +269,7 @@ def stop(name: Annotated[str, typer.Argument()] = "default") -> None:
 @sandbox_app.command(name="list")
 def list_(json: AsJson = False) -> None:
     """List the sandboxes that run."""
-    from cnetsh import boxes
+    from cnetsh.commands import boxes
 
     _end(boxes.running(json))
 

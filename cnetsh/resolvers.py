@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from cnetsh import values
+from cnetsh import names
 from cnetsh.errors import CnetshError
 
 HOME = "/etc/netns"
@@ -19,7 +19,7 @@ def is_folder(path: str) -> bool:
     """Say whether a path is the folder of a container's files, /etc/netns/NAME."""
     home, _, name = path.rpartition("/")
     with suppress(CnetshError):
-        return home == HOME and bool(values.netns_name(name, ""))
+        return home == HOME and bool(names.netns_name(name, ""))
     return False
 
 
@@ -27,5 +27,5 @@ def names_server(line: str) -> bool:
     """Say whether a line is one of resolv.conf(5) that names a server, and nothing else."""
     word, _, address = line.partition(" ")
     with suppress(CnetshError):
-        return word == "nameserver" and bool(values.ip(address, ""))
+        return word == "nameserver" and bool(names.ip(address, ""))
     return False

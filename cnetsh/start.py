@@ -9,7 +9,7 @@ import sys
 
 from cnetsh import errors
 from cnetsh.errors import CnetshError
-from cnetsh.stop import end_at_once
+from cnetsh.system.signals import end_at_once
 
 # Until main begins, Ctrl-C is a traceback of Python's; the module typing alone takes longer than
 # all else that is imported up to there.
@@ -32,7 +32,7 @@ def main() -> "NoReturn":
     except CnetshError as error:
         if debug:
             raise
-        from cnetsh.console import show_error
+        from cnetsh.commands.progress import show_error
 
         show_error(error)
         sys.exit(error.code)

@@ -7,11 +7,12 @@ from threading import Event
 
 import pytest
 
-from cnetsh import check, load
-from cnetsh.check import TRIES, Finding
-from cnetsh.commands import Result
-from cnetsh.lab import builtin_names
-from cnetsh.plan import parse
+from cnetsh import checks
+from cnetsh.checks import TRIES, Finding
+from cnetsh.labs import choose
+from cnetsh.labs.builtin import builtin_names
+from cnetsh.plan.steps import parse
+from cnetsh.system.process import Result
 
 OK = Result(0, "1 packets transmitted, 1 received, 0% packet loss\nrtt = 0.1 ms\n", "")
 REPLY = Result(0, "64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.04 ms\n1 packets\n", "")
@@ -37,7 +38,7 @@ class Answers:
 
 def found(text: str, *answers: Result) -> tuple[Finding, list[tuple[str, ...]]]:
     run = Answers(*answers)
-    (one,) = check.run_checks(parse(text, "own", "", "check", "own"), run, lambda _: None)
+    (one,) = checks.run_checks(parse(text, "own", "", "check", "own"), run, lambda _: None)
     return one, run.asked
 
 
@@ -129,14 +130,14 @@ def test_a_look_is_shown_whatever_it_answers() -> None:
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_every_check_of_a_lab_is_told_as_it_ends(name: str) -> None:
-    plan, told = load.part(name, (), "check"), list[Finding]()
+    plan, told = choose.part(name, (), "check"), list[Finding]()
     run = Answers(OK)
 
     def tell(one: Finding) -> None:
         told.append(one)
         assert run.asked
 
-    findings = check.run_checks(plan, run, tell)
+    findings = checks.run_checks(plan, run, tell)
     assert told == findings and [one.step for one in findings] == list(plan.steps)
     # Where everything answers, just what must not work is wrong.
     for one in findings:
@@ -156,7 +157,7 @@ def test_checks_run_side_by_side_and_are_told_in_order() -> None:
         return OK if last.wait(10) else SILENCE
 
     plan = parse(text, "own", "", "check", "own")
-    found = check.run_checks(plan, run, lambda one: told.append(one.step.text))
+    found = checks.run_checks(plan, run, lambda one: told.append(one.step.text))
     assert told == text.splitlines() and {one.verdict for one in found} == {"ok"}
 
 
@@ -169,7 +170,7 @@ def test_a_look_sees_what_the_checks_before_it_did() -> None:
         ended.append(argv[0])
         return OK if "ping" in argv else Result(0, f"after {len(ended) - 1}", "")
 
-    findings = check.run_checks(parse(text, "own", "", "check", "own"), run, lambda _: None)
+    findings = checks.run_checks(parse(text, "own", "", "check", "own"), run, lambda _: None)
     assert findings[2].detail == "after 2"
 
 
@@ -178,7 +179,7 @@ def test_a_signal_ends_the_checks_with_those_that_were_told() -> None:
     text = "\n".join([PING] * 100)
     run = Answers(OK)
     plan = parse(text, "own", "", "check", "own")
-    found_ = check.run_checks(plan, run, told.append, lambda: 2 if len(told) == 3 else 0)
+    found_ = checks.run_checks(plan, run, told.append, lambda: 2 if len(told) == 3 else 0)
     assert found_ == told and len(told) == 3
 
 
@@ -191,7 +192,7 @@ class TestLostNeighbours:
                 return ping(argv)
             return Result(0, f"inet arp_cache\n table_fulls {next(counts)}\n", "")
 
-        return check.patient(run, lambda: 0)(PING.split()), len(ping.asked)
+        return checks.patient(run, lambda: 0)(PING.split()), len(ping.asked)
 
     def test_are_no_failure(self) -> None:
         assert self.answer(["7", "8", "9"], SILENCE, SILENCE, OK) == (OK, 3)
@@ -201,8 +202,8 @@ class TestLostNeighbours:
 
     def test_excuse_for_a_while_only(self) -> None:
         lost = [str(number) for number in range(99)]
-        assert self.answer(lost, SILENCE) == (SILENCE, check.PATIENCE)
+        assert self.answer(lost, SILENCE) == (SILENCE, checks.PATIENCE)
 
     def test_are_what_the_kernel_counts(self) -> None:
-        said = check.entering(lambda: 0)(("ip", "-s", "ntable", "show")).stdout
+        said = checks.entering(lambda: 0)(("ip", "-s", "ntable", "show")).stdout
         assert len(re.findall(r"table_fulls \d+", said)) == 2

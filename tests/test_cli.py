@@ -10,7 +10,7 @@ import pytest
 from test_hostile import cnetsh, is_a_clean_refusal
 
 from cnetsh import cli
-from cnetsh.lab import builtin_names
+from cnetsh.labs.builtin import builtin_names
 
 COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]
 SANDBOX = [

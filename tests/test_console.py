@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from cnetsh import console
-from cnetsh.commands import Result
-from cnetsh.console import Echo
-from cnetsh.differences import Difference
+from cnetsh.apply.run import SHORT
+from cnetsh.commands import progress
+from cnetsh.commands.progress import Echo
+from cnetsh.compare.differences import Difference
 from cnetsh.errors import CnetshError
-from cnetsh.execute import SHORT
-from cnetsh.plan import Step, parse
+from cnetsh.plan.steps import Step, parse
+from cnetsh.system.process import Result
 
 DONE = Result(0, "", "")
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
@@ -74,7 +74,7 @@ class TestEcho:
 
     def test_a_long_plan_draws_a_bar_on_a_terminal(self) -> None:
         code = (
-            "from cnetsh.console import Echo\nfrom cnetsh.plan import parse\n"
+            "from cnetsh.commands.progress import Echo\nfrom cnetsh.plan import parse\n"
             "step = parse('ip netns add n0', '', '', 'up', '').steps[0]\n"
             "echo = Echo(); echo.expect(90)\n"
             "for number in range(90): echo.begins(number, step)\necho.over()\n"
@@ -123,19 +123,19 @@ class TestLog:
 
 class TestSaid:
     def test_escapes_are_visible(self, capsys: Captured) -> None:
-        console.say("p\x1b[31m0\nsecond \u202e line \x07")
+        progress.say("p\x1b[31m0\nsecond \u202e line \x07")
         assert capsys.readouterr().err == "p\\x1b[31m0\nsecond \\u202e line \\x07\n"
 
     def test_an_error_and_its_hint(self, capsys: Captured) -> None:
-        console.show_error(CnetshError("no such lab: \x1b", "did you mean veth?"))
-        console.show_error(CnetshError("alone"))
+        progress.show_error(CnetshError("no such lab: \x1b", "did you mean veth?"))
+        progress.show_error(CnetshError("alone"))
         assert capsys.readouterr().err == (
             "cnetsh: no such lab: \\x1b\n  did you mean veth?\ncnetsh: alone\n"
         )
 
     def test_residue_has_the_commands_that_mend_it(self, capsys: Captured) -> None:
         alias = ("ip", "link", "set", "dev", "p0", "alias", "what it is")
-        console.show_residue(
+        progress.show_residue(
             [
                 Difference("link", "p0", "link p0 is gone"),
                 Difference("link", "p0", "link p0: ifalias was what it is", alias),
@@ -155,14 +155,14 @@ class TestSaid:
         assert tuple(done.stdout.rstrip("+").split("+")) == alias
 
     def test_others_changes_are_told_apart(self, capsys: Captured) -> None:
-        console.show_others([Difference("link", "x", "link x\x1b is new")])
+        progress.show_others([Difference("link", "x", "link x\x1b is new")])
         err = capsys.readouterr().err
         assert "not by this lab" in err and err.endswith("link x\\x1b is new\n")
 
     def test_to_one_who_has_left_stops_nothing(self) -> None:
         code = (
-            "import os, sys\nfrom cnetsh import console\n"
-            "console.say('one'); console.say('two'); print('went on')\n"
+            "import os, sys\nfrom cnetsh.commands import progress\n"
+            "progress.say('one'); progress.say('two'); print('went on')\n"
         )
         read, write = os.pipe()
         os.close(read)
@@ -174,7 +174,7 @@ class TestSaid:
 
 
 def test_quiet_says_nothing(capsys: Captured) -> None:
-    quiet = console.Quiet()
+    quiet = progress.Quiet()
     quiet.expect(1)
     quiet.begins(0, steps()[0])
     quiet.ended(0, steps()[0], DONE, 0.1)
@@ -182,4 +182,4 @@ def test_quiet_says_nothing(capsys: Captured) -> None:
 
 
 def test_several_lines_keep_their_ends() -> None:
-    assert console.visible_lines("a\n\nb\t\n") == "a\n\nb\\x09\n"
+    assert progress.visible_lines("a\n\nb\t\n") == "a\n\nb\\x09\n"

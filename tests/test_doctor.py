@@ -5,16 +5,17 @@ from types import MappingProxyType
 
 import pytest
 
-from cnetsh import lab, machine, render
-from cnetsh.commands import Result
-from cnetsh.doctor import Facts, Finding, diagnose, to_json, without, worst
+from cnetsh.compare.snapshot import Snapshot
+from cnetsh.doctor import machine
+from cnetsh.doctor.asked import read
+from cnetsh.doctor.diagnose import Facts, Finding, diagnose, to_json, without, worst
+from cnetsh.doctor.evidence import BaseChain, gather
+from cnetsh.doctor.probe import lacking
+from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import CnetshError
-from cnetsh.facts import BaseChain, gather
-from cnetsh.plan import Plan, parse
-from cnetsh.planned import read
-from cnetsh.probe import lacking
-from cnetsh.snapshot import Snapshot
-from cnetsh.traps import TRAPS
+from cnetsh.labs import builtin, render
+from cnetsh.plan.steps import Plan, parse
+from cnetsh.system.process import Result
 
 IPV4, IPV6 = "/proc/sys/net/ipv4", "/proc/sys/net/ipv6"
 NF_CALL = "/proc/sys/net/bridge/bridge-nf-call-iptables"
@@ -25,7 +26,7 @@ NAT_LINE = "-A POSTROUTING -s 172.16.0.0/12 ! -o br0 -j MASQUERADE"
 
 
 def lab_plan(name: str, *settings: str) -> Plan:
-    loaded = lab.load(name, settings)
+    loaded = builtin.load(name, settings)
     return parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
 
 
@@ -329,7 +330,7 @@ def test_does_not_find(number: str, what: str | Plan | None, facts: Facts) -> No
     assert found(as_plan(what), facts, number) == []
 
 
-@pytest.mark.parametrize("name", lab.builtin_names())
+@pytest.mark.parametrize("name", builtin.builtin_names())
 def test_the_articles_labs_have_nothing_against_an_ordinary_machine(name: str) -> None:
     assert worst(diagnose(lab_plan(name), True, host())) in ("note", None)
 

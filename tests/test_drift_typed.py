@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from cnetsh.commands import Result
-from cnetsh.drift import drift
-from cnetsh.plan import parse
-from cnetsh.snapshot import Snapshot
+from cnetsh.compare.drift import drift
+from cnetsh.compare.snapshot import Snapshot
+from cnetsh.plan.steps import parse
+from cnetsh.system.process import Result
 
 RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
 LINK = {"links": {"p0": {"ifindex": 7, "kind": "veth", "up": True}}}

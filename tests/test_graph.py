@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from cnetsh import graph, labfile, plan, render
-from cnetsh import lab as labs
-from cnetsh.commands import Result
-from cnetsh.lab import Lab
-from cnetsh.segments import Drop, Graph
+from cnetsh.labs import builtin as labs
+from cnetsh.labs import render
+from cnetsh.labs.builtin import Lab
+from cnetsh.labs.file import load_file
+from cnetsh.plan.steps import parse
+from cnetsh.system.process import Result
+from cnetsh.views.picture import network
+from cnetsh.views.picture.segments import Drop, Graph
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
@@ -17,12 +20,12 @@ FORMS = ["ascii", "mermaid", "dot", "svg"]
 
 
 def of(lab: Lab) -> Graph:
-    up = plan.parse(render.render(lab, "up"), lab.name, lab.title, "up", "up.sh.j2")
-    return graph.from_plan(up)
+    up = parse(render.render(lab, "up"), lab.name, lab.title, "up", "up.sh.j2")
+    return network.from_plan(up)
 
 
 def of_text(text: str) -> Graph:
-    return graph.from_plan(plan.parse(text, "x", "", "up", "x"))
+    return network.from_plan(parse(text, "x", "", "up", "x"))
 
 
 class TestAPlan:
@@ -30,14 +33,14 @@ class TestAPlan:
     def test_of_the_article_can_be_drawn(
         self, name: str, golden: Callable[[str, str], None]
     ) -> None:
-        golden(f"graph/{name}.txt", graph.draw(of(labs.load(name, [])), "ascii"))
+        golden(f"graph/{name}.txt", network.draw(of(labs.load(name, [])), "ascii"))
 
     @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
     @pytest.mark.parametrize("form", FORMS)
     def test_of_an_example_can_be_drawn(
         self, file: Path, form: str, golden: Callable[[str, str], None]
     ) -> None:
-        golden(f"graph/{file.stem}.{form}", graph.draw(of(labfile.load_file(file, [])), form))
+        golden(f"graph/{file.stem}.{form}", network.draw(of(load_file(file, [])), form))
 
     def test_that_moves_a_link_has_it_where_it_went(self) -> None:
         found = of_text("""\
@@ -64,21 +67,21 @@ ip link set dev veth0 master docker0
 class TestPictures:
     @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
     def test_in_svg_are_xml_with_every_container(self, file: Path) -> None:
-        found = of(labfile.load_file(file, []))
-        root = ET.fromstring(graph.draw(found, "svg"))
+        found = of(load_file(file, []))
+        root = ET.fromstring(network.draw(found, "svg"))
         texts = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
         assert set(found.namespaces[1:]) <= texts
 
     @pytest.mark.parametrize("form", FORMS)
     def test_show_strange_titles_as_text(self, form: str) -> None:
-        drawn = graph.draw(Graph('<b>"x"\x1b[31m', ("",), (), {}, {}), form)
+        drawn = network.draw(Graph('<b>"x"\x1b[31m', ("",), (), {}, {}), form)
         assert "\x1b" not in drawn and "<b>" not in drawn.replace('<b>"x"\\x1b[31m\n\nhost', "")
 
     @pytest.mark.parametrize("form", FORMS)
     def test_of_many_containers_are_quick_enough_to_draw(self, form: str) -> None:
         lines = [f"ip netns add n{number}" for number in range(2000)]
         lines += [f"ip link add v{n} type veth peer name c{n} netns n{n}" for n in range(2000)]
-        assert "n1999" in graph.draw(of_text("\n".join(lines) + "\n"), form)
+        assert "n1999" in network.draw(of_text("\n".join(lines) + "\n"), form)
 
 
 class TestTheKernel:
@@ -138,7 +141,7 @@ class TestTheKernel:
         return Result(0, json.dumps(self.ANSWERS.get(tuple(argv), [])), "")
 
     def test_is_drawn_as_a_plan_is(self) -> None:
-        assert graph.draw(graph.live(self.run), "ascii") == """\
+        assert network.draw(network.live(self.run), "ascii") == """\
 host
 +-- bridge br0  10.0.0.1/24
 |    |-- veth0 -- ceth0  net0  10.0.0.2/24  default via 10.0.0.1

@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_values import ADDRESSES, COUNTS, NAMES, SIXTEEN
 
-from cnetsh import cli, inverse, lab, plan, start
+from cnetsh import cli, inverse, start
+from cnetsh.labs import builtin
+from cnetsh.plan import steps
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 HOSTILE = [
@@ -68,7 +70,7 @@ def is_refused_or_sound(*arguments: str) -> bool:
     assert dry_code == 0
     assert [re.sub(r"^\[\d+/\d+\] ", "", line) for line in dry.splitlines()] == out.splitlines()
     for line in out.splitlines():
-        netns, inner = plan.enter(plan.split(line)[0])
+        netns, inner = steps.enter(steps.split(line)[0])
         does = inverse.effect(inner, netns)
         assert does is not None, line
         for ref in does.makes:
@@ -99,12 +101,13 @@ TEXTS = st.one_of(
     st.from_regex(r"10\.[0-9]{1,3}\.0\.[0-9]{1,3}/(8|16|24|30|31|32)", fullmatch=True),
     st.integers(-3, 40).map(str),
 )
-SETTINGS = st.sampled_from(lab.builtin_names()).flatmap(
+SETTINGS = st.sampled_from(builtin.builtin_names()).flatmap(
     lambda name: st.tuples(
         st.just(name),
         st.lists(
             st.tuples(
-                st.sampled_from(sorted(lab.read(lab.templates_folder() / name).parameters)), TEXTS
+                st.sampled_from(sorted(builtin.read(builtin.templates_folder() / name).parameters)),
+                TEXTS,
             ).map("=".join),
             max_size=3,
         ),

@@ -7,7 +7,7 @@ import pytest
 from cnetsh import inverse
 from cnetsh.errors import CnetshError
 from cnetsh.inverse import Effect, Ref
-from cnetsh.plan import parse
+from cnetsh.plan.steps import parse
 
 # command: its undo in the same namespace
 UNDOS = {

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from cnetsh import journal, statedir
+from cnetsh.apply import journal
+from cnetsh.apply.journal import Journal
 from cnetsh.errors import CnetshError
-from cnetsh.journal import Journal
+from cnetsh.system import files
 
 BEFORE = {"links": {"p\u2028\x1b0": {"ifindex": 7}}}
 RECORDS: list[dict[str, Any]] = [
@@ -189,14 +190,6 @@ class TestBeside:
         (tmp_path / "c.new").write_bytes(as_lines(header(lab="c")))
         assert [other.lab for other in journal.beside(one)] == ["b"]
 
-    def test_labs_under(self, tmp_path: Path) -> None:
-        for folder, lab in (("7", "b"), ("7", "a"), ("8", "c")):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            (tmp_path / folder / f"{lab}.journal").touch()
-        (tmp_path / "7/lock").touch()
-        assert journal.labs_under(tmp_path) == ["a", "b", "c"]
-        assert journal.labs_under(tmp_path / "nosuch") == []
-
 
 def test_removed_and_closed_twice(tmp_path: Path) -> None:
     one = opened(tmp_path)
@@ -207,9 +200,9 @@ def test_removed_and_closed_twice(tmp_path: Path) -> None:
 
 class TestFolder:
     def test_is_made_for_its_owner_alone(self, tmp_path: Path) -> None:
-        path = statedir.private_folder(tmp_path / "new")
+        path = files.private_folder(tmp_path / "new")
         assert path.stat().st_mode & 0o777 == 0o700
-        assert statedir.private_folder(path) == path
+        assert files.private_folder(path) == path
 
     @pytest.mark.parametrize("mode", [0o755, 0o770, 0o701, 0o1777])
     def test_open_to_others_is_refused(self, tmp_path: Path, mode: int) -> None:
@@ -217,7 +210,7 @@ class TestFolder:
         path.mkdir()
         path.chmod(mode)
         with pytest.raises(CnetshError, match="is not a folder of user"):
-            statedir.private_folder(path)
+            files.private_folder(path)
 
     def test_a_link_or_a_file_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "real").mkdir(mode=0o700)
@@ -225,17 +218,17 @@ class TestFolder:
         (tmp_path / "file").touch()
         for name in ("link", "file"):
             with pytest.raises(CnetshError, match="is not a folder of user"):
-                statedir.private_folder(tmp_path / name)
+                files.private_folder(tmp_path / name)
 
     def test_that_cannot_be_made_says_why(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(CnetshError, match="file/state cannot be used: "):
-            statedir.private_folder(tmp_path / "file/state")
+            files.private_folder(tmp_path / "file/state")
 
     def test_its_files_are_private_and_no_links(self, tmp_path: Path) -> None:
-        fd = statedir.open_private(tmp_path / "new", os.O_RDWR | os.O_CREAT)
+        fd = files.open_private(tmp_path / "new", os.O_RDWR | os.O_CREAT)
         assert os.fstat(fd).st_mode & 0o777 == 0o600 and not os.get_inheritable(fd)
         os.close(fd)
         (tmp_path / "link").symlink_to("new")
         with pytest.raises(CnetshError, match="cannot be opened"):
-            statedir.open_private(tmp_path / "link", os.O_RDWR)
+            files.open_private(tmp_path / "link", os.O_RDWR)

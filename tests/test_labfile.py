@@ -8,9 +8,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnetsh import labfile, schema, topology, yamltext
 from cnetsh.errors import REFUSED, CnetshError
-from cnetsh.model import Topology
+from cnetsh.labs import schema
+from cnetsh.labs import yaml as yamltext
+from cnetsh.labs.file import describe, load_file, name_in, starter
+from cnetsh.labs.model import Topology
+from cnetsh.labs.topology.values import finished
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ERRORS = sorted((CHECKOUT / "tests/golden/errors").glob("*.yaml"))
@@ -31,12 +34,12 @@ containers:
 
 
 def described(text: str, *settings: str) -> Topology:
-    return labfile.describe(yamltext.parse(text, "lab.yaml"), settings)
+    return describe(yamltext.parse(text, "lab.yaml"), settings)
 
 
 def refusal(text: str, *settings: str) -> str:
     with pytest.raises(CnetshError) as caught:
-        topology.finished(described(text, *settings))
+        finished(described(text, *settings))
     assert caught.value.code == REFUSED
     return caught.value.message
 
@@ -53,7 +56,7 @@ class TestTheSmallestFile:
     def test_becomes_a_lab(self, tmp_path: Path) -> None:
         file = tmp_path / "lab.yaml"
         file.write_text(SMALLEST)
-        lab = labfile.load_file(file, ["bridges.br0.nat=true"])
+        lab = load_file(file, ["bridges.br0.nat=true"])
         assert (lab.name, lab.trusted, lab.folder.name) == ("big", True, "topology")
         assert lab.values["forwarding"] == ["net/ipv4/ip_forward"]
 
@@ -65,7 +68,7 @@ def test_an_error_says_where_and_what_was_expected(
     shutil.copy(file, tmp_path / "lab.yaml")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CnetshError) as caught:
-        labfile.load_file(Path("lab.yaml"), [])
+        load_file(Path("lab.yaml"), [])
     message = caught.value.message
     assert caught.value.code == REFUSED
     assert message.isprintable() and message.isascii() and "\n" not in message
@@ -115,7 +118,7 @@ class TestSize:
         file = tmp_path / "lab.yaml"
         file.write_text("# " + "x" * (1 << 20))
         with pytest.raises(CnetshError, match="larger than 1 MiB"):
-            labfile.load_file(file, [])
+            load_file(file, [])
 
     def test_a_thousand_containers_are_read_at_once(self) -> None:
         lines = [
@@ -130,7 +133,7 @@ class TestSize:
 
     def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(CnetshError, match=r"missing\.yaml: no such file"):
-            labfile.load_file(tmp_path / "missing.yaml", [])
+            load_file(tmp_path / "missing.yaml", [])
 
 
 class TestAnything:
@@ -162,7 +165,7 @@ class TestAnything:
 
     def tried(self, text: str) -> None:
         try:
-            topology.finished(described(text))
+            finished(described(text))
         except CnetshError as error:
             assert error.message.isprintable() and error.message.isascii(), error.message
 
@@ -181,19 +184,19 @@ class TestSchema:
                 assert "$ref" in entry or entry["description"], name
 
     def test_the_starter_file_is_a_lab(self) -> None:
-        lab = described(labfile.starter("first"))
+        lab = described(starter("first"))
         assert lab.name == "first"
-        assert topology.finished(lab)["namespaces"] == ["net0", "web0", "web1"]
+        assert finished(lab)["namespaces"] == ["net0", "web0", "web1"]
 
     def test_the_starter_file_has_no_name_of_another_kind(self) -> None:
         with pytest.raises(CnetshError, match="expected a letter"):
-            labfile.starter("a\nb: c")
+            starter("a\nb: c")
 
 
 def test_the_name_alone_is_read_from_a_file_that_is_broken_elsewhere(tmp_path):
     file = tmp_path / "lab.yaml"
     file.write_text("name: mine\ncontainers: 7\nnonsense: [1]\n")
-    assert labfile.name_in(file) == "mine"
+    assert name_in(file) == "mine"
 
 
 @pytest.mark.parametrize("text", ["name: x y\n", "names: x\n", "[name]\n", "name: [x]\n"])
@@ -201,4 +204,4 @@ def test_a_file_without_a_name_is_refused(tmp_path, text):
     file = tmp_path / "lab.yaml"
     file.write_text(text)
     with pytest.raises(CnetshError, match=rf"{file}:1:\d+: "):
-        labfile.name_in(file)
+        name_in(file)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from cnetsh import lifecycle, load
+from cnetsh.apply import up
+from cnetsh.compare.snapshot import Snapshot
 from cnetsh.errors import CnetshError
-from cnetsh.lab import builtin_names
-from cnetsh.plan import Plan, parse
-from cnetsh.snapshot import Snapshot
+from cnetsh.labs import choose
+from cnetsh.labs.builtin import builtin_names
+from cnetsh.plan.steps import Plan, parse
 
 
 def plan(text: str) -> Plan:
@@ -15,9 +16,9 @@ def plan(text: str) -> Plan:
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_no_lab_needs_what_it_does_not_make(name: str) -> None:
-    found = load.part(name, (), "up")
-    lifecycle.refuse_foreign(found)
-    lifecycle.refuse_in_the_way(found, Snapshot())
+    found = choose.part(name, (), "up")
+    up.refuse_foreign(found)
+    up.refuse_in_the_way(found, Snapshot())
 
 
 @pytest.mark.parametrize(
@@ -36,11 +37,11 @@ def test_what_others_made_is_not_changed_without_a_sure_undo(
     text: str, step: int, named: str
 ) -> None:
     with pytest.raises(CnetshError) as caught:
-        lifecycle.refuse_foreign(plan(text))
+        up.refuse_foreign(plan(text))
     assert caught.value.message.startswith(f"own: step {step}: ")
     assert f"{named} is not made by this plan" in caught.value.message
     *before, last = text.splitlines()
-    lifecycle.refuse_foreign(plan("\n".join([*before, "#: undo ip link show", last])))
+    up.refuse_foreign(plan("\n".join([*before, "#: undo ip link show", last])))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_what_others_made_is_not_changed_without_a_sure_undo(
     ],
 )
 def test_the_plans_own_may_be_changed(text: str) -> None:
-    lifecycle.refuse_foreign(plan(text))
+    up.refuse_foreign(plan(text))
 
 
 @pytest.mark.parametrize(
@@ -72,11 +73,11 @@ def test_the_plans_own_may_be_changed(text: str) -> None:
 )
 def test_a_name_that_is_taken_is_named(before: Snapshot, named: str) -> None:
     with pytest.raises(CnetshError, match="is in the way and is not this lab's") as caught:
-        lifecycle.refuse_in_the_way(load.part("bridge", (), "up"), before)
+        up.refuse_in_the_way(choose.part("bridge", (), "up"), before)
     assert named in caught.value.message and "--set" in caught.value.hint
 
 
 def test_a_name_inside_a_namespace_is_not_taken_by_the_hosts() -> None:
     before = Snapshot(links={"a": {"kind": "veth"}})
     text = "ip netns add n0\nip netns exec n0 ip link add a type veth peer name b"
-    lifecycle.refuse_in_the_way(plan(text), before)
+    up.refuse_in_the_way(plan(text), before)

@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cnetsh import needed
-from cnetsh.differences import Difference
+from cnetsh.compare import needed
+from cnetsh.compare.differences import Difference
+from cnetsh.compare.needed import Seen
+from cnetsh.compare.snapshot import Snapshot
 from cnetsh.inverse import Ref
-from cnetsh.needed import Seen
-from cnetsh.plan import Step, parse
-from cnetsh.snapshot import Snapshot
-from cnetsh.undo import undos
+from cnetsh.plan.steps import Step, parse
+from cnetsh.plan.undo import undos
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 RANGE = "/proc/sys/net/ipv4/ip_local_port_range"

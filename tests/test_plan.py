@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnetsh import load, plan
 from cnetsh.errors import CnetshError
-from cnetsh.lab import builtin_names
-from cnetsh.plan import Directives, Plan, Step
+from cnetsh.labs import choose
+from cnetsh.labs.builtin import builtin_names
+from cnetsh.plan.steps import Directives, Plan, Step, parse, split, to_text
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 UP = """#!/bin/sh
@@ -33,7 +33,7 @@ ip netns add net0
 
 
 def parsed(text: str, part: str = "up") -> tuple[Step, ...]:
-    return plan.parse(text, "own", "A lab", part, "own/up.sh.j2").steps
+    return parse(text, "own", "A lab", part, "own/up.sh.j2").steps
 
 
 def one(text: str, part: str = "down") -> Step:
@@ -289,7 +289,7 @@ class TestPipe:
         assert (step.stdin, step.netns, step.inner) == ("1024 2048\n", "net0", ("tee", FORWARD))
 
     def test_names_a_name_server(self) -> None:
-        steps = plan.parse(f"{SERVER}\necho nameserver fd00::1 | tee -a {RESOLVER}", *REST).steps
+        steps = parse(f"{SERVER}\necho nameserver fd00::1 | tee -a {RESOLVER}", *REST).steps
         assert [step.argv for step in steps] == [("tee", RESOLVER), ("tee", "-a", RESOLVER)]
         assert [step.stdin for step in steps] == ["nameserver 10.0.0.1\n", "nameserver fd00::1\n"]
 
@@ -299,7 +299,7 @@ class TestPipe:
     )
     def test_looks_at_each_name_server_by_itself(self, old: str, new: str) -> None:
         with pytest.raises(CnetshError):
-            plan.parse(f"{SERVER}\n{SERVER.replace(old, new)}", *REST)
+            parse(f"{SERVER}\n{SERVER.replace(old, new)}", *REST)
 
     @pytest.mark.parametrize(
         "text", [SERVER, "mkdir /etc/netns/n1", "rmdir /etc/netns/n1", f"rm -f {RESOLVER}"]
@@ -308,7 +308,7 @@ class TestPipe:
         for place, bit in product(range(len(text)), range(7)):
             flipped = text[:place] + chr(ord(text[place]) ^ 1 << bit) + text[place + 1 :]
             with suppress(CnetshError):
-                (step,) = plan.parse(flipped, "own", "", "down", "own").steps
+                (step,) = parse(flipped, "own", "", "down", "own").steps
                 argv, stdin = step.argv, step.stdin
                 assert argv[0] in ("tee", "mkdir", "rmdir", "rm")
                 assert re.fullmatch("/etc/netns/[A-Za-z][A-Za-z0-9_.-]+(/resolv[.]conf)?", argv[-1])
@@ -392,10 +392,10 @@ class TestAgain:
     @pytest.mark.parametrize("part", ["up", "check", "down"])
     @pytest.mark.parametrize("name", builtin_names())
     def test_every_lab(self, name: str, part: str) -> None:
-        found = load.part(name, (), part)
-        again = plan.parse(plan.to_text(found), name, found.title, part, "again")
+        found = choose.part(name, (), part)
+        again = parse(to_text(found), name, found.title, part, "again")
         assert self.facts(again) == self.facts(found)
-        assert plan.to_text(again) == plan.to_text(found)
+        assert to_text(again) == to_text(found)
 
     WORDS = st.text(
         st.characters(codec="utf-8", exclude_categories=["Zl", "Zp", "Cc", "Cs"]), max_size=30
@@ -423,7 +423,7 @@ class TestAgain:
         )
     )
     def test_any_steps(self, steps: list[Step]) -> None:
-        text = plan.to_text(Plan("own", "A lab", "down", tuple(steps)))
+        text = to_text(Plan("own", "A lab", "down", tuple(steps)))
         found = parsed(text, "down")
         assert [(one.text, one.section, one.why, one.said) for one in found] == [
             (one.text, one.section, one.why, one.said) for one in steps
@@ -440,17 +440,17 @@ class TestAgain:
     @given(st.lists(LINES, max_size=12))
     def test_any_lines_that_are_taken(self, lines: list[str]) -> None:
         try:
-            found = plan.parse("\n".join(lines), "own", "A lab", "down", "own")
+            found = parse("\n".join(lines), "own", "A lab", "down", "own")
         except CnetshError:
             return
-        again = plan.parse(plan.to_text(found), "own", "A lab", "down", "again")
+        again = parse(to_text(found), "own", "A lab", "down", "again")
         assert self.facts(again) == self.facts(found)
 
     @settings(max_examples=300, deadline=None)
     @given(st.text(st.sampled_from("ipnetsxc 01|'\"-#:;$\n./") | st.characters(codec="utf-8")))
     def test_any_text_is_refused_or_is_the_words_it_shows(self, text: str) -> None:
         try:
-            argv, stdin = plan.split(text)
+            argv, stdin = split(text)
         except CnetshError:
             return
         assert "".join("".join(argv).split()) or not text.split() or "''" in text or '""' in text

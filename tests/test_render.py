@@ -3,8 +3,9 @@ import time
 
 import pytest
 
-from cnetsh import lab, plan, render
 from cnetsh.errors import REFUSED, CnetshError
+from cnetsh.labs import builtin, render
+from cnetsh.plan.steps import parse
 
 # What the article's scripts 1, 2 and 4 hand to sudo, and its commands for routing.
 VETH = """\
@@ -69,9 +70,9 @@ def commands(name, part, *settings):
 
 
 def steps(name, part, *settings):
-    found = lab.load(name, settings)
+    found = builtin.load(name, settings)
     text = render.render(found, part)
-    return plan.parse(text, name, found.title, part, f"{name}/{part}.sh.j2").steps
+    return parse(text, name, found.title, part, f"{name}/{part}.sh.j2").steps
 
 
 @pytest.mark.parametrize(("name", "part"), EXACT)
@@ -79,7 +80,7 @@ def test_the_commands_are_the_articles(name, part):
     assert commands(name, part) == EXACT[name, part].split("\n")
 
 
-@pytest.mark.parametrize("name", [*lab.builtin_names(), lab.SANDBOX])
+@pytest.mark.parametrize("name", [*builtin.builtin_names(), builtin.SANDBOX])
 @pytest.mark.parametrize("part", render.PARTS)
 def test_every_command_has_a_reason_and_a_section(name, part):
     for step in steps(name, part):
@@ -87,7 +88,7 @@ def test_every_command_has_a_reason_and_a_section(name, part):
         assert "sudo" not in step.text
 
 
-@pytest.mark.parametrize("name", lab.builtin_names())
+@pytest.mark.parametrize("name", builtin.builtin_names())
 def test_checks_change_nothing_and_stay_few(name):
     settings = ["containers=1000", "step=1"] if name in ("bridge", "routing") else []
     checks = steps(name, "check", *settings)
@@ -143,7 +144,7 @@ def test_settings_reach_every_command():
 
 def test_a_thousand_containers_render_at_once():
     started = time.perf_counter()
-    found = lab.load("routing", ["containers=1000"])
+    found = builtin.load("routing", ["containers=1000"])
     assert render.render(found, "up").count("ip netns add") == 1000
     assert time.perf_counter() - started < 2
 
@@ -155,7 +156,7 @@ def own(tmp_path):
     def write(template, part="up"):
         (tmp_path / "up.sh.j2").touch()
         (tmp_path / f"{part}.sh.j2").write_text(template, encoding="utf-8")
-        return dataclasses.replace(lab.load(str(tmp_path), []), name="own")
+        return dataclasses.replace(builtin.load(str(tmp_path), []), name="own")
 
     return write
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from cnetsh import load, saved
+from cnetsh.compare.reliance import refuse_changed, relied_on
+from cnetsh.compare.snapshot import Snapshot
 from cnetsh.errors import CnetshError
-from cnetsh.plan import Plans
-from cnetsh.snapshot import Snapshot
+from cnetsh.labs import choose
+from cnetsh.plan import saved
+from cnetsh.plan.steps import Plans
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted(str(file) for file in (CHECKOUT / "examples").glob("*.yaml"))
@@ -47,7 +49,7 @@ def edited(path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
 
 @pytest.mark.parametrize("lab", ["veth", "container", "conflict", "bridge", "routing", *EXAMPLES])
 def test_is_read_back_as_it_was(tmp_path: Path, lab: str) -> None:
-    plans = load.plans(lab)
+    plans = choose.plans(lab)
     found = saved.read(written(tmp_path, plans))
     assert what_runs(found.plans) == what_runs(plans)
     assert [one.why for one in found.plans.up.steps] == [one.why for one in plans.up.steps]
@@ -56,7 +58,7 @@ def test_is_read_back_as_it_was(tmp_path: Path, lab: str) -> None:
 
 
 def test_with_any_byte_flipped_runs_nothing_else(tmp_path: Path) -> None:
-    plans = load.plans("veth")
+    plans = choose.plans("veth")
     path = written(tmp_path, plans)
     good, reviewed = path.read_bytes(), what_runs(plans)
     refused = 0
@@ -73,7 +75,7 @@ def test_with_any_byte_flipped_runs_nothing_else(tmp_path: Path) -> None:
 
 
 def test_cut_anywhere_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, load.plans("veth"))
+    path = written(tmp_path, choose.plans("veth"))
     good = path.read_bytes()
     for length in range(0, len(good) - 2, 7):
         path.write_bytes(good[:length])
@@ -117,7 +119,7 @@ def test_with_a_step_more_and_a_fitting_digest_is_refused(
 ) -> None:
     if (part, entry) == ("down", {"command": "ip link delete eth0"}):
         pytest.skip("the way down is made of such")
-    path = edited(written(tmp_path, load.plans("veth")), lambda plan: plan[part].append(entry))
+    path = edited(written(tmp_path, choose.plans("veth")), lambda plan: plan[part].append(entry))
     with pytest.raises(CnetshError):
         saved.read(path)
 
@@ -142,7 +144,7 @@ def test_of_another_form_is_refused(
     tmp_path: Path, edit: Callable[[dict[str, Any]], object]
 ) -> None:
     with pytest.raises(CnetshError):
-        saved.read(edited(written(tmp_path, load.plans("veth")), edit))
+        saved.read(edited(written(tmp_path, choose.plans("veth")), edit))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_of_another_user_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, load.plans("veth"))
+    path = written(tmp_path, choose.plans("veth"))
     os.chown(path, 65534, 65534)
     with pytest.raises(CnetshError, match="belongs to user 65534"):
         saved.read(path)
@@ -178,10 +180,10 @@ class TestWhatIsReliedOn:
 
     def changes(self, lab: str, **now: Any) -> list[str]:
         before = Snapshot(links=self.LINKS, settings={self.FORWARD: "0"})
-        plan = load.plans(lab).up
+        plan = choose.plans(lab).up
         facts = {"links": self.LINKS, "settings": {self.FORWARD: "0"}} | now
         try:
-            saved.refuse_changed(saved.relied_on(plan, before), plan, Snapshot(**facts))
+            refuse_changed(relied_on(plan, before), plan, Snapshot(**facts))
         except CnetshError as error:
             return [line.strip() for line in error.message.splitlines()[1:]]
         return []

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from test_show import LABS, load, typed_in
 
-from cnetsh import script
-from cnetsh.load import plans
+from cnetsh.labs.choose import plans
+from cnetsh.views import script
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")

@@ -5,9 +5,12 @@ import time
 
 import pytest
 
-from cnetsh import plan, show, table, undo
-from cnetsh.lab import builtin_names
-from cnetsh.load import part
+from cnetsh.labs.builtin import builtin_names
+from cnetsh.labs.choose import part
+from cnetsh.plan import steps as steps_of
+from cnetsh.plan import undo
+from cnetsh.views import table
+from cnetsh.views.text import as_json, markdown, shell
 
 LABS = builtin_names()
 PARTS = ["up", "check", "down"]
@@ -24,7 +27,7 @@ def load(name, which, *settings):
 
 
 def typed_in(text, part="up", title="A lab of our own"):
-    return plan.parse(text, "own", title, part, "own")
+    return steps_of.parse(text, "own", title, part, "own")
 
 
 def with_undos(found):
@@ -39,11 +42,11 @@ def printed(found, width, paint=table.plain):
 @pytest.mark.parametrize("name", LABS)
 class TestEveryPlan:
     def test_shell_is_as_expected(self, golden, name, part):
-        golden(f"plans/{name}_{part}.sh", show.shell(load(name, part)))
+        golden(f"plans/{name}_{part}.sh", shell(load(name, part)))
 
     def test_shell_without_sudo_is_the_templates_commands(self, name, part):
         found = load(name, part)
-        assert show.shell(found, sudo=False).splitlines() == [step.text for step in found.steps]
+        assert shell(found, sudo=False).splitlines() == [step.text for step in found.steps]
 
     @pytest.mark.parametrize("width", [80, 132])
     def test_table_fits(self, name, part, width):
@@ -57,10 +60,10 @@ class TestEveryPlan:
 @pytest.mark.parametrize("part", PARTS)
 class TestRouting:
     def test_json_is_as_expected(self, golden, part):
-        golden(f"plans/routing_{part}.json", show.as_json(*with_undos(load("routing", part))))
+        golden(f"plans/routing_{part}.json", as_json(*with_undos(load("routing", part))))
 
     def test_markdown_is_as_expected(self, golden, part):
-        golden(f"plans/routing_{part}.md", show.markdown(*with_undos(load("routing", part))))
+        golden(f"plans/routing_{part}.md", markdown(*with_undos(load("routing", part))))
 
     @pytest.mark.parametrize("width", [80, 132])
     def test_table_is_as_expected(self, golden, part, width):
@@ -70,26 +73,26 @@ class TestRouting:
 class TestShell:
     def test_root_writes_settings_and_the_user_echoes(self):
         text = "echo 1 | tee /proc/sys/net/ipv4/ip_forward\n"
-        assert show.shell(typed_in(text)) == f"{text.replace('tee', 'sudo tee')}"
+        assert shell(typed_in(text)) == f"{text.replace('tee', 'sudo tee')}"
 
     def test_root_enters_the_namespace_where_a_setting_is_written(self):
         text = "echo 1 | ip netns exec net0 tee /proc/sys/net/ipv4/ip_forward\n"
-        assert show.shell(typed_in(text)) == text.replace("ip netns", "sudo ip netns")
+        assert shell(typed_in(text)) == text.replace("ip netns", "sudo ip netns")
 
     def test_of_no_steps_is_nothing(self):
-        assert show.shell(typed_in("# no command\n")) == ""
+        assert shell(typed_in("# no command\n")) == ""
 
     def test_of_800_000_steps_takes_no_time(self):
         found = load("routing", "up")
         steps = found.steps * (800_000 // len(found.steps))
         began = time.process_time()
-        show.shell(dataclasses.replace(found, steps=steps))
+        shell(dataclasses.replace(found, steps=steps))
         assert time.process_time() - began < 2
 
 
 class TestJson:
     def test_numbers_start_at_one_and_point_to_steps(self):
-        steps = json.loads(show.as_json(*with_undos(load("bridge", "up"))))["steps"]
+        steps = json.loads(as_json(*with_undos(load("bridge", "up"))))["steps"]
         assert [step["number"] for step in steps] == list(range(1, len(steps) + 1))
         for step in steps:
             owner = step["covered_by"]
@@ -97,13 +100,13 @@ class TestJson:
             assert owner is None or steps[owner - 1]["undo"]
 
     def test_a_setting_shows_what_is_run_and_what_it_reads(self):
-        steps = json.loads(show.as_json(*with_undos(load("routing", "up"))))["steps"]
+        steps = json.loads(as_json(*with_undos(load("routing", "up"))))["steps"]
         step = next(step for step in steps if step["stdin"])
         assert step["command"] == "echo 1 | tee /proc/sys/net/ipv4/ip_forward"
         assert (step["argv"], step["stdin"]) == (["tee", "/proc/sys/net/ipv4/ip_forward"], "1\n")
 
     def test_checks_say_what_must_fail_and_what_they_need(self):
-        steps = json.loads(show.as_json(*with_undos(load("routing", "check"))))["steps"]
+        steps = json.loads(as_json(*with_undos(load("routing", "check"))))["steps"]
         assert {step["kind"] for step in steps} == {"check", "look"}
         assert [step["command"] for step in steps if step["expect_failure"]] == [
             "ip netns exec net0 ping -c1 -W1 172.18.0.10"
@@ -111,30 +114,30 @@ class TestJson:
         assert "route 1.1.1.1" in [step["needs"] for step in steps]
 
     def test_is_one_step_a_line_in_ascii(self):
-        text = show.as_json(*with_undos(typed_in(HOSTILE)))
+        text = as_json(*with_undos(typed_in(HOSTILE)))
         assert text.isascii() and "\x1b" not in text
         assert [line for line in text.splitlines() if line.startswith('{"number"')]
         assert json.loads(text)["steps"][0]["section"] == HOSTILE.splitlines()[0][2:].strip()
 
     def test_of_no_steps(self):
-        whole = json.loads(show.as_json(*with_undos(typed_in(""))))
+        whole = json.loads(as_json(*with_undos(typed_in(""))))
         assert whole == {"lab": "own", "title": "A lab of our own", "part": "up", "steps": []}
 
 
 class TestMarkdown:
     def test_markup_of_a_lab_stays_text(self):
-        text = show.markdown(*with_undos(typed_in(HOSTILE, title="<script>*x*")))
+        text = markdown(*with_undos(typed_in(HOSTILE, title="<script>*x*")))
         assert "\x1b" not in text and "\u202e" not in text and "\x07" not in text
         assert r"# \<script\>\*x\*" in text
         assert r"`a\|b` costs \<b\>1\|2\</b\> &amp; a\_b" in text
 
     def test_every_row_has_the_cells_of_its_heading(self):
-        for line in show.markdown(*with_undos(typed_in(HOSTILE))).splitlines():
+        for line in markdown(*with_undos(typed_in(HOSTILE))).splitlines():
             if line.startswith("|"):
                 assert len(re.findall(r"(?<!\\)\|", line)) == 5
 
     def test_a_command_with_backticks_is_one_code_span(self):
-        assert r"`` ip link set veth0 alias '[link=x]y\|`z`[/link]' ``" in show.markdown(
+        assert r"`` ip link set veth0 alias '[link=x]y\|`z`[/link]' ``" in markdown(
             *with_undos(typed_in(HOSTILE))
         )
 

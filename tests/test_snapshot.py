@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cnetsh import differences, snapshot
-from cnetsh.commands import Result
-from cnetsh.console import visible_lines
-from cnetsh.differences import Difference
+from cnetsh.commands.progress import visible_lines
+from cnetsh.compare import differences, snapshot
+from cnetsh.compare.differences import Difference
+from cnetsh.compare.snapshot import Snapshot
 from cnetsh.errors import CnetshError
-from cnetsh.snapshot import Snapshot
+from cnetsh.system.process import Result
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 CONF = "/proc/sys/net/ipv4/conf/all/forwarding"

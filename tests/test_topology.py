@@ -4,11 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from cnetsh import ends, inverse, labfile, plan, render, topology, yamltext
+from cnetsh import inverse
 from cnetsh.errors import CnetshError
-from cnetsh.firewall import LONGEST, SUFFIX, chain
-from cnetsh.lab import Lab, templates_folder
-from cnetsh.plan import Plan
+from cnetsh.labs import render
+from cnetsh.labs.builtin import Lab, templates_folder
+from cnetsh.labs.file import describe, load_file
+from cnetsh.labs.topology.firewall import LONGEST, SUFFIX, chain
+from cnetsh.labs.topology.members import members as all_members
+from cnetsh.labs.topology.values import finished, mac, needs
+from cnetsh.labs.yaml import parse as parse_yaml
+from cnetsh.plan.steps import Plan, parse
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
@@ -16,13 +21,13 @@ ONE_BRIDGE = "name: x\nbridges: {br0: {address: 10.0.0.1/24}}\ncontainers:\n"
 
 
 def lab(text: str) -> Lab:
-    described = labfile.describe(yamltext.parse(text, "lab.yaml"))
-    values = topology.finished(described)
+    described = describe(parse_yaml(text, "lab.yaml"))
+    values = finished(described)
     return Lab(described.name, "", "", templates_folder() / "topology", values, True)
 
 
 def planned(lab: Lab, part: str) -> Plan:
-    return plan.parse(render.render(lab, part), lab.name, lab.title, part, f"{part}.sh.j2")
+    return parse(render.render(lab, part), lab.name, lab.title, part, f"{part}.sh.j2")
 
 
 def commands(text: str, part: str = "up") -> list[str]:
@@ -36,12 +41,12 @@ def holding(words: str, found: list[str]) -> list[str]:
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 class TestEveryExample:
     def test_has_these_commands(self, file: Path, golden: Callable[[str, str], None]) -> None:
-        lab = labfile.load_file(file, [])
+        lab = load_file(file, [])
         text = "".join(f"#### {part}\n{render.render(lab, part)}" for part in render.PARTS)
         golden(f"topology/{file.stem}.sh", text)
 
     def test_has_only_allowed_commands_and_says_why(self, file: Path) -> None:
-        lab = labfile.load_file(file, [])
+        lab = load_file(file, [])
         sections = {step.section for step in planned(lab, "up").steps}
         narrated = {step.section for step in planned(lab, "up").steps if step.why}
         assert all(planned(lab, part).steps for part in render.PARTS)
@@ -51,9 +56,7 @@ class TestEveryExample:
         order = ["iptables", "tee", "ip link", "/etc/netns", "ip netns"]
         kinds = [
             max(index for index, words in enumerate(order) if words in command or index == 0)
-            for command in (
-                step.text for step in planned(labfile.load_file(file, []), "down").steps
-            )
+            for command in (step.text for step in planned(load_file(file, []), "down").steps)
         ]
         assert kinds == sorted(kinds)
 
@@ -68,7 +71,7 @@ class TestNames:
         text = "name: x\nbridges: {x-0: {address: 10.0.0.1/24}}\ncontainers:\n"
         text += "  a: {bridge: x-0}\n  b: {interfaces: [{bridge: x-0, name: ceth2}]}\n"
         text += "  c: {interfaces: [{bridge: x-0, host: x-3, name: eth0}]}\n"
-        ports = topology.finished(labfile.describe(yamltext.parse(text, "f")))["ports"]
+        ports = finished(describe(parse_yaml(text, "f")))["ports"]
         assert ports == [
             ("a", "x-1", "ceth1", "x-0"),
             ("b", "x-4", "ceth2", "x-0"),
@@ -79,7 +82,7 @@ class TestNames:
         bridges = "\n".join(f"  br{n}: {{address: 10.{n}.0.1/16}}" for n in range(100))
         groups = "\n".join(f"  g{n}x: {{bridge: br{n}, count: 1000}}" for n in range(100))
         text = f"name: a-long-name\nbridges:\n{bridges}\ncontainers:\n{groups}\n"
-        members = ends.members(labfile.describe(yamltext.parse(text, "f")))
+        members = all_members(describe(parse_yaml(text, "f")))
         names = {port.host for member in members for port in member.ports}
         assert len(names) == len({member.name for member in members}) == 100_000
         assert max(map(len, names)) <= 15
@@ -102,16 +105,16 @@ class TestNames:
         assert all(len(name + SUFFIX) == LONGEST for name in long)
 
     def test_of_a_bridge_come_with_a_mac_of_its_own(self) -> None:
-        assert topology.mac("a", "br0") == topology.mac("a", "br0") != topology.mac("b", "br0")
-        assert topology.mac("a", "br0").startswith("02:")
+        assert mac("a", "br0") == mac("a", "br0") != mac("b", "br0")
+        assert mac("a", "br0").startswith("02:")
 
 
 class TestAddresses:
     def of(self, text: str) -> list[str]:
-        described = labfile.describe(yamltext.parse(text, "f"))
+        described = describe(parse_yaml(text, "f"))
         return [
             address
-            for member in ends.members(described)
+            for member in all_members(described)
             for port in member.ports
             for address in port.addresses
         ]
@@ -221,7 +224,7 @@ class TestRules:
         ]
 
     def test_are_each_undone_by_the_down_part(self) -> None:
-        text = labfile.load_file(CHECKOUT / "examples/published-web-server.yaml", [])
+        text = load_file(CHECKOUT / "examples/published-web-server.yaml", [])
         up = [step.text for step in planned(text, "up").steps if "tables" in step.text]
         down = [step.text for step in planned(text, "down").steps]
         for command in up:
@@ -232,7 +235,7 @@ class TestRules:
 
     def test_all_carry_the_name_of_the_lab(self) -> None:
         for file in EXAMPLES:
-            lab = labfile.load_file(file, [])
+            lab = load_file(file, [])
             for step in planned(lab, "up").steps:
                 if "tables" in step.text and " -N " not in step.text:
                     assert f"--comment cnetsh:{lab.name} " in step.text
@@ -248,9 +251,7 @@ class TestRules:
 
     def test_never_change_a_policy(self) -> None:
         for file in EXAMPLES:
-            assert not holding(
-                " -P ", [s.text for s in planned(labfile.load_file(file, []), "up").steps]
-            )
+            assert not holding(" -P ", [s.text for s in planned(load_file(file, []), "up").steps])
 
 
 class TestOrder:
@@ -287,10 +288,10 @@ class TestNeeds:
         ],
     )
     def test_are_what_the_kernel_must_have(self, container: str, expected: list[str]) -> None:
-        assert topology.needs(lab(ONE_BRIDGE + f"  a: {container}\n").values) == expected
+        assert needs(lab(ONE_BRIDGE + f"  a: {container}\n").values) == expected
 
     def test_of_a_lab_of_another_kind_are_none(self) -> None:
-        assert topology.needs({"bridge": "br0"}) == []
+        assert needs({"bridge": "br0"}) == []
 
 
 class TestChecks:
@@ -311,7 +312,7 @@ class TestChecks:
 
 def test_every_command_has_an_undo_or_goes_with_what_has(tmp_path: Path) -> None:
     for file in EXAMPLES:
-        for step in planned(labfile.load_file(file, []), "up").steps:
+        for step in planned(load_file(file, []), "up").steps:
             effect = inverse.effect(step.inner, step.netns)
             assert effect is not None and (effect.undo or effect.on or effect.makes), step.text
 
@@ -327,4 +328,4 @@ def test_cables_are_as_many_as_their_names_allow() -> None:
     text = f"name: x\nbridges:\n{bridges}containers:\n"
     text += f"  a: {{count: 1001, interfaces: [{cables}]}}\n"
     with pytest.raises(CnetshError, match="1001000 cables, expected at most 1000000"):
-        ends.members(labfile.describe(yamltext.parse(text, "f")))
+        all_members(describe(parse_yaml(text, "f")))

@@ -2,10 +2,11 @@
 
 import pytest
 
-from cnetsh import load, undo
-from cnetsh.lab import builtin_names
-from cnetsh.plan import Step, parse
-from cnetsh.undo import Undo, undos
+from cnetsh.labs import choose
+from cnetsh.labs.builtin import builtin_names
+from cnetsh.plan import undo
+from cnetsh.plan.steps import Step, parse
+from cnetsh.plan.undo import Undo, undos
 
 MOVED = """ip netns add n0
 ip link add v0 type veth peer name c0
@@ -119,7 +120,7 @@ class TestApplied:
 
     @pytest.mark.parametrize("name", builtin_names())
     def test_every_subset_of_every_lab_points_to_applied_steps(self, name: str) -> None:
-        plan = load.part(name, (), "up").steps
+        plan = choose.part(name, (), "up").steps
         for left_out in range(len(plan)):
             applied = set(range(len(plan))) - {left_out}
             for one in undos(plan, applied):
@@ -169,7 +170,7 @@ class TestTexts:
 
 class TestOrder:
     def test_is_that_of_the_down_template(self) -> None:
-        plan = load.plans("routing")
+        plan = choose.plans("routing")
         todo = [one for one in undos(plan.up.steps) if one.texts]
         ordered = [text for one in undo.down_order(todo, plan.down.steps) for text in one.texts]
         typed = [step.text for step in plan.down.steps]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnetsh import values
+from cnetsh import names
 from cnetsh.errors import REFUSED, CnetshError
 
 NAMES = [
@@ -119,75 +119,75 @@ def refused(function, *arguments):
 
 
 @pytest.mark.parametrize("text", [*NAMES, SIXTEEN])
-@pytest.mark.parametrize("check", [values.interface_name, values.interface_prefix])
+@pytest.mark.parametrize("check", [names.interface_name, names.interface_prefix])
 def test_a_hostile_name_of_an_interface_is_refused(check, text):
     refused(check, text, "--set x")
 
 
 @pytest.mark.parametrize("text", [*NAMES, "n" * 65, "host"])
 def test_a_hostile_name_of_a_namespace_is_refused(text):
-    refused(values.netns_name, text, "--set x")
+    refused(names.netns_name, text, "--set x")
 
 
 @pytest.mark.parametrize("text", ["a", "br", "l", "li", "mas", "ty", "tx", "link-n", "d"])
 def test_what_ip_would_complete_to_a_keyword_is_no_interface(text):
-    assert "keyword" in refused(values.interface_name, text, "--set x").message
-    assert values.interface_prefix(text, "--set x") == text
+    assert "keyword" in refused(names.interface_name, text, "--set x").message
+    assert names.interface_prefix(text, "--set x") == text
 
 
 @pytest.mark.parametrize("text", ["br0", "veth1023", "abcdefghijklmno", "A-b_c"])
 def test_a_good_name_is_given_back(text):
-    assert values.interface_name(text, "--set x") == text
-    assert values.netns_name(f"{text}.x", "--set x") == f"{text}.x"
+    assert names.interface_name(text, "--set x") == text
+    assert names.netns_name(f"{text}.x", "--set x") == f"{text}.x"
 
 
 @pytest.mark.parametrize("text", ADDRESSES)
-@pytest.mark.parametrize("check", [values.network, values.address])
+@pytest.mark.parametrize("check", [names.network, names.address])
 def test_a_bad_address_is_refused(check, text):
     refused(check, text, "--set x")
 
 
 @pytest.mark.parametrize("text", EDGES)
 def test_a_container_cannot_have_the_networks_own_addresses(text):
-    refused(values.address, text, "--set x")
+    refused(names.address, text, "--set x")
 
 
 @pytest.mark.parametrize("text", [*(text for text in ADDRESSES if "/" in text), "10.0.0.1/24", "0"])
 def test_a_bad_address_without_prefix_length_is_refused(text):
-    refused(values.ip, text, "--set x")
+    refused(names.ip, text, "--set x")
 
 
 def test_host_bits_stay_as_typed():
-    subnet = values.network("172.18.0.0/12", "--set x")
+    subnet = names.network("172.18.0.0/12", "--set x")
     assert (str(subnet), str(subnet.network)) == ("172.18.0.0/12", "172.16.0.0/12")
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/31", "10.0.0.1/31", "10.0.0.0/32", "fd00::1/64"])
 def test_an_address_may_stand_in_the_smallest_subnets_and_in_ipv6(text):
-    assert str(values.address(text, "--set x")) == text
+    assert str(names.address(text, "--set x")) == text
 
 
 @pytest.mark.parametrize("text", COUNTS)
 def test_a_bad_count_is_refused(text):
-    refused(values.count, text, "--set x", 1, 1023)
+    refused(names.count, text, "--set x", 1, 1023)
 
 
 def test_a_count_past_its_limit_says_why():
-    message = refused(values.count, "1024", "--set x", 1, 1023, "a bridge has 1,023 ports").message
+    message = refused(names.count, "1024", "--set x", 1, 1023, "a bridge has 1,023 ports").message
     assert "1023" in message and "a bridge has 1,023 ports" in message
 
 
 def test_escapes_are_visible():
-    assert values.visible("a\x1b\n\u0430\U0001f600b") == r"a\x1b\x0a\u0430\U0001f600b"
+    assert names.visible("a\x1b\n\u0430\U0001f600b") == r"a\x1b\x0a\u0430\U0001f600b"
 
 
 FORMS = {
-    values.interface_name: r"[A-Za-z][A-Za-z0-9_-]{0,14}",
-    values.interface_prefix: r"[A-Za-z][A-Za-z0-9_-]{0,14}",
-    values.netns_name: r"[A-Za-z][A-Za-z0-9_.-]{0,63}",
-    values.network: r"[0-9a-f.:]+/[0-9]+",
-    values.address: r"[0-9a-f.:]+/[0-9]+",
-    values.ip: r"[0-9a-f.:]+",
+    names.interface_name: r"[A-Za-z][A-Za-z0-9_-]{0,14}",
+    names.interface_prefix: r"[A-Za-z][A-Za-z0-9_-]{0,14}",
+    names.netns_name: r"[A-Za-z][A-Za-z0-9_.-]{0,63}",
+    names.network: r"[0-9a-f.:]+/[0-9]+",
+    names.address: r"[0-9a-f.:]+/[0-9]+",
+    names.ip: r"[0-9a-f.:]+",
 }
 
 

@@ -16,7 +16,9 @@ from typing import Any
 import oracle
 from crash import Deadly, down, in_child, means, recover, up
 
-from cnetsh import change, journal, load, look
+from cnetsh.apply import change, journal
+from cnetsh.commands import look
+from cnetsh.labs import choose
 
 SOON = re.compile(r'LINK-LOCAL|SOLICITED|"(dst|local)": "(ff|fe80)')
 FLAGS = re.compile(r'"flags": \[[^]]*\],? ?|, "tentative": true')
@@ -82,7 +84,7 @@ def killed_change(name: str, lab: str, countdown: int) -> int:
         assert found
         record = Deadly(**{one.name: getattr(found, one.name) for one in fields(found)})
         record.countdown = countdown
-        plans = load.plans(lab)
+        plans = choose.plans(lab)
         change.apply(record, plans, change.between(record, plans.up), means(lock))
     return 0
 

@@ -23,13 +23,17 @@ from typing import Any
 import oracle
 import sh  # noqa: F401 (imported once here, and not in each of many processes)
 
-from cnetsh import act, execute, journal, lifecycle, load, rollback, snapshot, units
-from cnetsh.commands import runner
-from cnetsh.console import Quiet
-from cnetsh.execute import Means
-from cnetsh.journal import Journal
-from cnetsh.lanes import spawn, through_sh
-from cnetsh.plan import Plans
+from cnetsh.apply import journal, rollback, units
+from cnetsh.apply.batch import spawn, through_sh
+from cnetsh.apply.journal import Journal
+from cnetsh.apply.run import Means, Note, one_by_one
+from cnetsh.apply.up import to_text
+from cnetsh.commands import act
+from cnetsh.commands.progress import Quiet
+from cnetsh.compare import snapshot
+from cnetsh.labs import choose
+from cnetsh.plan.steps import Plans
+from cnetsh.system.process import runner
 
 POINTS = ("before intent", "after intent", "during", "before outcome", "after outcome")
 CRASHED = 70
@@ -184,7 +188,7 @@ def die_soon(seconds: float) -> None:
     threading.Thread(target=lambda: (time.sleep(seconds), die()), daemon=True).start()
 
 
-def deadly(note: execute.Note, step: int, point: str, delay: float) -> execute.Note:
+def deadly(note: Note, step: int, point: str, delay: float) -> Note:
     """A note that writes, and ends the process at one of the five points of a step."""
 
     def write(**record: Any) -> None:
@@ -210,7 +214,7 @@ def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> 
         with_lock = means(lock)
         record = journal.create(plans.up.lab, header(plans, with_lock))
         note = deadly(record.write, step, point, delay)
-        run = units.side_by_side if long else execute.one_by_one
+        run = units.side_by_side if long else one_by_one
         run(plans.up.steps, note, with_lock)
         if point == "during":
             signal.pause()  # a short plan may be over before its end comes
@@ -219,7 +223,7 @@ def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> 
 
 
 def header(plans: Plans, with_lock: Means) -> dict[str, Any]:
-    texts = {part.part: lifecycle.to_text(part) for part in (plans.up, plans.check, plans.down)}
+    texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
     before = snapshot.take(with_lock.run)
     return {"title": plans.up.title, **texts, "before": before.to_json()}
 
@@ -228,7 +232,7 @@ def killed(
     lab: str, settings: list[str], grid: list[tuple[int, str]], long: bool = False, seed: int = 1
 ) -> Iterator[dict[str, Any]]:
     """Kills `up` at each point of the grid, then recovers, twice."""
-    plans, before, chance = load.plans(lab, settings), look(), random.Random(seed)
+    plans, before, chance = choose.plans(lab, settings), look(), random.Random(seed)
     for step, point in grid:
         delay = chance.uniform(0, 0.002)
         code, said = in_child(
@@ -241,7 +245,7 @@ def killed(
 
 def killed_and_held(lab: str, settings: list[str], step: int) -> Iterator[dict[str, Any]]:
     """Kills `up` before a unit's outcome, and recovers while somebody keeps the namespaces open."""
-    plans, before = load.plans(lab, settings), look()
+    plans, before = choose.plans(lab, settings), look()
     code, said = in_child(lambda: killed_up(plans, step, "before outcome", 0, long=True))
     fds = [os.open(path, os.O_RDONLY) for path in Path("/run/netns").iterdir()]
     yield {"run": f"{lab} {step}", "exit": code, "said": said, "held": len(fds)} | recovered(before)
@@ -296,7 +300,7 @@ def killed_recover(countdown: int, delay: float) -> int:
 
 def recover_killed(lab: str, steps: list[int], seed: int) -> Iterator[dict[str, Any]]:
     """Kills `up` after a step, then `recover` at each of its writes, then recovers."""
-    plans, before, chance = load.plans(lab, ()), look(), random.Random(seed)
+    plans, before, chance = choose.plans(lab, ()), look(), random.Random(seed)
     for step in steps:
         countdown, code = 0, -signal.SIGKILL
         while code == -signal.SIGKILL:
@@ -315,7 +319,7 @@ def beside_killed(lab: str, other: str, name: str) -> Iterator[dict[str, Any]]:
 
     Then the other lab goes down after the next `recover`, or before it.
     """
-    plans, before = load.plans(lab, ["containers=1"]), look()
+    plans, before = choose.plans(lab, ["containers=1"]), look()
     last = len(plans.up.steps) - 1
     for first in (recover, lambda: down(name)):
         countdown, code = 0, -signal.SIGKILL

@@ -15,10 +15,13 @@ from typing import Any
 import oracle
 from crash import down, in_child, look, means, quietly, recovered, up
 
-from cnetsh import journal, lifecycle, load, snapshot
-from cnetsh.commands import Result
-from cnetsh.console import Quiet
-from cnetsh.plan import Step
+from cnetsh.apply import journal
+from cnetsh.apply.up import bring_up, reason
+from cnetsh.commands.progress import Quiet
+from cnetsh.compare import snapshot
+from cnetsh.labs import choose
+from cnetsh.plan.steps import Step
+from cnetsh.system.process import Result
 
 
 def full(lab: str, settings: list[str], every: int) -> Iterator[dict[str, Any]]:
@@ -59,14 +62,14 @@ def starved(
     lab: str, settings: list[str], steps: list[int], for_good: bool
 ) -> Iterator[dict[str, Any]]:
     """Brings a lab up, without a descriptor for what a step needs, and recovers."""
-    plans, before = load.plans(lab, settings), look()
+    plans, before = choose.plans(lab, settings), look()
     for step in steps:
 
         def run(step: int = step) -> int:
             with journal.lock(["exhausted"]) as lock:
                 starving = replace(means(lock), watch=Starving(step, for_good))
-                ended = lifecycle.bring_up(plans, snapshot.take(starving.ask), starving)
-                print(lifecycle.reason(plans.up, ended.outcome))
+                ended = bring_up(plans, snapshot.take(starving.ask), starving)
+                print(reason(plans.up, ended.outcome))
                 return 0 if ended.undone is None else 3 if ended.undone.residue else 1
 
         code, said = in_child(run)

@@ -15,9 +15,10 @@ from hosts import Private, report, wait_for
 from runs import KILLED, POINTS, crash, unequal
 from test_foreign import NAT_LAB, lab_file
 
-from cnetsh import journal, load
+from cnetsh.apply import journal
+from cnetsh.labs import choose
 
-STEPS = len(load.plans("routing").up.steps)
+STEPS = len(choose.plans("routing").up.steps)
 CNETSH = [sys.executable, "-m", "cnetsh"]
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 FOREIGN = """
@@ -43,7 +44,7 @@ class TestKilledUp:
 
     def test_of_a_long_plan_side_by_side(self, private: Private) -> None:
         settings = ["containers=8"]
-        steps = len(load.plans("bridge", settings).up.steps)
+        steps = len(choose.plans("bridge", settings).up.steps)
         grid = [(step, POINTS[at % 5]) for at, step in enumerate(range(0, steps, 7))]
         rows = crash(private, "killed", lab="bridge", settings=settings, grid=grid, long=True)
         assert unequal(rows) == []

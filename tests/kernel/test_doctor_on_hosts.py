@@ -14,14 +14,18 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 # Prints the findings for a lab ("" for none): TARGET is host or sandbox.
 DOCTOR = """
 import json, sys
-from cnetsh import commands, doctor, lab, plan, render
+from cnetsh.system import process
+from cnetsh.doctor import diagnose
+from cnetsh.labs import builtin
+from cnetsh.plan import steps
+from cnetsh.labs import render
 name, target = sys.argv[1:3]
 up = None
 if name:
-    loaded = lab.load(name, sys.argv[3:])
-    up = plan.parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
-facts = doctor.gather(commands.runner(), plan=up)
-print(json.dumps(doctor.to_json(doctor.diagnose(up, target == "host", facts))))
+    loaded = builtin.load(name, sys.argv[3:])
+    up = steps.parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
+facts = diagnose.gather(process.runner(), plan=up)
+print(json.dumps(diagnose.to_json(diagnose.diagnose(up, target == "host", facts))))
 """
 BRIDGE = """
 ip link add br0 type bridge; ip address add 172.18.0.1/12 dev br0; ip link set br0 up
@@ -208,10 +212,12 @@ def test_router_advertisement(private: Private) -> None:
     private.sh(f"{UPLINK}\nip -6 route add default via fe80::1 dev eth0 proto ra")
     settings = "/proc/sys/net/ipv6/conf"
     lab = f"""
-from cnetsh import commands, doctor, plan
-up = plan.parse("echo 1 | tee {settings}/all/forwarding", "x", "", "up", "x")
-facts = doctor.gather(commands.runner(), plan=up)
-import json; print(json.dumps(doctor.to_json(doctor.diagnose(up, True, facts))))
+from cnetsh.system import process
+from cnetsh.doctor import diagnose
+from cnetsh.plan import steps
+up = steps.parse("echo 1 | tee {settings}/all/forwarding", "x", "", "up", "x")
+facts = diagnose.gather(process.runner(), plan=up)
+import json; print(json.dumps(diagnose.to_json(diagnose.diagnose(up, True, facts))))
 """
     for value, expected in (("1", ["refuse"]), ("0", ["warn"]), ("2", [])):
         private.sh(f"echo {value} > {settings}/eth0/accept_ra")
@@ -223,13 +229,15 @@ def test_what_the_kernel_lacks_is_found_before_the_first_step(private: Private) 
     private.sh(UPLINK)
     netem = private.run(["unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", "netem"])
     lab = """
-from cnetsh import commands, doctor, plan
+from cnetsh.system import process
+from cnetsh.doctor import diagnose
+from cnetsh.plan import steps
 text = ("ip link add x type veth peer name y\\ntc qdisc add dev x root netem delay 1ms\\n"
         "ip netns add a\\nip link add link eth0 name m netns a type macvlan mode bridge\\n"
         "iptables -t nat -A POSTROUTING ! -o x -m comment --comment cnetsh:x -j MASQUERADE")
-up = plan.parse(text, "x", "", "up", "x")
-facts = doctor.gather(commands.runner(), plan=up)
-import json; print(json.dumps(doctor.to_json(doctor.diagnose(up, True, facts))))
+up = steps.parse(text, "x", "", "up", "x")
+facts = diagnose.gather(process.runner(), plan=up)
+import json; print(json.dumps(diagnose.to_json(diagnose.diagnose(up, True, facts))))
 """
     done = private.run([sys.executable, "-c", lab], cwd=CHECKOUT)
     said = evidence(json.loads(done.stdout), "P25")
@@ -271,15 +279,20 @@ def test_is_quick(private: Private) -> None:
     private.sh(UPLINK)
     script = """
 import time
-from cnetsh import commands, doctor, lab, plan, render, snapshot
-loaded = lab.load("routing", [])
-up = plan.parse(render.render(loaded, "up"), "routing", "", "up", "")
-run = commands.runner()
+from cnetsh.system import process
+from cnetsh.doctor import diagnose
+from cnetsh.labs import builtin
+from cnetsh.plan import steps
+from cnetsh.labs import render
+from cnetsh.compare import snapshot
+loaded = builtin.load("routing", [])
+up = steps.parse(render.render(loaded, "up"), "routing", "", "up", "")
+run = process.runner()
 seen = snapshot.take(run)
 times = []
 for _ in range(5):
     began = time.perf_counter()
-    doctor.diagnose(up, True, doctor.gather(run, seen, up))
+    diagnose.diagnose(up, True, diagnose.gather(run, seen, up))
     times.append(time.perf_counter() - began)
 print(min(times))
 """

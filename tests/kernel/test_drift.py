@@ -9,11 +9,15 @@ from hosts import Private
 # Only the drift: the pings of `check` cost a second each where a lab is broken.
 DRIFT = """
 import json, sys
-from cnetsh import commands, drift, journal, rollback, snapshot
+from cnetsh.system import process
+from cnetsh.compare import drift
+from cnetsh.apply import journal
+from cnetsh.apply import rollback
+from cnetsh.compare import snapshot
 record = journal.find(sys.argv[1])
-steps = rollback.plan_of(record, "up").steps
+steps = journal.plan_of(record, "up").steps
 in_force = [steps[number] for number in sorted(record.applied)]
-run = commands.runner()
+run = process.runner()
 print(json.dumps(drift.drift(in_force, snapshot.take(run), record.made, run)))
 """
 FORWARD = "/proc/sys/net/ipv4/ip_forward"

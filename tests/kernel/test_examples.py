@@ -11,7 +11,9 @@ import oracle
 import pytest
 from hosts import HERE, Ordinary, Private, report, stable, wait_for
 
-from cnetsh import labfile, plan, render
+from cnetsh.labs import render
+from cnetsh.labs.file import load_file
+from cnetsh.plan.steps import Plan, parse, to_text
 
 CHECKOUT = HERE.parent.parent
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
@@ -95,7 +97,7 @@ def test_two_lab_files_are_up_side_by_side(private: Private, tmp_path: Path) -> 
 
 def test_as_an_ordinary_user(ordinary: Ordinary) -> None:
     def up_checked_and_down(file: Path) -> list[str]:
-        name = labfile.load_file(file, []).name
+        name = load_file(file, []).name
         on = ("--on", f"sandbox:{name}")
 
         def snapshot() -> oracle.Facts:
@@ -123,12 +125,12 @@ def test_as_an_ordinary_user(ordinary: Ordinary) -> None:
 
 def failing_folders(file: Path, folder: Path, every: int) -> list[str]:
     """Folders with the example's own commands, of which one more at position k really fails."""
-    lab = labfile.load_file(file, [])
-    steps = plan.parse(render.render(lab, "up"), lab.name, "", "up", file.name).steps
+    lab = load_file(file, [])
+    steps = parse(render.render(lab, "up"), lab.name, "", "up", file.name).steps
     folders = []
     # The offset moves with the example, so that every kind of step is met by one of them.
     for number in range(EXAMPLES.index(file) % every, len(steps) + 1, every):
-        lines = [plan.to_text(plan.Plan("", "", "up", (step,))) for step in steps]
+        lines = [to_text(Plan("", "", "up", (step,))) for step in steps]
         inside = steps[number - 1].netns if number else ""
         broken = f"ip route add 198.51.100.0/24 via {NOWHERE}"
         lines.insert(number, f"ip netns exec {inside} {broken}" if inside else broken)

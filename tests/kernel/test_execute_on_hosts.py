@@ -11,10 +11,10 @@ from hosts import Private
 from runs import Rows, crash
 from test_failures import wrong
 
-from cnetsh.execute import batch_line
-from cnetsh.lanes import LONGEST
-from cnetsh.plan import Step, parse
-from cnetsh.units import units
+from cnetsh.apply.batch import LONGEST
+from cnetsh.apply.run import batch_line
+from cnetsh.apply.units import units
+from cnetsh.plan.steps import Step, parse
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
@@ -89,11 +89,11 @@ class TestUnits:
 # Runs the lines, one by one or side by side; says what was noted and watched, and how it ended.
 PROGRAM = """
 import json, subprocess, sys
-from cnetsh import execute, units
-from cnetsh.commands import runner
-from cnetsh.execute import Means
-from cnetsh.lanes import through_sh
-from cnetsh.plan import parse
+from cnetsh.apply.units import side_by_side
+from cnetsh.system.process import runner
+from cnetsh.apply.run import Means, one_by_one
+from cnetsh.apply.batch import through_sh
+from cnetsh.plan.steps import parse
 
 CLEAN = "ip -all netns delete; while ip link | grep -q veth; do sleep 0.01; done"
 
@@ -117,7 +117,7 @@ def answer(job):
         return 0
     steps = parse("\\n".join(job["lines"]), "own", "", "up", "own").steps
     means = Means(runner(), through_sh(()), seen, stopping)
-    run = {"one": execute.one_by_one, "side": units.side_by_side}[job["way"]]
+    run = {"one": one_by_one, "side": side_by_side}[job["way"]]
     found = run(steps, seen.note, means)
     said = [found.failed, found.result.exit_code if found.result else None, found.signal]
     if job.get("clean"):

@@ -13,9 +13,9 @@ from hosts import HERE, Ordinary, Private, report, wait_for
 from runs import Rows, unequal
 from test_foreign import NAT_LAB, lab_file
 
-from cnetsh import load
+from cnetsh.labs import choose
 
-STEPS = len(load.plans("routing").up.steps)
+STEPS = len(choose.plans("routing").up.steps)
 
 
 def exhausted(host: Private, action: str, **options: Any) -> Rows:
@@ -111,7 +111,7 @@ class TestDescriptors:
 
     def test_that_a_worker_lacks(self, private: Private) -> None:
         settings = ["containers=8"]
-        steps = list(range(5, len(load.plans("bridge", settings).up.steps), 25))
+        steps = list(range(5, len(choose.plans("bridge", settings).up.steps), 25))
         options = {"lab": "bridge", "settings": settings, "steps": steps, "for_good": False}
         rows = exhausted(private, "starved", **options)
         assert unequal(rows) == []

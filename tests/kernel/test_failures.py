@@ -15,9 +15,9 @@ import pytest
 from hosts import Ordinary, Private, report, stable
 from runs import crash, unequal
 
-from cnetsh import load
-from cnetsh.lab import LABS
-from cnetsh.plan import Directives, Plan, Step, to_text
+from cnetsh.labs import choose
+from cnetsh.labs.builtin import LABS
+from cnetsh.plan.steps import Directives, Plan, Step, to_text
 
 # They fail for different reasons, with and without an `ip -batch`, and after different parts of it.
 REFUSED = (
@@ -60,7 +60,7 @@ STATES = {
 
 
 def steps_of(lab: str) -> list[Step]:
-    return list(load.plans(lab).up.steps)
+    return list(choose.plans(lab).up.steps)
 
 
 def folder_of(base: Path, name: str, steps: Sequence[Step]) -> str:

@@ -12,7 +12,7 @@ import oracle
 import pytest
 from hosts import Private, report, wait_for
 
-from cnetsh import namespace
+from cnetsh.system import namespace
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 REDIRECTS = "/proc/sys/net/ipv4/conf/all/accept_redirects"

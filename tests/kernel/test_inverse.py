@@ -127,14 +127,17 @@ from concurrent.futures import ThreadPoolExecutor
 rows, foreign, folder = json.load(sys.stdin), sys.argv[1], sys.argv[2]
 sys.path.insert(0, folder)
 import oracle
-from cnetsh import lifecycle, namespace, plan, snapshot
-from cnetsh.commands import runner
-from cnetsh.console import Quiet
+from cnetsh.apply.up import bring_up, undo
+from cnetsh.system import namespace
+from cnetsh.plan.steps import Plan, Plans, parse
+from cnetsh.compare import snapshot
+from cnetsh.system.process import runner
+from cnetsh.commands.progress import Quiet
 from cnetsh.errors import CnetshError
-from cnetsh.execute import Means
-from cnetsh.journal import find
-from cnetsh.lanes import through_sh
-from cnetsh.needed import touched
+from cnetsh.apply.run import Means
+from cnetsh.apply.journal import find
+from cnetsh.apply.batch import through_sh
+from cnetsh.compare.needed import touched
 
 def sh(text):
     return subprocess.run(["sh", "-ec", text], check=True, capture_output=True, text=True).stdout
@@ -154,12 +157,12 @@ def up_and_down(text, *settings):
     return [*oracle.diff(before, kernel(*settings)), *residue]
 
 def bring_up_and_undo(text):
-    up = plan.parse(text, "lab", "", "up", "test")
-    empty = [plan.Plan("lab", "", part, ()) for part in ("check", "down")]
+    up = parse(text, "lab", "", "up", "test")
+    empty = [Plan("lab", "", part, ()) for part in ("check", "down")]
     means = Means(runner(), through_sh(()), Quiet(), lambda: 0)
     before = snapshot.take(means.run, touched(up.steps).settings)
-    ended = lifecycle.bring_up(plan.Plans(up, *empty), before, means)
-    return ended.undone or lifecycle.undo(find("lab"), means)
+    ended = bring_up(Plans(up, *empty), before, means)
+    return ended.undone or undo(find("lab"), means)
 
 def row(steps, before):
     namespace.unshare(namespace.NET | namespace.MOUNT)

@@ -16,9 +16,9 @@ import oracle
 import pytest
 from hosts import Ordinary, Private, report, wait_for
 
-from cnetsh import lab
+from cnetsh.labs import builtin
 
-LABS = lab.builtin_names()
+LABS = builtin.builtin_names()
 
 
 def test_every_lab_up_checked_and_down(ordinary: Ordinary) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import oracle
 from hosts import Private, report
 
-from cnetsh import saved
+from cnetsh.plan import saved
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 LAB = """

@@ -20,8 +20,9 @@ containers: {net: {bridge: br0, count: %d}}
 PLAN_SECONDS = 4.0
 GRAPHS = """
 import json, sys
-from cnetsh import graph, load
-from cnetsh.commands import runner
+from cnetsh.views.picture import network
+from cnetsh.labs import choose
+from cnetsh.system.process import runner
 
 def plain(found):
     segments = {
@@ -33,8 +34,8 @@ def plain(found):
     routes = {place: sorted(lines) for place, lines in found.routes.items()}
     return [sorted(found.namespaces), segments, addresses, routes]
 
-plan = graph.from_plan(load.part(sys.argv[1], [], "up"))
-print(json.dumps([plain(plan), plain(graph.live(runner()))]))
+plan = network.from_plan(choose.part(sys.argv[1], [], "up"))
+print(json.dumps([plain(plan), plain(network.live(runner()))]))
 """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hosts import Ordinary, Private, ignored_if_gone, report, wait_for
 
-from cnetsh.commands import ask
+from cnetsh.system.process import ask
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -19,8 +19,8 @@ from test_sequences import run_sequences
 from test_taken import labs_taken
 from test_taken import wrong as not_equal
 
-from cnetsh.lab import LABS
-from cnetsh.load import plans
+from cnetsh.labs.builtin import LABS
+from cnetsh.labs.choose import plans
 
 pytestmark = pytest.mark.soak
 Figure = Callable[[str, int, int], None]

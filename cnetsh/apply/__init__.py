@@ -1,0 +1,1 @@
+"""Steps run, noted in a journal, undone and changed: journal, run, batch, up, rollback."""

@@ -1,0 +1,273 @@
+"""The write-ahead record of what a lab did to a target: one file for each lab.
+
+A line is a JSON record with a checksum before it, so that what is damaged is never believed. The
+file lives in /run, where it dies with the kernel's state, in a folder named by the number of the
+target's network namespace. A step's start is written before it runs and its end after it, so that
+after a crash a step is either known or uncertain, never forgotten.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cnetsh.compare.reliance import NOT_UP
+from cnetsh.errors import FAILED, CnetshError
+from cnetsh.plan.steps import Plan, parse
+from cnetsh.system import namespace
+from cnetsh.system.files import open_private, private_folder
+
+ROOT = Path("/run/cnetsh")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+LOCK_TIMEOUT = 30.0
+SUFFIX = ".journal"
+
+
+@dataclass(slots=True)
+class Journal:
+    """An open journal: the header's facts, and what is known of the steps so far.
+
+    done: steps that ended well; uncertain: started, end unknown; undone: their undo ended;
+    dropped: no part of the lab any more since it was changed;
+    made: identity of the objects made, by "kind name"; held: the processes that were in its
+    namespaces when undoing began; up: the lab is complete; unwritten: why the file says less.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    done: set[int] = field(default_factory=set)
+    uncertain: set[int] = field(default_factory=set)
+    undone: set[int] = field(default_factory=set)
+    dropped: set[int] = field(default_factory=set)
+    made: dict[str, list[Any]] = field(default_factory=dict)
+    held: Sequence[Sequence[Any]] = ()
+    up: bool = False
+    unwritten: str = ""
+    fd: int = -1
+
+    @property
+    def lab(self) -> str:
+        """The lab's name."""
+        return str(self.header["lab"])
+
+    @property
+    def homes(self) -> dict[int, str]:
+        """The names of the lab's namespaces by their marks."""
+        made = self.made.items()
+        return {mark[0]: key[6:] for key, mark in made if key.startswith("netns ")}
+
+    @property
+    def applied(self) -> set[int]:
+        """The steps that were run, or may have been, and belong to the lab."""
+        return (self.done | self.uncertain) - self.dropped
+
+    @property
+    def same_boot(self) -> bool:
+        """Whether the kernel is still the one that the lab ran on."""
+        return bool(self.header["boot"] == boot_id())
+
+    def write(self, **record: Any) -> None:
+        """Append a record and take it in; the file survives the death of this process.
+
+        What cannot be written is taken in all the same, so that it can be undone. But the file has
+        to know what begins, and whether the lab is up: else CnetshError is raised from then on.
+        """
+        self.unwritten = self.unwritten or self._append(record)
+        if self.unwritten and (record.get("start") or "up" in record):
+            raise CnetshError(self.unwritten, "make room there", FAILED)
+        self.take(record)
+
+    def _append(self, record: dict[str, Any]) -> str:
+        """Append a line; give why that cannot be done. What is torn then stays the last line."""
+        try:
+            _write_all(self.fd, as_line(record))
+        except OSError as error:
+            return f"the journal {self.path} cannot be written: {error.strerror}"
+        return ""
+
+    def take(self, record: dict[str, Any]) -> None:
+        """Take a record in."""
+        self.uncertain.update(record.get("start", ()))
+        self.done.update(record.get("end", ()))
+        self.uncertain.difference_update(record.get("end", ()), record.get("over", ()))
+        self.undone.update(record.get("undone", ()))
+        self.dropped.update(record.get("dropped", ()))
+        for key, mark in record.get("made", {}).items():
+            self.made[key] = mark
+            if not mark:
+                del self.made[key]
+        self.held = record.get("held", self.held)
+        self.header.update(record.get("header", {}))
+        self.up = record.get("up", self.up)
+
+    def remove(self) -> None:
+        """Remove the file: nothing is left to undo."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def boot_id() -> str:
+    """Give the id of the running boot; a reboot leaves nothing of a journal in the kernel."""
+    return BOOT_ID.read_text().strip()
+
+
+def folder() -> Path:
+    """Give the journal folder of the network namespace that this process is in, made if missing."""
+    return private_folder(private_folder(ROOT) / str(namespace.own()))
+
+
+def create(lab: str, header: dict[str, Any]) -> Journal:
+    """Start a lab's journal with its header. Raises CnetshError when it exists."""
+    path = folder() / f"{lab}{SUFFIX}"
+    facts = {"lab": lab, "boot": boot_id(), "pid": os.getpid(), "started": time.time(), **header}
+    # The header is made complete under another name: a journal without one could not be undone.
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+    try:
+        _write_all(fd, as_line(facts))
+        os.link(temporary, path)
+    except OSError as error:
+        os.close(fd)
+        raise CnetshError(
+            f"the journal {path} cannot be made: {error.strerror}", "nothing was executed"
+        ) from None
+    finally:
+        temporary.unlink()
+    return Journal(path, facts, fd=fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def as_line(record: dict[str, Any]) -> bytes:
+    """Give a record as a line of the file."""
+    text = json.dumps(record, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _of_line(line: bytes) -> Any:
+    """Give the record of a line. Raises ValueError when it is not as it was written."""
+    check, _, text = line.partition(b" ")
+    if check != b"%08x" % zlib.crc32(text):
+        raise ValueError(check)
+    return json.loads(text)
+
+
+def read(path: Path) -> Journal:
+    """Read a journal, ready to be written on. Raises CnetshError for a line that is damaged.
+
+    The last line may be torn: its writer was killed, and what it announced had not begun.
+    """
+    fd = open_private(path, os.O_RDWR | os.O_APPEND)
+    with os.fdopen(os.dup(fd), "rb") as file:
+        lines = file.read().split(b"\n")
+    torn = lines.pop()
+    if torn:
+        os.ftruncate(fd, os.fstat(fd).st_size - len(torn))
+    try:
+        header, *records = [_of_line(line) for line in lines]
+        found = Journal(path, header, fd=fd)
+        for record in records:
+            found.take(record)
+        _ = found.lab, found.header["boot"], found.header["up"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        os.close(fd)
+        raise CnetshError(
+            f"the journal {path} is damaged, so nothing is undone by it",
+            "compare `ip link`, `ip netns` and `iptables-save` by hand, then remove the file",
+        ) from None
+    return found
+
+
+def find(lab: str) -> Journal | None:
+    """Give the lab's journal in this namespace, if there is one."""
+    path = folder() / f"{lab}{SUFFIX}"
+    return read(path) if path.exists() else None
+
+
+def all_here() -> Iterator[Journal]:
+    """Give every journal of this namespace, the newest first."""
+    found = [read(path) for path in folder().glob(f"*{SUFFIX}")]
+    yield from sorted(found, key=lambda one: -float(one.header["started"]))
+
+
+def plan_of(record: Journal, part: str) -> Plan:
+    """Give the plan that a journal's lab was run by, whatever became of its files."""
+    header = record.header
+    return parse(header[part], header["lab"], header["title"], part, str(record.path))
+
+
+def standing(record: Journal | None) -> str:
+    """Tell a lab that is up from every other form of it: what goes depends on what is there."""
+    if record is None:
+        return NOT_UP
+    steps = plan_of(record, "up").steps
+    texts = sorted(steps[number].text for number in record.applied)
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    return f"up, {len(texts)} steps ({digest[:12]})"
+
+
+def beside(one: Journal) -> list[Journal]:
+    """Give the other journals of a journal's namespace and boot; a damaged one tells nothing."""
+    found = []
+    for path in set(one.path.parent.glob(f"*{SUFFIX}")) - {one.path}:
+        with contextlib.suppress(CnetshError):
+            found.append(read(path))
+    for other in found:
+        if not other.same_boot:
+            other.close()
+    return [other for other in found if other.same_boot]
+
+
+@contextmanager
+def lock(purpose: Iterable[str], stopping: Callable[[], int] = lambda: 0) -> Iterator[int]:
+    """Hold the one lock of this network namespace for all that changes it; give its descriptor.
+
+    Children inherit it, so that nobody comes in before a command that outlived its cnetsh has ended
+    (kernel-facts: flock(2) goes with the open file, not with the process). Raises CnetshError, with
+    the holder's name, when it is not free within LOCK_TIMEOUT seconds or a signal is stopping this.
+    """
+    fd = open_private(folder() / "lock", os.O_RDWR | os.O_CREAT)
+    try:
+        _wait_for(fd, stopping)
+        # Whom others wait for is only told to people: a full disk must not stop a rollback.
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"process {os.getpid()}: {' '.join(purpose)}".encode(), 0)
+        os.set_inheritable(fd, True)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _wait_for(fd: int, stopping: Callable[[], int]) -> None:
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
+        if signal := stopping():
+            raise CnetshError(f"stopped while waiting for {holder}", code=128 + signal)
+        if time.monotonic() > deadline:
+            raise CnetshError(
+                f"another cnetsh is changing this network: {holder}", "wait until it ends"
+            )
+        time.sleep(0.02)

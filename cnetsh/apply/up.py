@@ -1,0 +1,179 @@
+"""Bringing a lab up, taking it down, and recovering what an interrupted run left."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from cnetsh.apply import journal, rollback
+from cnetsh.apply.journal import Journal
+from cnetsh.apply.rollback import Undone
+from cnetsh.apply.run import SHORT, Means, Note, Outcome, one_by_one
+from cnetsh.apply.units import side_by_side
+from cnetsh.compare.needed import Seen
+from cnetsh.compare.snapshot import Snapshot
+from cnetsh.errors import LEFT_BEHIND, CnetshError
+from cnetsh.inverse import Ref
+from cnetsh.plan.steps import Plan, Plans, Step, to_text
+from cnetsh.system.process import Result
+
+Made = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an `up` ended: the outcome, what a rollback left (None when none was needed), seconds."""
+
+    outcome: Outcome
+    undone: Undone | None
+    seconds: float
+
+
+def in_the_way(steps: Sequence[Step], now: Snapshot, made: Made) -> list[tuple[Step, str]]:
+    """Give the steps that cannot succeed because what they make is there, and what that is.
+
+    made: the identities of what the lab itself has made, which will go or is there already.
+    """
+    found, seen = [], Seen(Snapshot(), now, made)
+    for step in steps:
+        for ref in step.effect.makes:
+            ours = f"{ref.kind} {ref.name}" in made and seen.ours(ref)
+            if not ours and (text := _occupied(ref, now)):
+                found.append((step, text))
+    return found
+
+
+def _occupied(ref: Ref, now: Snapshot) -> str:
+    if ref.kind == "link" and not ref.netns and ref.name in now.links:
+        return f"{now.links[ref.name]['kind'] or 'link'} {ref.name}"
+    if ref.kind == "netns" and ref.name in now.namespaces:
+        ghost = "" if now.namespaces[ref.name] else " (a file that is no namespace)"
+        return f"namespace {ref.name}{ghost}"
+    return f"folder {ref.name}" if ref.kind == "folder" and ref.name in now.folders else ""
+
+
+def refuse_in_the_way(plan: Plan, now: Snapshot, made: Made = MappingProxyType({})) -> None:
+    """Raise CnetshError, before anything runs, when names that the plan makes are taken."""
+    taken = in_the_way(plan.steps, now, made)
+    if taken:
+        names = ", ".join(sorted({text for _, text in taken}))
+        raise CnetshError(
+            f"{plan.lab} cannot come up: {names} is in the way and is not this lab's",
+            "another name: in the lab file, or for a built-in lab with --set; or remove it",
+        )
+
+
+def refuse_foreign(plan: Plan) -> None:
+    """Raise CnetshError for a step whose undo would be a guess.
+
+    The snapshot is of the target's own namespace, so it knows nothing of what is inside others;
+    and a link that is moved loses its state (kernel: dev_change_net_namespace).
+    """
+    made: set[Ref | None] = set()
+    for number, step in enumerate(plan.steps, 1):
+        does = step.effect
+        made.update(does.makes)
+        if step.said.undo is not None or does.kind != "change":
+            continue
+        if step.netns and Ref("netns", "", step.netns) not in made:
+            _refuse(plan, number, step, f"namespace {step.netns} is not made by this plan")
+        homes = [ref.netns for ref in does.makes] if not does.undo else []
+        # Of a pair either end takes the other along.
+        if homes and not any(Ref("netns", "", home) in made for home in homes):
+            _refuse(plan, number, step, f"namespace {homes[0]} is not made by this plan")
+        if does.on and does.on.kind == "folder" and does.on not in made:
+            _refuse(plan, number, step, f"folder {does.on.name} is not made by this plan")
+        if does.moves and does.on:
+            if does.on not in made:
+                _refuse(plan, number, step, f"link {does.on.name} is not made by this plan")
+            made.add(does.moves)
+
+
+def _refuse(plan: Plan, number: int, step: Step, reason: str) -> NoReturn:
+    raise CnetshError(
+        f"{plan.lab}: step {number}: {step.text}: {reason}, so it could not be put back as it was",
+        "say how it is undone with a line before: #: undo COMMAND",
+    )
+
+
+def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = False) -> Ended:
+    """Run the plan; when a step fails or a signal comes, undo what was done. The lock must be held.
+
+    before: the target, with the settings that the plan writes. Raises CnetshError, with nothing
+    executed, when a name is taken or there is no sure undo.
+    """
+    began = time.monotonic()
+    refuse_foreign(plans.up)
+    refuse_in_the_way(plans.up, before)
+    texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
+    header = {"title": plans.up.title, **texts, "before": before.to_json()}
+    record = journal.create(plans.up.lab, header)
+    outcome = run_steps(plans.up.steps, record.write, means, processes)
+    if outcome.well:
+        try:
+            record.write(up=True)
+            record.close()
+            return Ended(outcome, None, time.monotonic() - began)
+        except CnetshError as error:
+            outcome = Outcome(result=Result(1, "", error.message))
+    return Ended(outcome, undo(record, means), time.monotonic() - began)
+
+
+def run_steps(steps: Sequence[Step], note: Note, means: Means, processes: bool = False) -> Outcome:
+    """Run steps: one by one when they are few or each is to be a process, else in units."""
+    means.watch.expect(len(steps))
+    if processes or len(steps) <= SHORT:
+        return one_by_one(steps, note, means, processes)
+    return side_by_side(steps, note, means)
+
+
+def undo(record: Journal, means: Means) -> Undone:
+    """Undo a journal's lab to the end, whatever signal comes; remove it when nothing is left.
+
+    Raises CnetshError when not even that can be told.
+    """
+    try:
+        undone = rollback.undo(record, replace(means, stopping=lambda: 0))
+    except (OSError, CnetshError) as error:
+        record.close()
+        raise CnetshError(
+            f"{record.lab} is not undone: {getattr(error, 'strerror', None) or error}",
+            "cnetsh recover, or down, undoes what is left",
+            LEFT_BEHIND,
+        ) from None
+    if undone.residue:
+        record.close()
+    else:
+        record.remove()
+    return undone
+
+
+def reason(plan: Plan, outcome: Outcome) -> str:
+    """Say which step failed, how, and what to do; nothing when it was a signal."""
+    result = outcome.result or Result(1, "", "")
+    if outcome.failed is None:
+        return result.stderr
+    step = plan.steps[outcome.failed]
+    said = result.stderr.strip() or f"exit code {result.exit_code}"
+    advice = _advice(plan, outcome)
+    return f"step {outcome.failed + 1} failed: {step.text}\n  {said}\n  {advice}"
+
+
+def _advice(plan: Plan, outcome: Outcome) -> str:
+    """Say what to do about a failed step."""
+    if outcome.failed is None or outcome.result is None:
+        return ""
+    step, said = plan.steps[outcome.failed], outcome.result.stderr
+    made = ", ".join(f"{ref.kind} {ref.name}" for ref in step.effect.makes)
+    if "File exists" in said:
+        return f"{made or step.text} was there already: remove it, or give it another name"
+    if "Operation not permitted" in said or "Permission denied" in said:
+        return "the target allows it to root only: use the sandbox, or --on host as root"
+    if said.startswith("the journal "):
+        return "the step was not run: make room there"
+    if "Resource temporarily unavailable" in said or "new thread" in said:
+        return "there can be no more processes: ulimit -u, or pids.max of the control group"
+    if "Exchange full" in said:
+        return "a bridge has at most 1,023 ports (kernel: BR_MAX_PORTS)"
+    return "cnetsh doctor tells what this target lacks"

@@ -1,0 +1,146 @@
+"""Checking a lab: what must work does, and what must fail fails, for the reason it gives."""
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+
+from cnetsh.compare.snapshot import NETNS
+from cnetsh.plan.steps import Plan, Step, enter
+from cnetsh.system import namespace
+from cnetsh.system.process import Result, Run, ask, never
+
+TRIES = 3
+WORKERS = 16
+PATIENCE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one check ended: verdict is "ok", "failed", "not tried" or "look"; detail says why."""
+
+    step: Step
+    verdict: str
+    detail: str
+
+
+def run_checks(
+    plan: Plan, run: Run, tell: Callable[[Finding], None], stopping: Callable[[], int] = never
+) -> list[Finding]:
+    """Run the checks of a plan, tell of each in plan order, and give them all, or those so far.
+
+    Pings mostly wait, so they run side by side; what shows the state after them waits for them.
+    """
+    findings: list[Finding] = []
+    check, pool = partial(_check, run=run, stopping=stopping), ThreadPoolExecutor(WORKERS)
+    try:
+        for kind, steps in groupby(plan.steps, lambda step: step.kind):
+            for finding in (pool.map if kind == "check" else map)(check, steps):
+                if stopping():
+                    return findings
+                findings.append(finding)
+                tell(finding)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return findings
+
+
+def entering(stopping: Callable[[], int]) -> Run:
+    """Give a Run like `ask` that enters a named namespace itself.
+
+    `ip netns exec` mounts /sys anew each time, which takes the longer the more mounts there are.
+    """
+
+    def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+        netns, inner = enter(tuple(argv))
+        if not netns:
+            return ask(argv, stdin, timeout, stopping)
+        try:
+            path = str(NETNS / netns)
+            return namespace.inside(path, lambda: ask(inner, stdin, timeout, stopping))
+        except OSError as error:
+            said = f'Cannot open network namespace "{netns}": {error.strerror}'
+            return Result(255, "", said)
+
+    return run
+
+
+def patient(run: Run, stopping: Callable[[], int]) -> Run:
+    """Give a Run that asks again what fails while neighbours are lost, which says nothing of a lab.
+
+    All namespaces share one table of 1,024 neighbours, and an entry in use stays for half a minute
+    (arp(7), gc_thresh3): pings between some hundreds of containers have to wait for room.
+    """
+    last = [_losses(run, "")]
+
+    def run_again(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+        for _ in range(PATIENCE):
+            known, result = last[0], run(argv, stdin, timeout)
+            if not result.exit_code or stopping():
+                break
+            last[0] = _losses(run, enter(tuple(argv))[0])
+            if last[0] == known:
+                break
+        return result
+
+    return run_again
+
+
+def _losses(run: Run, netns: str) -> str:
+    """Give how often the kernel had no room for a neighbour, for IPv4 and IPv6, as text.
+
+    Every namespace tells the same; one with a thousand links would take long to tell it.
+    """
+    place = ("ip", "netns", "exec", netns) if netns else ()
+    answer = run((*place, "ip", "-s", "ntable", "show"))
+    return " ".join(re.findall(r"table_fulls (\d+)", answer.stdout))
+
+
+def _check(step: Step, run: Run, stopping: Callable[[], int]) -> Finding:
+    if missing := _lacks(step.said.needs, run):
+        return Finding(step, "not tried", missing)
+    result = run(step.argv, stdin=step.stdin)
+    if step.kind == "look":
+        return Finding(step, "look", result.stdout or result.stderr)
+    if step.said.expect:
+        return _must_fail(step, result)
+    # The first packets after a link came up may be lost: addresses and bridge ports take a moment.
+    for _ in range(TRIES - 1):
+        if not result.exit_code or stopping():
+            break
+        result = run(step.argv, stdin=step.stdin)
+    return Finding(step, "failed" if result.exit_code else "ok", _said(result))
+
+
+def _must_fail(step: Step, result: Result) -> Finding:
+    # ping answers 1 for silence and 2 for no way there; anything else is not about the network.
+    if result.exit_code not in (0, 1, 2) or "network namespace" in result.stderr:
+        return Finding(step, "failed", f"it could not be tried: {_said(result)}")
+    if result.exit_code:
+        return Finding(step, "ok", f"fails, as it must: {step.said.expect} ({_said(result)})")
+    return Finding(step, "failed", f"it works and must not: {step.said.expect}")
+
+
+def _lacks(needs: str, run: Run) -> str:
+    """Say what the target lacks for a check to make sense; nothing when it has all."""
+    if not needs:
+        return ""
+    kind, address = needs.split()
+    answer = run(("ip", "route", "get", address))
+    if kind == "route":
+        return f"the target has no route to {address}" if answer.exit_code else ""
+    local = answer.stdout.startswith("local ")
+    return "" if local else f"the target does not have the address {address}"
+
+
+def _said(result: Result) -> str:
+    """Give the line of ping's answer that tells how it ended."""
+    lines = [line for line in (result.stdout + "\n" + result.stderr).split("\n") if line.strip()]
+    telling = ("Unreachable", "unreachable", "packet loss", "time=")
+    for word in telling:
+        for line in lines:
+            if word in line:
+                return line.strip()
+    return lines[-1].strip() if lines else f"exit code {result.exit_code}"

@@ -1,0 +1,1 @@
+"""One file for each command: what it prints and its exit code. Only here are rooms joined."""

@@ -1,0 +1,1 @@
+"""What stands in a lab's way on a target, found by looking: traps and findings."""

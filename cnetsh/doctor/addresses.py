@@ -1,0 +1,181 @@
+"""Traps in a plan's addresses: P03 an overlap with the target, P04, P20 and P22 within the plan."""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
+
+from cnetsh.doctor.asked import Address
+from cnetsh.doctor.finding import Case, Sign, few
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# VPNs halve the default route to win over it (0.0.0.0/1) and divide it in IPv6 (2000::/3).
+WIDEST = {4: 1, 6: 3}
+FREE = {4: "10.{}.0.0/24", 6: "fd00:{}::/64"}
+
+
+class There(NamedTuple):
+    """A network that the target knows, and the address or route that says so."""
+
+    network: Network
+    text: str
+
+
+def overlap(case: Case) -> Iterator[Sign]:
+    """P03: the plan's networks against the target's gateways, servers, addresses and routes."""
+    if not case.asked.addresses:
+        return
+    there, here = list(_there(case)), _networks(case, inside=False)
+    for network, dev in here.items():
+        near = list(_near(case, network))
+        lines = [*(line for line, _ in near), *_meeting(network, there)]
+        if lines:
+            lost = "".join(f", {loss}" for loss in dict.fromkeys(loss for _, loss in near))
+            effect = f"{dev} gets a route to {network}, beside or instead of what is there{lost}"
+            yield Sign("refuse", few(lines), effect, _another(network, there))
+    for network, name in _networks(case, inside=True).items():
+        lines = _meeting(network, there)
+        if lines and not any(_meets(network, one) for one in here):
+            effect = f"{name} looks for {network} on its own link and cannot reach the host's"
+            yield Sign("warn", few(lines), effect, _another(network, there))
+
+
+def _networks(case: Case, inside: bool) -> dict[Network, str]:
+    """Give the plan's networks with the link, or the namespace, that they are for.
+
+    Behind a macvlan a container is in the network of the host's own link, and is meant to be.
+    """
+    found: dict[Network, str] = {}
+    for one in case.asked.addresses:
+        macvlan = " type macvlan" in case.asked.links.get((one.netns, one.dev), "")
+        if bool(one.netns) == inside and not macvlan:
+            found.setdefault(one.ip.network, one.netns or one.dev)
+    return found
+
+
+def _there(case: Case) -> Iterator[There]:
+    """Give the addresses and routes of the target, each network of a link once."""
+    seen = set()
+    for one in case.facts.snapshot.addresses:
+        network = ipaddress.ip_interface(one["address"]).network
+        seen.add((one["dev"], network))
+        if one["dev"] not in case.ours:
+            yield There(network, f"address {one['address']} on {one['dev']}")
+    for route in case.facts.snapshot.routes:
+        dev = route.get("dev")
+        if is_default(route) or dev in case.ours or _belongs_to_address(route):
+            continue
+        if (dev, network := ipaddress.ip_network(str(route["dst"]))) not in seen:
+            yield There(network, f"route {route_text(route)}")
+
+
+def _belongs_to_address(route: dict[str, Any]) -> bool:
+    return route.get("table") == "local" or route.get("type") in ("local", "broadcast", "multicast")
+
+
+def is_default(route: dict[str, Any]) -> bool:
+    """Say whether a route is the default one, or a part of it as VPNs divide it."""
+    dst = str(route["dst"])
+    if dst == "default":
+        return True
+    network = ipaddress.ip_network(dst)
+    return network.prefixlen <= WIDEST[network.version]
+
+
+def _near(case: Case, network: Network) -> Iterator[tuple[str, str]]:
+    """Give what a person would miss at once: the line, and the loss.
+
+    Name servers and the ssh session are not behind a sandbox's network.
+    """
+    peer = case.facts.ssh_peer
+    if case.on_host and _in(peer, network):
+        yield f"ssh session from {peer}", "and your ssh session ends"
+    for server in case.facts.nameservers if case.on_host else ():
+        if _in(server, network):
+            yield f"DNS server {server} in resolv.conf", "names are no longer found"
+    for route in case.facts.snapshot.routes:
+        gateway = str(route.get("gateway", ""))
+        if is_default(route) and _in(gateway, network) and route.get("dev") not in case.ours:
+            yield f"gateway {route_text(route)}", "the way to the Internet may be lost"
+
+
+def _meeting(network: Network, there: Sequence[There]) -> list[str]:
+    return [one.text for one in there if _meets(one.network, network)]
+
+
+def _meets(one: Network, other: Network) -> bool:
+    everywhere = one.is_loopback or one.is_link_local or one.is_multicast
+    return one.version == other.version and not everywhere and one.overlaps(other)
+
+
+def _in(text: str, network: Network) -> bool:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return address.version == network.version and address in network
+
+
+def route_text(route: dict[str, Any]) -> str:
+    """Give a route as `ip route` prints it."""
+    kind = str(route.get("type", "unicast"))
+    words = [str(route["dst"])] if kind == "unicast" else [kind, str(route["dst"])]
+    names = {"gateway": "via", "dev": "dev", "protocol": "proto", "table": "table"}
+    for key, word in names.items():
+        if key in route and (key, route[key]) != ("table", "main"):
+            words += [word, str(route[key])]
+    return " ".join(words)
+
+
+def _another(network: Network, there: Sequence[There]) -> str:
+    """Give the advice, with a network that overlaps nothing here."""
+    for number in range(77, 256):
+        free = ipaddress.ip_network(FREE[network.version].format(number))
+        if not _meeting(free, there):
+            return f"another network with --set or in the lab file; {free} is free here"
+    return "another network with --set or in the lab file"
+
+
+def host_bits(case: Case) -> Iterator[Sign]:
+    """P04: a rule's network typed with host bits, which the kernel cuts off."""
+    for rule in dict.fromkeys(case.asked.rules):
+        for option, word in zip(rule.words, rule.words[1:], strict=False):
+            network = _cut(word) if option in ("-s", "-d") and "/" in word else None
+            if network:
+                effect = f"the rule is for {network}, {network.num_addresses:,} addresses"
+                yield Sign("note", " ".join(rule.words), effect, f"read {word} as {network}")
+
+
+def _cut(word: str) -> Network | None:
+    try:
+        interface = ipaddress.ip_interface(word)
+    except ValueError:
+        return None
+    return interface.network if interface.ip != interface.network.network_address else None
+
+
+def same_network_twice(case: Case) -> Iterator[Sign]:
+    """P20: two links of the target's own namespace in one network."""
+    homes: dict[Network, list[Address]] = {}
+    for one in case.asked.addresses:
+        if not one.netns:
+            homes.setdefault(one.ip.network, []).append(one)
+    for network, found in homes.items():
+        devs = list(dict.fromkeys(one.dev for one in found))
+        if len(devs) > 1:
+            effect = f"packets for {network} leave by {devs[0]}, the first route, whoever is meant"
+            advice = "the labs veth and conflict mean it so; otherwise join the links with a bridge"
+            yield Sign("note", few(one.text for one in found), effect, advice)
+
+
+def prefix_lengths(case: Case) -> Iterator[Sign]:
+    """P22: one network with two prefix lengths within the plan."""
+    texts = {one.ip.network: one.text for one in case.asked.addresses}
+    ordered = sorted(texts, key=lambda one: (one.version, int(one[0]), one.prefixlen))
+    for one, other in pairwise(ordered):
+        if _meets(one, other):
+            effect = f"{one} and {other}: the two do not agree on who is a neighbour"
+            yield Sign(
+                "note", f"{texts[one]}\n{texts[other]}", effect, "one prefix length for both"
+            )

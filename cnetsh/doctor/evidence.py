@@ -1,0 +1,176 @@
+"""What doctor looks at besides the plan. All of it is only read; few processes are started."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from cnetsh.compare.snapshot import Snapshot, take
+from cnetsh.doctor import machine
+from cnetsh.doctor.asked import read
+from cnetsh.doctor.probe import lacking
+from cnetsh.errors import CnetshError
+from cnetsh.plan.steps import Plan
+from cnetsh.system.process import Run, tool
+
+# systemd keeps a link invocation:UNIT while the unit is active (systemd: src/core/unit.c).
+SIGNS = (
+    "/run/firewalld",
+    "/run/systemd/units/invocation:firewalld.service",
+    "/run/NetworkManager",
+    "/run/udev/control",
+    "/run/docker.sock",
+    "/etc/ufw/ufw.conf",
+)
+SETTINGS = (
+    "/proc/sys/net/bridge/bridge-nf-call-iptables",
+    "/proc/sys/net/bridge/bridge-nf-call-ip6tables",
+    "/proc/sys/user/max_user_namespaces",
+    "/proc/sys/user/max_net_namespaces",
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+    "/proc/sys/kernel/unprivileged_userns_clone",
+)
+TOOLS = ("ip", "iptables", "ip6tables", "tc", "ping")
+
+
+class BaseChain(NamedTuple):
+    """A chain of nftables that the kernel enters by itself."""
+
+    table: str
+    name: str
+    hook: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is so in the target; the default of each says nothing unusual.
+
+    labs: those with a journal here; settings: values by path that the snapshot has not; signs:
+    paths that exist; backend: what `iptables` is, nft or legacy; other_rules: nft ones beside the
+    legacy; unmanaged: what NetworkManager leaves alone; inside: processes by namespace; missing:
+    tools, and what to do; lacking: what the kernel refused, and its words; powers: what root may
+    not do here; xtables: who holds that lock.
+    """
+
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    labs: frozenset[str] = frozenset()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    signs: frozenset[str] = frozenset()
+    backend: str = ""
+    other_rules: tuple[str, ...] = ()
+    chains: tuple[BaseChain, ...] = ()
+    nft_tables: frozenset[str] = frozenset()
+    nameservers: tuple[str, ...] = ()
+    ssh_peer: str = ""
+    unmanaged: tuple[str, ...] = ()
+    persistent_macs: bool = False
+    initial_user: bool = True
+    inside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    powers: tuple[str, ...] = ()
+    xtables: str = ""
+
+    def setting(self, path: str) -> str:
+        """Give the value of a kernel setting by its path, "" where there is none."""
+        return self.settings.get(path, self.snapshot.settings.get(path, ""))
+
+
+def gather(run: Run, snapshot: Snapshot | None = None, plan: Plan | None = None) -> Facts:
+    """Read the target, which this process is in; with a plan, try also what it needs of the kernel.
+
+    Raises CnetshError when the kernel's state cannot be read.
+    """
+    seen = snapshot or take(run)
+    tables, chains = _nftables(run)
+    backend = _backend()
+    return Facts(
+        snapshot=seen,
+        labs=machine.labs(),
+        settings=dict(_values((*SETTINGS, *_router_advertisements(seen)))),
+        signs=frozenset(path for path in SIGNS if machine.shows(path)),
+        backend=backend,
+        other_rules=_other_rules(run, backend),
+        chains=chains,
+        nft_tables=tables,
+        nameservers=tuple(machine.nameservers()),
+        ssh_peer=machine.ssh_peer(),
+        unmanaged=tuple(machine.unmanaged()),
+        persistent_macs=machine.persistent_macs(),
+        initial_user=machine.text("/proc/self/uid_map").split() == ["0", "0", "4294967295"],
+        inside=machine.inside(seen.namespaces),
+        missing=dict(_missing()),
+        lacking=_lacking(run, plan, seen),
+        powers=machine.powers(),
+        xtables=machine.xtables(),
+    )
+
+
+def _values(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for path in paths:
+        if text := machine.text(path).strip():
+            yield path, text
+
+
+def _router_advertisements(snapshot: Snapshot) -> Iterator[str]:
+    for route in snapshot.routes:
+        if route.get("protocol") == "ra" and route.get("dst") == "default":
+            yield f"/proc/sys/net/ipv6/conf/{route.get('dev')}/accept_ra"
+
+
+def _backend() -> str:
+    """Give what `iptables` is here, nft or legacy, by the program that its name leads to."""
+    with contextlib.suppress(CnetshError):
+        program = os.path.realpath(tool("iptables"))
+        return "nft" if "nft" in Path(program).name else "legacy"
+    return ""
+
+
+def _other_rules(run: Run, backend: str) -> tuple[str, ...]:
+    """Give the nft rules where `iptables` is the legacy one; the snapshot has the opposite case."""
+    if backend != "legacy":
+        return ()
+    with contextlib.suppress(CnetshError):
+        lines = run(("iptables-nft-save",)).stdout.split("\n")
+        return tuple(line for line in lines if line.startswith("-A"))
+    return ()
+
+
+def _nftables(run: Run) -> tuple[frozenset[str], tuple[BaseChain, ...]]:
+    try:
+        text = run(("nft", "list", "chains")).stdout
+    except CnetshError:
+        return frozenset(), ()
+    tables, chains = set(), []
+    table = chain = ""
+    for words in map(str.split, text.split("\n")):
+        match words:
+            case ["table", family, name, "{"]:
+                table = f"{family} {name}"
+                tables.add(table)
+            case ["chain", name, "{"]:
+                chain = name
+            case ["type", _, "hook", hook, *_]:
+                policy = words[-1].rstrip(";") if "policy" in words else "accept"
+                chains.append(BaseChain(table, chain, hook, policy))
+    return frozenset(tables), tuple(chains)
+
+
+def _missing() -> Iterator[tuple[str, str]]:
+    for name in TOOLS:
+        try:
+            tool(name)
+        except CnetshError as error:
+            yield name, f"{error.message}: {error.hint}"
+
+
+def _lacking(run: Run, plan: Plan | None, snapshot: Snapshot) -> dict[str, str]:
+    if plan is None:
+        return {}
+    planned = read(plan)
+    with contextlib.suppress(CnetshError):
+        return lacking(run, planned, snapshot)
+    return {}

@@ -1,0 +1,69 @@
+"""What doctor says: a finding, and the question that every trap of the table is asked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from cnetsh.doctor.asked import Planned
+from cnetsh.doctor.evidence import Facts
+
+Severity: TypeAlias = Literal["lacks", "refuse", "warn", "note"]
+MOST = 6
+SEVERITIES: tuple[Severity, ...] = ("lacks", "refuse", "warn", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that stands in a lab's way, or is good to know.
+
+    severity: "lacks", the plan cannot work here; "refuse", it would damage the host or end the ssh
+    session; "warn", the lab will not work as it says; "note". evidence: lines of what was seen.
+    """
+
+    id: str
+    severity: Severity
+    title: str
+    evidence: str
+    effect: str
+    advice: str
+    source: str
+
+
+class Sign(NamedTuple):
+    """What a trap saw; the table knows the rest of the finding."""
+
+    severity: Severity
+    evidence: str
+    effect: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is asked: the plan, if any, the target's facts, and whether the target is the host."""
+
+    plan: Planned | None
+    facts: Facts
+    on_host: bool
+
+    @property
+    def asked(self) -> Planned:
+        """Give what the plan asks, nothing where there is no plan."""
+        return self.plan or Planned()
+
+    @property
+    def is_up(self) -> bool:
+        """Say whether the lab is up already, so that what the plan makes is there and its own."""
+        return self.asked.lab in self.facts.labs
+
+    @property
+    def ours(self) -> set[str]:
+        """Give the names of the links of the target's own namespace that are this lab's."""
+        return self.asked.own_links if self.is_up else set()
+
+
+def few(lines: Iterable[str], separator: str = "\n") -> str:
+    """Give the first of some lines, each once, and how many more there are."""
+    found = list(dict.fromkeys(lines))
+    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
+    return separator.join([*found[:MOST], *more])

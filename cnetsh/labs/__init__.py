@@ -1,0 +1,1 @@
+"""What is wanted, as finished values for a template: lab, template, lab file, container, check."""

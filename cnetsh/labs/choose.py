@@ -1,0 +1,68 @@
+"""What a name on the command line stands for, as the plans of a lab."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnetsh.errors import CnetshError
+from cnetsh.labs import builtin, render
+from cnetsh.labs.builtin import Lab
+from cnetsh.plan.steps import Plan, Plans, parse
+
+LAB_FILES = (".yaml", ".yml")
+FILES = (*LAB_FILES, ".json")
+
+
+def plans(name: str, settings: Sequence[str] = ()) -> Plans:
+    """Give the plans of a built-in lab, a lab file, a folder or a saved plan (.json).
+
+    Raises CnetshError, with the place, for anything that cannot be a plan.
+    """
+    if name.endswith(".json"):
+        return _saved(name, settings)
+    found = _lab(name, settings)
+    return Plans(_part(found, "up"), _part(found, "check"), _part(found, "down"), found.teaches)
+
+
+def part(name: str, settings: Sequence[str], which: str) -> Plan:
+    """Give one of the plans of a lab: up, check or down. Raises CnetshError as plans does."""
+    if name.endswith(".json"):
+        found: Plan = getattr(_saved(name, settings), which)
+        return found
+    return _part(_lab(name, settings), which)
+
+
+def name_of(name: str, settings: Sequence[str] = ()) -> str:
+    """Give the name under which a lab is up: a file's or folder's own, else the word itself."""
+    if name.endswith(".json"):
+        return _saved(name, settings).up.lab
+    if name.endswith(LAB_FILES):
+        from cnetsh.labs import file
+
+        return file.name_in(Path(name), settings)
+    return _lab(name, settings).name if is_file(name) else name
+
+
+def is_file(name: str) -> bool:
+    """Say whether a name is a file's or a folder's, and not that of a lab."""
+    return name.endswith(FILES) or "/" in name
+
+
+def _saved(name: str, settings: Sequence[str]) -> Plans:
+    from cnetsh.plan import saved
+
+    if settings:
+        raise CnetshError("a saved plan is run as it is, so --set cannot change it")
+    return saved.read(Path(name)).plans
+
+
+def _lab(name: str, settings: Sequence[str]) -> Lab:
+    if name.endswith(LAB_FILES):
+        from cnetsh.labs import file
+
+        return file.load_file(Path(name), settings)
+    return builtin.load(name, settings)
+
+
+def _part(chosen: Lab, which: str) -> Plan:
+    origin = f"{chosen.folder.name}/{which}.sh.j2"
+    return parse(render.render(chosen, which), chosen.name, chosen.title, which, origin)

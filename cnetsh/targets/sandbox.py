@@ -1,0 +1,177 @@
+"""The sandbox: a private user, network, mount and pid namespace of an ordinary user.
+
+It protects from mistakes; it is not a security boundary. A sandbox lives as long as the lock on its
+registry file is held, which is as long as its holder lives.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnetsh.errors import FAILED, CnetshError
+from cnetsh.system import namespace
+from cnetsh.system.files import open_private, private_folder
+
+HOLDER = Path(__file__).with_name("holder.py")
+START_TIMEOUT = STOP_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A running sandbox: its name, the holder's pid, and the pid of process 1 inside it."""
+
+    name: str
+    holder: int
+    init: int
+
+    @property
+    def labs(self) -> list[str]:
+        """The names of the labs that are up in it or were interrupted there."""
+        journals = Path(f"/proc/{self.init}/root/run/cnetsh").glob("*/*.journal")
+        return sorted(path.stem for path in journals)
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was started by hand, and so stays when its last lab is down."""
+        return _file(self.name, "keep").exists()
+
+
+def folder() -> Path:
+    """Give the folder of this user's registry, made when missing."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.geteuid() == 0:
+        base = Path("/run/cnetsh")
+    elif runtime.startswith("/") and Path(runtime).is_dir():
+        base = Path(runtime, "cnetsh")
+    else:
+        base = Path(f"/tmp/cnetsh-{os.geteuid()}")
+    return private_folder(private_folder(base) / "sandboxes")
+
+
+def _file(name: str, kind: str) -> Path:
+    return folder() / f"{name}.{kind}"
+
+
+def find(name: str) -> Sandbox | None:
+    """Give the sandbox of that name when it runs."""
+    path = _file(name, "holder")
+    if not path.exists():
+        return None
+    fd = open_private(path, os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with contextlib.suppress(ValueError, KeyError):
+            return Sandbox(name, **json.loads(os.pread(fd, 4096, 0)))
+    finally:
+        os.close(fd)
+    return None
+
+
+def running() -> list[Sandbox]:
+    """Give every sandbox of this user that runs, by name."""
+    names = sorted(path.stem for path in folder().glob("*.holder"))
+    return [box for name in names if (box := find(name))]
+
+
+@contextmanager
+def use(name: str, mode: int = fcntl.LOCK_SH) -> Iterator[int]:
+    """Hold the sandbox's use lock, shared by all who are inside; give its descriptor."""
+    fd = open_private(_file(name, "use"), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(fd, mode)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def start(name: str) -> Sandbox:
+    """Start a sandbox, still empty, and give it back. Raises CnetshError where it is refused."""
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    registry = str(_file(name, "holder"))
+    program = [sys.executable, "-I", "-S", str(HOLDER), registry, str(write)]
+    null = os.open(os.devnull, os.O_RDWR)
+    streams = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
+    os.posix_spawn(sys.executable, program, {}, file_actions=streams, setsid=True)
+    os.close(write)
+    os.close(null)
+    with os.fdopen(read) as answer:
+        refused = answer.read()
+    box = find(name)
+    if refused or box is None:
+        raise _refusal(refused)
+    return box
+
+
+def _refusal(answer: str) -> CnetshError:
+    setting = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+    limits = "user.max_user_namespaces and kernel.unprivileged_userns_clone"
+    cause = f"the settings to look at are {limits}; inside a container its profile decides"
+    with contextlib.suppress(OSError):
+        if Path(setting).read_text().strip() == "1":
+            cause = "AppArmor refuses them: kernel.apparmor_restrict_unprivileged_userns is 1"
+    return CnetshError(
+        f"this machine refuses a user namespace, so no sandbox can start ({answer or 'it ended'})",
+        f"{cause}. Also possible: --on host as root in a virtual machine, or plan and script, "
+        "which run nothing",
+    )
+
+
+def stop(box: Sandbox) -> None:
+    """End a sandbox with everything in it and wait until it is gone. Raises CnetshError if not."""
+    _file(box.name, "keep").unlink(missing_ok=True)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(box.init, signal.SIGKILL)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while find(box.name):
+        if time.monotonic() > deadline:
+            raise CnetshError(f"sandbox {box.name} does not end: process {box.holder}", code=FAILED)
+        time.sleep(0.01)
+    _file(box.name, "holder").unlink(missing_ok=True)
+
+
+def keep(box: Sandbox) -> None:
+    """Have a sandbox stay when its last lab is down."""
+    os.close(open_private(_file(box.name, "keep"), os.O_WRONLY | os.O_CREAT))
+
+
+def stop_if_idle(name: str) -> None:
+    """End a sandbox that nobody keeps, in which no lab is left and no command is running."""
+    fd = open_private(_file(name, "use"), os.O_RDWR | os.O_CREAT)
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        box = find(name)
+        if box and not box.kept and not box.labs:
+            stop(box)
+    os.close(fd)
+
+
+def enter(box: Sandbox) -> None:
+    """Move this process into a sandbox; only its children are in the pid namespace.
+
+    The mount namespace comes last: with it /proc shows other processes.
+    """
+    kinds = {
+        "user": namespace.USER,
+        "net": namespace.NET,
+        "pid": namespace.PID,
+        "mnt": namespace.MOUNT,
+    }
+    try:
+        fds = [os.open(f"/proc/{box.init}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
+        home = Path.cwd()
+        for fd, kind in zip(fds, kinds.values(), strict=True):
+            namespace.setns(fd, kind)
+            os.close(fd)
+        os.chdir(home)
+    except OSError as error:
+        raise CnetshError(f"sandbox {box.name} cannot be entered: {error.strerror}") from None

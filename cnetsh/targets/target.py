@@ -1,0 +1,130 @@
+"""Where a plan runs: in a sandbox or on the host. Both are entered once; then all is alike.
+
+After `inside` the process sees the target's network, mounts and processes as its own, so the rest
+of cnetsh knows no target: it runs commands and reads files.
+"""
+
+import fcntl
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from cnetsh.errors import FAILED, CnetshError
+from cnetsh.system import namespace
+from cnetsh.system.process import tool
+from cnetsh.system.signals import SIGNALS, follow, hold, release
+from cnetsh.targets import sandbox
+
+Action = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target by kind ("sandbox" or "host") and, for a sandbox, by name."""
+
+    kind: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name not in ("", "default") else self.kind
+
+
+def parse(text: str) -> Target:
+    """Read sandbox, sandbox:NAME or host. Raises CnetshError for anything else."""
+    kind, _, name = text.partition(":")
+    if kind == "sandbox" and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,30}", name or "default"):
+        return Target("sandbox", name or "default")
+    if text == "host":
+        return Target("host")
+    raise CnetshError(f"unknown target {text!r}", "known: sandbox, sandbox:NAME, host")
+
+
+def ensure(target: Target, build: Action) -> None:
+    """Start the target's sandbox when it does not run, and build what is in it with build.
+
+    Raises CnetshError when it cannot be started or built. Half a sandbox never stays: a signal that
+    comes meanwhile ends the building, and then this process.
+    """
+    if target.kind == "host" or sandbox.find(target.name):
+        return
+    with sandbox.use(target.name, fcntl.LOCK_EX):
+        if sandbox.find(target.name):
+            return
+        hold()
+        box = sandbox.start(target.name)
+        if code := _in_child(box, build):
+            sandbox.stop(box)
+            if code - 128 in SIGNALS:
+                sys.exit(code)
+            raise CnetshError("the sandbox was started, but its network could not be built")
+
+
+def runs(target: Target) -> bool:
+    """Say whether there is a target to enter: the host always is, a sandbox when it was started."""
+    return target.kind == "host" or sandbox.find(target.name) is not None
+
+
+def inside(target: Target, action: Action) -> int:
+    """Give the exit code of action, called in the target.
+
+    On the host that is this process, which becomes root through sudo when it is not. For a sandbox
+    it is a child, which the kernel ends with this process; a sandbox left idle is stopped.
+    """
+    if target.kind == "host":
+        if os.geteuid():
+            _become_root()
+        return action()
+    with sandbox.use(target.name):
+        box = sandbox.find(target.name)
+        if box is None:
+            raise CnetshError(f"{target} does not run", "cnetsh up LAB starts it")
+        code = _in_child(box, action)
+    sandbox.stop_if_idle(target.name)
+    return code
+
+
+def _become_root() -> NoReturn:
+    """Start again under sudo: one password at the start, none in the middle of a plan."""
+    print("cnetsh: the host's network needs root: starting again with sudo", file=sys.stderr)
+    program = [sys.executable, "-I", "-m", "cnetsh", *sys.argv[1:]]
+    sudo = tool("sudo")
+    kept = [
+        f"{name}={os.environ[name]}" for name in ("CNETSH_ON", "NO_COLOR") if name in os.environ
+    ]
+    os.execv(sudo, [sudo, "--", *(["/usr/bin/env", *kept] if kept else []), *program])
+
+
+def _in_child(box: sandbox.Sandbox, action: Action) -> int:
+    """Call action in a child: a process that entered a pid namespace can make no threads."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    hold()
+    pid = os.fork()
+    if not pid:
+        os._exit(_entered(box, action))
+    return follow(pid)
+
+
+def _entered(box: sandbox.Sandbox, action: Action) -> int:
+    """Enter, then go on in a grandchild, the first process that is in the pid namespace."""
+    namespace.die_with_parent(signal.SIGKILL)
+    sandbox.enter(box)
+    pid = os.fork()
+    if pid:
+        return follow(pid)
+    namespace.die_with_parent(signal.SIGKILL)
+    try:
+        release()
+        code = action()
+    except BaseException:
+        # Nothing may come out of this process but its exit code: the parent goes on in the code.
+        traceback.print_exc()
+        code = FAILED
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,1 @@
+"""A network as a picture: segments and containers, in ASCII, Mermaid, dot and SVG."""

@@ -1,0 +1,143 @@
+"""A plan as text: the bare commands, JSON, or a page of markdown; table.py has it for a terminal.
+
+Pure functions of a plan and its undos (`undo.undos(plan.steps)`).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from cnetsh.names import visible
+from cnetsh.plan.steps import Plan, Step, split
+from cnetsh.plan.undo import Undo
+
+Row = tuple[Step, Undo]
+
+
+def typed(text: str, sudo: bool = True) -> str:
+    """Give a command as a user types it: with sudo in front of what needs root."""
+    if not sudo:
+        return text
+    # The one pipe there is: the shell echoes, and only tee needs to be root.
+    return text.replace("| ", "| sudo ", 1) if text[:5] == "echo " else f"sudo {text}"
+
+
+def shell(plan: Plan, sudo: bool = True) -> str:
+    """Give the bare commands, one a line."""
+    return "".join([f"{typed(step.text, sudo)}\n" for step in plan.steps])
+
+
+def as_json(plan: Plan, undos: Sequence[Undo], marks: Sequence[str] = ()) -> str:
+    """Give a plan as JSON, one step a line: `lab`, `title`, `part` and `steps`, each with
+
+    * `number`, from 1, `command` as it is typed without sudo, `argv` and `stdin` as they are run;
+    * `namespace` ("" = the target's own), `section`, `why`, `kind` (change, look or check);
+    * `undo`, a list of commands, `covered_by`, the number of the step whose undo takes this one
+      along, or null, and `undo_note`, why nothing has to run; `state`, where marks are given;
+    * `expect_failure`, why it must fail, and `needs`, what the target must have for it to be tried
+      ("route 1.1.1.1" or "address 10.0.2.15"); both "" for most steps.
+    """
+    heads = (f'"{key}": {json.dumps(getattr(plan, key))},\n' for key in ("lab", "title", "part"))
+    entries = [_entry(step, undo) for step, undo in zip(plan.steps, undos, strict=True)]
+    for entry, mark in zip(entries, marks, strict=False):
+        entry["state"] = mark
+    steps = ",\n".join([json.dumps(entry) for entry in entries])
+    return f'{{\n{"".join(heads)}"steps": [\n{steps}\n]\n}}\n'
+
+
+def _entry(step: Step, undo: Undo) -> dict[str, object]:
+    argv, stdin = split(step.text)
+    return {
+        "number": undo.step + 1,
+        "command": step.text,
+        "argv": argv,
+        "stdin": stdin,
+        "namespace": step.netns,
+        "section": step.section,
+        "why": step.why,
+        "kind": step.kind,
+        "undo": undo.texts,
+        "covered_by": None if undo.covered_by is None else undo.covered_by + 1,
+        "undo_note": undo.note,
+        "expect_failure": step.said.expect,
+        "needs": step.said.needs,
+    }
+
+
+def printable(text: str) -> str:
+    """Give text without what a terminal would obey, or show in an order of its own."""
+    if text.isprintable():
+        return text
+    return "".join([letter if letter.isprintable() else visible(letter) for letter in text])
+
+
+def sections(plan: Plan, undos: Sequence[Undo]) -> Iterator[tuple[str, Iterator[Row]]]:
+    rows = zip(plan.steps, undos, strict=True)
+    for section, found in groupby(rows, key=lambda row: row[0].section):
+        yield printable(section), found
+
+
+def last_heading(part: str) -> str:
+    """Give the heading of the last column; what takes a lab down is not undone and needs none."""
+    return {"up": "Undo", "check": "Expected"}.get(part, "")
+
+
+def last_column(part: str, step: Step, undo: Undo) -> tuple[tuple[str, ...], str]:
+    """Give commands, and words, for the last column."""
+    if part == "check":
+        return (), printable(_expected(step))
+    if undo.covered_by is not None:
+        return (), f"covered by step {undo.covered_by + 1}"
+    return tuple(map(printable, undo.texts)), "" if undo.texts else printable(undo.note)
+
+
+_THERE_IS = {"route": "a route to", "address": "the address"}
+
+
+def _expected(step: Step) -> str:
+    if step.said.expect:
+        return f"fails: {step.said.expect}"
+    if step.said.needs:
+        kind, _, address = step.said.needs.partition(" ")
+        return f"works, where there is {_THERE_IS[kind]} {address}"
+    return "works" if step.kind == "check" else "look and see"
+
+
+_CODE_SPAN = re.compile(r"(`[^`]+`)")
+_MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
+
+
+def markdown(plan: Plan, undos: Sequence[Undo]) -> str:
+    """Give a page of markdown with a table for each section."""
+    lines = [f"# {_prose(printable(plan.title))}"]
+    last = last_heading(plan.part)
+    for section, rows in sections(plan, undos):
+        lines += ["", f"## {_prose(section)}"] if section else []
+        lines += ["", f"| # | Command | Why |{last and f' {last} |'}"]
+        lines += ["|--:|---|---|---|" if last else "|--:|---|---|"]
+        lines += [_markdown_row(plan.part, *row) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(part: str, step: Step, undo: Undo) -> str:
+    cells = [str(undo.step + 1), _code(printable(step.text)), _prose(printable(step.why))]
+    if last_heading(part):
+        commands, words = last_column(part, step, undo)
+        cells.append("<br>".join([*map(_code, commands), _prose(words)][: len(commands) or 1]))
+    return f"| {' | '.join(cells)} |"
+
+
+def _code(text: str) -> str:
+    """Give a code span; in a table a bar ends the cell even there."""
+    fence = "``" if "`" in text else "`"
+    inner = f" {text} " if "`" in text else text
+    return f"{fence}{inner}{fence}".replace("|", r"\|")
+
+
+def _prose(text: str) -> str:
+    """Give text that is markup nowhere but in its own code spans."""
+    pieces = _CODE_SPAN.split(text)
+    pieces[::2] = [_MARKUP.sub(r"\\\1", piece.replace("&", "&amp;")) for piece in pieces[::2]]
+    pieces[1::2] = [_code(piece[1:-1]) for piece in pieces[1::2]]
+    return "".join(pieces)
