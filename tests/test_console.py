@@ -74,7 +74,7 @@ class TestEcho:
 
     def test_a_long_plan_draws_a_bar_on_a_terminal(self) -> None:
         code = (
-            "from cnetsh.commands.progress import Echo\nfrom cnetsh.plan import parse\n"
+            "from cnetsh.commands.progress import Echo\nfrom cnetsh.plan.steps import parse\n"
             "step = parse('ip netns add n0', '', '', 'up', '').steps[0]\n"
             "echo = Echo(); echo.expect(90)\n"
             "for number in range(90): echo.begins(number, step)\necho.over()\n"
