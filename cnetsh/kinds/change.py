@@ -1,0 +1,218 @@
+"""What a command does to one object of the kernel, and what is there. No kind is known here.
+
+Four verbs say all that a command can do: make, set, remove, move. Two kinds of truth are of one
+type, a State: what changes leave behind (`after`), and what the kernel has (`see` of each kind).
+"""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+Words: TypeAlias = tuple[str, ...]
+Facts: TypeAlias = Mapping[str, Any]
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+class Ref(NamedTuple):
+    """One object: its kind, its namespace ("" = the target's own), the kernel's name for it."""
+
+    kind: str
+    netns: str
+    name: str
+
+
+class Make(NamedTuple):
+    """An object that exists only because of the command.
+
+    facts: what was typed of it; also: what comes with it, a cable's other end; on: what takes it
+    along when it goes.
+    """
+
+    ref: Ref
+    facts: Facts
+    also: tuple[Ref, ...] = ()
+    on: Ref | None = None
+
+
+class Set(NamedTuple):
+    """One value of an object; on: what takes the value along when it goes, beside the object."""
+
+    ref: Ref
+    key: str
+    value: Any
+    on: Ref | None = None
+
+
+class Remove(NamedTuple):
+    """An object that is taken away; facts tell it from others of its name."""
+
+    ref: Ref
+    facts: Facts = NOTHING
+
+
+class Move(NamedTuple):
+    """An object that goes to another namespace, where it has lost its state."""
+
+    ref: Ref
+    to: Ref
+
+
+Change: TypeAlias = Make | Set | Remove | Move
+Changes: TypeAlias = tuple[Change, ...]
+# Several may have one name: two equal rules, a route with two metrics.
+State: TypeAlias = dict[Ref, list[Facts]]
+# What takes others along when it goes.
+OWNED = frozenset({"link", "netns", "folder", "chain"})
+# Where an object hangs and stands, and how it was typed: not what it is.
+PLACE = frozenset({"peer", "far", "on", "at", "typed", "first", "nodad"})
+
+
+class Command(NamedTuple):
+    """One command as it is seen inside its namespace.
+
+    rest: the words after the tool and its object, which the kind reads; given: what a pipe brings.
+    """
+
+    netns: str
+    words: Words
+    rest: Words
+    given: str = ""
+
+
+class Answers(NamedTuple):
+    """What one namespace answered when it was asked, before any kind has looked at it.
+
+    addresses, routes, neighbours: of `ip -j -d`; saved: what each tool's -save prints, by the tool;
+    settings: value by path; namespaces: mark by name; folders: inode by path, of those of name
+    servers, and files: their texts by path; ids: the names of namespaces by the numbers that this
+    one knows them by.
+    """
+
+    addresses: Sequence[Facts] = ()
+    routes: Sequence[Facts] = ()
+    neighbours: Sequence[Facts] = ()
+    saved: Mapping[str, str] = NOTHING
+    settings: Mapping[str, str] = NOTHING
+    namespaces: Mapping[str, int] = NOTHING
+    folders: Mapping[str, int] = NOTHING
+    files: Mapping[str, str] = NOTHING
+    ids: Mapping[int, str] = NOTHING
+
+
+Seen: TypeAlias = Iterator[tuple[Ref, Facts]]
+
+
+def typed_in(netns: str, *words: str) -> str:
+    """Give the command of these words for a namespace, as it is typed in the target's own.
+
+    A lone exclamation mark needs no quotes in a script.
+    """
+    return placed(netns, shlex.join(words).replace("'!'", "!"))
+
+
+def placed(netns: str, text: str) -> str:
+    """Give a command as it is typed in the target's own namespace."""
+    if not netns:
+        return text
+    if text.startswith("echo "):
+        return text.replace("| ", f"| ip netns exec {netns} ")
+    return f"ip netns exec {netns} {text}"
+
+
+def namespace_ref(name: str) -> Ref:
+    """Give the object that a named namespace is."""
+    return Ref("netns", "", name)
+
+
+def refs_of(change: Change) -> tuple[Ref, ...]:
+    """Give the objects that a change names as its own, at the place where they are before it."""
+    return (change.ref, *change.also) if isinstance(change, Make) else (change.ref,)
+
+
+def holders(change: Change) -> Iterator[Ref]:
+    """Give what takes a change along when it goes: namespaces first, then what it hangs on."""
+    for ref in refs_of(change):
+        if ref.netns:
+            yield namespace_ref(ref.netns)
+    if isinstance(change, Make | Set) and change.on:
+        yield change.on
+    if not isinstance(change, Make):
+        yield change.ref
+
+
+def matches(typed: Facts, found: Facts) -> bool:
+    """Say whether what was found is what was typed: the kernel adds facts of its own."""
+    return all(key in PLACE or found.get(key) == value for key, value in typed.items())
+
+
+def after(changes: Iterable[Change]) -> State:
+    """Give what changes leave behind: what was asked, not what the kernel adds by itself."""
+    folded = _Folded()
+    for change in changes:
+        folded.take(change)
+    return folded.state
+
+
+@dataclass(slots=True)
+class _Folded:
+    """A state that grows; held: what goes along with each object, so that no step looks at all."""
+
+    state: State = field(default_factory=dict)
+    held: dict[Ref, dict[Ref, None]] = field(default_factory=dict)
+
+    def take(self, change: Change) -> None:
+        match change:
+            case Make(ref, facts, also, on):
+                self._make(ref, facts, also, on)
+            case Set(ref, key, value, on):
+                self._hold(ref, on)
+                known = self.state.setdefault(ref, [{}])
+                known[0] = {**known[0], key: value}
+            case Move(ref, to):
+                self._move(ref, to)
+            case Remove(ref, facts):
+                self._remove(ref, facts)
+
+    def _make(self, ref: Ref, facts: Facts, also: tuple[Ref, ...], on: Ref | None) -> None:
+        place: dict[str, Any] = {"on": on} if on else {}
+        if also:
+            place["peer"] = also[0]
+        self.state.setdefault(ref, []).append({**facts, **place})
+        self._hold(ref, on)
+        for other in also:
+            self.state[other] = [{"kind": facts["kind"], "peer": ref}]
+            self._hold(other, None)
+
+    def _hold(self, ref: Ref, on: Ref | None) -> None:
+        for holder in (namespace_ref(ref.netns) if ref.netns else None, on):
+            if holder:
+                self.held.setdefault(holder, {})[ref] = None
+
+    def _move(self, ref: Ref, to: Ref) -> None:
+        """A link that goes elsewhere keeps what it is, and loses addresses, master and being up."""
+        facts = (self.state.pop(ref, None) or [{}])[0]
+        kept = ("kind", "peer", "address", "mtu")
+        self.state[to] = [{key: facts[key] for key in kept if key in facts}]
+        self._hold(to, None)
+        if (peer := facts.get("peer")) in self.state:
+            self.state[peer] = [{**self.state[peer][0], "peer": to}]
+        self._lose(ref)
+
+    def _remove(self, ref: Ref, facts: Facts) -> None:
+        gone = self.state.pop(ref, [])
+        # Of equal ones, as two equal rules, one command takes one.
+        found = next((one for one in gone if matches(facts, one)), None)
+        if left := [one for one in gone if one is not found]:
+            self.state[ref] = left
+            return
+        self._lose(ref)
+        for peer in [one["peer"] for one in gone if one.get("peer") in self.state]:
+            self._remove(peer, NOTHING)
+
+    def _lose(self, gone: Ref) -> None:
+        for ref in self.held.pop(gone, ()):
+            if ref in self.state:
+                del self.state[ref]
+                self._lose(ref)
