@@ -7,7 +7,7 @@ import pytest
 
 from cnetsh.compare.snapshot import Snapshot
 from cnetsh.doctor import machine
-from cnetsh.doctor.asked import read
+from cnetsh.doctor.asked import asked_by
 from cnetsh.doctor.diagnose import Facts, Finding, diagnose, to_json, without, worst
 from cnetsh.doctor.evidence import BaseChain, gather
 from cnetsh.doctor.probe import lacking
@@ -442,7 +442,7 @@ class TestProbe:
             return Result(2, "", "iptables-restore v1: \nline 3: RULE_APPEND failed\n")
 
         seen = Snapshot(rules={"iptables nat": [":THEIRS -"]}, links={"br7": {"kind": "bridge"}})
-        assert lacking(run, read(self.ASKED), seen) == {
+        assert lacking(run, asked_by(self.ASKED), seen) == {
             "macvlan": "RTNETLINK answers: Operation not supported",
             "netem": "Specified qdisc kind is unknown.",
             "iptables -A POSTROUTING -m comment --comment cnetsh:x -j MASQUERADE": (
@@ -462,7 +462,7 @@ class TestProbe:
             return Result(1, "", "unshare: unshare failed: Operation not permitted\n")
 
         asked = plan("ip link add x type veth peer name y\niptables -A FORWARD -j ACCEPT")
-        assert lacking(run, read(asked), Snapshot()) == {}
+        assert lacking(run, asked_by(asked), Snapshot()) == {}
 
 
 class TestGather:

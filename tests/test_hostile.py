@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_values import ADDRESSES, COUNTS, NAMES, SIXTEEN
 
-from cnetsh import cli, inverse, start
+from cnetsh import cli, start
+from cnetsh.kinds.change import OWNED, Make, refs_of
 from cnetsh.labs import builtin
 from cnetsh.plan import steps
 
@@ -70,10 +71,8 @@ def is_refused_or_sound(*arguments: str) -> bool:
     assert dry_code == 0
     assert [re.sub(r"^\[\d+/\d+\] ", "", line) for line in dry.splitlines()] == out.splitlines()
     for line in out.splitlines():
-        netns, inner = steps.enter(steps.split(line)[0])
-        does = inverse.effect(inner, netns)
-        assert does is not None, line
-        for ref in does.makes:
+        made = (one for one in steps.changes_of(line) if isinstance(one, Make))
+        for ref in (ref for one in made if one.ref.kind in OWNED for ref in refs_of(one)):
             name = ref.name.removeprefix("/etc/netns/") if ref.kind == "folder" else ref.name
             assert ref.kind == "chain" or re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", name)
             assert ref.kind != "link" or len(ref.name) <= 15

@@ -1,13 +1,14 @@
-"""The table of commands: what each makes, how it is undone, and what is not in it."""
-
-import shlex
+"""What each command does, how it is undone, and what is not allowed."""
 
 import pytest
+from samples import GIVEN, words_changed
 
-from cnetsh import inverse
+from cnetsh import kinds
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import Effect, Ref
-from cnetsh.plan.steps import parse
+from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, Remove, Set, after, refs_of
+from cnetsh.kinds.setting import is_setting
+from cnetsh.plan.steps import changes_of, command_in, parse
+from cnetsh.plan.undo import undos
 
 # command: its undo in the same namespace
 UNDOS = {
@@ -90,7 +91,6 @@ REFUSED = {
         "ip link add a type vxlan id 1 dev b",
         "ip link add link a name b type vlan id 5",
         "ip link add br0 type bridge vlan_filtering 1",
-        "ip link add link p name m type macvlan mode bridge",
     ],
     "ip would guess the prefix": ["ip address add 10.0.0.1 dev a", "ip addr add fd00::1 dev a"],
     "another form": [
@@ -98,7 +98,6 @@ REFUSED = {
         "ip address add 10.0.0.1/8",
         "ip address replace 10.0.0.1/8 dev a",
         "ip address flush dev a",
-        "ip link set a up mtu 1400",
         "ip link set a name b",
         "ip link set a",
         "ip link set",
@@ -179,9 +178,16 @@ REFUSED = {
 }
 
 
-def effect(text: str, netns: str = "") -> Effect:
-    found = inverse.effect(shlex.split(text), netns)
-    assert found is not None, text
+def allowed(text: str, netns: str = "") -> Changes | None:
+    """What a command does inside a namespace, None if it is not allowed."""
+    words = tuple(text.split(" | tee ")[-1].split())
+    given = GIVEN.get(words[-1], "1") if words[:1] == ("tee",) else ""
+    return kinds.read(kinds.command_of(words, netns, given)) if words else None
+
+
+def changes(text: str, netns: str = "") -> Changes:
+    found = allowed(text, netns)
+    assert found, text
     return found
 
 
@@ -193,33 +199,27 @@ def up(text: str) -> None:
 @pytest.mark.parametrize("netns", ["", "n7"])
 def test_undo(text: str, netns: str) -> None:
     if netns and ("ip netns" in text or "/etc/netns" in text):
-        assert inverse.effect(shlex.split(text), netns) is None
+        assert allowed(text, netns) is None
         return
-    found = effect(text, netns)
-    assert found.kind == "change"
-    assert " ".join(found.undo) == UNDOS[text]
-    assert bool(found.makes) != bool(found.on)
-    up(f"ip netns exec {netns} {text}" if netns else text)
-
-
-@pytest.mark.parametrize("text", UNDOS)
-def test_an_undo_is_a_command_of_the_table(text: str) -> None:
-    undo = effect(text).undo
-    assert inverse.effect(undo).kind == "change"  # type: ignore[union-attr]
+    typed = f"ip netns exec {netns} {text}" if netns else text
+    plan = parse(typed, "own", "", "up", "own")
+    (undo,) = undos(plan.steps)
+    wanted = UNDOS[text]
+    assert undo.texts[-1] == (f"ip netns exec {netns} {wanted}" if netns else wanted)
+    assert all(changes_of(one) for one in undo.texts)
 
 
 @pytest.mark.parametrize("text", PUT_BACK)
 def test_put_back_from_the_snapshot(text: str) -> None:
-    found = effect(text)
-    assert (found.kind, found.undo, found.note) == ("change", (), inverse.PUT_BACK)
-    assert found.on == Ref("link", "", "a")
-    up(text)
+    (change,) = changes_of(text)
+    assert isinstance(change, Set) and change.ref == Ref("link", "", "a")
+    (undo,) = undos(parse(text, "own", "", "up", "own").steps)
+    assert (undo.texts, undo.note) == ((), "put back from the snapshot")
 
 
 @pytest.mark.parametrize("text", REMOVES)
 def test_what_removes_has_no_undo(text: str) -> None:
-    found = effect(text)
-    assert (found.kind, found.undo, found.makes) == ("change", (), ())
+    assert isinstance(changes(text)[0], Remove)
     with pytest.raises(CnetshError, match="no undo: what it removes cannot be put back"):
         up(text)
 
@@ -227,23 +227,20 @@ def test_what_removes_has_no_undo(text: str) -> None:
 @pytest.mark.parametrize("text", LOOKS)
 def test_a_look_changes_nothing(text: str) -> None:
     for netns in ("", "n0"):
-        assert effect(text, netns) == Effect(kind="look")
+        assert allowed(text, netns) == ()
 
 
 def test_a_ping_is_a_check() -> None:
-    assert effect("ping -c1 -W1 10.0.0.1").kind == effect("ping -6 a").kind == "check"
+    (step,) = parse("ping -c1 -W1 10.0.0.1", "own", "", "check", "own").steps
+    assert (step.kind, step.changes) == ("check", ())
 
 
 @pytest.mark.parametrize(
     "text", [text for texts in REFUSED.values() for text in texts], ids=lambda text: text
 )
-def test_is_not_in_the_table(text: str) -> None:
+def test_is_not_allowed(text: str) -> None:
     for netns in ("", "n0"):
-        assert inverse.effect(shlex.split(text), netns) is None
-
-
-def test_nothing_is_not_in_the_table() -> None:
-    assert inverse.effect(()) is None
+        assert allowed(text, netns) is None
 
 
 class TestMakes:
@@ -273,26 +270,78 @@ class TestMakes:
         self, text: str, makes: list[tuple[str, str, str]]
     ) -> None:
         netns = "" if "netns add" in text or "/etc/netns" in text else "n7"
-        assert list(effect(text, netns).makes) == makes
+        assert list(refs_of(changes(text, netns)[0])) == makes
+
+    def test_a_peer_with_an_mtu_of_its_own(self) -> None:
+        text = "ip link add a mtu 1400 type veth peer name b mtu 1300"
+        make, size = changes(text)
+        assert isinstance(make, Make) and make.facts["mtu"] == 1400
+        assert size == Set(Ref("link", "", "b"), "mtu", 1300)
 
     def test_a_chain_is_emptied_before_it_is_removed(self) -> None:
-        found = effect("iptables -w -t nat -N LAB")
-        assert " ".join(found.first) == "iptables -w -t nat -F LAB"
+        (undo,) = undos(parse("iptables -w -t nat -N LAB", "own", "", "up", "own").steps)
+        assert undo.texts == ("iptables -w -t nat -F LAB", "iptables -w -t nat -X LAB")
 
     def test_a_move_gives_the_new_place(self) -> None:
-        found = effect("ip link set b netns n1", "n0")
-        assert (found.on, found.moves) == (Ref("link", "n0", "b"), Ref("link", "n1", "b"))
-        assert found.undo == ()
+        assert changes("ip link set b netns n1", "n0") == (
+            Move(Ref("link", "n0", "b"), Ref("link", "n1", "b")),
+        )
 
     def test_name_servers_are_in_a_folder(self) -> None:
-        assert effect("mkdir /etc/netns/n0").first == ("rm", "-f", "/etc/netns/n0/resolv.conf")
-        for text in ("tee /etc/netns/n0/resolv.conf", "tee -a /etc/netns/n0/resolv.conf"):
-            assert effect(text).on == Ref("folder", "", "/etc/netns/n0")
-            assert inverse.effect(shlex.split(text), "n0") is None
+        path = "/etc/netns/n0/resolv.conf"
+        for text in (f"tee {path}", f"tee -a {path}"):
+            (change,) = changes(text)
+            assert isinstance(change, Make) and change.on == Ref("folder", "", "/etc/netns/n0")
+            assert allowed(text, "n0") is None
 
     def test_a_setting_is_on_its_path(self) -> None:
         path = "/proc/sys/net/ipv4/ip_forward"
-        assert effect(f"tee {path}", "n0").on == Ref("setting", "n0", path)
+        assert changes(f"tee {path}", "n0") == (Set(Ref("setting", "n0", path), "value", "1"),)
+
+    def test_a_setting_of_a_link_goes_with_the_link(self) -> None:
+        lines = "ip link add br0 type bridge\necho 1 | tee /proc/sys/net/ipv4/conf/br0/proxy_arp"
+        assert undos(parse(lines, "own", "", "up", "own").steps)[1].covered_by == 0
+
+    def test_several_values_in_one_command(self) -> None:
+        link = Ref("link", "", "p0")
+        assert changes("ip link set up dev p0 mtu 1400 master br0") == (
+            Set(link, "up", True), Set(link, "mtu", 1400), Set(link, "master", "br0"),
+        )  # fmt: skip
+
+
+SAMPLES = [text for kind in kinds.MODULES for text in kind.SAMPLES]
+
+
+@pytest.mark.parametrize("text", SAMPLES)
+def test_a_change_is_written_as_a_command_that_does_it(text: str) -> None:
+    """Text to changes to text to the same changes."""
+    for change in changes_of(text):
+        written = [one for line in kinds.write(change) for one in changes_of(line)]
+        assert written == [change]
+
+
+@pytest.mark.parametrize("text", SAMPLES)
+def test_after_its_inverse_nothing_is_left(text: str) -> None:
+    there = [change for change in changes_of(text) if isinstance(change, Make)]
+    back = [kinds.inverse(change) for change in reversed(there)]
+    typed = command_in(text)
+    lines = [line for change in back if change for line in kinds.write(change, typed)]
+    assert after([*there, *(one for line in lines for one in changes_of(line))]) == {}
+
+
+@pytest.mark.parametrize("text", SAMPLES)
+def test_no_word_is_left_unread(text: str) -> None:
+    """Each word removed, doubled or added is refused or changes the meaning."""
+
+    def meaning(line: str) -> Change | object:
+        try:
+            return changes_of(line)
+        except CnetshError:
+            return None
+
+    same = [word for word, line in words_changed(text) if meaning(line) == meaning(text)]
+    # Words that ip and iptables do not need either.
+    assert set(same) <= {"name", "dev", "-6", "-6 -6", "-w"}
 
 
 @pytest.mark.parametrize(
@@ -310,4 +359,4 @@ class TestMakes:
     ],
 )
 def test_is_setting(path: str, answer: bool) -> None:
-    assert inverse.is_setting(path) is answer
+    assert is_setting(path) is answer

@@ -65,8 +65,8 @@ def test_the_plans_own_may_be_changed(text: str) -> None:
 @pytest.mark.parametrize(
     ("before", "named"),
     [
-        (Snapshot(links={"br0": {"kind": "bridge"}}), "bridge br0"),
-        (Snapshot(links={"br0": {"kind": ""}}), "link br0"),
+        (Snapshot(links={"br0": {"ifindex": 7, "kind": "bridge", "up": True}}), "bridge br0"),
+        (Snapshot(links={"br0": {"ifindex": 7, "kind": "", "up": True}}), "link br0"),
         (Snapshot(namespaces={"net0": 7}), "namespace net0"),
         (Snapshot(namespaces={"net0": 0}), "namespace net0 (a file that is no namespace)"),
     ],
@@ -78,6 +78,6 @@ def test_a_name_that_is_taken_is_named(before: Snapshot, named: str) -> None:
 
 
 def test_a_name_inside_a_namespace_is_not_taken_by_the_hosts() -> None:
-    before = Snapshot(links={"a": {"kind": "veth"}})
+    before = Snapshot(links={"a": {"ifindex": 7, "kind": "veth", "up": True}})
     text = "ip netns add n0\nip netns exec n0 ip link add a type veth peer name b"
     up.refuse_in_the_way(plan(text), before)

@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cnetsh.compare import needed
 from cnetsh.compare.differences import Difference
-from cnetsh.compare.needed import Seen
+from cnetsh.compare.remaining import Sight, remaining
+from cnetsh.compare.scope import concerns, scope_of
 from cnetsh.compare.snapshot import Snapshot
-from cnetsh.inverse import Ref
+from cnetsh.kinds.change import Ref
 from cnetsh.plan.steps import Step, parse
 from cnetsh.plan.undo import undos
 
@@ -33,7 +33,7 @@ def left(
 ) -> tuple[str, ...] | None:
     """What has still to run to undo the last step."""
     every = steps(text)
-    one = needed.needed(undos(every)[-1], every[-1], Seen(before, now, made))
+    one = remaining(undos(every)[-1], every[-1], Sight(before, now, made))
     return one.texts if one else None
 
 
@@ -133,7 +133,7 @@ class TestRule:
             line = f"-A FORWARD -s {saved} -j DROP"
             now = Snapshot(rules={"iptables filter": [line]})
             assert left(f"iptables -A FORWARD -s {typed} -j DROP", EMPTY, now)
-            assert needed.count_of(f"iptables -A FORWARD -s {typed} -j DROP".split(), now) == 1
+            assert left(f"iptables -A FORWARD -s {typed} -j DROP", now, now) is None
 
     def test_that_iptables_words_otherwise_is_deleted_by_its_text(self) -> None:
         typed = "iptables -A FORWARD -p tcp --dport 80 -j ACCEPT"
@@ -219,7 +219,8 @@ class TestNamespace:
 class TestAddress:
     @pytest.mark.parametrize("typed", ["fd00::1/64", "FD00:0::1/64", "fd00:0:0:0:0:0:0:1/64"])
     def test_is_the_same_however_it_is_typed(self, typed: str) -> None:
-        there = Snapshot(addresses=[{"dev": "p0", "address": "fd00::1/64", "scope": "global"}])
+        here = [{"dev": "p0", "address": "fd00::1/64", "scope": "global"}]
+        there = Snapshot(links={"p0": link()}, addresses=here)
         text = f"ip address add {typed} dev p0"
         assert left(text, EMPTY, there) == (f"ip address delete {typed} dev p0",)
         assert left(text, there, there) is None
@@ -244,8 +245,9 @@ class TestRoute:
         assert left(f"ip route add {text}", EMPTY, there) == (f"ip route delete {text}",)
 
     def test_of_another_gateway_is_another_one(self) -> None:
-        there = Snapshot(routes=[{**self.ROUTE, "gateway": "10.0.0.8"}])
-        assert left("ip route add 10.5.0.0/16 via 10.0.0.9", there, there)
+        there, text = Snapshot(routes=[{**self.ROUTE, "gateway": "10.0.0.8"}]), "10.5.0.0/16 via"
+        assert left(f"ip route add {text} 10.0.0.9", there, there) is None
+        assert left(f"ip route add {text} 10.0.0.8", EMPTY, there)
 
 
 def test_a_queue_is_deleted_where_there_was_none() -> None:
@@ -262,21 +264,21 @@ def test_a_directive_is_obeyed_whatever_the_kernel_says() -> None:
     assert left("#: undo none: so\nip link set p0 mtu 9") is None
 
 
-class TestSeen:
+class TestSight:
     def test_another_object_of_the_same_name_is_foreign(self) -> None:
-        seen = Seen(EMPTY, links(br0=link(8)), {"link br0": [7]})
+        seen = Sight(EMPTY, links(br0=link(8)), {"link br0": [7]})
         ref = Ref("link", "", "br0")
         assert seen.foreign(ref) and not seen.ours(ref)
         assert seen.replaced(Difference("link", "br0", "link br0 is new"))
         assert not seen.replaced(Difference("rule", "br0", ""))
 
     def test_a_ghost_is_not_called_replaced(self) -> None:
-        seen = Seen(EMPTY, Snapshot(namespaces={"n0": 0}), {"netns n0": [4711]})
+        seen = Sight(EMPTY, Snapshot(namespaces={"n0": 0}), {"netns n0": [4711]})
         assert not seen.replaced(Difference("netns", "n0", ""))
 
 
 class TestConcerns:
-    TOUCHED = needed.touched(
+    SCOPE = scope_of(
         steps(
             f"ip netns add n0\nip link add br0 type bridge\nip link set dev p0 master br9\n"
             f"echo 1 | tee {FORWARD}\n{TYPED}\niptables -t nat -N LAB\n"
@@ -300,7 +302,7 @@ class TestConcerns:
         ],
     )
     def test_what_the_plan_makes_or_changes(self, kind: str, name: str) -> None:
-        assert needed.concerns(Difference(kind, name, ""), self.TOUCHED)
+        assert concerns(Difference(kind, name, ""), self.SCOPE)
 
     @pytest.mark.parametrize(
         ("kind", "name"),
@@ -317,4 +319,4 @@ class TestConcerns:
         ],
     )
     def test_nothing_else(self, kind: str, name: str) -> None:
-        assert not needed.concerns(Difference(kind, name, ""), self.TOUCHED)
+        assert not concerns(Difference(kind, name, ""), self.SCOPE)

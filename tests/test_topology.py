@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cnetsh import inverse
+from cnetsh import kinds
 from cnetsh.errors import CnetshError
+from cnetsh.kinds.change import holders
 from cnetsh.labs import render
 from cnetsh.labs.builtin import Lab, templates_folder
 from cnetsh.labs.file import describe, load_file
@@ -313,8 +314,8 @@ class TestChecks:
 def test_every_command_has_an_undo_or_goes_with_what_has(tmp_path: Path) -> None:
     for file in EXAMPLES:
         for step in planned(load_file(file, []), "up").steps:
-            effect = inverse.effect(step.inner, step.netns)
-            assert effect is not None and (effect.undo or effect.on or effect.makes), step.text
+            back = [kinds.inverse(change) or list(holders(change)) for change in step.changes]
+            assert back and all(back), step.text
 
 
 def test_a_port_of_a_bridge_needs_one_of_its_numbers() -> None:

@@ -17,12 +17,23 @@ from cnetsh.apply.run import Means, Outcome
 from cnetsh.apply.up import run_steps
 from cnetsh.compare import snapshot
 from cnetsh.compare.differences import Difference
-from cnetsh.compare.needed import concerns, touched
-from cnetsh.compare.shared import Others
+from cnetsh.compare.scope import Others, concerns, scope_of
 from cnetsh.compare.snapshot import Snapshot
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import Ref, setting
-from cnetsh.plan.steps import Plan, Plans, Step, to_text
+from cnetsh.kinds.change import (
+    OWNED,
+    Change,
+    Changes,
+    Make,
+    Move,
+    Ref,
+    Remove,
+    Set,
+    holders,
+    namespace_ref,
+    refs_of,
+)
+from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
 from cnetsh.plan.undo import Undo, undos
 from cnetsh.system.process import Result
 
@@ -30,7 +41,7 @@ _NUMBERS = {"start", "end", "over"}
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LiveChange:
     """How two plans differ: the steps to undo, by their number in the journal, and those to run."""
 
     gone: tuple[int, ...]
@@ -41,19 +52,20 @@ class Change:
         return bool(self.gone or self.new)
 
 
-def between(record: Journal, plan: Plan) -> Change:
+def between(record: Journal, plan: Plan) -> LiveChange:
     """Give what makes the lab of a journal into the lab of a plan."""
     old, numbers = journal.plan_of(record, "up").steps, sorted(record.applied)
+    read = {number: old[number].changes for number in numbers}
     others = _others(record, ())
     # What another lab needs stays, and stays this lab's too: the last of them puts it back.
     lacking = {n for n in _lacking(old, numbers, plan.steps) if not others.keep_from(old[n])}
-    lacking |= _out_of_order(old, numbers, lacking, plan.steps)
-    gone = _with_what_goes_along(old, numbers, lacking)
-    gone |= _lost_routes(old, numbers, gone)
-    gone |= _out_of_order(old, numbers, gone, plan.steps)
+    lacking |= _out_of_order(old, read, lacking, plan.steps)
+    gone = _with_what_goes_along(read, lacking)
+    gone |= _lost_routes(old, read, gone)
+    gone |= _out_of_order(old, read, gone, plan.steps)
     there = Counter(old[number].text for number in numbers if number not in gone)
     undo = tuple(one for one in reversed(undos(old, gone)) if one.texts)
-    return Change(tuple(sorted(gone)), tuple(_surplus(plan.steps, there)), undo)
+    return LiveChange(tuple(sorted(gone)), tuple(_surplus(plan.steps, there)), undo)
 
 
 def _lacking(old: Sequence[Step], numbers: Sequence[int], steps: Sequence[Step]) -> set[int]:
@@ -67,83 +79,110 @@ def _lacking(old: Sequence[Step], numbers: Sequence[int], steps: Sequence[Step])
     return gone
 
 
-def _with_what_goes_along(
-    old: Sequence[Step], numbers: Sequence[int], lacking: Collection[int]
-) -> set[int]:
+def _with_what_goes_along(read: Mapping[int, Changes], lacking: Collection[int]) -> set[int]:
     """Add what is lost with the objects that go, and what has to go because it cannot be undone."""
-    makers, gone = _makers(old, numbers), set(lacking)
+    makers, gone = _makers(read), set(lacking)
     while True:
-        gone |= {makers[ref] for number in gone for ref in _redone(old[number]) if ref in makers}
+        redone = (ref for number in gone for one in read[number] for ref in _redone(one))
+        gone |= {makers[ref] for ref in redone if ref in makers}
         away = {ref for ref, number in makers.items() if number in gone}
-        homes = {ref.name for ref in away if ref.kind == "netns"}
-        more = {number for ref, number in makers.items() if ref.netns in homes}
-        more |= {number for number in numbers if _uses(old[number], away, homes)}
+        more = {n for ref, n in makers.items() if ref.netns and namespace_ref(ref.netns) in away}
+        more |= {number for number, changes in read.items() if _hangs_on(changes, away)}
         if more <= gone:
             return gone
         gone |= more
 
 
-def _makers(old: Sequence[Step], numbers: Iterable[int]) -> dict[Ref, int]:
+def _makers(read: Mapping[int, Changes]) -> dict[Ref, int]:
     """Give the step that made each object, also at the place that it was moved to."""
     makers: dict[Ref, int] = {}
-    for number in numbers:
-        does = old[number].effect
-        makers |= dict.fromkeys(does.makes, number)
-        if does.moves and does.on and does.on in makers:
-            makers[does.moves] = makers[does.on]
+    for number, changes in read.items():
+        for change in changes:
+            if isinstance(change, Make) and change.ref.kind in OWNED:
+                makers |= dict.fromkeys(refs_of(change), number)
+            elif isinstance(change, Move) and change.ref in makers:
+                makers[change.to] = makers[change.ref]
     return makers
 
 
-def _redone(step: Step) -> tuple[Ref, ...]:
-    """Give what is made anew because the step cannot be undone in place: nobody noted what was."""
-    if setting(step.inner) and step.netns:
-        return (Ref("netns", "", step.netns),)
-    if step.effect.on and step.effect.on.kind == "folder":
-        return (step.effect.on,)
-    if step.words[1:3] == ("link", "set") and "master" not in step.inner and step.effect.on:
-        return (step.effect.on,)
+def _redone(change: Change) -> tuple[Ref, ...]:
+    """Give what is made anew because a change has no undo in place: nobody noted what was."""
+    match change:
+        case Set(Ref("setting", netns)) if netns:
+            return (namespace_ref(netns),)
+        case Set(Ref("link"), key, value) if (key, bool(value)) != ("master", True):
+            return (change.ref,)
+        case Move():
+            return (change.ref,)
+        case Make(Ref("name_server")) if change.on:
+            return (change.on,)
     return ()
 
 
-def _uses(step: Step, away: Collection[Ref], homes: Collection[str]) -> bool:
-    return (
-        step.netns in homes
-        or step.effect.on in away
-        or any(Ref("link", step.netns, word) in away for word in step.inner)
-    )
+def _hangs_on(changes: Changes, away: Collection[Ref]) -> bool:
+    """Say whether a step's changes go with any of the objects, or speak of a link among them."""
+    for change in changes:
+        if any(ref in away for ref in holders(change)):
+            return True
+        link = change.value if isinstance(change, Set) and change.key == "master" else None
+        if isinstance(change, Make | Remove):
+            link = change.facts.get("dev")
+        if link and Ref("link", change.ref.netns, link) in away:
+            return True
+    return False
 
 
-def _lost_routes(old: Sequence[Step], numbers: Sequence[int], gone: Collection[int]) -> set[int]:
+def _lost_routes(
+    old: Sequence[Step], read: Mapping[int, Changes], gone: Collection[int]
+) -> set[int]:
     """Give the routes that go with an address or a link of theirs, and must be added anew."""
-    places = {old[number].netns for number in gone if old[number].words[1] in ("address", "link")}
+    lost = ("address", "link")
+    places = {old[n].netns for n in gone for change in read[n] if change.ref.kind in lost}
     return {
-        n for n in numbers if old[n].netns in places and old[n].words[:3] == ("ip", "route", "add")
+        number
+        for number, changes in read.items()
+        if any(isinstance(one, Make) and one.ref.kind == "route" for one in changes)
+        and old[number].netns in places
     }
 
 
 def _out_of_order(
-    old: Sequence[Step], numbers: Iterable[int], gone: Collection[int], steps: Iterable[Step]
+    old: Sequence[Step],
+    read: Mapping[int, Changes],
+    gone: Collection[int],
+    steps: Iterable[Step],
 ) -> set[int]:
     """Give rules and name servers that would not be in their place: the first that fits decides."""
-    wanted = {chain: [step.text for _, step in rules] for chain, rules in _rules(enumerate(steps))}
+    lines = _in_order((None, step.text, step.changes) for step in steps)
+    wanted = {place: [text for _, text in found] for place, found in lines.items()}
     lost: set[int] = set()
-    for chain, rules in _rules((number, old[number]) for number in numbers):
-        pairs = zip(rules, wanted.get(chain, ()), strict=False)
-        same = takewhile(lambda pair: pair[0][1].text == pair[1] and pair[0][0] not in gone, pairs)
-        lost.update(number for number, _ in rules[len(list(same)) :])
+    there = _in_order((number, old[number].text, changes) for number, changes in read.items())
+    for place, found in there.items():
+        pairs = zip(found, wanted.get(place, ()), strict=False)
+        same = takewhile(lambda pair: pair[0][1] == pair[1] and pair[0][0] not in gone, pairs)
+        lost.update(number for number, _ in found[len(list(same)) :] if number is not None)
     return lost
 
 
-def _rules(
-    numbered: Iterable[tuple[int, Step]],
-) -> Iterable[tuple[Ref | None, list[tuple[int, Step]]]]:
+def _in_order(
+    lines: Iterable[tuple[int | None, str, Changes]],
+) -> dict[Ref, list[tuple[int | None, str]]]:
     """Give what is appended to each chain and each file of name servers, with the numbers."""
-    chains: dict[Ref | None, list[tuple[int, Step]]] = {}
-    for number, step in numbered:
-        appends = step.inner[0].endswith("tables") and "-A" in step.inner
-        if appends or (step.inner[0] == "tee" and not setting(step.inner)):
-            chains.setdefault(step.effect.on, []).append((number, step))
-    return chains.items()
+    places: dict[Ref, list[tuple[int | None, str]]] = {}
+    for number, text, changes in lines:
+        for change in changes:
+            if _is_appended(change) and isinstance(change, Make) and change.on:
+                places.setdefault(change.on, []).append((number, text))
+    return places
+
+
+def _is_appended(change: Change) -> bool:
+    match change:
+        case Make(Ref("rule"), facts):
+            return not facts.get("first")
+        case Make(Ref("name_server")):
+            return True
+    return False
 
 
 def _surplus(steps: Sequence[Step], there: Counter[str]) -> Iterator[Step]:
@@ -160,7 +199,7 @@ def lines(undone: Iterable[Undo], new: Iterable[Step]) -> list[str]:
     return minus + [f"+ {step.text}" for step in new]
 
 
-def apply(record: Journal, plans: Plans, change: Change, means: Means) -> Outcome:
+def apply(record: Journal, plans: Plans, change: LiveChange, means: Means) -> Outcome:
     """Make the change; when a step of it fails, put the lab back to what it was.
 
     The journal's plan grows by the new steps, and the lab counts as interrupted until the end: a
@@ -212,7 +251,7 @@ def _undo(record: Journal, numbers: Collection[int], means: Means) -> None:
     others = _others(record, record.applied - set(numbers))
     _drop(record, going, numbers)
     # The links that the lab keeps were not there before it either.
-    ours = touched(going)
+    ours = scope_of(going)
     foreign = replace(ours, names=ours.names & before.links.keys())
     rollback.put_back(before, foreign, others, means)
 
@@ -225,7 +264,7 @@ def _others(record: Journal, staying: Iterable[int]) -> Others:
     labs = [(one, one.applied) for one in neighbours] + [(record, set(staying))]
     return Others(
         {
-            one.lab: touched([journal.plan_of(one, "up").steps[number] for number in numbers])
+            one.lab: scope_of([journal.plan_of(one, "up").steps[number] for number in numbers])
             for one, numbers in labs
         }
     )
@@ -236,7 +275,7 @@ def _drop(record: Journal, going: Sequence[Step], numbers: Collection[int]) -> N
     made: Mapping[str, list[Any]] = {
         key: []
         for step in going
-        for ref in step.effect.makes
+        for ref in made_by(step)
         if (key := f"{ref.kind} {ref.name}") in record.made
     }
     record.write(dropped=list(numbers), made=made)
@@ -245,7 +284,7 @@ def _drop(record: Journal, going: Sequence[Step], numbers: Collection[int]) -> N
 def _remember(record: Journal, new: Sequence[Step], means: Means) -> None:
     """Have the journal know how all that the lab touches only from now on was before."""
     steps = journal.plan_of(record, "up").steps
-    ours, known = touched(new), touched([steps[number] for number in record.applied])
+    ours, known = scope_of(new), scope_of([steps[number] for number in record.applied])
     own = {key.removeprefix("link ") for key in record.made}
     now, facts = snapshot.take(means.ask, ours.settings, own), dict(record.header["before"])
     fresh = (ours.names - known.names - own) & now.links.keys()
@@ -261,7 +300,7 @@ def _remember(record: Journal, new: Sequence[Step], means: Means) -> None:
     record.write(header={"before": facts})
 
 
-def reason(change: Change, outcome: Outcome) -> str:
+def reason(change: LiveChange, outcome: Outcome) -> str:
     """Say which new step failed, and how."""
     said = outcome.result.stderr.strip() if outcome.result else ""
     return said if outcome.failed is None else f"{change.new[outcome.failed].text}\n  {said}"

@@ -15,12 +15,12 @@ from cnetsh.apply.run import SHORT, Means, identity, link_index, one_by_one
 from cnetsh.apply.units import side_by_side
 from cnetsh.compare import snapshot
 from cnetsh.compare.differences import Difference, differences
-from cnetsh.compare.needed import Seen, Touched, concerns, needed, touched
-from cnetsh.compare.shared import Others, handed_over
+from cnetsh.compare.remaining import Sight, remaining
+from cnetsh.compare.scope import Others, Scope, concerns, handed_over, scope_of
 from cnetsh.compare.snapshot import Snapshot
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import Ref
-from cnetsh.plan.steps import Step, parse, split
+from cnetsh.kinds.change import Make, Ref
+from cnetsh.plan.steps import Step, made_by, parse, split
 from cnetsh.plan.undo import Undo, down_order, undos
 from cnetsh.system.processes import inside
 
@@ -46,11 +46,11 @@ def undo(journal: Journal, means: Means) -> Undone:
     """
     steps, down = plan_of(journal, "up").steps, plan_of(journal, "down").steps
     before, neighbours = Snapshot(**journal.header["before"]), beside(journal)
-    ours = touched([steps[number] for number in journal.applied])
-    others = Others({one.lab: _touched_by(one) for one in neighbours})
+    ours = scope_of([steps[number] for number in journal.applied])
+    others = Others({one.lab: _scope_of_lab(one) for one in neighbours})
     own = {key.removeprefix("link ") for key in journal.made}
     was = snapshot.take(means.ask, ours.settings, own)
-    found = Seen(before, was, journal.made)
+    found = Sight(before, was, journal.made)
     todo, refused = _todo(journal, steps, down, found, others)
     adopted = _adopted(journal, steps, found)
     journal.write(
@@ -58,7 +58,7 @@ def undo(journal: Journal, means: Means) -> Undone:
     )
     unread = run_undos(todo, journal, means)
     stays = {line.name for line in refused}
-    going = [step for step in steps if not stays & {ref.name for ref in step.effect.makes}]
+    going = [step for step in steps if not stays & {ref.name for ref in made_by(step)}]
     wait_until_gone(going, journal, means)
     now = put_back(before, ours, others, means)
     left = differences(before, now)
@@ -71,16 +71,16 @@ def undo(journal: Journal, means: Means) -> Undone:
             one.write(header={"before": facts})
         one.close()
     untold = [Difference("journal", one.lab, one.unwritten) for one in neighbours if one.unwritten]
-    seen = Seen(before, now, journal.made)
-    unread = [one for one in unread if needed(one, steps[one.step], seen)]
+    seen = Sight(before, now, journal.made)
+    unread = [one for one in unread if remaining(one, steps[one.step], seen)]
     failed = _failed(todo, steps, journal, now)
     more = (*refused, *map(_unread, unread), *failed, *untold, *_still_inside(journal))
     return _undone(left, more, seen, ours, others)
 
 
-def _adopted(journal: Journal, steps: Sequence[Step], found: Seen) -> dict[str, list[Any]]:
+def _adopted(journal: Journal, steps: Sequence[Step], found: Sight) -> dict[str, list[Any]]:
     """Give the identities of what was made by steps of which nobody wrote down the end."""
-    makes = [ref for number in journal.uncertain for ref in steps[number].effect.makes]
+    makes = [ref for number in journal.uncertain for ref in made_by(steps[number])]
     ours = [ref for ref in makes if not ref.netns and found.ours(ref)]
     marks = {f"{ref.kind} {ref.name}": identity(ref) for ref in ours}
     return {key: mark for key, mark in marks.items() if mark}
@@ -89,26 +89,26 @@ def _adopted(journal: Journal, steps: Sequence[Step], found: Seen) -> dict[str, 
 def still_needed(todo: Sequence[Undo], journal: Journal, means: Means) -> list[Undo]:
     """Give those undos, with the values from before, that change something no other lab needs."""
     steps, neighbours = plan_of(journal, "up").steps, beside(journal)
-    others = Others({one.lab: _touched_by(one) for one in neighbours})
+    others = Others({one.lab: _scope_of_lab(one) for one in neighbours})
     for neighbour in neighbours:
         neighbour.close()
     own = {key.removeprefix("link ") for key in journal.made}
-    now = snapshot.take(means.ask, touched(steps).settings, own)
-    seen = Seen(Snapshot(**journal.header["before"]), now, journal.made)
+    now = snapshot.take(means.ask, scope_of(steps).settings, own)
+    seen = Sight(Snapshot(**journal.header["before"]), now, journal.made)
     free = [one for one in todo if not others.keep_from(steps[one.step])]
-    return [found for one in free if (found := needed(one, steps[one.step], seen))]
+    return [found for one in free if (found := remaining(one, steps[one.step], seen))]
 
 
-def _touched_by(journal: Journal) -> Touched:
+def _scope_of_lab(journal: Journal) -> Scope:
     steps = plan_of(journal, "up").steps
-    return touched([steps[number] for number in journal.applied])
+    return scope_of([steps[number] for number in journal.applied])
 
 
 def _undone(
     left: Sequence[Difference],
     more: Sequence[Difference],
-    seen: Seen,
-    ours: Touched,
+    seen: Sight,
+    ours: Scope,
     others: Others,
 ) -> Undone:
     """Sort what is left: the lab's own residue, what other labs need, and what others changed."""
@@ -127,28 +127,29 @@ def _undone(
 
 
 def _todo(
-    journal: Journal, steps: Sequence[Step], down: Sequence[Step], seen: Seen, others: Others
+    journal: Journal, steps: Sequence[Step], down: Sequence[Step], seen: Sight, others: Others
 ) -> tuple[list[Undo], list[Difference]]:
     """Give the undos to run, in order, and what is refused because others use it."""
     wanted = [
-        needed(one, steps[one.step], seen)
+        remaining(one, steps[one.step], seen)
         for one in undos(steps, journal.applied)
         if one.texts and not others.keep_from(steps[one.step])
     ]
     todo = [one for one in wanted if one]
     refused = [line for one in todo for line in _foreign_ports(steps[one.step], steps, seen)]
     kept = {line.name for line in refused}
-    todo = [one for one in todo if not kept & {ref.name for ref in steps[one.step].effect.makes}]
+    todo = [one for one in todo if not kept & {ref.name for ref in made_by(steps[one.step])}]
     ordered = down_order(todo, down) if journal.up else sorted(todo, key=lambda one: -one.step)
     return ordered, refused
 
 
-def _foreign_ports(step: Step, steps: Sequence[Step], seen: Seen) -> list[Difference]:
+def _foreign_ports(step: Step, steps: Sequence[Step], seen: Sight) -> list[Difference]:
     """Name the ports of a bridge to be deleted that are not ours: they would lose their bridge."""
-    if step.inner[-1] != "bridge":
+    made = [one for one in step.changes if isinstance(one, Make)]
+    if not made or made[0].facts.get("kind") != "bridge":
         return []
-    bridge = step.effect.makes[0].name
-    own = {ref.name for one in steps for ref in one.effect.makes if seen.ours(ref)}
+    bridge = made[0].ref.name
+    own = {ref.name for one in steps for ref in made_by(one) if seen.ours(ref)}
     ports = [name for name, link in seen.now.links.items() if link.get("master") == bridge]
     return [
         Difference(
@@ -224,7 +225,7 @@ def wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> No
 
     `ip netns delete` is asynchronous (moby #48749), and a process inside keeps all of it alive.
     """
-    made = [ref for step in steps for ref in step.effect.makes if ref.kind == "link"]
+    made = [ref for step in steps for ref in made_by(step) if ref.kind == "link"]
     marks = {ref: journal.made.get(f"link {ref.name}", []) for ref in made if not ref.netns}
     deadline = time.monotonic() + GONE_TIMEOUT
     survivors = [ref for ref, mark in marks.items() if mark and not _gone(ref, mark[0], deadline)]
@@ -240,7 +241,7 @@ def _gone(ref: Ref, index: int, deadline: float) -> bool:
     return True
 
 
-def put_back(before: Snapshot, ours: Touched, others: Others, means: Means) -> Snapshot:
+def put_back(before: Snapshot, ours: Scope, others: Others, means: Means) -> Snapshot:
     """Put back what the steps changed besides: other settings of forwarding, a bridge's MAC.
 
     Gives the snapshot after it.

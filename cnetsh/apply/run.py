@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from cnetsh.apply.batch import LONGEST, Lane, Start, spawn
 from cnetsh.compare.snapshot import NETNS
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import Ref
-from cnetsh.plan.steps import Step
+from cnetsh.kinds.change import Ref
+from cnetsh.plan.steps import Step, made_by
 from cnetsh.system import namespace
 from cnetsh.system.process import Result, Run, ask
 
@@ -155,7 +155,7 @@ def identities(step: Step) -> Iterator[tuple[str, list[Any]]]:
     Of a link its ifindex, which the kernel does not give twice, and its MAC; of a namespace its
     mark; of a folder its inode, for its times change with what is put into it.
     """
-    for ref in () if step.netns else step.effect.makes:
+    for ref in () if step.netns else made_by(step):
         if not ref.netns and (mark := identity(ref)):
             yield f"{ref.kind} {ref.name}", mark
 

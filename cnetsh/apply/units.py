@@ -8,7 +8,7 @@ namespaces overlap. The workers enter by setns(2) and never fork the interpreter
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -17,6 +17,7 @@ from cnetsh.apply.batch import Lane, spawn
 from cnetsh.apply.run import Means, Note, Outcome, alone, batch_line, close, not_run, record
 from cnetsh.compare.snapshot import NETNS
 from cnetsh.errors import CnetshError
+from cnetsh.kinds.change import Change, Move, Remove, refs_of
 from cnetsh.plan.steps import Step
 from cnetsh.system import namespace
 from cnetsh.system.process import Result
@@ -169,12 +170,22 @@ def _needs(unit: Unit, busy: Collection[str]) -> Collection[str]:
     For one inside a namespace that is its own; for one of the host those that it names, or all
     where it deletes something or is a lone command, which may do anything.
     """
-    if unit.lines and not unit.netns:
-        words = {word for line in unit.lines for word in line.split()} if busy else set()
-        return busy if words & {"delete", "del"} else words & set(busy)
-    return busy if not unit.netns or _reaches_out(unit) else {unit.netns} & set(busy)
+    if not busy or (unit.netns and not _reaches_out(unit)):
+        return {unit.netns} & set(busy)
+    changes = [change for step in unit.steps for change in step.changes]
+    if not unit.lines or unit.netns or any(isinstance(change, Remove) for change in changes):
+        return busy
+    return {name for change in changes for name in _named(change)} & set(busy)
+
+
+def _named(change: Change) -> Iterator[str]:
+    """Give the namespaces that a change names: those that its objects are in, or that it is."""
+    refs = (*refs_of(change), change.to) if isinstance(change, Move) else refs_of(change)
+    for ref in refs:
+        yield ref.name if ref.kind == "netns" else ref.netns
 
 
 def _reaches_out(unit: Unit) -> bool:
     """Say whether a unit inside a namespace names another one, and so must not overlap with it."""
-    return any("netns" in step.inner for step in unit.steps)
+    changes = (change for step in unit.steps for change in step.changes)
+    return any(name != unit.netns for change in changes for name in _named(change))

@@ -1,21 +1,21 @@
 """Bringing a lab up, taking it down, and recovering what an interrupted run left."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 from cnetsh.apply import journal, rollback
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.rollback import Undone
 from cnetsh.apply.run import SHORT, Means, Note, Outcome, one_by_one
 from cnetsh.apply.units import side_by_side
-from cnetsh.compare.needed import Seen
+from cnetsh.compare.remaining import Sight
 from cnetsh.compare.snapshot import Snapshot
 from cnetsh.errors import LEFT_BEHIND, CnetshError
-from cnetsh.inverse import Ref
-from cnetsh.plan.steps import Plan, Plans, Step, to_text
+from cnetsh.kinds.change import Change, Make, Move, Ref, namespace_ref, refs_of
+from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
 from cnetsh.system.process import Result
 
 Made = Mapping[str, Sequence[Any]]
@@ -35,10 +35,10 @@ def in_the_way(steps: Sequence[Step], now: Snapshot, made: Made) -> list[tuple[S
 
     made: the identities of what the lab itself has made, which will go or is there already.
     """
-    found, seen = [], Seen(Snapshot(), now, made)
+    found, sight = [], Sight(Snapshot(), now, made)
     for step in steps:
-        for ref in step.effect.makes:
-            ours = f"{ref.kind} {ref.name}" in made and seen.ours(ref)
+        for ref in made_by(step):
+            ours = f"{ref.kind} {ref.name}" in made and sight.ours(ref)
             if not ours and (text := _occupied(ref, now)):
                 found.append((step, text))
     return found
@@ -70,31 +70,33 @@ def refuse_foreign(plan: Plan) -> None:
     The snapshot is of the target's own namespace, so it knows nothing of what is inside others;
     and a link that is moved loses its state (kernel: dev_change_net_namespace).
     """
-    made: set[Ref | None] = set()
+    made: set[Ref] = set()
     for number, step in enumerate(plan.steps, 1):
-        does = step.effect
-        made.update(does.makes)
-        if step.said.undo is not None or does.kind != "change":
-            continue
-        if step.netns and Ref("netns", "", step.netns) not in made:
-            _refuse(plan, number, step, f"namespace {step.netns} is not made by this plan")
-        homes = [ref.netns for ref in does.makes] if not does.undo else []
-        # Of a pair either end takes the other along.
-        if homes and not any(Ref("netns", "", home) in made for home in homes):
-            _refuse(plan, number, step, f"namespace {homes[0]} is not made by this plan")
-        if does.on and does.on.kind == "folder" and does.on not in made:
-            _refuse(plan, number, step, f"folder {does.on.name} is not made by this plan")
-        if does.moves and does.on:
-            if does.on not in made:
-                _refuse(plan, number, step, f"link {does.on.name} is not made by this plan")
-            made.add(does.moves)
+        changes = step.changes
+        for change in changes:
+            made.update(refs_of(change) if isinstance(change, Make) else ())
+            foreign = _foreign(change, made)
+            if foreign and step.said.undo is None:
+                raise CnetshError(
+                    f"{plan.lab}: step {number}: {step.text}: {foreign} is not made by this plan, "
+                    "so it could not be put back as it was",
+                    "say how it is undone with a line before: #: undo COMMAND",
+                )
+            if isinstance(change, Move):
+                made.add(change.to)
 
 
-def _refuse(plan: Plan, number: int, step: Step, reason: str) -> NoReturn:
-    raise CnetshError(
-        f"{plan.lab}: step {number}: {step.text}: {reason}, so it could not be put back as it was",
-        "say how it is undone with a line before: #: undo COMMAND",
-    )
+def _foreign(change: Change, made: Collection[Ref]) -> str:
+    """Name what a change depends on, if it is not the plan's own and could not be put back."""
+    homes = [ref.netns for ref in refs_of(change)]
+    # Of a pair either end takes the other along, and one in the target's own can be deleted.
+    if all(home and namespace_ref(home) not in made for home in homes):
+        return f"namespace {homes[0]}"
+    if isinstance(change, Make) and change.on and change.on.kind == "folder":
+        return "" if change.on in made else f"folder {change.on.name}"
+    if isinstance(change, Move) and change.ref not in made:
+        return f"link {change.ref.name}"
+    return ""
 
 
 def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = False) -> Ended:
@@ -165,7 +167,7 @@ def _advice(plan: Plan, outcome: Outcome) -> str:
     if outcome.failed is None or outcome.result is None:
         return ""
     step, said = plan.steps[outcome.failed], outcome.result.stderr
-    made = ", ".join(f"{ref.kind} {ref.name}" for ref in step.effect.makes)
+    made = ", ".join(f"{ref.kind} {ref.name}" for ref in made_by(step))
     if "File exists" in said:
         return f"{made or step.text} was there already: remove it, or give it another name"
     if "Operation not permitted" in said or "Permission denied" in said:

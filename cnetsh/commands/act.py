@@ -17,8 +17,8 @@ from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.up import Ended, bring_up, reason, refuse_foreign, refuse_in_the_way, undo
 from cnetsh.commands.progress import Echo, Quiet, say, show_error, show_others, show_residue
 from cnetsh.compare import snapshot
-from cnetsh.compare.needed import touched
 from cnetsh.compare.reliance import refuse_changed
+from cnetsh.compare.scope import scope_of
 from cnetsh.compare.snapshot import Snapshot
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
@@ -114,7 +114,7 @@ def _up(plans: Plans, relied_on: Mapping[str, str], where: Target, options: Opti
     with _changing(options) as means:
         if record := _is_up(plans.up.lab):
             return _changed(record, plans, relied_on, where, means, options)
-        before = snapshot.take(means.ask, touched(plans.up.steps).settings)
+        before = snapshot.take(means.ask, scope_of(plans.up.steps).settings)
         refuse_changed(relied_on, plans.up, before)
         _refuse_dangerous(plans, before, where, means, options)
         ended = bring_up(plans, before, means, options.step)
@@ -158,7 +158,7 @@ def _changed(
         record.close()
         say(f"{record.lab} is up already")
         return DONE
-    now = snapshot.take(means.ask, touched(plans.up.steps).settings)
+    now = snapshot.take(means.ask, scope_of(plans.up.steps).settings)
     refuse_changed(relied_on, plans.up, now, journal.standing(record))
     refuse_foreign(plans.up)
     refuse_in_the_way(replace(plans.up, steps=difference.new), now, record.made)

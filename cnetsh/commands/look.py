@@ -14,13 +14,14 @@ from cnetsh.apply import journal
 from cnetsh.commands.act import build_sandbox, guarded, inside
 from cnetsh.commands.output import write
 from cnetsh.commands.progress import say, visible_lines
-from cnetsh.compare import preview, snapshot
-from cnetsh.compare.needed import touched
+from cnetsh.compare import snapshot
+from cnetsh.compare.preview import preview
 from cnetsh.compare.reliance import relied_on
+from cnetsh.compare.scope import scope_of
 from cnetsh.errors import DONE, FAILED, REFUSED, CnetshError
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plan
-from cnetsh.system.process import FOLDERS, ask, runner, tool
+from cnetsh.system.process import FOLDERS, ask, tool
 from cnetsh.system.signals import Stop, release
 from cnetsh.targets import target
 
@@ -43,7 +44,7 @@ def _check(name: str, as_json: bool) -> int:
     plan = journal.plan_of(record, "check")
     steps = journal.plan_of(record, "up").steps
     in_force = [steps[number] for number in sorted(record.applied)]
-    now = snapshot.take(ask, touched(in_force).settings)
+    now = snapshot.take(ask, scope_of(in_force).settings)
     drifted = drift.drift(in_force, now, record.made, ask)
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
     stop = Stop()
@@ -97,10 +98,10 @@ def plan(
         return _give(text(), output)
 
     def show() -> int:
-        now = snapshot.take(ask, touched(plans.up.steps).settings)
+        now = snapshot.take(ask, scope_of(plans.up.steps).settings)
         found = journal.find(plans.up.lab)
         record = found if found and found.same_boot else None
-        seen = () if down else preview.marks(plans.up.steps, now, record.made if record else {})
+        seen = () if down else preview(plans.up.steps, now, record.made if record else {})
         return _give(text(seen, relied_on(plans.up, now, journal.standing(record))), output)
 
     return target.inside(where, guarded(show))
@@ -180,13 +181,14 @@ def _doctor(plan: Plan | None, on_host: bool, as_json: bool) -> int:
 
 def live_graph(on: str, form: str) -> int:
     """Draw what the kernel of a target has; give the exit code."""
-    from cnetsh.views.picture import network
+    from cnetsh.views.picture.draw import draw
+    from cnetsh.views.picture.network import graph_of
 
-    def draw() -> int:
-        sys.stdout.write(network.draw(network.live(runner()), form))
+    def show() -> int:
+        sys.stdout.write(draw(graph_of("", snapshot.look_everywhere(ask)), form))
         return DONE
 
-    return inside(on, draw)
+    return inside(on, show)
 
 
 def execute_in(name: str, command: Sequence[str], on: str) -> int:

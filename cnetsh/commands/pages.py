@@ -94,9 +94,12 @@ def script(lab: str, settings: Sequence[str], sudo: bool) -> str:
 
 def graph(lab: str, settings: Sequence[str], form: str) -> str:
     """Give a lab's picture."""
-    from cnetsh.views.picture import network as drawing
+    from cnetsh.kinds.change import after
+    from cnetsh.views.picture.draw import draw
+    from cnetsh.views.picture.network import graph_of
 
-    return drawing.draw(drawing.from_plan(choose.part(lab, settings, "up")), form)
+    plan = choose.part(lab, settings, "up")
+    return draw(graph_of(plan.title or plan.lab, after(plan.changes)), form)
 
 
 def schema() -> str:

@@ -1,69 +1,67 @@
 """What each step of a plan would find on a live target, before anything runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from cnetsh.compare.needed import Seen, count_of, needed
-from cnetsh.compare.snapshot import Snapshot
-from cnetsh.inverse import Ref, setting
+from cnetsh.compare.remaining import found
+from cnetsh.compare.snapshot import MARKED, Snapshot, state_of
+from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, Set, State, holders, refs_of
 from cnetsh.plan.steps import Step
-from cnetsh.plan.undo import Undo
 
 
-def marks(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Sequence[Any]]) -> list[str]:
+def preview(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Sequence[Any]]) -> list[str]:
     """Give for each step: create, change, look, already there, in the way, depends on step N.
 
     made: the identities of what the lab itself made when it is up, so that its own things are
     already there and not in the way.
     """
-    owner: dict[Ref, int] = {}
-    found = []
-    for number, step in enumerate(steps):
-        found.append(_mark(step, now, made, owner))
-        does = step.effect
-        owner |= {ref: number for ref in does.makes}
-        if does.moves and does.on in owner:
-            owner[does.moves] = owner[does.on]
-    return found
+    seen = _Preview(now, made, state_of(now))
+    return [seen.verdict(number, step, step.changes) for number, step in enumerate(steps)]
 
 
-def _mark(
-    step: Step, now: Snapshot, made: Mapping[str, Sequence[Any]], owner: Mapping[Ref, int]
-) -> str:
-    does = step.effect
-    if does.kind != "change":
-        return does.kind
-    for ref in does.makes:
-        if taken := _taken(ref, now, made):
-            return taken
-    home = (
-        owner.get(Ref("netns", "", step.netns))
-        if step.netns
-        else owner.get(does.on or Ref("", "", ""))
-    )
-    if home is not None:
-        return f"depends on step {home + 1}"
-    if does.makes:
-        return "create"
-    return "already there" if _done(step, now) else "change"
+@dataclass(slots=True)
+class _Preview:
+    now: Snapshot
+    made: Mapping[str, Sequence[Any]]
+    state: State
+    owner: dict[Ref, int] = field(default_factory=dict)
 
+    def verdict(self, number: int, step: Step, changes: Changes) -> str:
+        """Give what a step would find, and remember what it makes for those after it."""
+        home = self._home(changes)
+        for change in changes:
+            if isinstance(change, Make):
+                self.owner |= dict.fromkeys(refs_of(change), number)
+            elif isinstance(change, Move) and change.ref in self.owner:
+                self.owner[change.to] = self.owner[change.ref]
+        taken = [text for one in changes if isinstance(one, Make) for text in self._taken(one)]
+        if taken:
+            return taken[0]
+        if home is not None:
+            return f"depends on step {home + 1}"
+        if changes and all(map(self._there, changes)):
+            return "already there"
+        creates = any(isinstance(one, Make) and one.ref.kind in MARKED for one in changes)
+        return "create" if creates else step.kind
 
-def _taken(ref: Ref, now: Snapshot, made: Mapping[str, Sequence[Any]]) -> str:
-    known = made.get(f"{ref.kind} {ref.name}", [None])[0]
-    mark = now.mark(ref.kind, ref.name)
-    if ref.netns or mark is None:
-        return ""
-    return "already there" if known == mark else "in the way"
+    def _home(self, changes: Changes) -> int | None:
+        held = (ref for change in changes for ref in holders(change))
+        return next((self.owner[ref] for ref in held if ref in self.owner), None)
 
+    def _taken(self, change: Make) -> list[str]:
+        """Say for each object to be made whether it is there, and whose."""
+        texts = []
+        for ref in refs_of(change):
+            mark = None if ref.netns else self.now.mark(ref.kind, ref.name)
+            known = self.made.get(f"{ref.kind} {ref.name}", [None])[0]
+            if mark is not None:
+                texts.append("already there" if known == mark else "in the way")
+        return texts
 
-def _done(step: Step, now: Snapshot) -> bool:
-    """Say whether a change of something that is not the plan's own is there already."""
-    inner = step.words
-    if path := setting(inner):
-        return now.settings.get(path, "").split() == step.stdin.split()
-    if inner[0].endswith("tables") and ("-A" in inner or "-I" in inner):
-        return count_of(inner, now) > 0
-    # With the present for the past, what would need no undo is there already.
-    undo = Undo(0, (" ".join(step.effect.undo),) if step.effect.undo else ())
-    after = Seen(Snapshot(), now, {})
-    return inner[:2] == ("ip", "address") and needed(undo, step, after) is not None
+    def _there(self, change: Change) -> bool:
+        """Say whether a change of what is not the plan's own has nothing left to do."""
+        if isinstance(change, Make):
+            return bool(found(change, self.state))
+        known = self.state.get(change.ref, [{}])[0]
+        return isinstance(change, Set) and change.key in known and known[change.key] == change.value

@@ -3,47 +3,50 @@
 import json
 from collections.abc import Mapping
 
-from cnetsh.compare.needed import count_of, touched
-from cnetsh.compare.snapshot import Snapshot
+from cnetsh.compare.remaining import found
+from cnetsh.compare.scope import scope_of
+from cnetsh.compare.snapshot import MARKED, Snapshot, state_of
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import Ref
+from cnetsh.kinds.change import Change, Make, Ref, State, holders, refs_of
 from cnetsh.plan.steps import Plan, Step
 
 NOT_UP = "not up"
 
 
 def relied_on(plan: Plan, now: Snapshot, standing: str = NOT_UP) -> dict[str, str]:
-    """Give what a plan takes for granted of its target, fact by fact; standing: of the lab, see
-    `journal.standing`."""
+    """Give what a plan takes for granted of its target, fact by fact.
+
+    standing: of the lab, see `journal.standing`.
+    """
     facts = {f"lab {plan.lab}": standing}
-    owned = {ref for step in plan.steps for ref in step.effect.makes}
-    for step in plan.steps:
-        does = step.effect
-        for ref in does.makes:
-            if not ref.netns and ref.kind != "chain":
-                absent = now.mark(ref.kind, ref.name) is None
-                facts[f"{ref.kind} {ref.name}"] = "absent" if absent else "there"
-        if does.on and does.on not in owned and not step.netns:
-            facts |= _foreign(step, now)
-        if not step.netns:
-            used = [name for name in sorted(touched([step]).names) if name in now.links]
-            others = [name for name in used if Ref("link", "", name) not in owned]
-            facts |= {f"link {name}": _link(name, now) for name in others}
+    read, state = [(step, step.changes) for step in plan.steps], state_of(now)
+    made = (one for _, changes in read for one in changes if isinstance(one, Make))
+    owned = {ref for change in made for ref in refs_of(change)}
+    for step, changes in read:
+        for change in changes:
+            facts |= _relied_on(change, step, now, state, owned)
+        used = [] if step.netns else sorted(scope_of([step]).names & now.links.keys())
+        others = [name for name in used if Ref("link", "", name) not in owned]
+        facts |= {f"link {name}": _link(name, now) for name in others}
     facts["routes"] = _routes(now)
     return facts
 
 
-def _foreign(step: Step, now: Snapshot) -> dict[str, str]:
-    on = step.effect.on
-    if on is None:
+def _relied_on(
+    change: Change, step: Step, now: Snapshot, state: State, owned: set[Ref]
+) -> dict[str, str]:
+    kind, netns, name = change.ref
+    if isinstance(change, Make) and kind in MARKED:
+        refs = [ref for ref in refs_of(change) if not ref.netns]
+        marks = {f"{ref.kind} {ref.name}": now.mark(ref.kind, ref.name) for ref in refs}
+        return {fact: "absent" if mark is None else "there" for fact, mark in marks.items()}
+    if netns or kind == "chain" or owned & set(holders(change)):
         return {}
-    if on.kind == "setting":
-        return {f"setting {on.name}": now.settings.get(on.name, "absent")}
-    if on.kind == "link":
-        return {f"link {on.name}": _link(on.name, now)}
-    if on.kind == "chain" and ("-A" in step.inner or "-I" in step.inner):
-        return {f"rule {step.text}": f"{count_of(step.inner, now)} times"}
-    return {}
+    if kind == "setting":
+        return {f"setting {name}": now.settings.get(name, "absent")}
+    if isinstance(change, Make):
+        return {f"{kind} {step.text}": f"{len(found(change, state))} times"}
+    return {f"{kind} {name}": _link(name, now)} if kind == "link" else {}
 
 
 def _link(name: str, now: Snapshot) -> str:

@@ -1,45 +1,113 @@
-"""What labs of one target share: it stays for as long as one of them uses it.
+"""How far a lab reaches: what its steps make or change, and what it shares with other labs.
 
 Two labs may both switch forwarding on, or use the same bridge of the host. Who goes first hands
 what it found there over to the others, so that the last one to go puts it back.
 """
 
 import json
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cnetsh.compare.differences import Difference
-from cnetsh.compare.needed import Touched, concerns
 from cnetsh.compare.snapshot import Snapshot
-from cnetsh.inverse import setting
+from cnetsh.kinds import rule, setting
+from cnetsh.kinds.change import Change, Make, Remove, Set, refs_of
 from cnetsh.plan.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
-class Others:
-    """What the other labs of the target touch, by the lab's name."""
+class Scope:
+    """What steps make or change in the target's own namespace.
 
-    labs: dict[str, Touched]
+    names: of links, namespaces and folders. settings: the paths written. rules: chain and words of
+    each rule; chains: the made ones.
+    """
+
+    names: frozenset[str]
+    settings: frozenset[str]
+    rules: frozenset[str]
+    chains: frozenset[str]
+
+
+def scope_of(steps: Iterable[Step]) -> Scope:
+    """Give what steps make or change, for many questions to `concerns`."""
+    changes = [change for step in steps if not step.netns for change in step.changes]
+    made = [change.ref for change in changes if isinstance(change, Make)]
+    return Scope(
+        frozenset(name for change in changes for name in _names(change)),
+        frozenset(one.ref.name for one in changes if one.ref.kind == "setting"),
+        frozenset(_rule(ref.name) for ref in made if ref.kind == "rule"),
+        frozenset(ref.name.split()[2] for ref in made if ref.kind == "chain"),
+    )
+
+
+def _names(change: Change) -> Iterator[str]:
+    """Give the names of what a change is about: its objects, and the links that it speaks of."""
+    on = change.on if isinstance(change, Make | Set) else None
+    yield from (ref.name for ref in (*refs_of(change), on) if ref and not ref.netns)
+    if isinstance(change, Set) and change.key == "master" and change.value:
+        yield change.value
+    if isinstance(change, Make | Remove) and "dev" in change.facts:
+        yield change.facts["dev"]
+
+
+def _rule(name: str) -> str:
+    """Give chain and words of a rule, without its tool and table."""
+    return name.split(" ", 2)[2]
+
+
+def concerns(difference: Difference, scope: Scope) -> bool:
+    """Say whether a difference is of something that steps made or changed.
+
+    What others did to the host meanwhile is theirs, and is neither put back nor called residue.
+    """
+    kind, name = difference.kind, difference.name
+    if kind == "setting":
+        return name in scope.settings or any(_family(path, name) for path in scope.settings)
+    if kind == "rule":
+        return _concerns_rule(name, scope)
+    return name in scope.names
+
+
+def _family(written: str, path: str) -> bool:
+    """Say whether a path is set along with one that is written, of the same version of IP."""
+    same_version = path.split("/")[4] == written.split("/")[4]
+    return same_version and path.endswith(setting.along(written))
+
+
+def _concerns_rule(line: str, scope: Scope) -> bool:
+    if line[:1] == ":":
+        return line[1:].split()[0] in scope.chains
+    words = shlex.split(line)
+    chain = words[1] if words[:1] == ["-A"] else ""
+    return chain in scope.chains or f"{chain} {rule.canonical_rule(words[2:])}" in scope.rules
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What the other labs of the target reach, by the lab's name."""
+
+    labs: dict[str, Scope]
 
     def touch(self, difference: Difference) -> list[str]:
         """Name the labs whose steps made or changed what differs."""
-        return [name for name, touched in self.labs.items() if concerns(difference, touched)]
+        return [name for name, scope in self.labs.items() if concerns(difference, scope)]
 
     def keep(self, difference: Difference) -> list[str]:
         """Name the labs that need a setting, or a link's state, as it is."""
-        shared = difference.kind == "setting" or difference.command[:3] == ("ip", "link", "set")
-        return self.touch(difference) if shared else []
+        held = difference.kind == "setting" or difference.command[:3] == ("ip", "link", "set")
+        return self.touch(difference) if held else []
 
     def keep_from(self, step: Step) -> list[str]:
         """Name the labs for which a step must not be undone."""
         if not self.labs or step.netns:
             return []
-        on, inner = step.effect.on, step.words
-        if on is None or not (setting(inner) or inner[1:3] == ("link", "set")):
-            return []
-        return self.keep(Difference(on.kind, on.name, "", ("ip", "link", "set")))
+        values = [one.ref for one in step.changes if isinstance(one, Set)]
+        said = (Difference(ref.kind, ref.name, "", ("ip", "link", "set")) for ref in values)
+        return [name for difference in said for name in self.keep(difference)]
 
 
 def handed_over(
@@ -54,7 +122,7 @@ def handed_over(
     for part in ("links", "namespaces", "folders"):
         for name in facts[part].keys() - getattr(before, part).keys() - getattr(now, part).keys():
             del facts[part][name]
-    for part in ("addresses", "routes", "policy"):
+    for part in ("addresses", "routes", "policy", "neighbours"):
         facts[part] = _as_if(facts[part], getattr(before, part), getattr(now, part))
     for table, lines in facts["rules"].items():
         known = before.rules.get(table, []), now.rules.get(table, [])

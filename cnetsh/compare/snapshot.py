@@ -9,25 +9,32 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cnetsh import kinds
 from cnetsh.errors import CnetshError
-from cnetsh.resolvers import HOME
+from cnetsh.kinds import link
+from cnetsh.kinds.change import Answers, State
+from cnetsh.kinds.name_server import HOME
 from cnetsh.system import namespace
 from cnetsh.system.process import Run, installed, real
 
 NETNS = Path("/run/netns")
 SYSCTL = Path("/proc/sys/net")
 LEGACY = {"iptables-legacy-save": "ip_tables_names", "ip6tables-legacy-save": "ip6_tables_names"}
+# Of these the kernel gives something that tells an object from a later one of the same name.
+MARKED = frozenset({"link", "netns", "folder"})
 ROUTE_KEYS = ("type", "dst", "via", "gateway", "dev", "table", "protocol", "scope", "prefsrc",
               "metric")  # fmt: skip
 Facts = dict[str, Any]
+_QUESTIONS = "address show\nroute show table all\nneigh show nud permanent"
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Links by name, addresses, routes, rules of both kinds, settings, namespaces, folders.
+    """Links by name, addresses, routes, rules of both kinds, settings, neighbours, and names.
 
     rules: iptables-save lines by "tool table"; settings: value by path; namespaces: mark by name,
     0 for a file that is no namespace (left by a killed `ip netns add`); folders: the inode of each
@@ -42,6 +49,7 @@ class Snapshot:
     settings: dict[str, str] = field(default_factory=dict)
     namespaces: dict[str, int] = field(default_factory=dict)
     folders: dict[str, int] = field(default_factory=dict)
+    neighbours: list[Facts] = field(default_factory=list)
 
     def mark(self, kind: str, name: str) -> int | None:
         """Give what tells an object from another of the same name; None where there is none."""
@@ -65,7 +73,7 @@ def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> Sn
     The settings of the plan's own links are left out: they go with them. Raises CnetshError when a
     tool answers nothing usable.
     """
-    addresses, routes, policy = _ask(run, ("ip",), "address show\nroute show table all\nrule show")
+    addresses, routes, neighbours, policy = _ask(run, ("ip",), f"{_QUESTIONS}\nrule show")
     (policy6,) = _ask(run, ("ip", "-6"), "rule show")
     links = {link["ifname"]: _link(link) for link in addresses if "ifname" in link}
     return Snapshot(
@@ -76,10 +84,77 @@ def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> Sn
         routes=[_route(route) for route in routes if not _follows(route)],
         policy=policy + policy6,
         rules=_rules(run),
-        settings=settings(own) | values(written),
+        settings=settings(own) | readable(written),
         namespaces=namespaces(),
         folders=folders(),
+        neighbours=neighbours,
     )
+
+
+def state_of(snapshot: Snapshot) -> State:
+    """Give a snapshot as the objects of the target's own namespace, with what is known of each."""
+    held: dict[str, list[Facts]] = {}
+    for one in snapshot.addresses:
+        local, _, length = one["address"].partition("/")
+        info = {"local": local, "prefixlen": length, "scope": one["scope"]}
+        held.setdefault(one["dev"], []).append(info)
+    links = [_answered(name, one, held.get(name, [])) for name, one in snapshot.links.items()]
+    answers = Answers(links, snapshot.routes, snapshot.neighbours, _saved(snapshot.rules),
+                      snapshot.settings, snapshot.namespaces, snapshot.folders)  # fmt: skip
+    return kinds.see(answers)
+
+
+def _answered(name: str, link: Facts, addresses: list[Facts]) -> Facts:
+    """Give a link as `ip -j -d address` told of it."""
+    slave = {"info_slave_data": {"hairpin": True}} if link.get("hairpin") else {}
+    info = {"info_kind": link["kind"], **slave}
+    flags = ["UP"] if link["up"] else []
+    return link | {"ifname": name, "flags": flags, "linkinfo": info, "addr_info": addresses}
+
+
+def look_inside(netns: str, run: Run, paths: Iterable[str] = ()) -> State:
+    """Give what is in a named namespace, with the settings at paths.
+
+    Raises OSError where there is none, and CnetshError as `take` does.
+    """
+    return namespace.inside(str(NETNS / netns), lambda: _look(netns, run, paths, {}))
+
+
+def look_everywhere(run: Run) -> State:
+    """Give what is in the target's own namespace and in the named ones, ends of cables paired."""
+    names = dict(sorted(namespaces().items()))
+    state = kinds.see(Answers(namespaces=names)) | _look_around("", run)
+    for name in (name for name, mark in names.items() if mark):
+        state |= namespace.inside(str(NETNS / name), partial(_look_around, name, run))
+    return link.paired(state)
+
+
+def _look_around(netns: str, run: Run) -> State:
+    return _look(netns, run, (), _ids(run))
+
+
+def _look(netns: str, run: Run, paths: Iterable[str], ids: dict[int, str]) -> State:
+    addresses, routes, neighbours = _ask(run, ("ip",), _QUESTIONS)
+    answers = Answers(addresses, routes, neighbours, settings=readable(paths), ids=ids)
+    return kinds.see(answers, netns)
+
+
+def _ids(run: Run) -> dict[int, str]:
+    """Give the names of namespaces by the numbers that this one knows them by.
+
+    Where none has a name, the answer is not even an empty list.
+    """
+    known = json.loads(run(("ip", "-j", "netns", "list")).stdout or "[]")
+    return {one["id"]: one["name"] for one in known if "id" in one}
+
+
+def _saved(rules: dict[str, list[str]]) -> dict[str, str]:
+    """Give rules by their table as each tool's -save prints them."""
+    texts: dict[str, str] = {}
+    for key, lines in rules.items():
+        tool, _, table = key.partition(" ")
+        texts[tool] = texts.get(tool, "") + "\n".join([f"*{table}", *lines, ""])
+    return texts
 
 
 def _ask(run: Run, tool: tuple[str, ...], questions: str) -> list[list[Facts]]:
@@ -163,12 +238,12 @@ def settings(own: Collection[str] = ()) -> dict[str, str]:
         with contextlib.suppress(OSError):
             links = [link for link in conf.iterdir() if link.name not in own]
             names += [f"{link}/forwarding" for link in links]
-        found |= values(names)
+        found |= readable(names)
     return found
 
 
-def values(paths: Iterable[str]) -> dict[str, str]:
-    """Give the values of those settings that can be read, by path."""
+def readable(paths: Iterable[str]) -> dict[str, str]:
+    """Give what stands in those files and settings that can be read, by path."""
     found: dict[str, str] = {}
     for path in paths:
         # Some are write-only, and an interface may go meanwhile.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import setting
+from cnetsh.kinds.change import Change, Make, Move, Ref, Set, refs_of
 from cnetsh.names import Interface
 from cnetsh.plan.steps import Plan, Step
 
@@ -50,7 +50,7 @@ class Rule(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class Asked:
     """Everything that doctor looks at in one plan.
 
     links: the made ones, with their namespace; bridges: those of the target's own namespace, and
@@ -89,72 +89,74 @@ class Planned:
         )
 
 
-def read(plan: Plan) -> Planned:
+def asked_by(plan: Plan) -> Asked:
     """Give what a plan asks of its target. Raises CnetshError for an address that is none."""
-    found = Planned(plan.lab)
+    found = Asked(plan.lab)
     for step in plan.steps:
-        if step.kind == "change":
-            _take(step, found)
+        changes = step.changes
+        if changes:
+            _take_tools(step, found)
+        for change in changes:
+            _take(step, change, found)
     return found
 
 
-def _take(step: Step, found: Planned) -> None:
-    words = step.inner
-    found.tools.add(words[0])
+def _take_tools(step: Step, found: Asked) -> None:
+    found.tools.add(step.inner[0])
     if step.netns:
         found.tools.add("ip")
         found.entered.setdefault(step.netns, step.text)
-    match words:
-        case ("tee", path) if setting(words):
-            found.settings.append(Setting(step.netns, path, step.stdin.strip()))
-        case ("mkdir", path):
-            found.folders[path] = step.text
-        case ("iptables" | "ip6tables" as tool, *rest):
-            rest = rest[1:] if rest[:1] == ["-w"] else rest
-            found.rules.append(Rule(step.netns, (tool, *rest)))
-        case ("tc", "qdisc", "add", "dev", dev, "root", kind, *_):
-            found.queues.add(kind)
-            _use(step, dev, found)
-        case ("ip", *rest):
-            while rest and rest[0].startswith("-"):
-                rest = rest[1:]
-            _take_ip(step, tuple(rest), found)
 
 
-def _take_ip(step: Step, words: tuple[str, ...], found: Planned) -> None:
-    match words:
-        case ("netns", "add", name):
-            found.netns[name] = step.text
-        case ("link" | "l", "add", *rest):
-            _take_link(step, tuple(rest), found)
-        case ("link" | "l", "set", "dev", name, *change) | ("link" | "l", "set", name, *change):
-            _take_change(step, name, tuple(change), found)
-        case ("address" | "addr" | "a", "add", address, "dev", dev, *_):
-            found.addresses.append(Address(step.netns, dev, _ip(address, step.text), step.text))
-            _use(step, dev, found)
-        case ("route" | "r", "add", "default" | "0.0.0.0/0" | "::/0", *_):
-            found.routed.add(step.netns)
-
-
-def _take_link(step: Step, rest: tuple[str, ...], found: Planned) -> None:
-    for ref in step.effect.makes:
-        found.links[ref.netns, ref.name] = step.text
-    kind = rest[rest.index("type") + 1]
-    found.kinds.add(kind)
-    if kind == "bridge" and not step.netns:
-        found.bridges[step.effect.makes[0].name] = "address" in rest
-    if rest[0] == "link":
-        _use(step, rest[1], found)
-
-
-def _take_change(step: Step, name: str, change: tuple[str, ...], found: Planned) -> None:
-    _use(step, name, found)
+def _take(step: Step, change: Change, found: Asked) -> None:
+    kind, netns, name = change.ref
     match change:
-        case ("up",) if name == "lo":
-            found.looped.add(step.netns)
-        case ("master", bridge):
-            _use(step, bridge, found)
-        case ("address", _) if not step.netns:
+        case Make(Ref("link"), facts):
+            _take_link(step, change, found)
+        case Make(Ref("netns")):
+            found.netns[name] = step.text
+        case Make(Ref("folder")):
+            found.folders[name] = step.text
+        case Make(Ref("queue"), facts):
+            found.queues.add(facts["kind"])
+            _use(netns, name, step, found)
+        case Make(Ref("address"), facts):
+            ip = _ip(step.command.rest[1], step.text)
+            found.addresses.append(Address(netns, facts["dev"], ip, step.text))
+            _use(netns, facts["dev"], step, found)
+        case Make(Ref("route")) if name == "default":
+            found.routed.add(netns)
+        case Set(_, _, value) if kind == "setting":
+            found.settings.append(Setting(netns, name, value))
+        case Set() if kind == "link":
+            _take_value(step, change, found)
+        case Move():
+            _use(netns, name, step, found)
+    if kind in ("rule", "chain"):
+        tool, *rest = step.inner
+        found.rules.append(Rule(netns, (tool, *(rest[1:] if rest[0] == "-w" else rest))))
+
+
+def _take_link(step: Step, change: Make, found: Asked) -> None:
+    for ref in refs_of(change):
+        found.links[ref.netns, ref.name] = step.text
+    kind = change.facts["kind"]
+    found.kinds.add(kind)
+    if kind == "bridge" and not change.ref.netns:
+        found.bridges[change.ref.name] = "address" in change.facts
+    if change.on:
+        _use(change.on.netns, change.on.name, step, found)
+
+
+def _take_value(step: Step, change: Set, found: Asked) -> None:
+    _, netns, name = change.ref
+    _use(netns, name, step, found)
+    match change.key, change.value:
+        case "up", True if name == "lo":
+            found.looped.add(netns)
+        case "master", str(bridge):
+            _use(netns, bridge, step, found)
+        case "address", _ if not netns:
             found.renumbered[name] = step.text
 
 
@@ -166,6 +168,6 @@ def _ip(text: str, command: str) -> Interface:
         raise CnetshError(f"{command}: {text} is not an address like 172.18.0.10/12") from None
 
 
-def _use(step: Step, link: str, found: Planned) -> None:
-    if not step.netns:
+def _use(netns: str, link: str, step: Step, found: Asked) -> None:
+    if not netns:
         found.uses.setdefault(link, step.text)

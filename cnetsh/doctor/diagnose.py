@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cnetsh.doctor.asked import read
+from cnetsh.doctor.asked import asked_by
 from cnetsh.doctor.evidence import Facts, gather
 from cnetsh.doctor.finding import SEVERITIES, Case, Finding, Severity, Sign
 from cnetsh.doctor.table import TRAPS, Trap
@@ -30,7 +30,7 @@ def diagnose(plan: Plan | None, check_host: bool, facts: Facts) -> list[Finding]
     check_host: the target is the machine itself. In a sandbox nothing is refused: it would only
     warn. Raises CnetshError for a plan with an address that is none.
     """
-    case = Case(read(plan) if plan else None, facts, check_host)
+    case = Case(asked_by(plan) if plan else None, facts, check_host)
     found = [_finding(trap, sign, check_host) for trap in TRAPS for sign in trap.look(case)]
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.id))
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cnetsh.compare.snapshot import Snapshot, take
 from cnetsh.doctor import machine
-from cnetsh.doctor.asked import read
+from cnetsh.doctor.asked import asked_by
 from cnetsh.doctor.probe import lacking
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Plan
@@ -170,7 +170,7 @@ def _missing() -> Iterator[tuple[str, str]]:
 def _lacking(run: Run, plan: Plan | None, snapshot: Snapshot) -> dict[str, str]:
     if plan is None:
         return {}
-    planned = read(plan)
+    planned = asked_by(plan)
     with contextlib.suppress(CnetshError):
         return lacking(run, planned, snapshot)
     return {}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from cnetsh.doctor.asked import Planned
+from cnetsh.doctor.asked import Asked
 from cnetsh.doctor.evidence import Facts
 
 Severity: TypeAlias = Literal["lacks", "refuse", "warn", "note"]
@@ -42,14 +42,14 @@ class Sign(NamedTuple):
 class Case:
     """What is asked: the plan, if any, the target's facts, and whether the target is the host."""
 
-    plan: Planned | None
+    plan: Asked | None
     facts: Facts
     on_host: bool
 
     @property
-    def asked(self) -> Planned:
+    def asked(self) -> Asked:
         """Give what the plan asks, nothing where there is no plan."""
-        return self.plan or Planned()
+        return self.plan or Asked()
 
     @property
     def is_up(self) -> bool:

@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cnetsh.compare.needed import canonical, rule_of
 from cnetsh.doctor.finding import Case, Severity, Sign
+from cnetsh.kinds.rule import canonical_rule
 
 NF_CALL = {
     "iptables": "/proc/sys/net/bridge/bridge-nf-call-iptables",
@@ -157,14 +157,16 @@ def _all_accepted(case: Case, tool: str) -> bool:
 def rule_there(case: Case) -> Iterator[Sign]:
     """P05: a rule of the plan is there already, and iptables -A adds it once more."""
     for rule in () if case.is_up else case.asked.rules:
-        if rule.netns or rule.rest[0] not in ("-A", "-I"):
+        verb, chain, *words = rule.rest
+        if rule.netns or verb not in ("-A", "-I"):
             continue
-        _, table, chain, wanted = rule_of(rule.words)
-        for line in _lines(case, f"{rule.tool} {table}"):
-            if line.startswith(f"-A {chain} ") and canonical(shlex.split(line)[2:]) == wanted:
+        wanted = canonical_rule(words)
+        for line in _lines(case, f"{rule.tool} {rule.table}"):
+            there = line.startswith(f"-A {chain} ") and canonical_rule(shlex.split(line)[2:])
+            if there == wanted:
                 effect = "it is there twice then; down takes the lab's own, and the other goes on"
-                advice = f"{rule.tool} -t {table} {line.replace('-A', '-D', 1)}"
-                yield Sign("warn", f"{rule.tool} -t {table}: {line}", effect, advice)
+                advice = f"{rule.tool} -t {rule.table} {line.replace('-A', '-D', 1)}"
+                yield Sign("warn", f"{rule.tool} -t {rule.table}: {line}", effect, advice)
                 break
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cnetsh.doctor.addresses import is_default, route_text
 from cnetsh.doctor.finding import Case, Severity, Sign, few
 from cnetsh.doctor.firewall import forwards
-from cnetsh.resolvers import HOME
+from cnetsh.kinds.name_server import HOME
 
 IPV4, IPV6 = "/proc/sys/net/ipv4/conf", "/proc/sys/net/ipv6/conf"
 TUNNELS = re.compile(r"(tun|wg|ppp|tailscale|zt|nordlynx|proton).*")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cnetsh.doctor.finding import Case, Sign, few
-from cnetsh.resolvers import HOME
+from cnetsh.kinds.name_server import HOME
 
 LONGEST = 15  # bytes of a link's name: IFNAMSIZ of linux/if.h, less 1
 

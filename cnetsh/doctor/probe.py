@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cnetsh.compare.snapshot import Snapshot
-from cnetsh.doctor.asked import Planned, Rule
-from cnetsh.resolvers import HOME
+from cnetsh.doctor.asked import Asked, Rule
+from cnetsh.kinds.name_server import HOME
 from cnetsh.system.process import Run
 
 # A link of one byte is refused too, but only of a kind that is known; so none is made, whose end
@@ -29,7 +29,7 @@ _CHAINS = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"}
 _FAILED = re.compile(r"(.*)\nCommand failed -:(\d+)")
 
 
-def lacking(run: Run, planned: Planned, snapshot: Snapshot) -> dict[str, str]:
+def lacking(run: Run, planned: Asked, snapshot: Snapshot) -> dict[str, str]:
     """Give what the kernel refused, and its words: netem -> Specified qdisc kind is unknown."""
     present = {str(link.get("kind")) for link in snapshot.links.values()}
     links = {kind: _LINKS[kind] for kind in _LINKS if kind in planned.kinds - present}
@@ -53,7 +53,7 @@ def _tried(run: Run, tool: str, lines: Mapping[str, str]) -> dict[str, str]:
     return {kinds[int(number) - 1]: words.removeprefix("Error: ") for words, number in refused}
 
 
-def _settings(planned: Planned) -> dict[str, str]:
+def _settings(planned: Asked) -> dict[str, str]:
     """Give the settings that are not there, but for those of links that the plan makes."""
     paths = {one.path for one in planned.settings if not one.netns}
     absent = {path for path in paths if not Path(path).exists()}
@@ -64,7 +64,7 @@ def _settings(planned: Planned) -> dict[str, str]:
     }
 
 
-def _folders(planned: Planned) -> dict[str, str]:
+def _folders(planned: Asked) -> dict[str, str]:
     """Give the folder of name servers where it cannot be written, as in some sandboxes."""
     first = HOME if Path(HOME).is_dir() else "/etc"
     refused = planned.folders and not os.access(first, os.W_OK)

@@ -1,20 +1,19 @@
 """Rendered template text, an annotated shell script, read into a plan of steps.
 
 Every line is a section (`##`), narration (`#`), a directive (`#:`) or one command. What would need
-a shell is refused here, and so is a command that `inverse` does not know.
+a shell is refused here, and so is a command that no kind of object knows.
 """
 
-import gc
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
+from cnetsh import kinds
 from cnetsh.errors import CnetshError
-from cnetsh.inverse import PUT_BACK, Effect, effect, is_setting, spelled
-from cnetsh.resolvers import HOME, folder_of, names_server
+from cnetsh.kinds import looks
+from cnetsh.kinds.change import OWNED, Change, Changes, Command, Make, Move, Ref, Remove, refs_of
 
 
 class Directives(NamedTuple):
@@ -64,14 +63,14 @@ class Step(NamedTuple):
         return enter(self.argv)[1]
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """The same, of ip without its options and with its object in full: however it is typed."""
-        return spelled(self.inner)
+    def command(self) -> Command:
+        """The command as the kinds of objects read it."""
+        return command_in(self.text)
 
     @property
-    def effect(self) -> Effect:
-        """What the table says of the command. Raises CnetshError for one that is not allowed."""
-        return _allowed(self.text)
+    def changes(self) -> Changes:
+        """What the command changes, read anew each time. Raises CnetshError if not allowed."""
+        return () if self.said.look else changes_of(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +81,11 @@ class Plan:
     title: str
     part: str
     steps: tuple[Step, ...]
+
+    @property
+    def changes(self) -> Iterator[Change]:
+        """What all steps change, one after the other."""
+        return (change for step in self.steps for change in step.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +98,16 @@ class Plans:
     teaches: str = ""
 
 
-# A lab of a thousand containers has eight thousand commands, each looked at several times.
-CACHED = 1 << 14
 # With the blanks other than a space: Python would split words at them, and a shell would not.
 _NEEDS_CARE = re.compile(
     r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"""
 )
 _QUOTED = re.compile(r"""'[^'\x00-\x1f]*'|"[^"$`\\\x00-\x1f]*\"""")
-# bytes.translate is twenty times as fast as that of str.
-_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _WRITE = re.compile(
     r"echo ([\w.:-]+(?: [\w.:-]+)*) \| ((?:ip netns exec [\w.-]+ )?tee (?:-a )?[\w./:@+-]+)"
 )
 
 
-@lru_cache(maxsize=CACHED)
 def split(text: str) -> tuple[tuple[str, ...], str]:
     """Give the argument vector and standard input of a command line.
 
@@ -118,7 +117,7 @@ def split(text: str) -> tuple[tuple[str, ...], str]:
         return tuple(text.split()), ""
     if write := _WRITE.fullmatch(text):
         words = tuple(write[2].split())
-        if is_setting(words[-1]) or (folder_of(words[-1]) and names_server(write[1])):
+        if kinds.read(Command(*enter(words), (), write[1])) is not None:
             return words, write[1] + "\n"
     if found := _NEEDS_CARE.search(_QUOTED.sub("", text)):
         raise CnetshError(
@@ -145,38 +144,17 @@ def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
     Raises CnetshError with the line for what needs a shell, for a command that is not allowed, and,
     in the part "up", for one that has no undo.
     """
-    # A plan is many small objects without cycles: the collector would walk them in vain.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return Plan(lab, title, part, tuple(_steps(text, part, origin)))
-    finally:
-        if collecting:
-            gc.enable()
+    return Plan(lab, title, part, tuple(_steps(text, part, origin)))
 
 
 def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
     section, why, said, place = "", "", NO_DIRECTIVES, ""
-    known: dict[bytes, tuple[str, int]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line or line.isspace():
             continue
         if line[0] != "#":
-            # Lines that differ only in digits are one form, and a large plan has few forms; but
-            # ip -4 and ip -6 are allowed where ip -1 is not, and ip6tables where ip7tables is not;
-            # and an address of a name server is good or not by its digits.
             line = line.strip()
-            form = line.encode()
-            if "ip -" not in line and "tables " not in line and HOME not in line:
-                form = form.translate(_DIGITS)
-            if said is NO_DIRECTIVES and form in known:
-                kind, word = known[form]
-            else:
-                kind = _checked(line, said, part, f"{origin}: line {number}")
-                word = _typed(line)
-                if said is NO_DIRECTIVES:
-                    known[form] = kind, word
-            netns = (line.split(" ", 4)[3] if word > 0 else _netns(line)) if word else ""
+            kind, netns = _checked(line, said, part, f"{origin}: line {number}")
             yield Step(line, netns, section, why, kind, number, said)
             why, said = "", NO_DIRECTIVES
         elif line.startswith("##"):
@@ -188,17 +166,6 @@ def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
             why = f"{why} {line[1:].strip()}".strip()
     if said is not NO_DIRECTIVES:
         raise CnetshError(f"{place}: no command follows this directive", "it says something of one")
-
-
-def _netns(line: str) -> str:
-    return enter(split(line)[0])[0]
-
-
-def _typed(line: str) -> int:
-    """Give which word of a line is its namespace: 0 for none, -1 where the line has to be read."""
-    netns = _netns(line)
-    usual = line.startswith("ip netns exec ") and line.split(" ", 4)[3] == netns
-    return (3 if usual else -1) if netns else 0
 
 
 def _directive(words: str, said: Directives, place: str) -> Directives:
@@ -230,39 +197,73 @@ def _said(words: str) -> dict[str, Any]:
     return {"look": True} if words == "look" else {}
 
 
-def _checked(text: str, said: Directives, part: str, place: str) -> str:
-    """Give the kind of a step that may stand in this part. Raises CnetshError."""
+def _checked(text: str, said: Directives, part: str, place: str) -> tuple[str, str]:
+    """Give kind and namespace of a step that may stand in this part. Raises CnetshError."""
     try:
-        does = _allowed(text)
-        if part == "up" and does.kind == "change" and not _undoable(does, said):
-            hint = "say it with a line before: #: undo COMMAND"
-            raise CnetshError(f"no undo: {does.note}", hint)
-        if (said.look or part == "check") and does.kind == "change":
+        command = command_in(text)
+        changes = _allowed(command, text)
+        if changes and part == "up" and said.undo is None:
+            _refuse_without_undo(changes)
+        if changes and (said.look or part == "check"):
             raise CnetshError("it changes something, and should only look")
         if said.undo:
-            _allowed(said.undo)
+            changes_of(said.undo)
     except CnetshError as error:
         raise CnetshError(f"{place}: {text}: {error.message}", error.hint) from None
-    return "look" if said.look else does.kind
+    if changes:
+        return "change", command.netns
+    return "check" if looks.is_check(command.words) and not said.look else "look", command.netns
 
 
-@lru_cache(maxsize=CACHED)
-def _allowed(text: str) -> Effect:
+def _refuse_without_undo(changes: Changes) -> None:
+    for change in changes:
+        if isinstance(change, Remove) or change.ref.kind == "home":
+            raise CnetshError(
+                f"no undo: {why_no_undo(change)}", "say it with a line before: #: undo COMMAND"
+            )
+
+
+def why_no_undo(change: Change) -> str:
+    """Say why no command undoes a change."""
+    match change:
+        case Remove():
+            return "what it removes cannot be put back"
+        case Make(Ref("home")):
+            return "the files of others may be in it"
+        case Make():
+            return "it goes with its namespace"
+        case Move():
+            return "delete its pair"
+    return "put back from the snapshot"
+
+
+def command_in(text: str) -> Command:
+    """Give a line's command as it is seen inside its namespace. Raises CnetshError."""
     argv, given = split(text)
-    netns, inner = enter(argv)
-    does = effect(inner, netns)
-    if does is None or "/" in netns or (inner[0] == "tee" and not given):
+    netns, words = enter(argv)
+    return kinds.command_of(words, netns, given)
+
+
+def changes_of(text: str) -> Changes:
+    """Give what a line changes; () for one that looks or checks.
+
+    Raises CnetshError for one that no kind of object knows: the kinds are the allow-list.
+    """
+    return _allowed(command_in(text), text)
+
+
+def _allowed(command: Command, text: str) -> Changes:
+    changes = kinds.read(command) if "/" not in command.netns else None
+    if changes is None:
         hint = "cnetsh runs only commands that it knows the undo of"
         raise CnetshError(f"not an allowed command: {text}", hint)
-    return does
+    return changes
 
 
-def _undoable(does: Effect, said: Directives) -> bool:
-    return (
-        said.undo is not None
-        or bool(does.undo or does.makes or does.moves)
-        or does.note == PUT_BACK
-    )
+def made_by(step: Step) -> tuple[Ref, ...]:
+    """Give the links, namespaces, folders and chains that a step makes: what others hang on."""
+    makes = [change for change in step.changes if isinstance(change, Make)]
+    return tuple(ref for one in makes if one.ref.kind in OWNED for ref in refs_of(one))
 
 
 def to_text(plan: Plan) -> str:

@@ -4,12 +4,12 @@ What a plan made is deleted as a whole and takes the steps inside it along: thos
 it changed on something that is not its own is put back. Pure functions; nothing is run here.
 """
 
-import shlex
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from cnetsh.inverse import Ref
-from cnetsh.plan.steps import Step
+from cnetsh import kinds
+from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, holders, namespace_ref, refs_of
+from cnetsh.plan.steps import Step, why_no_undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,42 @@ class Undo:
     note: str = ""
 
 
+@dataclass(slots=True)
+class _Owners:
+    """Who made what, as far as a plan has been read.
+
+    made: the step that made each object, at every place that it was moved to. away: the step whose
+    object takes another's along: a namespace takes a cable with an end in it.
+    """
+
+    made: dict[Ref, int] = field(default_factory=dict)
+    away: dict[int, int] = field(default_factory=dict)
+
+    def take(self, number: int, changes: Changes) -> None:
+        """Take in what a step makes and moves."""
+        for change in changes:
+            if isinstance(change, Make):
+                places: Iterable[Ref] = refs_of(change)
+                self.made |= dict.fromkeys(places, number)
+            elif isinstance(change, Move) and change.ref in self.made:
+                places = (change.to,)
+                self.made[change.to] = self.made[change.ref]
+            else:
+                continue
+            for place in places:
+                home = self.made.get(namespace_ref(place.netns)) if place.netns else None
+                if home is not None:
+                    self.away[self.made[place]] = home
+
+    def holder(self, number: int, changes: Changes) -> int | None:
+        """Give the step that made what a step's first change hangs on."""
+        for change in changes:
+            for ref in holders(change):
+                if self.made.get(ref, number) != number:
+                    return self.made[ref]
+        return None
+
+
 def undos(steps: Sequence[Step], applied: Iterable[int] | None = None) -> list[Undo]:
     """Give the undo of each step that was applied (of all when not said), in plan order.
 
@@ -33,67 +69,40 @@ def undos(steps: Sequence[Step], applied: Iterable[int] | None = None) -> list[U
     taken along by the namespace that it would have gone to.
     """
     numbers = sorted(range(len(steps)) if applied is None else applied)
-    owner, covers = _owners(steps, numbers)
-    return [_undo(number, steps[number], owner, covers) for number in numbers]
-
-
-def _owners(
-    steps: Sequence[Step], numbers: Collection[int]
-) -> tuple[dict[Ref, int], dict[int, int]]:
-    """Give the step that made each object, and for a step whose object goes with another's it."""
-    owner: dict[Ref, int] = {}
-    covers: dict[int, int] = {}
+    owners, found = _Owners(), []
     for number in numbers:
-        does = steps[number].effect
-        for ref in does.makes:
-            owner[ref] = number
-        places = [ref for ref in (*does.makes, does.moves) if ref and ref.kind == "link"]
-        if does.moves and does.on in owner:
-            owner[does.moves] = owner[does.on]
-        for ref in places:
-            home = owner.get(Ref("netns", "", ref.netns)) if ref.netns else None
-            if home is not None and ref in owner:
-                covers[owner[ref]] = home
-    return owner, covers
+        changes = steps[number].changes
+        owners.take(number, changes)
+        found.append((number, changes, owners.holder(number, changes)))
+    return [_undo(number, steps[number], changes, _home(number, holder, owners.away))
+            for number, changes, holder in found]  # fmt: skip
 
 
-def _undo(number: int, step: Step, owner: dict[Ref, int], covers: dict[int, int]) -> Undo:
-    does, said = step.effect, step.said
-    if does.kind != "change" or step.kind == "look":
+def _home(number: int, holder: int | None, away: dict[int, int]) -> int | None:
+    """Give the step whose undo takes this one along: what goes with another is not deleted."""
+    if number in away:
+        return away[number]
+    return away.get(holder, holder) if holder is not None else None
+
+
+def _undo(number: int, step: Step, changes: Changes, home: int | None) -> Undo:
+    if not changes:
         return Undo(number, note="it changes nothing")
-    if said.undo is not None:
+    if step.said.undo is not None:
+        said = step.said
         return Undo(number, (said.undo,) if said.undo else (), note=said.undo_note)
-    home = _home(number, step, owner, covers)
     if home is not None:
         return Undo(number, covered_by=home)
-    if does.undo[:1] == ("tee",):
-        other = "1" if step.stdin == "0\n" else "0"
-        return Undo(number, (_in(step.netns, f"echo {other} | {' '.join(does.undo)}"),))
-    commands = [shlex.join(words) for words in (does.first, does.undo) if words]
-    texts = tuple(_in(step.netns, text.replace("'!'", "!")) for text in commands)
-    return Undo(number, texts, note="" if texts else does.note)
+    texts = tuple(text for change in reversed(changes) for text in _texts(change, step))
+    return Undo(number, texts, note="" if texts else why_no_undo(changes[0]))
 
 
-def _in(netns: str, text: str) -> str:
-    """Give the command as it is typed outside the namespace."""
-    if not netns:
-        return text
-    if text.startswith("echo "):
-        return text.replace("| ", f"| ip netns exec {netns} ")
-    return f"ip netns exec {netns} {text}"
-
-
-def _home(number: int, step: Step, owner: dict[Ref, int], covers: dict[int, int]) -> int | None:
-    """Give the step whose undo takes this one along."""
-    inside = owner.get(Ref("netns", "", step.netns)) if step.netns else None
-    if inside is not None:
-        return inside
-    if number in covers:
-        return covers[number]
-    made_by = owner.get(step.effect.on) if step.effect.on else None
-    if made_by is None or made_by == number:
-        return None
-    return covers.get(made_by, made_by)
+def _texts(change: Change, step: Step) -> Iterator[str]:
+    back = kinds.inverse(change)
+    # A link in a namespace goes with it, whoever made that.
+    goes = isinstance(change, Make) and change.ref.kind == "link" and change.ref.netns != step.netns
+    if back and not goes:
+        yield from kinds.write(back, step.command)
 
 
 def down_order(needed: Sequence[Undo], down: Sequence[Step]) -> list[Undo]:

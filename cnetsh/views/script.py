@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from cnetsh.inverse import setting
+from cnetsh.kinds.change import Set
 from cnetsh.labs.builtin import templates_folder
-from cnetsh.plan.steps import Plan, Step, split
+from cnetsh.plan.steps import Plan, Step, changes_of
 from cnetsh.plan.undo import undos
 from cnetsh.views.text import printable, typed
 
@@ -102,9 +102,11 @@ def _command(text: str, sudo: bool) -> str:
 
 def _written(text: str) -> tuple[str, str]:
     """Give the setting of the host's kernel that a command writes; a container's go with it."""
-    argv, stdin = split(text)
-    path = setting(argv)
-    return (path, shlex.quote(stdin.strip())) if path else ("", "")
+    for change in changes_of(text):
+        kind, netns, path = change.ref
+        if isinstance(change, Set) and kind == "setting" and not netns:
+            return path, shlex.quote(change.value)
+    return "", ""
 
 
 def _settings(written: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from runs import crash, unequal
 
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import LABS
-from cnetsh.plan.steps import Directives, Plan, Step, to_text
+from cnetsh.plan.steps import Directives, Plan, Step, made_by, to_text
 
 # They fail for different reasons, with and without an `ip -batch`, and after different parts of it.
 REFUSED = (
@@ -76,7 +76,7 @@ def folders_that_fail(base: Path, lab: str) -> list[str]:
     """For each place in the lab's plan a folder in which the command at that place fails."""
     steps, kinds, found = steps_of(lab), cycle(REFUSED), []
     for place in range(len(steps) + 1):
-        made = [ref.name for step in steps[:place] for ref in step.effect.makes]
+        made = [ref.name for step in steps[:place] for ref in made_by(step)]
         netns = [name for name in made if name.startswith("net")]
         command = next(each for each in kinds if netns or "NETNS" not in each)
         line = Step(command.replace("NETNS", (netns or [""])[-1]), "", "", "", "change", 0)

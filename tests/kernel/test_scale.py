@@ -20,9 +20,11 @@ containers: {net: {bridge: br0, count: %d}}
 PLAN_SECONDS = 4.0
 GRAPHS = """
 import json, sys
-from cnetsh.views.picture import network
+from cnetsh.compare.snapshot import look_everywhere
+from cnetsh.kinds.change import after
+from cnetsh.views.picture.network import graph_of
 from cnetsh.labs import choose
-from cnetsh.system.process import runner
+from cnetsh.system.process import ask
 
 def plain(found):
     segments = {
@@ -34,8 +36,8 @@ def plain(found):
     routes = {place: sorted(lines) for place, lines in found.routes.items()}
     return [sorted(found.namespaces), segments, addresses, routes]
 
-plan = network.from_plan(choose.part(sys.argv[1], [], "up"))
-print(json.dumps([plain(plan), plain(network.live(runner()))]))
+plan = graph_of("", after(choose.part(sys.argv[1], [], "up").changes))
+print(json.dumps([plain(plan), plain(graph_of("", look_everywhere(ask)))]))
 """
 
 

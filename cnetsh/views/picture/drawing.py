@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from cnetsh.names import visible
-from cnetsh.views.picture.segments import Drop, Graph, Segment
+from cnetsh.views.picture.network import Drop, Graph, Segment
 
 
 def as_ascii(graph: Graph) -> str:

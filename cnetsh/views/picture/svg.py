@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cnetsh.names import visible
 from cnetsh.views.picture.drawing import boxes, by_namespace, headline
-from cnetsh.views.picture.segments import Graph, Segment
+from cnetsh.views.picture.network import Graph, Segment
 
 CHARACTER, LINE, TRACK, MARGIN, TOP = 6.7, 16, 40, 24, 44
 
