@@ -6,6 +6,7 @@ from typing import Any
 from cnetsh import kinds
 from cnetsh.compare.snapshot import MARKED, Snapshot, look_inside, readable, state_of
 from cnetsh.kinds.change import (
+    NOTHING,
     PLACE,
     Answers,
     Change,
@@ -21,9 +22,6 @@ from cnetsh.kinds.change import (
 from cnetsh.plan.steps import Step
 from cnetsh.system.process import Run
 
-# Not asked inside a namespace: iptables-save would have to be started in each.
-_UNSEEN = frozenset({"rule", "chain"})
-
 
 def drift(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Any], run: Run) -> list[str]:
     """Give a line for each planned object that is missing or not as planned.
@@ -33,16 +31,26 @@ def drift(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Any], run: Ru
     changes = [(change, step) for step in steps for change in step.changes]
     planned = {key: step for change, step in changes for key in _keys(change)}
     wanted = after(change for change, _ in changes)
-    seen, lines = _seen(wanted, now, run), []
-    for ref, known in wanted.items():
-        if ref.netns and (ref.kind in _UNSEEN or not now.namespaces.get(ref.netns)):
-            continue
-        mark = made.get(f"{ref.kind} {ref.name}", [None])[0] if not ref.netns else None
-        for key, text in _differs(ref, known, seen.get(ref, []), mark):
-            step = planned.get((ref, key)) or planned[ref, ""]
-            if ref.kind != "rule" or _is_missing(step, run):
-                lines.append(f"{text} (planned: {step.text})")
+    gone = {ref for ref in wanted if ref.netns and not now.namespaces.get(ref.netns)}
+    # Inside a namespace rules are not asked for: iptables-save would have to be started in each.
+    unseen = {ref for ref in wanted if ref.netns and ref.kind in ("rule", "chain")}
+    asked = {ref: facts for ref, facts in wanted.items() if ref not in gone | unseen}
+    lines = []
+    for ref, key, text in missing(asked, _seen(asked, run, now), made):
+        step = planned.get((ref, key)) or planned[ref, ""]
+        if ref.kind != "rule" or _is_missing(step, run):
+            lines.append(f"{text} (planned: {step.text})")
     return lines
+
+
+def missing(
+    wanted: State, now: State, made: Mapping[str, Any] = NOTHING
+) -> Iterator[tuple[Ref, str, str]]:
+    """Give what is not there as wanted: the object, the key of a value ("" = all of it), words."""
+    for ref, known in wanted.items():
+        mark = made.get(f"{ref.kind} {ref.name}", [None])[0] if not ref.netns else None
+        for key, text in _differs(ref, known, now.get(ref, []), mark):
+            yield ref, key, text
 
 
 def _keys(change: Change) -> Iterator[tuple[Ref, str]]:
@@ -56,11 +64,11 @@ def _keys(change: Change) -> Iterator[tuple[Ref, str]]:
             yield to, ""
 
 
-def _seen(wanted: State, now: Snapshot, run: Run) -> State:
+def _seen(wanted: State, run: Run, now: Snapshot) -> State:
     """Give what there is in the namespaces that something is wanted of."""
     state = state_of(now)
     for netns in dict.fromkeys(ref.netns for ref in wanted):
-        if netns and now.namespaces.get(netns):
+        if netns:
             paths = [ref.name for ref in wanted if (ref.kind, ref.netns) == ("setting", netns)]
             state |= look_inside(netns, run, paths)
     files = readable(ref.name for ref in wanted if ref.kind == "name_server")

@@ -54,21 +54,23 @@ _INVERSES = {"link": link.inverse, "setting": setting.inverse}
 _OPTIONS = {"-4", "-6", "-j", "-d", "-br", "-s", "-o", "-p", "-json", "-details", "-brief"}
 
 
-def _readers() -> dict[str, tuple[Kind, ...]]:
+def _readers(prefix: str) -> dict[str, tuple[Kind, ...]]:
     found: dict[str, tuple[Kind, ...]] = {}
     for kind in (*MODULES, looks):
         for tool in kind.TOOLS:
-            found[tool] = (*found.get(tool, ()), kind)
+            if tool.startswith(prefix):
+                word = tool.removeprefix(prefix)
+                found[word] = (*found.get(word, ()), kind)
     return found
 
 
-_READERS = _readers()
+_TOOLS, _OBJECTS = _readers(""), _readers("ip ")
 
 
 def command_of(words: Words, netns: str = "", given: str = "") -> Command:
     """Give a command's parts: of ip without options and object, of others without the tool."""
     at = 1
-    if words[:1] == ("ip",):
+    if words and words[0] == "ip":
         while at < len(words) and words[at] in _OPTIONS:
             at += 1
         at += 1
@@ -77,11 +79,14 @@ def command_of(words: Words, netns: str = "", given: str = "") -> Command:
 
 def read(command: Command) -> Changes | None:
     """Give what a command changes; () for one that looks, None for one that is not allowed."""
-    words = command.words
-    tool = words[0] if words else ""
-    if tool == "ip":
-        tool = f"ip {words[len(words) - len(command.rest) - 1]}"
-    for kind in _READERS.get(tool, ()):
+    _, words, rest, _ = command
+    if not words:
+        return None
+    if words[0] == "ip":
+        readers = _OBJECTS.get(words[len(words) - len(rest) - 1], ())
+    else:
+        readers = _TOOLS.get(words[0], ())
+    for kind in readers:
         changes = kind.read(command)
         if changes is not None:
             return changes

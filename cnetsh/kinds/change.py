@@ -201,18 +201,22 @@ class _Folded:
         self._lose(ref)
 
     def _remove(self, ref: Ref, facts: Facts) -> None:
-        gone = self.state.pop(ref, [])
-        # Of equal ones, as two equal rules, one command takes one.
-        found = next((one for one in gone if matches(facts, one)), None)
-        if left := [one for one in gone if one is not found]:
+        """Of equal ones, as two equal rules, one command takes one."""
+        there = self.state.get(ref, [])
+        found = next((one for one in there if matches(facts, one)), None)
+        if left := [one for one in there if one is not found]:
             self.state[ref] = left
-            return
+        else:
+            self._drop(ref)
+
+    def _drop(self, ref: Ref) -> None:
+        """Take an object away with all that it takes along, of a cable the other end too."""
+        gone = self.state.pop(ref, [])
         self._lose(ref)
         for peer in [one["peer"] for one in gone if one.get("peer") in self.state]:
-            self._remove(peer, NOTHING)
+            self._drop(peer)
 
-    def _lose(self, gone: Ref) -> None:
-        for ref in self.held.pop(gone, ()):
+    def _lose(self, holder: Ref) -> None:
+        for ref in self.held.pop(holder, ()):
             if ref in self.state:
-                del self.state[ref]
-                self._lose(ref)
+                self._drop(ref)

@@ -46,19 +46,29 @@ TYPES: dict[str, dict[str, str]] = {
 }
 # How `ip -j link` calls what `ip link set` types, and what may also be given to a new link.
 KEYS = {"mtu": "mtu", "address": "address", "alias": "ifalias", "txqueuelen": "txqlen"}
-_NEW = ("name", "link", "netns", "address", "mtu")
+_NUMBERS = frozenset({"mtu", "txqueuelen"})
+_NEW = frozenset({"name", "link", "netns", "address", "mtu", "type"})
+_SET = frozenset({"dev", "master", "netns", *KEYS})
+_NOTHING = "nothing"
+_ALONE = {"up": ("up", True), "down": ("up", False), "nomaster": ("master", _NOTHING)}
+_SLAVE: dict[Words, bool] = {
+    ("bridge_slave", "hairpin", "on"): True,
+    ("bridge_slave", "hairpin", "off"): False,
+}
 
 
 def read(command: Command) -> Changes | None:
     """Give what a command does to links; () for one that looks, None if not allowed."""
-    match command.rest:
-        case ("add", *rest):
-            return _added(tuple(rest), command.netns)
-        case ("set", *rest):
-            return _changed(rest, command.netns)
+    netns, _, rest, _ = command
+    match rest[:1]:
+        case ("add",):
+            return _added(rest[1:], netns)
+        case ("set",):
+            return _changed(rest[1:], netns)
+    match rest:
         case ("delete" | "del", "dev", name) | ("delete" | "del", name):
-            return (Remove(Ref("link", command.netns, name)),)
-    return () if shows(command.rest) else None
+            return (Remove(Ref("link", netns, name)),)
+    return () if shows(rest) else None
 
 
 def _added(rest: Words, netns: str) -> Changes | None:
@@ -78,7 +88,7 @@ def _added(rest: Words, netns: str) -> Changes | None:
 
 def _cable(ref: Ref, facts: dict[str, Any], more: Words, netns: str) -> Changes | None:
     far, kind, _ = _new(more[1:])
-    if more[:1] != ("peer",) or kind or not far.keys() <= {"name", "netns", "mtu"}:
+    if more[:1] != ("peer",) or kind or "link" in far or "address" in far:
         return None
     if not far.get("name"):
         return None
@@ -95,76 +105,75 @@ def _new(words: Words) -> tuple[dict[str, Any], str, Words]:
     A word without a key is the name. What is said twice makes all of it unreadable.
     """
     given: dict[str, Any] = {}
-    at = 0
-    while at < len(words):
-        word, value = words[at], words[at + 1] if at + 1 < len(words) else ""
-        if word == "type":
-            return given, value, words[at + 2 :]
-        keyed = word in _NEW
-        key, value = (word, value) if keyed else ("name", word)
-        if key in given or not value or (key == "mtu" and not value.isdigit()):
+    at, end = 0, len(words)
+    while at < end:
+        key = word = words[at]
+        at += 1
+        if word in _NEW:
+            if at == end:
+                return {}, "?", ()
+            word = words[at]
+            at += 1
+            if key == "type":
+                return given, word, words[at:]
+        else:
+            key = "name"
+        if key in given or not _allowed(key, word):
             return {}, "?", ()
-        given[key] = int(value) if key == "mtu" else value.lower() if key == "address" else value
-        at += 2 if keyed else 1
+        given[key] = _typed(key, word)
     return given, "", ()
 
 
-def _changed(rest: list[str], netns: str) -> Changes | None:
+def _changed(rest: Words, netns: str) -> Changes | None:
     """Read `ip link set`: several values may stand in one command, in any order."""
-    name, pairs, words = "", {}, iter(rest)
-    for word in words:
-        key, value = _pair(word, words)
-        if key == "dev" and not name:
-            name = str(value)
-        elif key in pairs or key == "dev" or not _allowed(key, value):
-            return None
+    pairs: dict[str, Any] = {}
+    at, end = 0, len(rest)
+    while at < end:
+        word = rest[at]
+        at += 1
+        if word in _ALONE:
+            key, value = _ALONE[word]
+        elif word in _SET:
+            key, value = word, rest[at] if at < end else None
+            at += 1
+        elif word == "type":
+            key, value = "hairpin", _SLAVE.get(rest[at : at + 3])
+            at += 3
         else:
-            pairs[key] = value
+            key, value = "dev", word
+        if key in pairs or not _allowed(key, value):
+            return None
+        pairs[key] = _typed(key, value)
+    name = pairs.pop("dev", None)
+    if not name or not pairs:
+        return None
     ref = Ref("link", netns, name)
-    return tuple(_change(ref, *pair) for pair in pairs.items()) if name and pairs else None
+    return tuple([_change(ref, key, value) for key, value in pairs.items()])
 
 
-def _pair(word: str, words: Any) -> tuple[str, object]:
-    """Give what a word of `ip link set` says, with those after it that belong to it."""
-    match word:
-        case "up" | "down":
-            return "up", word == "up"
-        case "nomaster":
-            return "master", None
-        case "type":
-            slave, key, value = next(words, ""), next(words, ""), next(words, "")
-            state = {"on": True, "off": False}.get(value)
-            return ("hairpin", state) if (slave, key) == ("bridge_slave", "hairpin") else ("", "")
-        case "dev" | "master" | "netns":
-            return word, next(words, "")
-    if word in KEYS:
-        value = next(words, None)
-        # The kernel prints a MAC address in small letters, however it was typed.
-        return word, value.lower() if value and word == "address" else value
-    return "dev", word
-
-
-def _allowed(key: str, value: object) -> bool:
-    """Say whether a value may be set.
+def _allowed(key: str, value: Any) -> bool:
+    """Say whether a value may be given.
 
     `netns 1` would mean process 1 of the caller's pid namespace, so digits are refused.
     """
-    match key:
-        case "netns":
-            return bool(value) and not str(value).isdigit() and "/" not in str(value)
-        case "master":
-            return value is None or bool(value)
-        case "mtu" | "txqueuelen":
-            return str(value).isdigit()
-        case "up" | "hairpin" | "alias" | "address":
-            return value is not None
-    return False
-
-
-def _change(ref: Ref, key: str, value: object) -> Change:
+    if key in _NUMBERS:
+        return str(value).isdigit()
     if key == "netns":
-        return Move(ref, Ref("link", str(value), ref.name))
-    return Set(ref, key, int(str(value)) if key in ("mtu", "txqueuelen") else value)
+        return bool(value) and not value.isdigit() and "/" not in value
+    return value is not None and (value != "" or key == "alias")
+
+
+def _typed(key: str, value: Any) -> Any:
+    """Give a value as the kernel has it: a MAC address in small letters, no master as None."""
+    if key in _NUMBERS:
+        return int(value)
+    if key == "address":
+        return value.lower()
+    return None if value is _NOTHING else value
+
+
+def _change(ref: Ref, key: str, value: Any) -> Change:
+    return Move(ref, Ref("link", value, ref.name)) if key == "netns" else Set(ref, key, value)
 
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:

@@ -130,12 +130,11 @@ def split(text: str) -> tuple[tuple[str, ...], str]:
 
 def enter(argv: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Give the namespace that a command runs in and the command as seen from inside it."""
-    match argv:
-        case ("ip", "netns", "exec", name, *inner):
-            return name, tuple(inner)
-        case ("ip", "-n" | "-netns", name, *inner):
-            return name, ("ip", *inner)
-    return "", argv
+    if argv[:1] != ("ip",) or len(argv) < 4:
+        return "", argv
+    if argv[1] == "netns" and argv[2] == "exec":
+        return argv[3], argv[4:]
+    return (argv[2], ("ip", *argv[3:])) if argv[1] in ("-n", "-netns") else ("", argv)
 
 
 def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
