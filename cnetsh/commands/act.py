@@ -46,8 +46,7 @@ class Options:
 def _changing(options: Options) -> Iterator[Means]:
     """Hold the target's lock and give the means to change it."""
     require_descriptors()
-    stop = Stop()
-    with journal.lock(sys.argv, stop) as lock:
+    with Stop() as stop, journal.lock(sys.argv, stop) as lock:
         echo = Echo(options.verbose, options.log)
         try:
             yield Means(runner(lock), through_sh((lock,)), echo, stop)

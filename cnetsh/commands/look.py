@@ -47,12 +47,12 @@ def _check(name: str, as_json: bool) -> int:
     now = snapshot.take(ask, scope_of(in_force).settings)
     drifted = drift.drift(in_force, now, record.made, ask)
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
-    stop = Stop()
-    run = checking.patient(checking.entering(stop), stop)
-    findings = checking.run_checks(plan, run, _quiet if as_json else _tell, stop)
-    if stop():
-        say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
-        return 128 + stop()
+    with Stop() as stop:
+        run = checking.patient(checking.entering(stop), stop)
+        findings = checking.run_checks(plan, run, _quiet if as_json else _tell, stop)
+        if stop():
+            say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
+            return 128 + stop()
     if as_json:
         rows = [
             {"command": one.step.text, "verdict": one.verdict, "detail": one.detail}

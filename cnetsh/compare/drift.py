@@ -34,6 +34,8 @@ def drift(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Any], run: Ru
     gone = {ref for ref in wanted if ref.netns and not now.namespaces.get(ref.netns)}
     # Inside a namespace rules are not asked for: iptables-save would have to be started in each.
     unseen = {ref for ref in wanted if ref.netns and ref.kind in ("rule", "chain")}
+    # The folder of all namespaces is nobody's own.
+    unseen |= {ref for ref in wanted if ref.kind == "home"}
     asked = {ref: facts for ref, facts in wanted.items() if ref not in gone | unseen}
     lines = []
     for ref, key, text in missing(asked, _seen(asked, run, now), made):
@@ -87,6 +89,11 @@ def _differs(
             if key not in PLACE and (is_now := there[0].get(key)) != value:
                 yield key, _not_as(ref, key, value, is_now)
         return
+    if ref.kind == "name_server":
+        servers = [[one["server"] for one in some] for some in (wanted, there)]
+        if servers[0] != servers[1]:
+            yield "", f"{ref.name} is {'changed' if there else 'missing'}"
+        return
     left = list(there)
     for one in wanted:
         match = next((other for other in left if matches(one, other)), None)
@@ -117,8 +124,6 @@ def _called(ref: Ref, facts: Facts) -> str:
         case "route":
             said = [f"{key} {value}" for key, value in facts.items() if value != "main"]
             return " ".join(["route", ref.name, *said])
-        case "name_server":
-            return f"name server {facts['server']} in {ref.name}"
     return f"{ref.kind} {ref.name}"
 
 

@@ -28,15 +28,20 @@ class Stop:
     """The signal that asked to stop, 0 while none came; the running command ends first.
 
     Each is written into a file as it arrives, in whichever thread, and any thread can read there
-    which was the first. The file is open as long as signals may come: until the process ends.
+    which was the first. Used in a `with`; what comes after it is too late to change anything.
     """
 
-    def __init__(self) -> None:
+    def __enter__(self) -> "Stop":
         self._numbers = os.memfd_create("signals")
         os.set_blocking(self._numbers, False)
         signal.set_wakeup_fd(self._numbers)
         for number in SIGNALS:
             signal.signal(number, lambda *_: None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(-1)
+        os.close(self._numbers)
 
     def __call__(self) -> int:
         first = os.pread(self._numbers, 1, 0)

@@ -165,7 +165,11 @@ class TestOrder:
 
     def test_ends_at_the_step_that_fails(self, private: Private, way: str) -> None:
         lines = containers(6)
-        errors = ("ip link set nosuch up", "ip link set lo mtu many", "iptables -A NO -j DROP")
+        errors = (
+            "ip link set nosuch up",
+            "ip link set lo mtu 99999999999",
+            "iptables -A NO -j DROP",
+        )
         cases = [(bad, place) for bad in errors for place in (0, 3, 17, len(lines))]
         jobs = [
             {"way": way, "lines": [*lines[:place], bad, *lines[place:]], "clean": True}
@@ -220,7 +224,7 @@ def test_a_failure_anywhere_in_300_containers_names_its_step_and_leaves_nothing(
     cases = {
         4: "ip route add 10.250.0.0/16 via 9.9.9.9",
         751: "ip netns exec net150 ip link set nosuch0 up",
-        len(lines): "ip link set veth300 mtu many",
+        len(lines): "ip link set veth300 mtu 99999999999",
     }
     folders = []
     for place, bad in cases.items():

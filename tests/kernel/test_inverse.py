@@ -137,7 +137,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.apply.run import Means
 from cnetsh.apply.journal import find
 from cnetsh.apply.batch import through_sh
-from cnetsh.compare.needed import touched
+from cnetsh.compare.scope import scope_of
 
 def sh(text):
     return subprocess.run(["sh", "-ec", text], check=True, capture_output=True, text=True).stdout
@@ -160,7 +160,7 @@ def bring_up_and_undo(text):
     up = parse(text, "lab", "", "up", "test")
     empty = [Plan("lab", "", part, ()) for part in ("check", "down")]
     means = Means(runner(), through_sh(()), Quiet(), lambda: 0)
-    before = snapshot.take(means.run, touched(up.steps).settings)
+    before = snapshot.take(means.run, scope_of(up.steps).settings)
     ended = bring_up(Plans(up, *empty), before, means)
     return ended.undone or undo(find("lab"), means)
 
