@@ -4,7 +4,14 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cnetsh.compare.snapshot import NETNS, Facts, Snapshot
+from cnetsh import kinds
+from cnetsh.compare.snapshot import NETNS, Facts, Snapshot, state_of
+from cnetsh.kinds.change import Make, Remove, State, matches
+from cnetsh.plan.steps import split
+
+_TOLD = frozenset(
+    ["link", "address", "route", "queue", "rule", "chain", "setting", "netns", "folder"]
+)
 
 
 class Difference(NamedTuple):
@@ -31,6 +38,7 @@ def differences(before: Snapshot, now: Snapshot) -> list[Difference]:
         *_namespaces_differ(before.namespaces, now.namespaces),
         *_folders_differ(before.folders, now.folders),
         *_policy_differs(before, now),
+        *_rest_differs(state_of(before), state_of(now)),
     ]
 
 
@@ -172,6 +180,18 @@ def _folders_differ(before: dict[str, int], now: dict[str, int]) -> Iterator[Dif
     for path in sorted(before.keys() & now.keys()):
         if before[path] != now[path]:
             yield Difference("folder", path, f"folder {path} is another one than before")
+
+
+def _rest_differs(before: State, now: State) -> Iterator[Difference]:
+    """Compare the objects of all kinds but those above, which are told in words of their own."""
+    for ref in (ref for ref in {**before, **now} if ref.kind not in _TOLD):
+        for word, more, less in (("new", now, before), ("gone", before, now)):
+            for facts in more.get(ref, ()):
+                if not any(matches(facts, one) for one in less.get(ref, ())):
+                    change = Remove(ref, facts) if word == "new" else Make(ref, facts)
+                    (text,) = kinds.write(change)
+                    dev = facts.get("dev", ref.name)
+                    yield Difference("link", dev, f"{ref.kind} {ref.name} is {word}", *split(text))
 
 
 def _policy_differs(before: Snapshot, now: Snapshot) -> Iterator[Difference]:
