@@ -7,7 +7,18 @@ turned without knowing what it was, `inverse`.
 
 from typing import Protocol
 
-from cnetsh.kinds import address, link, looks, name_server, netns, queue, route, rule, setting
+from cnetsh.kinds import (
+    address,
+    link,
+    looks,
+    name_server,
+    neighbour,
+    netns,
+    queue,
+    route,
+    rule,
+    setting,
+)
 from cnetsh.kinds.change import (
     Answers,
     Change,
@@ -40,6 +51,7 @@ ALL: dict[str, Kind] = {
     "link": link,
     "address": address,
     "route": route,
+    "neighbour": neighbour,
     "queue": queue,
     "chain": rule,
     "rule": rule,

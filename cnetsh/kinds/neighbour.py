@@ -1,0 +1,46 @@
+"""Permanent neighbours: whom a link knows without asking (ip-neighbour(8), arp(7))."""
+
+from cnetsh.kinds.change import Answers, Change, Changes, Command, Make, Ref, Remove, Seen, typed_in
+from cnetsh.kinds.route import canonical_network
+
+TOOLS = ("ip neigh", "ip neighbour")
+SAMPLES = ("ip neigh add 10.0.0.7 lladdr 02:00:00:00:00:07 nud permanent dev p0",)
+
+
+def read(command: Command) -> Changes | None:
+    """Give what a command does to a permanent neighbour, None if it is about others."""
+    match command.rest:
+        case ("add", address, *rest):
+            said = dict(zip(rest[::2], rest[1::2], strict=False))
+            if len(rest) != 6 or said.keys() != {"lladdr", "nud", "dev"}:
+                return None
+            facts = {"dev": said["dev"], "lladdr": said["lladdr"].lower()}
+            link, ref = Ref("link", command.netns, said["dev"]), _ref(command.netns, address)
+            return (Make(ref, facts, on=link),) if said["nud"] == "permanent" else None
+        case ("delete" | "del", address, "dev", dev):
+            return (Remove(_ref(command.netns, address), {"dev": dev}),)
+    return None
+
+
+def _ref(netns: str, address: str) -> Ref:
+    return Ref("neighbour", netns, canonical_network(address))
+
+
+def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
+    """Give the command that does a change."""
+    assert isinstance(change, Make | Remove)
+    facts, words = change.facts, ("neigh", "delete", change.ref.name)
+    if isinstance(change, Make):
+        words = ("neigh", "add", change.ref.name, "lladdr", facts["lladdr"], "nud", "permanent")
+    return (typed_in(change.ref.netns, "ip", *words, "dev", facts["dev"]),)
+
+
+def see(answers: Answers, netns: str) -> Seen:
+    """Give the permanent neighbours of all links; the others come and go by themselves."""
+    for one in answers.neighbours:
+        facts = {
+            "dev": one["dev"],
+            "lladdr": one.get("lladdr", ""),
+            "on": Ref("link", netns, one["dev"]),
+        }
+        yield Ref("neighbour", netns, canonical_network(str(one["dst"]))), facts
