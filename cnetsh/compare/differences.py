@@ -9,9 +9,8 @@ from cnetsh.compare.snapshot import NETNS, Facts, Snapshot, state_of
 from cnetsh.kinds.change import Make, Remove, State, matches
 from cnetsh.plan.steps import split
 
-_TOLD = frozenset(
-    ["link", "address", "route", "queue", "rule", "chain", "setting", "netns", "folder"]
-)
+# These have words of their own below.
+_TOLD = {"link", "address", "route", "queue", "rule", "chain", "setting", "netns", "folder"}
 
 
 class Difference(NamedTuple):

@@ -15,8 +15,8 @@ from typing import Any
 
 from cnetsh import kinds
 from cnetsh.errors import CnetshError
-from cnetsh.kinds import link
 from cnetsh.kinds.change import Answers, State
+from cnetsh.kinds.link import TYPES, paired
 from cnetsh.kinds.name_server import HOME
 from cnetsh.system import namespace
 from cnetsh.system.process import Run, installed, real
@@ -107,7 +107,7 @@ def state_of(snapshot: Snapshot) -> State:
 def _answered(name: str, link: Facts, addresses: list[Facts]) -> Facts:
     """Give a link as `ip -j -d address` told of it."""
     slave = {"info_slave_data": {"hairpin": True}} if link.get("hairpin") else {}
-    info = {"info_kind": link["kind"], **slave}
+    info = {"info_kind": link["kind"], "info_data": link.get("info_data", {}), **slave}
     flags = ["UP"] if link["up"] else []
     return link | {"ifname": name, "flags": flags, "linkinfo": info, "addr_info": addresses}
 
@@ -126,7 +126,7 @@ def look_everywhere(run: Run) -> State:
     state = kinds.see(Answers(namespaces=names)) | _look_around("", run)
     for name in (name for name, mark in names.items() if mark):
         state |= namespace.inside(str(NETNS / name), partial(_look_around, name, run))
-    return link.paired(state)
+    return paired(state)
 
 
 def _look_around(netns: str, run: Run) -> State:
@@ -178,6 +178,9 @@ def _link(link: Facts) -> Facts:
         kept["qdisc"] = link["qdisc"]
     if link.get("linkinfo", {}).get("info_slave_data", {}).get("hairpin"):
         kept["hairpin"] = "on"
+    if TYPES.get(kind):
+        # What was typed after the type, which the kernel keeps for as long as there is the link.
+        kept |= {"info_data": link["linkinfo"].get("info_data", {}), "link": link.get("link")}
     return kept | {"kind": kind, "up": "UP" in link.get("flags", ())}
 
 

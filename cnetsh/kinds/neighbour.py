@@ -29,18 +29,15 @@ def _ref(netns: str, address: str) -> Ref:
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the command that does a change."""
     assert isinstance(change, Make | Remove)
-    facts, words = change.facts, ("neigh", "delete", change.ref.name)
-    if isinstance(change, Make):
-        words = ("neigh", "add", change.ref.name, "lladdr", facts["lladdr"], "nud", "permanent")
-    return (typed_in(change.ref.netns, "ip", *words, "dev", facts["dev"]),)
+    removes, facts = isinstance(change, Remove), change.facts
+    words = () if removes else ("lladdr", facts["lladdr"], "nud", "permanent")
+    verb = ("delete" if removes else "add", change.ref.name)
+    return (typed_in(change.ref.netns, "ip", "neigh", *verb, *words, "dev", facts["dev"]),)
 
 
 def see(answers: Answers, netns: str) -> Seen:
     """Give the permanent neighbours of all links; the others come and go by themselves."""
     for one in answers.neighbours:
-        facts = {
-            "dev": one["dev"],
-            "lladdr": one.get("lladdr", ""),
-            "on": Ref("link", netns, one["dev"]),
-        }
+        link = Ref("link", netns, one["dev"])
+        facts = {"dev": link.name, "lladdr": one.get("lladdr", ""), "on": link}
         yield Ref("neighbour", netns, canonical_network(str(one["dst"]))), facts
