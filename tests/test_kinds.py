@@ -88,7 +88,6 @@ REFUSED = {
     "another kind of link": [
         "ip link add a type dummy",
         "ip link add a type veth",
-        "ip link add a type vxlan id 1 dev b",
         "ip link add link a name b type vlan id 5",
         "ip link add br0 type bridge vlan_filtering 1",
     ],

@@ -31,6 +31,7 @@ SAMPLES = (
     "ip link add p0 netns n0 type veth peer name p1 netns n1",
     "ip link add name br0 address 02:00:00:00:00:01 type bridge",
     "ip link add link p0 name m0 netns n0 type macvlan mode bridge",
+    "ip link add name vx0 type vxlan id 5 dstport 4789 local 10.0.0.9 dev p0",
     "ip link set p0 up",
     "ip link set dev p0 master br0",
     "ip link set dev p0 nomaster",
@@ -43,6 +44,7 @@ TYPES: dict[str, dict[str, str]] = {
     "veth": {},
     "bridge": {},
     "macvlan": {"mode": "mode"},
+    "vxlan": {"id": "id", "dstport": "port", "remote": "remote", "local": "local", "dev": "link"},
 }
 # How `ip -j link` calls what `ip link set` types, and what may also be given to a new link.
 KEYS = {"mtu": "mtu", "address": "address", "alias": "ifalias", "txqueuelen": "txqlen"}
