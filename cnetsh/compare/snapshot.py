@@ -180,7 +180,7 @@ def _link(link: Facts) -> Facts:
         kept["hairpin"] = "on"
     if TYPES.get(kind):
         # What was typed after the type, which the kernel keeps for as long as there is the link.
-        kept |= {"info_data": link["linkinfo"].get("info_data", {}), "link": link.get("link")}
+        kept["info_data"] = link["linkinfo"].get("info_data", {})
     return kept | {"kind": kind, "up": "UP" in link.get("flags", ())}
 
 

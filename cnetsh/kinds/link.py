@@ -244,8 +244,7 @@ def _facts(link: Any) -> dict[str, Any]:
     facts |= {"ifindex": link["ifindex"], "kind": kind, "up": "UP" in link.get("flags", ())}
     facts |= {"master": link.get("master"), "hairpin": _hairpin(info)}
     for option, said in TYPES.get(kind, {}).items():
-        found = link.get(said) if option == "dev" else data.get(said)
-        facts[option] = None if found is None else str(found)
+        facts[option] = str(data[said]) if said in data else None
     return facts
 
 
