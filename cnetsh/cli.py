@@ -107,7 +107,6 @@ def up(
     trial: Annotated[
         int, typer.Option("--try", metavar="SECONDS", help="Undo unless confirmed in time.", min=0)
     ] = 0,
-    step: Annotated[bool, typer.Option("--step", help="One process for each step.")] = False,
     allow_overlap: Annotated[
         bool, typer.Option("--allow-overlap", help="Accept routes that overlap the host's.")
     ] = False,
@@ -117,7 +116,7 @@ def up(
     """Run a lab's plan; when a step fails, undo what was done."""
     from cnetsh.commands import act
 
-    options = act.Options(verbose, log, step, trial, allow_overlap)
+    options = act.Options(verbose, log, trial, allow_overlap)
     _end(act.up(lab, settings or [], on, dry_run, options))
 
 

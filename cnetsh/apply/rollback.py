@@ -189,7 +189,7 @@ def run_undos(todo: Sequence[Undo], journal: Journal, means: Means) -> list[Undo
         if len(rest) > SHORT:
             outcome = side_by_side(rest, note, means)
         else:
-            outcome = one_by_one(rest, note, means, processes=False)
+            outcome = one_by_one(rest, note, means)
         start = len(steps) if outcome.failed is None else start + outcome.failed + 1
     return unread
 

@@ -101,14 +101,14 @@ def not_run(netns: str, error: OSError | CnetshError) -> Result:
     return Result(255, "", f"namespace {netns}: {why}" if netns else why)
 
 
-def one_by_one(steps: Sequence[Step], note: Note, means: Means, processes: bool = False) -> Outcome:
-    """Run the steps strictly one after the other; with processes, each as a process of its own."""
+def one_by_one(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
+    """Run the steps strictly one after the other; say how far it came."""
     lanes = _Lanes(means)
     try:
         for number, step in enumerate(steps):
             if signal := means.stopping():
                 return Outcome(signal=signal)
-            result = _one(number, step, note, means, lanes if not processes else None)
+            result = _one(number, step, note, means.watch, lanes)
             if result.exit_code:
                 return Outcome(number, result)
         return Outcome(signal=means.stopping())
@@ -116,20 +116,20 @@ def one_by_one(steps: Sequence[Step], note: Note, means: Means, processes: bool 
         lanes.close()
 
 
-def _one(number: int, step: Step, note: Note, means: Means, lanes: "_Lanes | None") -> Result:
+def _one(number: int, step: Step, note: Note, watch: Watch, lanes: "_Lanes") -> Result:
     try:
         note(start=[number])
     except CnetshError as error:
         return not_run("", error)
-    means.watch.begins(number, step)
+    watch.begins(number, step)
     began = time.perf_counter()
     try:
-        result = lanes.run(step) if lanes else alone(step, means.run)
+        result = lanes.run(step)
     except (OSError, CnetshError) as error:
         result = not_run(step.netns, error)
     seconds = time.perf_counter() - began
     record(note, [number], [(number, step)] if not result.exit_code else [], result)
-    means.watch.ended(number, step, result, seconds)
+    watch.ended(number, step, result, seconds)
     return result
 
 

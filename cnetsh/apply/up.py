@@ -99,7 +99,7 @@ def _foreign(change: Change, made: Collection[Ref]) -> str:
     return ""
 
 
-def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = False) -> Ended:
+def bring_up(plans: Plans, before: Snapshot, means: Means) -> Ended:
     """Run the plan; when a step fails or a signal comes, undo what was done. The lock must be held.
 
     before: the target, with the settings that the plan writes. Raises CnetshError, with nothing
@@ -111,7 +111,7 @@ def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = Fal
     texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
     header = {"title": plans.up.title, **texts, "before": before.to_json()}
     record = journal.create(plans.up.lab, header)
-    outcome = run_steps(plans.up.steps, record.write, means, processes)
+    outcome = run_steps(plans.up.steps, record.write, means)
     if outcome.well:
         try:
             record.write(up=True)
@@ -122,11 +122,11 @@ def bring_up(plans: Plans, before: Snapshot, means: Means, processes: bool = Fal
     return Ended(outcome, undo(record, means), time.monotonic() - began)
 
 
-def run_steps(steps: Sequence[Step], note: Note, means: Means, processes: bool = False) -> Outcome:
-    """Run steps: one by one when they are few or each is to be a process, else in units."""
+def run_steps(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
+    """Run steps: one by one when they are few, else in units."""
     means.watch.expect(len(steps))
-    if processes or len(steps) <= SHORT:
-        return one_by_one(steps, note, means, processes)
+    if len(steps) <= SHORT:
+        return one_by_one(steps, note, means)
     return side_by_side(steps, note, means)
 
 

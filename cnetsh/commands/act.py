@@ -33,11 +33,10 @@ from cnetsh.targets.target import Action, Target
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run: steps shown, a log, one process a step, seconds of --try, overlaps accepted."""
+    """How to run: steps shown, a log, seconds of --try, overlaps accepted."""
 
     verbose: bool = False
     log: Path | None = None
-    step: bool = False
     trial: int = 0
     allow_overlap: bool = False
 
@@ -116,7 +115,7 @@ def _up(plans: Plans, relied_on: Mapping[str, str], where: Target, options: Opti
         before = snapshot.take(means.ask, scope_of(plans.up.steps).settings)
         refuse_changed(relied_on, plans.up, before)
         _refuse_dangerous(plans, before, where, means, options)
-        ended = bring_up(plans, before, means, options.step)
+        ended = bring_up(plans, before, means)
         if ended.undone is not None:
             return _rolled_back(plans, ended)
         say(f"{plans.up.lab} is up: {len(plans.up.steps)} steps in {ended.seconds:.2f} s")

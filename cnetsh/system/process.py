@@ -8,6 +8,7 @@ reaches cnetsh and not a half-done command.
 import contextlib
 import errno
 import os
+import resource
 import select
 import signal
 import stat
@@ -64,17 +65,10 @@ def tool(name: str) -> str:
 
 def require_descriptors() -> None:
     """Raise CnetshError when this process may not open as many files as a run needs."""
-    fds: list[int] = []
-    try:
-        while len(fds) < DESCRIPTORS:
-            fds.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-    except OSError as error:
-        raise CnetshError(
-            f"cnetsh needs {DESCRIPTORS} file descriptors: {error.strerror}", "ulimit -n 1024"
-        ) from None
-    finally:
-        for fd in fds:
-            os.close(fd)
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    left = limit - len(list(Path("/proc/self/fd").iterdir()))
+    if left < DESCRIPTORS:
+        raise CnetshError(f"cnetsh needs {DESCRIPTORS} file descriptors", "ulimit -n 1024")
 
 
 def installed(name: str) -> bool:
