@@ -59,7 +59,7 @@ def entering(stopping: Callable[[], int]) -> Run:
             return ask(argv, stdin, timeout, stopping)
         try:
             path = str(NETNS / netns)
-            return namespace.inside(path, lambda: ask(inner, stdin, timeout, stopping))
+            return namespace.in_network(path, lambda: ask(inner, stdin, timeout, stopping))
         except OSError as error:
             said = f'Cannot open network namespace "{netns}": {error.strerror}'
             return Result(255, "", said)

@@ -127,7 +127,7 @@ def boot_id() -> str:
 
 def folder() -> Path:
     """Give the journal folder of the network namespace that this process is in, made if missing."""
-    return private_folder(private_folder(ROOT) / str(namespace.own()))
+    return private_folder(private_folder(ROOT) / str(namespace.own_network()))
 
 
 def create(lab: str, header: dict[str, Any]) -> Journal:

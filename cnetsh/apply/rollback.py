@@ -22,7 +22,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Make, Ref
 from cnetsh.plan.steps import Step, made_by, parse, split
 from cnetsh.plan.undo import Undo, down_order, undos
-from cnetsh.system.processes import inside
+from cnetsh.system.processes import found_in
 
 GONE_TIMEOUT = 5.0
 
@@ -54,7 +54,7 @@ def undo(journal: Journal, means: Means) -> Undone:
     todo, refused = _todo(journal, steps, down, found, others)
     adopted = _adopted(journal, steps, found)
     journal.write(
-        undoing=[one.step for one in todo], held=inside(journal.homes, journal.held), made=adopted
+        undoing=[one.step for one in todo], held=found_in(journal.homes, journal.held), made=adopted
     )
     unread = run_undos(todo, journal, means)
     stays = {line.name for line in refused}
@@ -267,5 +267,5 @@ def _still_inside(journal: Journal) -> list[Difference]:
             f"process {one.pid} ({one.name}) still runs in what was {one.netns}",
             ("kill", str(one.pid)),
         )
-        for one in inside(journal.homes, journal.held)
+        for one in found_in(journal.homes, journal.held)
     ]

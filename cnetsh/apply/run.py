@@ -92,7 +92,7 @@ def alone(step: Step, run: Run) -> Result:
     """Run one step as one process, inside its namespace when it has one."""
     if not step.netns or step.inner[0] not in ("ip", "tee", "tc"):
         return run(step.argv, stdin=step.stdin)
-    return namespace.inside(str(NETNS / step.netns), lambda: run(step.inner, stdin=step.stdin))
+    return namespace.in_network(str(NETNS / step.netns), lambda: run(step.inner, stdin=step.stdin))
 
 
 def not_run(netns: str, error: OSError | CnetshError) -> Result:
@@ -221,7 +221,7 @@ def open_lane(netns: str, start: Start) -> Lane:
     """Start a lane in a namespace, by setns and posix_spawn, or in the host's, by start."""
     if not netns:
         return Lane(start)
-    return namespace.inside(str(NETNS / netns), lambda: Lane(spawn))
+    return namespace.in_network(str(NETNS / netns), lambda: Lane(spawn))
 
 
 def close(lane: Lane) -> tuple[Result, int]:

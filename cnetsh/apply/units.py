@@ -135,7 +135,7 @@ class _SideBySide:
         if not unit.netns:
             return self._on_host(unit)
         # The worker needs no way back: it only ever goes from one namespace to the next.
-        namespace.enter(str(NETNS / unit.netns))
+        namespace.enter_network(str(NETNS / unit.netns))
         lane = Lane(spawn)
         lane.feed(unit.lines, self._stopped)
         return close(lane)

@@ -73,16 +73,16 @@ def guarded(action: Action) -> Action:
 
 def inside(on: str, action: Action, otherwise: str = "") -> int:
     """Call action in a target; a sandbox that does not run has nothing to act on."""
-    where = target.parse(on)
+    where = target.named(on)
     if not target.runs(where):
         say(otherwise or f"sandbox {where.name} does not run")
         return DONE
-    return target.inside(where, guarded(action))
+    return target.in_target(where, guarded(action))
 
 
 def up(lab: str, settings: Sequence[str], on: str, dry_run: bool, options: Options) -> int:
     """Bring a lab up; give the exit code."""
-    where = target.parse(on)
+    where = target.named(on)
     relied_on: Mapping[str, str] = {}
     if lab.endswith(".json"):
         found = saved.read(Path(lab))
@@ -95,7 +95,7 @@ def up(lab: str, settings: Sequence[str], on: str, dry_run: bool, options: Optio
             print(f"[{number}/{total}] {step.text}")
         return DONE
     target.ensure(where, guarded(build_sandbox))
-    return target.inside(where, guarded(lambda: _up(plans, relied_on, where, options)))
+    return target.in_target(where, guarded(lambda: _up(plans, relied_on, where, options)))
 
 
 def build_sandbox() -> int:
@@ -270,9 +270,9 @@ def _forget(record: Journal) -> int:
 
 def _empty(record: Journal, kill: bool) -> None:
     """Refuse to go on while processes are in the lab's namespaces, or end just those."""
-    found = processes.inside(record.homes, record.held)
+    found = processes.found_in(record.homes, record.held)
     if found and kill:
-        found = processes.kill(found, lambda: processes.inside(record.homes, record.held))
+        found = processes.kill(found, lambda: processes.found_in(record.homes, record.held))
     if found:
         names = ", ".join(f"{one.pid} ({one.name}) in {one.netns}" for one in found)
         raise CnetshError(

@@ -13,9 +13,9 @@ DEMO = "sandbox:demo"
 
 def start(name: str) -> int:
     """Start a sandbox that stays until it is stopped; give the exit code."""
-    where = target.parse(f"sandbox:{name}")
+    where = target.named(f"sandbox:{name}")
     target.ensure(where, act.guarded(act.build_sandbox))
-    box = sandbox.find(name)
+    box = sandbox.running_as(name)
     if box is None:
         raise CnetshError(f"sandbox {name} ended at once", code=FAILED)
     sandbox.keep(box)
@@ -25,7 +25,7 @@ def start(name: str) -> int:
 
 def stop(name: str) -> int:
     """End a sandbox with all that is in it; give the exit code."""
-    box = sandbox.find(target.parse(f"sandbox:{name}").name)
+    box = sandbox.running_as(target.named(f"sandbox:{name}").name)
     if box:
         sandbox.stop(box)
     say(f"sandbox {name} {'ended' if box else 'does not run'}")

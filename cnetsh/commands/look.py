@@ -29,7 +29,7 @@ from cnetsh.targets import target
 def check(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Check a lab that is up; give the exit code."""
     name = choose.name_of(lab, settings)
-    if not target.runs(target.parse(on)):
+    if not target.runs(target.named(on)):
         raise CnetshError(f"{name} is not up", f"cnetsh up {lab}")
     return inside(on, lambda: _check(name, as_json))
 
@@ -92,7 +92,7 @@ def plan(
     """Show a plan with what each step would find on the target; give the exit code."""
     from cnetsh.commands import pages
 
-    plans, where = choose.plans(lab, settings), target.parse(on)
+    plans, where = choose.plans(lab, settings), target.named(on)
     text = partial(pages.form_of, plans, down, form)
     if not target.runs(where):
         return _give(text(), output)
@@ -104,7 +104,7 @@ def plan(
         seen = () if down else preview(plans.up.steps, now, record.made if record else {})
         return _give(text(seen, relied_on(plans.up, now, journal.standing(record))), output)
 
-    return target.inside(where, guarded(show))
+    return target.in_target(where, guarded(show))
 
 
 def _give(text: str, output: Path | None) -> int:
@@ -117,10 +117,10 @@ def _give(text: str, output: Path | None) -> int:
 
 def status(on: str, as_json: bool) -> int:
     """List the labs of a target; give the exit code."""
-    where = target.parse(on)
+    where = target.named(on)
     if not target.runs(where):
         return _show_status([], as_json)
-    return target.inside(where, guarded(lambda: _status(as_json)))
+    return target.in_target(where, guarded(lambda: _status(as_json)))
 
 
 def _status(as_json: bool) -> int:
@@ -155,14 +155,14 @@ def _show_status(rows: Sequence[dict[str, Any]], as_json: bool) -> int:
 
 def doctor(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
-    plan, where = choose.part(lab, settings, "up") if lab else None, target.parse(on)
+    plan, where = choose.part(lab, settings, "up") if lab else None, target.named(on)
     try:
         target.ensure(where, guarded(build_sandbox))
     except CnetshError:
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
         release()
         return _doctor(None, False, as_json)
-    return target.inside(where, guarded(lambda: _doctor(plan, where.kind == "host", as_json)))
+    return target.in_target(where, guarded(lambda: _doctor(plan, where.kind == "host", as_json)))
 
 
 def _doctor(plan: Plan | None, on_host: bool, as_json: bool) -> int:
@@ -193,10 +193,10 @@ def live_graph(on: str, form: str) -> int:
 
 def execute_in(name: str, command: Sequence[str], on: str) -> int:
     """Run a command in a container, or in the target itself; give its exit code."""
-    where = target.parse(on)
+    where = target.named(on)
     if not target.runs(where):
         raise CnetshError(f"{where} does not run, so there is no {name}", "cnetsh up LAB starts it")
-    return target.inside(where, guarded(lambda: _execute_in(name, command)))
+    return target.in_target(where, guarded(lambda: _execute_in(name, command)))
 
 
 def _execute_in(name: str, command: Sequence[str]) -> int:

@@ -38,7 +38,7 @@ def shows(path: str) -> bool:
 
 def labs() -> frozenset[str]:
     """Give the labs with a journal of this namespace, without making the folder that it is in."""
-    found = names(f"/run/cnetsh/{namespace.own()}")
+    found = names(f"/run/cnetsh/{namespace.own_network()}")
     return frozenset(name.removesuffix(".journal") for name in found if name.endswith(".journal"))
 
 

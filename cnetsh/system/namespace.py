@@ -43,7 +43,7 @@ def die_with_parent(signal: int) -> None:
     _checked(_libc.prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl")
 
 
-def enter(path: str) -> None:
+def enter_network(path: str) -> None:
     """Move the calling thread into the network namespace at path, for good. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -52,7 +52,7 @@ def enter(path: str) -> None:
         os.close(fd)
 
 
-def inside(path: str, action: Callable[[], Answer]) -> Answer:
+def in_network(path: str, action: Callable[[], Answer]) -> Answer:
     """Give what action gives when called in the network namespace at path, in a thread of its own.
 
     The thread ends with the action, so nothing has to be moved back. Raises OSError when there
@@ -63,7 +63,7 @@ def inside(path: str, action: Callable[[], Answer]) -> Answer:
 
     def work() -> None:
         try:
-            enter(path)
+            enter_network(path)
             answers.append(action())
         except BaseException as error:
             errors.append(error)
@@ -89,7 +89,7 @@ def mark(status: os.stat_result) -> int:
     return status.st_ctime_ns << 32 | status.st_ino
 
 
-def own() -> int:
+def own_network() -> int:
     """Give the number of this process's network namespace, which no other gets until a reboot.
 
     Before Linux 5.14 it is the inode's, which the kernel gives again.

@@ -22,7 +22,7 @@ class Inside(NamedTuple):
     inode: int
 
 
-def inside(homes: Mapping[int, str], held: Iterable[Sequence[Any]] = ()) -> list[Inside]:
+def found_in(homes: Mapping[int, str], held: Iterable[Sequence[Any]] = ()) -> list[Inside]:
     """Name the processes that are in namespaces, given by mark, or those of held that still are."""
     found = {one for one in (Inside(*known) for known in held) if _stays(one)}
     for entry in Path("/proc").glob("[0-9]*"):

@@ -44,7 +44,7 @@ class Sandbox:
         return _file(self.name, "keep").exists()
 
 
-def folder() -> Path:
+def registry() -> Path:
     """Give the folder of this user's registry, made when missing."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if os.geteuid() == 0:
@@ -57,10 +57,10 @@ def folder() -> Path:
 
 
 def _file(name: str, kind: str) -> Path:
-    return folder() / f"{name}.{kind}"
+    return registry() / f"{name}.{kind}"
 
 
-def find(name: str) -> Sandbox | None:
+def running_as(name: str) -> Sandbox | None:
     """Give the sandbox of that name when it runs."""
     path = _file(name, "holder")
     if not path.exists():
@@ -78,8 +78,8 @@ def find(name: str) -> Sandbox | None:
 
 def running() -> list[Sandbox]:
     """Give every sandbox of this user that runs, by name."""
-    names = sorted(path.stem for path in folder().glob("*.holder"))
-    return [box for name in names if (box := find(name))]
+    names = sorted(path.stem for path in registry().glob("*.holder"))
+    return [box for name in names if (box := running_as(name))]
 
 
 @contextmanager
@@ -97,8 +97,8 @@ def start(name: str) -> Sandbox:
     """Start a sandbox, still empty, and give it back. Raises CnetshError where it is refused."""
     read, write = os.pipe()
     os.set_inheritable(write, True)
-    registry = str(_file(name, "holder"))
-    program = [sys.executable, "-I", "-S", str(HOLDER), registry, str(write)]
+    file = str(_file(name, "holder"))
+    program = [sys.executable, "-I", "-S", str(HOLDER), file, str(write)]
     null = os.open(os.devnull, os.O_RDWR)
     streams = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
     os.posix_spawn(sys.executable, program, {}, file_actions=streams, setsid=True)
@@ -106,7 +106,7 @@ def start(name: str) -> Sandbox:
     os.close(null)
     with os.fdopen(read) as answer:
         refused = answer.read()
-    box = find(name)
+    box = running_as(name)
     if refused or box is None:
         raise _refusal(refused)
     return box
@@ -132,7 +132,7 @@ def stop(box: Sandbox) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(box.init, signal.SIGKILL)
     deadline = time.monotonic() + STOP_TIMEOUT
-    while find(box.name):
+    while running_as(box.name):
         if time.monotonic() > deadline:
             raise CnetshError(f"sandbox {box.name} does not end: process {box.holder}", code=FAILED)
         time.sleep(0.01)
@@ -149,13 +149,13 @@ def stop_if_idle(name: str) -> None:
     fd = open_private(_file(name, "use"), os.O_RDWR | os.O_CREAT)
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        box = find(name)
+        box = running_as(name)
         if box and not box.kept and not box.labs:
             stop(box)
     os.close(fd)
 
 
-def enter(box: Sandbox) -> None:
+def move_into(box: Sandbox) -> None:
     """Move this process into a sandbox; only its children are in the pid namespace.
 
     The mount namespace comes last: with it /proc shows other processes.

@@ -1,7 +1,7 @@
 """Where a plan runs: in a sandbox or on the host. Both are entered once; then all is alike.
 
-After `inside` the process sees the target's network, mounts and processes as its own, so the rest
-of cnetsh knows no target: it runs commands and reads files.
+Inside, the process sees the target's network, mounts and processes as its own, so the rest of
+cnetsh knows no target: it runs commands and reads files.
 """
 
 import fcntl
@@ -34,7 +34,7 @@ class Target:
         return f"{self.kind}:{self.name}" if self.name not in ("", "default") else self.kind
 
 
-def parse(text: str) -> Target:
+def named(text: str) -> Target:
     """Read sandbox, sandbox:NAME or host. Raises CnetshError for anything else."""
     kind, _, name = text.partition(":")
     if kind == "sandbox" and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,30}", name or "default"):
@@ -50,10 +50,10 @@ def ensure(target: Target, build: Action) -> None:
     Raises CnetshError when it cannot be started or built. Half a sandbox never stays: a signal that
     comes meanwhile ends the building, and then this process.
     """
-    if target.kind == "host" or sandbox.find(target.name):
+    if target.kind == "host" or sandbox.running_as(target.name):
         return
     with sandbox.use(target.name, fcntl.LOCK_EX):
-        if sandbox.find(target.name):
+        if sandbox.running_as(target.name):
             return
         hold()
         box = sandbox.start(target.name)
@@ -66,10 +66,10 @@ def ensure(target: Target, build: Action) -> None:
 
 def runs(target: Target) -> bool:
     """Say whether there is a target to enter: the host always is, a sandbox when it was started."""
-    return target.kind == "host" or sandbox.find(target.name) is not None
+    return target.kind == "host" or sandbox.running_as(target.name) is not None
 
 
-def inside(target: Target, action: Action) -> int:
+def in_target(target: Target, action: Action) -> int:
     """Give the exit code of action, called in the target.
 
     On the host that is this process, which becomes root through sudo when it is not. For a sandbox
@@ -80,7 +80,7 @@ def inside(target: Target, action: Action) -> int:
             _become_root()
         return action()
     with sandbox.use(target.name):
-        box = sandbox.find(target.name)
+        box = sandbox.running_as(target.name)
         if box is None:
             raise CnetshError(f"{target} does not run", "cnetsh up LAB starts it")
         code = _in_child(box, action)
@@ -113,7 +113,7 @@ def _in_child(box: sandbox.Sandbox, action: Action) -> int:
 def _entered(box: sandbox.Sandbox, action: Action) -> int:
     """Enter, then go on in a grandchild, the first process that is in the pid namespace."""
     namespace.die_with_parent(signal.SIGKILL)
-    sandbox.enter(box)
+    sandbox.move_into(box)
     pid = os.fork()
     if pid:
         return follow(pid)
