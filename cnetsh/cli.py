@@ -1,26 +1,24 @@
-"""The command line: commands, options, and which function gives the exit code."""
+"""The command line: what can be typed, and what the program ends with.
 
-import os
+A function here only declares a command: its parameters are what can be typed, its docstring is the
+help. The file of that name in commands/ does it: `run` has the same parameters and gives the exit
+code. The file is loaded when the command is called.
+"""
+
 import sys
+from collections.abc import Callable
 from enum import StrEnum
+from functools import wraps
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
-from cnetsh.commands.output import write
+from cnetsh.commands.output import told
 
-# No rich help: it would be imported for every command (typer's documented switch).
-app = typer.Typer(
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-)
-sandbox_app = typer.Typer(help="Start, stop and list sandboxes.", no_args_is_help=True)
-app.add_typer(sandbox_app, name="sandbox")
-
-
+# Typer offers the values of an enumeration; the commands take them for plain words.
 Format = StrEnum("Format", ["rich", "shell", "json", "markdown"])
 Drawing = StrEnum("Drawing", ["ascii", "mermaid", "dot", "svg"])
 
@@ -34,23 +32,68 @@ Set = Annotated[
 On = Annotated[
     str, typer.Option("--on", envvar="CNETSH_ON", help="Where: sandbox, sandbox:NAME or host.")
 ]
+Container = Annotated[str, typer.Argument(help="A container, or host for the target itself.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every step, with its time.")]
 Log = Annotated[Path | None, typer.Option("--log", help="Append a JSON line for every step.")]
 Sudo = Annotated[bool, typer.Option("--sudo/--no-sudo", help="With or without sudo in front.")]
 
+# In the order of the help.
+_declared: dict[str, Any] = {}
+
+
+class _Lazy(TyperGroup):
+    """Builds just the command that is asked for: typer takes long over the parameters of all."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # Typer lists their names, and suggests one for a word that is none.
+        self.commands = _declared
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        declared: Any = self.commands.get(cmd_name)
+        return declared and typer.main.get_command(declared)
+
+
+def _typer(**settings: Any) -> typer.Typer:
+    # No rich help: it would be imported for every command (typer's documented switch).
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, **settings)
+
+
+app = _typer(
+    cls=_Lazy, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+def _command(path: str, **settings: Any) -> Callable[[Callable[..., None]], None]:
+    """Have a function declare the command that is done by the file of this path in commands/."""
+    group, _, name = path.rpartition(".")
+
+    def declare(parameters: Callable[..., None]) -> None:
+        @wraps(parameters)
+        def call(**given: Any) -> None:
+            file = import_module(f"cnetsh.commands.{path}")
+            # None is what was not given: run has its own default for it.
+            raise typer.Exit(file.run(**{k: v for k, v in given.items() if v is not None}))
+
+        one = _declared.setdefault(group or name, _typer(add_completion=False))
+        one.command(name, **settings)(call)
+
+    return declare
+
 
 def _version(asked: bool) -> None:
     if asked:
+        # A slow import, which nothing else needs.
         from importlib.metadata import version
 
         print(f"cnetsh {version('cnetsh')}")
-        _end(0)
+        raise typer.Exit
 
 
 @app.callback()
-def main(
+def _cnetsh(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which it is.")
     ] = False,
@@ -58,48 +101,29 @@ def main(
     """Linux container networks that you can read before you run them, run, check and undo."""
 
 
-@app.command()
-def labs(json: AsJson = False) -> None:
+@_command("labs")
+def _labs(as_json: AsJson = False) -> None:
     """List the built-in labs and their parameters."""
-    from cnetsh.commands import pages
-
-    sys.stdout.write(pages.labs(json))
 
 
-@app.command()
-def plan(
+@_command("plan")
+def _plan(
     lab: Lab,
     settings: Set = None,
     down: Annotated[bool, typer.Option("--down", help="The plan of `down`.")] = False,
     form: Annotated[Format, typer.Option("--format", help="How it is printed.")] = Format.rich,
     output: Output = None,
     sudo: Sudo = True,
+    # Not `On`: where nothing is said, nothing is looked at.
     on: Annotated[
         str, typer.Option("--on", envvar="CNETSH_ON", help="Mark what each step finds there.")
     ] = "",
 ) -> None:
     """Show a lab's commands, each with its reason and its undo. Runs nothing."""
-    from cnetsh.commands import pages
-
-    chosen = _plan_format(form, output)
-    if on and chosen not in ("shell", "markdown"):
-        from cnetsh.commands import look
-
-        _end(look.plan(lab, settings or [], down, chosen, on, output))
-    text = pages.plan(lab, settings or [], down, chosen, sudo)
-    write(text, output) if output else sys.stdout.write(text)
 
 
-def _plan_format(form: Format, output: Path | None) -> str:
-    """Give the format: that of the file's name when only a file is named."""
-    by_name = {".json": "saved", ".md": "markdown", ".sh": "shell"}
-    if form == Format.rich and output:
-        return by_name.get(output.suffix, "shell")
-    return "saved" if form == Format.json and output and output.suffix == ".json" else form
-
-
-@app.command()
-def up(
+@_command("up")
+def _up(
     lab: Lab,
     settings: Set = None,
     on: On = "sandbox",
@@ -114,14 +138,10 @@ def up(
     log: Log = None,
 ) -> None:
     """Run a lab's plan; when a step fails, undo what was done."""
-    from cnetsh.commands import act
-
-    options = act.Options(verbose, log, trial, allow_overlap)
-    _end(act.up(lab, settings or [], on, dry_run, options))
 
 
-@app.command()
-def down(
+@_command("down")
+def _down(
     lab: Lab,
     on: On = "sandbox",
     kill: Annotated[bool, typer.Option("--kill", help="End the processes inside it.")] = False,
@@ -129,71 +149,45 @@ def down(
     log: Log = None,
 ) -> None:
     """Undo a lab that is up, and compare the kernel with before."""
-    from cnetsh.commands import act
-
-    _end(act.down(lab, on, kill, act.Options(verbose, log)))
 
 
-@app.command()
-def check(lab: Lab, settings: Set = None, on: On = "sandbox", json: AsJson = False) -> None:
+@_command("check")
+def _check(lab: Lab, settings: Set = None, on: On = "sandbox", as_json: AsJson = False) -> None:
     """Check what must work, what must fail, and that all is in place."""
-    from cnetsh.commands import look
-
-    _end(look.check(lab, settings or [], on, json))
 
 
-@app.command()
-def recover(on: On = "sandbox", verbose: Verbose = False, log: Log = None) -> None:
+@_command("recover")
+def _recover(on: On = "sandbox", verbose: Verbose = False, log: Log = None) -> None:
     """Undo what an interrupted run left."""
-    from cnetsh.commands import act
-
-    _end(act.recover(on, act.Options(verbose, log)))
 
 
-@app.command()
-def status(on: On = "sandbox", json: AsJson = False) -> None:
+@_command("status")
+def _status(on: On = "sandbox", as_json: AsJson = False) -> None:
     """List the labs that are up, or were interrupted."""
-    from cnetsh.commands import look
-
-    _end(look.status(on, json))
 
 
-@app.command(name="exec", context_settings={"ignore_unknown_options": True})
-def exec_(
-    name: Annotated[str, typer.Argument(help="A container, or host for the target itself.")],
+# What looks like an option may be one of the command that is run.
+@_command("exec", context_settings={"ignore_unknown_options": True})
+def _exec(
+    name: Container,
     command: Annotated[list[str], typer.Argument(help="The command, after --.")],
     on: On = "sandbox",
 ) -> None:
     """Run a command inside a container."""
-    from cnetsh.commands import look
-
-    _end(look.execute_in(name, command, on))
 
 
-@app.command()
-def shell(
-    name: Annotated[
-        str, typer.Argument(help="A container, or host for the target itself.")
-    ] = "host",
-    on: On = "sandbox",
-) -> None:
+@_command("shell")
+def _shell(name: Container = "host", on: On = "sandbox") -> None:
     """Open a shell inside a container."""
-    from cnetsh.commands import look
-
-    _end(look.execute_in(name, [os.environ.get("SHELL", "/bin/sh")], on))
 
 
-@app.command()
-def script(lab: Lab, settings: Set = None, output: Output = None, sudo: Sudo = True) -> None:
+@_command("script")
+def _script(lab: Lab, settings: Set = None, output: Output = None, sudo: Sudo = True) -> None:
     """Write the lab as a stand-alone shell script, add|delete."""
-    from cnetsh.commands import pages
-
-    text = pages.script(lab, settings or [], sudo)
-    write(text, output) if output else sys.stdout.write(text)
 
 
-@app.command()
-def graph(
+@_command("graph")
+def _graph(
     lab: Annotated[str, typer.Argument(help="A lab; may be left out with --live.")] = "",
     settings: Set = None,
     form: Annotated[Drawing, typer.Option("--format", help="How it is drawn.")] = Drawing.ascii,
@@ -202,76 +196,65 @@ def graph(
     output: Output = None,
 ) -> None:
     """Draw namespaces, links, bridges, addresses and routes."""
-    from cnetsh.commands import look, pages
-
-    if live:
-        _end(look.live_graph(on, form))
-    text = pages.graph(lab, settings or [], form)
-    write(text, output) if output else sys.stdout.write(text)
 
 
-@app.command()
-def doctor(
+@_command("doctor")
+def _doctor(
     lab: Annotated[str, typer.Argument(help="The lab that you mean to bring up.")] = "",
     settings: Set = None,
     on: On = "sandbox",
-    json: AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look for what would break a lab, or what a lab would break. Changes nothing."""
-    from cnetsh.commands import look
-
-    _end(look.doctor(lab, settings or [], on, json))
 
 
-@app.command()
-def schema() -> None:
+@_command("schema")
+def _schema() -> None:
     """Print the JSON Schema of lab files."""
-    from cnetsh.commands import pages
-
-    sys.stdout.write(pages.schema())
 
 
-@app.command()
-def new(
+@_command("new")
+def _new(
     name: Annotated[str, typer.Argument(help="The lab's name.")], output: Output = None
 ) -> None:
     """Write a commented lab file to start from."""
-    from cnetsh.commands import pages
-
-    write(pages.starter(name), output or Path(f"{name}.yaml"))
 
 
-@app.command()
-def demo() -> None:
+@_command("demo")
+def _demo() -> None:
     """Read, run, check and undo the article's labs in a sandbox."""
-    from cnetsh.commands import boxes
-
-    _end(boxes.demo())
 
 
-@sandbox_app.command()
-def start(name: Annotated[str, typer.Argument()] = "default") -> None:
+_declared["sandbox"] = _typer(
+    help="Start, stop and list sandboxes.", no_args_is_help=True, add_completion=False
+)
+
+
+@_command("sandbox.start")
+def _start(name: Annotated[str, typer.Argument()] = "default") -> None:
     """Start a sandbox that stays until it is stopped."""
-    from cnetsh.commands import boxes
-
-    _end(boxes.start(name))
 
 
-@sandbox_app.command()
-def stop(name: Annotated[str, typer.Argument()] = "default") -> None:
+@_command("sandbox.stop")
+def _stop(name: Annotated[str, typer.Argument()] = "default") -> None:
     """End a sandbox with all that is in it."""
-    from cnetsh.commands import boxes
-
-    _end(boxes.stop(name))
 
 
-@sandbox_app.command(name="list")
-def list_(json: AsJson = False) -> None:
+@_command("sandbox.list")
+def _list(as_json: AsJson = False) -> None:
     """List the sandboxes that run."""
-    from cnetsh.commands import boxes
-
-    _end(boxes.running(json))
 
 
-def _end(code: int) -> None:
-    raise typer.Exit(code)
+def main() -> NoReturn:
+    """Run the command line; an error that a user can act on is one message, not a traceback."""
+    debug = _take_debug()
+    sys.exit(told(app, debug))
+
+
+def _take_debug() -> bool:
+    """Say whether --debug was given, and take it out; what stands after -- is not for us."""
+    # Anywhere, for it is put behind a line that has just failed; so it is no option of typer's.
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    ours = [word for word in sys.argv[:end] if word != "--debug"]
+    sys.argv[:end] = ours
+    return len(ours) < end

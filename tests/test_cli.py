@@ -1,22 +1,30 @@
 """The command line: help that fits a screen, refusals of one line, exit codes, plain output."""
 
+import inspect
 import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from test_hostile import cnetsh, is_a_clean_refusal
+from typer.main import get_command
 
-from cnetsh import cli
+from cnetsh import cli, commands
 from cnetsh.labs.builtin import builtin_names
 
-COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]
-SANDBOX = [
-    f"sandbox {command.name or command.callback.__name__}"
-    for command in cli.sandbox_app.registered_commands
-]
+FOLDER = Path(commands.__path__[0])
+APP = get_command(cli.app)
+COMMANDS = [name for name in APP.commands if name != "sandbox"]
+SANDBOX = [f"sandbox {name}" for name in APP.get_command(None, "sandbox").commands]
+# A file is a command when it has a function `run`; the others are what commands share.
+FILES = {
+    " ".join(path.relative_to(FOLDER).with_suffix("").parts): path
+    for path in FOLDER.rglob("*.py")
+    if "def run(" in path.read_text()
+}
 # Says something on standard output and changes nothing.
 PAGES = [
     "--version",
@@ -73,6 +81,85 @@ class TestHelp:
 
     def test_is_what_no_command_gives(self) -> None:
         assert "Commands:" in "".join(cnetsh()[1:])
+
+
+class TestCompletion:
+    @pytest.mark.parametrize(
+        ("typed", "offered"),
+        [
+            ("cnetsh pl", {"plan"}),
+            ("cnetsh s", {"status", "shell", "script", "schema", "sandbox"}),
+            ("cnetsh sandbox st", {"start", "stop"}),
+            ("cnetsh graph --l", {"--live"}),
+            ("cnetsh plan veth --format m", {"markdown"}),
+        ],
+    )
+    def test_offers_what_fits(self, typed: str, offered: set[str]) -> None:
+        env = {"_CNETSH_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+        env["COMP_CWORD"] = str(typed.count(" "))
+        code = "import sys; from cnetsh.__main__ import begin; sys.argv = ['cnetsh']; begin()"
+        argv = [sys.executable, "-c", code]
+        done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **env})
+        assert set(done.stdout.split()) == offered and done.stderr == ""
+
+
+class TestFilesOfCommands:
+    def test_every_one_can_be_called_and_nothing_else_can(self) -> None:
+        assert set(FILES) == {*COMMANDS, *SANDBOX}
+
+    @pytest.mark.parametrize("command", [*COMMANDS, *SANDBOX])
+    def test_has_the_parameters_that_can_be_typed_and_their_defaults(self, command: str) -> None:
+        run = import_module(f"cnetsh.commands.{command.replace(' ', '.')}").run
+        typed, own = declared(command).parameters, inspect.signature(run).parameters
+        assert list(typed) == list(own) and inspect.signature(run).return_annotation is int
+        for name, ours in own.items():
+            left_open = typed[name].default is None and ours.default is not ours.empty
+            assert left_open or typed[name].default == ours.default, name
+
+    @pytest.mark.parametrize(
+        "words", ["--help", "--version", "sandbox --help", "up --help", "nosuch"]
+    )
+    def test_none_is_loaded_when_none_is_called(self, words: str) -> None:
+        assert loaded(words) == set()
+
+    @pytest.mark.parametrize("command", ["labs", "schema", "plan veth", "graph veth"])
+    def test_just_the_one_that_is_called_is_loaded(self, command: str) -> None:
+        assert loaded(command) == {command.split()[0]}
+
+    @pytest.mark.parametrize("command", ["plan veth", "script veth", "graph veth"])
+    def test_what_only_a_target_needs_is_not_loaded(self, command: str) -> None:
+        rooms = {name.split(".")[1] for name in modules(command)}
+        assert rooms & {"apply", "targets", "doctor", "compare"} == set()
+
+
+def declared(command: str) -> inspect.Signature:
+    """How cli.py declares a command."""
+    first, _, last = command.partition(" ")
+    (function,) = [
+        one.callback for one in APP.commands[first].registered_commands
+        if one.name == (last or first)
+    ]  # fmt: skip
+    return inspect.signature(function)
+
+
+def modules(words: str) -> set[str]:
+    """The modules of cnetsh that a process has loaded when it ends."""
+    code = """if True:
+        import atexit, sys
+        from cnetsh.__main__ import begin
+        ours = lambda: [name for name in sys.modules if name.startswith("cnetsh.")]
+        atexit.register(lambda: print(*ours(), file=sys.stderr))
+        begin()"""
+    argv = [sys.executable, "-c", code, *words.split()]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def loaded(words: str) -> set[str]:
+    """The commands whose files a process has loaded."""
+    start = "cnetsh.commands."
+    names = {one.removeprefix(start) for one in modules(words) if one.startswith(start)}
+    return {name.replace(".", " ") for name in names} & set(FILES)
 
 
 class TestRefused:
@@ -135,6 +222,19 @@ class TestRefused:
         done = process("plan", "brigde", "--debug")
         assert done.returncode == 1 and "Traceback" in done.stderr
         assert "CnetshError: unknown lab" in done.stderr
+
+    def test_ctrl_c_is_no_traceback_from_the_first_import_on(self) -> None:
+        code = """if True:
+            import sys
+            from cnetsh.__main__ import begin
+            class Interrupted:
+                def find_spec(self, name, *_):
+                    if name == "typer":
+                        raise KeyboardInterrupt
+            sys.meta_path.insert(0, Interrupted())
+            begin()"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (130, "")
 
 
 class TestOutput:
@@ -236,7 +336,8 @@ class TestFiles:
         for words in (["--format", "shell"], ["--format", "json"], ["--down"]):
             lab = cnetsh("plan", "bridge", "--set", "bridge=br7", *words)
             assert cnetsh("plan", path, *words) == lab
-        is_a_clean_refusal(*cnetsh("plan", path, "--set", "bridge=br8"))
+        for words in (["plan"], ["up", "--dry-run"]):
+            is_a_clean_refusal(*cnetsh(*words, path, "--set", "bridge=br8"))
 
     def test_new_is_a_lab_file_that_can_be_planned(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

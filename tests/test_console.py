@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cnetsh.apply.rollback import Undone
 from cnetsh.apply.run import SHORT
-from cnetsh.commands import progress
-from cnetsh.commands.progress import Echo
+from cnetsh.commands import output
+from cnetsh.commands.changing import tell_left
+from cnetsh.commands.progress import Echo, Quiet
 from cnetsh.compare.differences import Difference
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step, parse
@@ -123,25 +125,24 @@ class TestLog:
 
 class TestSaid:
     def test_escapes_are_visible(self, capsys: Captured) -> None:
-        progress.say("p\x1b[31m0\nsecond \u202e line \x07")
+        output.say("p\x1b[31m0\nsecond \u202e line \x07")
         assert capsys.readouterr().err == "p\\x1b[31m0\nsecond \\u202e line \\x07\n"
 
     def test_an_error_and_its_hint(self, capsys: Captured) -> None:
-        progress.show_error(CnetshError("no such lab: \x1b", "did you mean veth?"))
-        progress.show_error(CnetshError("alone"))
+        output.show_error(CnetshError("no such lab: \x1b", "did you mean veth?"))
+        output.show_error(CnetshError("alone"))
         assert capsys.readouterr().err == (
             "cnetsh: no such lab: \\x1b\n  did you mean veth?\ncnetsh: alone\n"
         )
 
     def test_residue_has_the_commands_that_mend_it(self, capsys: Captured) -> None:
         alias = ("ip", "link", "set", "dev", "p0", "alias", "what it is")
-        progress.show_residue(
-            [
-                Difference("link", "p0", "link p0 is gone"),
-                Difference("link", "p0", "link p0: ifalias was what it is", alias),
-                Difference("setting", FORWARD, f"{FORWARD} was 0", ("tee", FORWARD), "0\n"),
-            ]
+        residue = (
+            Difference("link", "p0", "link p0 is gone"),
+            Difference("link", "p0", "link p0: ifalias was what it is", alias),
+            Difference("setting", FORWARD, f"{FORWARD} was 0", ("tee", FORWARD), "0\n"),
         )
+        assert tell_left(Undone(residue, ())) == 3
         lines = capsys.readouterr().err.splitlines()
         assert lines[:3] == [
             "left behind:",
@@ -155,14 +156,16 @@ class TestSaid:
         assert tuple(done.stdout.rstrip("+").split("+")) == alias
 
     def test_others_changes_are_told_apart(self, capsys: Captured) -> None:
-        progress.show_others([Difference("link", "x", "link x\x1b is new")])
-        err = capsys.readouterr().err
-        assert "not by this lab" in err and err.endswith("link x\\x1b is new\n")
+        others = (Difference("link", "x", "link x\x1b is new"),)
+        assert tell_left(Undone((), others, ("another lab keeps br0",))) == 0
+        told, kept = capsys.readouterr().err.splitlines()
+        assert "not by this lab" in told and told.endswith("link x\\x1b is new")
+        assert kept == "  another lab keeps br0"
 
     def test_to_one_who_has_left_stops_nothing(self) -> None:
         code = (
-            "import os, sys\nfrom cnetsh.commands import progress\n"
-            "progress.say('one'); progress.say('two'); print('went on')\n"
+            "import os, sys\nfrom cnetsh.commands import output\n"
+            "output.say('one'); output.say('two'); print('went on')\n"
         )
         read, write = os.pipe()
         os.close(read)
@@ -174,7 +177,7 @@ class TestSaid:
 
 
 def test_quiet_says_nothing(capsys: Captured) -> None:
-    quiet = progress.Quiet()
+    quiet = Quiet()
     quiet.expect(1)
     quiet.begins(0, steps()[0])
     quiet.ended(0, steps()[0], DONE, 0.1)
@@ -182,4 +185,4 @@ def test_quiet_says_nothing(capsys: Captured) -> None:
 
 
 def test_several_lines_keep_their_ends() -> None:
-    assert progress.visible_lines("a\n\nb\t\n") == "a\n\nb\\x09\n"
+    assert output.visible_lines("a\n\nb\t\n") == "a\n\nb\\x09\n"

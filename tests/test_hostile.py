@@ -1,7 +1,6 @@
 """Hostile input at the command line: a clean refusal with one line and exit 2, or a sound plan."""
 
 import contextlib
-import gc
 import io
 import re
 import sys
@@ -13,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_values import ADDRESSES, COUNTS, NAMES, SIXTEEN
 
-from cnetsh import cli, start
+from cnetsh import cli
 from cnetsh.kinds.change import OWNED, Make, refs_of
 from cnetsh.labs import builtin
 from cnetsh.plan import steps
@@ -40,17 +39,15 @@ HOSTILE = [
 
 def cnetsh(*arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of the command line, in this process."""
-    out, err, argv, app = io.StringIO(), io.StringIO(), sys.argv, vars(cli.app).copy()
+    out, err, argv = io.StringIO(), io.StringIO(), sys.argv
     sys.argv = ["cnetsh", *arguments]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            start.main()
+            cli.main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     finally:
         sys.argv = argv
-        vars(cli.app).update(app)  # main leaves the other commands out, and the collector off
-        gc.enable()
     return code, out.getvalue(), err.getvalue()
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cnetsh.commands.progress import visible_lines
+from cnetsh.commands.output import visible_lines
 from cnetsh.compare import differences, snapshot
 from cnetsh.compare.differences import Difference
 from cnetsh.compare.snapshot import Snapshot

@@ -1,40 +1,17 @@
-"""What a person sees while commands run: each step before it begins, its time, its failure."""
+"""What a person sees while steps run: each before it begins, a bar for many, and the log."""
 
 import json
 import os
-import shlex
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
 from cnetsh.apply.run import SHORT
-from cnetsh.compare.differences import Difference
+from cnetsh.commands.output import say
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step
 from cnetsh.system.process import Result
-from cnetsh.views.text import printable
-
-
-def say(text: str) -> None:
-    """Print a line for the person at the terminal; one who has left must not stop a rollback."""
-    try:
-        print(visible_lines(text), file=sys.stderr, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-
-
-def visible_lines(text: str) -> str:
-    """Give a text of several lines with its control characters shown."""
-    return "\n".join(printable(line) for line in text.split("\n"))
-
-
-def show_error(error: CnetshError) -> None:
-    """Print what happened and what to do about it."""
-    say(f"cnetsh: {error.message}")
-    if error.hint:
-        say(f"  {error.hint}")
 
 
 class Echo:
@@ -42,7 +19,7 @@ class Echo:
 
     def __init__(self, verbose: bool = False, log: Path | None = None) -> None:
         self._verbose = verbose
-        self._log = open_log(log) if log else None
+        self._log = _open_log(log) if log else None
         self._verb, self._total, self._count, self._drawn = "", 0, 0, 0.0
 
     def expect(self, total: int, verb: str = "") -> None:
@@ -55,6 +32,7 @@ class Echo:
         self._count += 1
         if self._total <= SHORT or self._verbose:
             say(f"{self._verb}[{number + 1}/{self._total}] {step.text}")
+        # Ten times a second is enough for an eye.
         elif time.monotonic() - self._drawn > 0.1 or self._count == self._total:
             self._drawn = time.monotonic()
             self._bar()
@@ -62,7 +40,8 @@ class Echo:
     def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None:
         """Log the step's end, and tell its time with --verbose."""
         if self._log:
-            self._log.write(json.dumps(record(number, step, result, seconds)) + "\n")
+            self._log.write(json.dumps(_record(number, step, result, seconds)) + "\n")
+            # At once, for cnetsh may be killed.
             self._log.flush()
         if self._verbose and seconds is not None:
             say(f"{'':8}{seconds * 1000:.1f} ms")
@@ -93,7 +72,7 @@ class Quiet:
     def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None: ...
 
 
-def record(number: int, step: Step, result: Result, seconds: float | None) -> dict[str, Any]:
+def _record(number: int, step: Step, result: Result, seconds: float | None) -> dict[str, Any]:
     """Give the log's record of a step; milliseconds is null for one that ran inside a batch."""
     return {
         "time": time.time(),
@@ -106,26 +85,10 @@ def record(number: int, step: Step, result: Result, seconds: float | None) -> di
     }
 
 
-def open_log(path: Path) -> IO[str]:
+def _open_log(path: Path) -> IO[str]:
     """Open a log for appending, readable by its owner only. Raises CnetshError."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise CnetshError(f"the log {path} cannot be written: {error.strerror}") from None
     return os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace")
-
-
-def show_residue(residue: Iterable[Difference]) -> None:
-    """List what was left behind, each line with the command that removes it."""
-    say("left behind:")
-    for one in residue:
-        command = shlex.join(one.command)
-        if one.stdin:
-            command = f"echo {one.stdin.strip()} | {command}"
-        say(f"  {one.text}" + (f"\n    sudo sh -c {shlex.quote(command)}" if command else ""))
-
-
-def show_others(others: Iterable[Difference]) -> None:
-    """Tell what changed meanwhile and is not of the lab."""
-    for one in others:
-        say(f"  changed meanwhile, not by this lab, left as it is: {one.text}")

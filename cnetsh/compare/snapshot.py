@@ -117,7 +117,7 @@ def look_inside(netns: str, run: Run, paths: Iterable[str] = ()) -> State:
 
     Raises OSError where there is none, and CnetshError as `take` does.
     """
-    return namespace.inside(str(NETNS / netns), lambda: _look(netns, run, paths, {}))
+    return namespace.in_network(str(NETNS / netns), lambda: _look(netns, run, paths, {}))
 
 
 def look_everywhere(run: Run) -> State:
@@ -125,7 +125,7 @@ def look_everywhere(run: Run) -> State:
     names = dict(sorted(namespaces().items()))
     state = kinds.see(Answers(namespaces=names)) | _look_around("", run)
     for name in (name for name, mark in names.items() if mark):
-        state |= namespace.inside(str(NETNS / name), partial(_look_around, name, run))
+        state |= namespace.in_network(str(NETNS / name), partial(_look_around, name, run))
     return paired(state)
 
 

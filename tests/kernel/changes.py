@@ -17,7 +17,7 @@ import oracle
 from crash import Deadly, down, in_child, means, recover, up
 
 from cnetsh.apply import change, journal
-from cnetsh.commands import look
+from cnetsh.commands import check
 from cnetsh.labs import choose
 
 SOON = re.compile(r'LINK-LOCAL|SOLICITED|"(dst|local)": "(ff|fe80)')
@@ -42,7 +42,7 @@ def did(action: str, lab: str) -> str:
     code, said = in_child({
         "up": lambda: up(lab),
         "down": lambda: down(lab),
-        "check": lambda: look.check(lab, [], "host", True),
+        "check": lambda: check.run(lab, [], "host", True),
     }[action])  # fmt: skip
     return "" if code == 0 else f"{action} {lab}: exit {code}\n{said}"
 

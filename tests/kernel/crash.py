@@ -28,8 +28,11 @@ from cnetsh.apply.batch import spawn, through_sh
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means, Note, one_by_one
 from cnetsh.apply.up import to_text
-from cnetsh.commands import act
+from cnetsh.commands.down import run as run_down
+from cnetsh.commands.output import told
 from cnetsh.commands.progress import Quiet
+from cnetsh.commands.recover import run as run_recover
+from cnetsh.commands.up import run as run_up
 from cnetsh.compare import snapshot
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plans
@@ -48,7 +51,7 @@ def in_child(action: Callable[[], int]) -> tuple[int, str]:
             os.dup2(said.fileno(), 2)
             code = CRASHED
             try:
-                code = act.guarded(action)()
+                code = told(action)
             except BaseException:
                 traceback.print_exc()
             sys.stdout.flush()
@@ -90,15 +93,15 @@ def _is_locked(path: Path) -> bool:
 
 
 def up(lab: str, settings: list[str] | None = None) -> int:
-    return act.up(lab, settings or [], "host", False, act.Options(allow_overlap=True))
+    return run_up(lab, settings or [], "host", allow_overlap=True)
 
 
 def down(lab: str) -> int:
-    return act.down(lab, "host", False, act.Options())
+    return run_down(lab, "host")
 
 
 def recover() -> int:
-    return act.recover("host", act.Options())
+    return run_recover("host")
 
 
 def failing(folders: list[str]) -> Iterator[dict[str, Any]]:
@@ -151,7 +154,7 @@ def quietly(action: Callable[[], int]) -> tuple[int, str]:
         stderr = os.dup(2)
         os.dup2(said.fileno(), 2)
         try:
-            code = act.guarded(action)()
+            code = told(action)
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

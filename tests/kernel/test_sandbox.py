@@ -60,6 +60,17 @@ def test_started_by_hand_it_stays_until_it_is_stopped(ordinary: Ordinary) -> Non
     assert wait_for(lambda: not ordinary.processes()), ordinary.processes()
 
 
+def test_what_is_shown_of_it_may_be_cut_or_written_to_a_file(ordinary: Ordinary) -> None:
+    ordinary.cnetsh("up", "bridge")
+    for words in ("check bridge", "graph --live", "status"):
+        done = ordinary.run(["bash", "-c", f"{ordinary.program} {words} | true"])
+        assert "Traceback" not in done.stderr and "Errno" not in done.stderr, report(done)
+    path = ordinary.home / "picture.txt"
+    ordinary.cnetsh("graph", "--live", "-o", str(path))
+    assert path.read_text() == ordinary.cnetsh("graph", "--live").stdout
+    ordinary.cnetsh("down", "bridge")
+
+
 def test_two_sandboxes_know_nothing_of_each_other(ordinary: Ordinary) -> None:
     ordinary.cnetsh("up", "veth", "--on", "sandbox:one")
     ordinary.cnetsh("up", "veth", "--on", "sandbox:two")

@@ -1,0 +1,80 @@
+"""The command `check`: a lab's pings are tried, and what has changed since `up` is told."""
+
+import json
+from collections.abc import Sequence
+
+from cnetsh import checks
+from cnetsh.apply import journal
+from cnetsh.commands.entering import entered
+from cnetsh.commands.output import say, visible_lines
+from cnetsh.compare import drift, snapshot
+from cnetsh.compare.scope import scope_of
+from cnetsh.errors import DONE, FAILED, CnetshError
+from cnetsh.labs import choose
+from cnetsh.system.process import ask
+from cnetsh.system.signals import Stop
+from cnetsh.targets import target
+
+
+def run(lab: str, settings: Sequence[str] = (), on: str = "sandbox", as_json: bool = False) -> int:
+    """Check a lab that is up; give the exit code."""
+    name = choose.name_of(lab, settings)
+    where = target.named(on)
+    if not target.runs(where):
+        raise CnetshError(f"{name} is not up", f"cnetsh up {lab}")
+    return entered(where, lambda: _check(name, as_json))
+
+
+def _check(name: str, as_json: bool) -> int:
+    record = journal.find(name)
+    if record is None or not record.same_boot:
+        raise CnetshError(f"{name} is not up", f"cnetsh up {name}")
+    record.close()
+    # The plan of the journal, not of the lab file: that is what is up.
+    plan = journal.plan_of(record, "check")
+    steps = journal.plan_of(record, "up").steps
+    # An interrupted run has applied just some of them.
+    in_force = [steps[number] for number in sorted(record.applied)]
+    now = snapshot.take(ask, scope_of(in_force).settings)
+    drifted = drift.drift(in_force, now, record.made, ask)
+    # Up to here nothing needs an end of its own; the pings do, for they would live on.
+    with Stop() as stop:
+        ping = checks.patient(checks.entering(stop), stop)
+        findings = checks.run_checks(plan, ping, _quiet if as_json else _tell, stop)
+        if stop():
+            say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
+            return 128 + stop()
+    if as_json:
+        print(_as_json(name, findings, drifted))
+    return _summary(name, findings, drifted)
+
+
+def _as_json(name: str, findings: Sequence[checks.Finding], drifted: Sequence[str]) -> str:
+    rows = [
+        {"command": one.step.text, "verdict": one.verdict, "detail": one.detail} for one in findings
+    ]
+    return json.dumps({"lab": name, "checks": rows, "drift": drifted}, indent=1)
+
+
+def _summary(name: str, findings: Sequence[checks.Finding], drifted: Sequence[str]) -> int:
+    for line in drifted:
+        say(f"changed   {line}")
+    verdicts = [one.verdict for one in findings]
+    failed, untried = verdicts.count("failed"), verdicts.count("not tried")
+    say(
+        f"{name}: {verdicts.count('ok')} checks ok, {failed} failed, {untried} not tried, "
+        f"{len(drifted)} changed"
+    )
+    return FAILED if failed or drifted else DONE
+
+
+def _quiet(finding: checks.Finding) -> None:
+    """Tell nothing: the findings are printed as JSON in the end."""
+
+
+def _tell(finding: checks.Finding) -> None:
+    if finding.verdict == "look":
+        text = f"{finding.step.text}\n{finding.detail.rstrip()}"
+    else:
+        text = f"{finding.verdict:<9} {finding.step.text}\n{'':9} {finding.detail}"
+    print(visible_lines(text), flush=True)

@@ -1,0 +1,40 @@
+"""The command `doctor`: what stands in a lab's way on a target."""
+
+import json
+from collections.abc import Sequence
+
+from cnetsh.commands.entering import entered, start_target
+from cnetsh.commands.output import say
+from cnetsh.doctor import diagnose
+from cnetsh.errors import DONE, REFUSED, CnetshError
+from cnetsh.labs import choose
+from cnetsh.plan.steps import Plan
+from cnetsh.system.process import ask
+from cnetsh.system.signals import release
+from cnetsh.targets import target
+
+
+def run(
+    lab: str = "", settings: Sequence[str] = (), on: str = "sandbox", as_json: bool = False
+) -> int:
+    """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
+    plan, where = choose.part(lab, settings, "up") if lab else None, target.named(on)
+    try:
+        start_target(where)
+    except CnetshError:
+        # No sandbox can start: why, is what doctor is asked, and it can tell from here.
+        release()
+        return _tell(None, False, as_json)
+    return entered(where, lambda: _tell(plan, where.kind == "host", as_json))
+
+
+def _tell(plan: Plan | None, on_host: bool, as_json: bool) -> int:
+    findings = diagnose.diagnose(plan, on_host, diagnose.gather(ask, None, plan))
+    if as_json:
+        print(json.dumps(diagnose.to_json(findings), indent=1))
+    else:
+        for one in findings:
+            print(diagnose.as_text(one))
+    if not findings:
+        say("nothing stands in the way")
+    return REFUSED if diagnose.worst(findings) in ("lacks", "refuse") else DONE

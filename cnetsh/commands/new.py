@@ -1,0 +1,13 @@
+"""The command `new`: a commented lab file to start from."""
+
+from pathlib import Path
+
+from cnetsh.commands.output import deliver
+from cnetsh.errors import DONE
+from cnetsh.labs import file
+
+
+def run(name: str, output: Path | None = None) -> int:
+    """Write a lab file, by default NAME.yaml; give the exit code."""
+    deliver(file.starter(name), output or Path(f"{name}.yaml"))
+    return DONE

@@ -1,0 +1,93 @@
+"""The command `plan`: a lab's steps as a table, commands, JSON, markdown, or to be saved."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cnetsh.commands.output import deliver
+from cnetsh.errors import DONE
+from cnetsh.labs import choose
+from cnetsh.plan import saved
+from cnetsh.plan.steps import Plan, Plans
+from cnetsh.plan.undo import Undo, undos
+from cnetsh.views import text
+from cnetsh.views.table import ansi, plain, table
+
+BY_NAME = {".json": "saved", ".md": "markdown", ".sh": "shell"}
+PIPED = 120  # columns, where no terminal says how many it has
+
+
+def run(
+    lab: str,
+    settings: Sequence[str] = (),
+    down: bool = False,
+    form: str = "rich",
+    output: Path | None = None,
+    sudo: bool = True,
+    on: str = "",
+) -> int:
+    """Show a plan, with `on` also what each step would find there; give the exit code."""
+    form = _form(form, output)
+    if on and form not in ("shell", "markdown"):
+        return _on_target(choose.plans(lab, settings), down, form, output, on)
+    if form == "saved":
+        deliver(saved.to_json(choose.plans(lab, settings), {}), output)
+        return DONE
+    # The other parts need not be rendered for it.
+    plan = choose.part(lab, settings, "down" if down else "up")
+    deliver(text.shell(plan, sudo) if form == "shell" else _shown(plan, form), output)
+    return DONE
+
+
+def _form(form: str, output: Path | None) -> str:
+    """Give the format: that of the file's name when only a file is named."""
+    if output and form == "rich":
+        return BY_NAME.get(output.suffix, "shell")
+    return "saved" if output and form == "json" and output.suffix == ".json" else form
+
+
+def _on_target(plans: Plans, down: bool, form: str, output: Path | None, on: str) -> int:
+    """Show a plan as above; where no sandbox runs, there is nothing to find."""
+    # Only here is a target looked at: without all this a plan is there in half the time.
+    from cnetsh.apply import journal
+    from cnetsh.commands.entering import entered
+    from cnetsh.compare import reliance, snapshot
+    from cnetsh.compare.preview import preview
+    from cnetsh.compare.scope import scope_of
+    from cnetsh.system.process import ask
+    from cnetsh.targets import target
+
+    def show(seen: Sequence[str], relied_on: Mapping[str, str]) -> int:
+        plan = plans.down if down else plans.up
+        saves = form == "saved"
+        deliver(saved.to_json(plans, relied_on) if saves else _shown(plan, form, seen), output)
+        return DONE
+
+    def compared() -> int:
+        now = snapshot.take(ask, scope_of(plans.up.steps).settings)
+        found = journal.find(plans.up.lab)
+        record = found if found and found.same_boot else None
+        seen = () if down else preview(plans.up.steps, now, record.made if record else {})
+        return show(seen, reliance.relied_on(plans.up, now, journal.standing(record)))
+
+    where = target.named(on)
+    return entered(where, compared) if target.runs(where) else show((), {})
+
+
+def _shown(plan: Plan, form: str, seen: Sequence[str] = ()) -> str:
+    """Give a plan as text; seen marks its steps."""
+    known = undos(plan.steps)
+    if form == "json":
+        return text.as_json(plan, known, seen)
+    if form == "markdown":
+        return text.markdown(plan, known)
+    return _table(plan, known, seen)
+
+
+def _table(plan: Plan, known: Sequence[Undo], seen: Sequence[str]) -> str:
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else PIPED
+    paint = ansi if terminal and not os.environ.get("NO_COLOR") else plain
+    return "".join(f"{line}\n" for line in table(plan, known, width, paint, seen))

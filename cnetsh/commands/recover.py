@@ -1,0 +1,24 @@
+"""The command `recover`: what interrupted runs left in a target is undone."""
+
+from pathlib import Path
+
+from cnetsh.apply import journal
+from cnetsh.commands.changing import changing, forget, take_down
+from cnetsh.commands.entering import if_running
+from cnetsh.commands.output import say
+from cnetsh.errors import DONE
+
+
+def run(on: str = "sandbox", verbose: bool = False, log: Path | None = None) -> int:
+    """Undo every interrupted run of a target; give the exit code."""
+    return if_running(on, lambda: _recover(verbose, log), "nothing to recover")
+
+
+def _recover(verbose: bool, log: Path | None) -> int:
+    with changing(verbose, log) as means:
+        # All under one lock, so that no lab comes up between two that share something.
+        waiting = [one for one in journal.all_here() if not one.up or not one.same_boot]
+        codes = [take_down(one, means) if one.same_boot else forget(one) for one in waiting]
+    if not waiting:
+        say("nothing to recover")
+    return max(codes, default=DONE)

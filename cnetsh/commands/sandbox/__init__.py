@@ -1,0 +1,1 @@
+"""The commands `sandbox start|stop|list`, one file for each."""

@@ -1,0 +1,10 @@
+"""The command `shell`: the user's own shell in a container."""
+
+import os
+
+from cnetsh.commands import exec
+
+
+def run(name: str = "host", on: str = "sandbox") -> int:
+    """Open a shell in a container, or in the target itself; give its exit code."""
+    return exec.run(name, [os.environ.get("SHELL", "/bin/sh")], on)
