@@ -5,11 +5,11 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from cnetsh.commands.output import deliver
 from cnetsh.errors import DONE
 from cnetsh.labs import choose
-from cnetsh.plan import saved
 from cnetsh.plan.steps import Plan, Plans
 from cnetsh.plan.undo import Undo, undos
 from cnetsh.views import text
@@ -33,7 +33,7 @@ def run(
     if on and form not in ("shell", "markdown"):
         return _on_target(choose.plans(lab, settings), down, form, output, on)
     if form == "saved":
-        deliver(saved.to_json(choose.plans(lab, settings), {}), output)
+        deliver(_saved(choose.plans(lab, settings)), output)
         return DONE
     # The other parts need not be rendered for it.
     plan = choose.part(lab, settings, "down" if down else "up")
@@ -62,7 +62,7 @@ def _on_target(plans: Plans, down: bool, form: str, output: Path | None, on: str
     def show(seen: Sequence[str], relied_on: Mapping[str, str]) -> int:
         plan = plans.down if down else plans.up
         saves = form == "saved"
-        deliver(saved.to_json(plans, relied_on) if saves else _shown(plan, form, seen), output)
+        deliver(_saved(plans, relied_on) if saves else _shown(plan, form, seen), output)
         return DONE
 
     def compared() -> int:
@@ -74,6 +74,13 @@ def _on_target(plans: Plans, down: bool, form: str, output: Path | None, on: str
 
     where = target.named(on)
     return entered(where, compared) if target.runs(where) else show((), {})
+
+
+def _saved(plans: Plans, relied_on: Mapping[str, str] = MappingProxyType({})) -> str:
+    # A plan that is only shown goes without it.
+    from cnetsh.plan import saved
+
+    return saved.to_json(plans, relied_on)
 
 
 def _shown(plan: Plan, form: str, seen: Sequence[str] = ()) -> str:
