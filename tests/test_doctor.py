@@ -26,7 +26,7 @@ NAT_LINE = "-A POSTROUTING -s 172.16.0.0/12 ! -o br0 -j MASQUERADE"
 
 
 def lab_plan(name: str, *settings: str) -> Plan:
-    loaded = builtin.load(name, settings)
+    loaded = builtin.builtin_lab(name, settings)
     return parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
 
 

@@ -32,7 +32,7 @@ class TestAPlan:
     def test_of_the_article_can_be_drawn(
         self, name: str, golden: Callable[[str, str], None]
     ) -> None:
-        golden(f"graph/{name}.txt", draw(of(labs.load(name, [])), "ascii"))
+        golden(f"graph/{name}.txt", draw(of(labs.builtin_lab(name, [])), "ascii"))
 
     @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
     @pytest.mark.parametrize("form", FORMS)

@@ -53,9 +53,11 @@ def cnetsh(*arguments: str) -> tuple[int, str, str]:
 
 def is_a_clean_refusal(code: int, out: str, err: str) -> None:
     assert (code, out) == (2, "")
-    first, *hint = err.splitlines()
-    assert first.startswith("cnetsh: ") and len(hint) <= 1
-    assert err.isascii() and first.isprintable() and "Traceback" not in err
+    first, *more = err.splitlines()
+    assert first.startswith("cnetsh: ") and err.isascii() and "Traceback" not in err
+    # One line for each mistake of a lab file, and at most one hint.
+    assert all(line.isprintable() for line in (first, *more))
+    assert sum(line.startswith("  ") for line in more) <= 1
 
 
 def is_refused_or_sound(*arguments: str) -> bool:
@@ -102,7 +104,9 @@ SETTINGS = st.sampled_from(builtin.builtin_names()).flatmap(
         st.just(name),
         st.lists(
             st.tuples(
-                st.sampled_from(sorted(builtin.read(builtin.templates_folder() / name).parameters)),
+                st.sampled_from(
+                    sorted(builtin.read_sheet(builtin.templates_folder() / name).parameters)
+                ),
                 TEXTS,
             ).map("=".join),
             max_size=3,

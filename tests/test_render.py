@@ -69,7 +69,7 @@ def commands(name, part, *settings):
 
 
 def steps(name, part, *settings):
-    found = builtin.load(name, settings)
+    found = builtin.builtin_lab(name, settings)
     text = render.render(found, part)
     return parse(text, name, found.title, part, f"{name}/{part}.sh.j2").steps
 
@@ -142,7 +142,7 @@ def test_settings_reach_every_command():
 
 
 def test_a_thousand_containers_render():
-    found = builtin.load("routing", ["containers=1000"])
+    found = builtin.builtin_lab("routing", ["containers=1000"])
     assert render.render(found, "up").count("ip netns add") == 1000
 
 
@@ -153,7 +153,7 @@ def own(tmp_path):
     def write(template, part="up"):
         (tmp_path / "up.sh.j2").touch()
         (tmp_path / f"{part}.sh.j2").write_text(template, encoding="utf-8")
-        return dataclasses.replace(builtin.load(str(tmp_path), []), name="own")
+        return dataclasses.replace(builtin.builtin_lab(str(tmp_path), []), name="own")
 
     return write
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from cnetsh.commands.output import deliver
 from cnetsh.errors import DONE
-from cnetsh.labs import file
+from cnetsh.labs.reference import starter_file
 
 
 def run(name: str, output: Path | None = None) -> int:
     """Write a lab file, by default NAME.yaml; give the exit code."""
-    deliver(file.starter(name), output or Path(f"{name}.yaml"))
+    deliver(starter_file(name), output or Path(f"{name}.yaml"))
     return DONE

@@ -4,10 +4,10 @@ import json
 import sys
 
 from cnetsh.errors import DONE
-from cnetsh.labs import schema
+from cnetsh.labs.reference import lab_schema
 
 
 def run() -> int:
     """Print the JSON Schema of lab files; give the exit code."""
-    sys.stdout.write(json.dumps(schema.load(), indent=2) + "\n")
+    sys.stdout.write(json.dumps(lab_schema(), indent=2) + "\n")
     return DONE

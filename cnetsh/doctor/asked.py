@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Change, Make, Move, Ref, Set, refs_of
-from cnetsh.names import Interface
 from cnetsh.plan.steps import Plan, Step
+
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
 class Address(NamedTuple):

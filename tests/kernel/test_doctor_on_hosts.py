@@ -22,7 +22,7 @@ from cnetsh.labs import render
 name, target = sys.argv[1:3]
 up = None
 if name:
-    loaded = builtin.load(name, sys.argv[3:])
+    loaded = builtin.builtin_lab(name, sys.argv[3:])
     up = steps.parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
 facts = diagnose.gather(process.runner(), plan=up)
 print(json.dumps(diagnose.to_json(diagnose.diagnose(up, target == "host", facts))))
@@ -285,7 +285,7 @@ from cnetsh.labs import builtin
 from cnetsh.plan import steps
 from cnetsh.labs import render
 from cnetsh.compare import snapshot
-loaded = builtin.load("routing", [])
+loaded = builtin.builtin_lab("routing", [])
 up = steps.parse(render.render(loaded, "up"), "routing", "", "up", "")
 run = process.runner()
 seen = snapshot.take(run)
