@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 from cnetsh import names
 from cnetsh.errors import CnetshError
 from cnetsh.labs import fields, numbering, yaml
-from cnetsh.labs.fields import ListOf, Named, Stated, Text, choice, number, stated
+from cnetsh.labs.fields import ListOf, Named, Stated, Text, choice, number, stated, statement
 from cnetsh.labs.mistakes import Mistakes, nearest
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -63,7 +63,7 @@ def _own_name(text: str, where: str) -> str:
     return text
 
 
-@dataclass(frozen=True, kw_only=True)
+@statement
 class Parameter(Stated):
     """What may be set with --set."""
 
@@ -88,7 +88,7 @@ class Parameter(Stated):
         return _KINDS[self.kind](text, what)
 
 
-@dataclass(frozen=True, kw_only=True)
+@statement
 class Sheet(Stated):
     """What a lab.yaml says."""
 

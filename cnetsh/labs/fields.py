@@ -9,7 +9,8 @@ from collections.abc import Callable
 from collections.abc import Mapping as Entries
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias, TypeVar, dataclass_transform
 
 import yaml
 
@@ -17,25 +18,9 @@ from cnetsh.errors import CnetshError
 from cnetsh.labs.mistakes import Mistakes, meant
 from cnetsh.labs.yaml import Node, place, shortened
 
+Given = TypeVar("Given")
+Kind: TypeAlias = "Text | ListOf | Named | Mapping"
 _NOTHING = ("", "~", "null")
-
-
-class Kind(Protocol):
-    """A kind of value."""
-
-    @property
-    def expected(self) -> str:
-        """What is told when something else is found."""
-
-    @property
-    def empty(self) -> Any:
-        """The value of a field that is left out."""
-
-    def read(self, node: Node, path: str, mistakes: Mistakes) -> Any:
-        """Give the node's value. Raises CnetshError, or keeps what is wrong inside it."""
-
-    def schema(self) -> dict[str, Any]:
-        """Give the kind's JSON Schema."""
 
 
 class Field(NamedTuple):
@@ -49,7 +34,13 @@ class Field(NamedTuple):
     required: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def statement(cls: type[Given]) -> type[Given]:
+    """Make a class of `stated` fields a frozen dataclass; what nobody uses would cost 0.3 ms."""
+    return dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
+
+
+@statement
 class Stated:
     """A mapping of the file as a value; `node` and `path` are where it stands, `name` its key."""
 
@@ -90,14 +81,13 @@ def _as_written(text: str, where: str) -> str:
     return text
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """Words of a pattern; `means` makes the value of the text, given its place."""
 
     expected: str = "text"
     pattern: str = ""
     means: Callable[[str, str], Any] = _as_written
-    json: Entries[str, Any] = field(default_factory=lambda: {"type": "string"})
+    json: Entries[str, Any] = MappingProxyType({"type": "string"})
     empty: Any = ""
 
     def fits(self, text: str) -> bool:
@@ -136,13 +126,12 @@ def number(low: int, high: int) -> Text:
     return Text(expected, "[0-9]{1,9}", means, json, 0)
 
 
-@dataclass(frozen=True)
-class ListOf:
+class ListOf(NamedTuple):
     """A list, as a tuple; with `alone` a single one may stand without its brackets."""
 
     one: Kind
     alone: bool = False
-    empty = ()
+    empty: tuple[Any, ...] = ()
 
     @property
     def expected(self) -> str:
@@ -164,17 +153,13 @@ class ListOf:
         return {"type": [of["type"], "array"] if self.alone else "array", "items": of}
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """Values by name; `key` says which names there may be."""
 
     one: Kind
     key: Text
-    expected = "a mapping"
-
-    @property
-    def empty(self) -> dict[str, Any]:
-        return {}
+    expected: str = "a mapping"
+    empty: Entries[str, Any] = MappingProxyType({})
 
     def read(self, node: Node, path: str, mistakes: Mistakes) -> dict[str, Any]:
         if not isinstance(node.value, dict):
@@ -198,7 +183,7 @@ class Named:
         return {"type": "object", **names, "additionalProperties": self.one.schema()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mapping:
     """The fields of a dataclass; with `optional` the file may say nothing after the key."""
 

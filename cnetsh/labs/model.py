@@ -4,12 +4,22 @@ The reader, the JSON Schema, `cnetsh new` and docs/lab-file.md are made from the
 a lab file that was read is one `Topology` of them.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import NamedTuple
 
 from cnetsh import names
 from cnetsh.errors import CnetshError
-from cnetsh.labs.fields import ListOf, Mapping, Named, Stated, Text, choice, number, stated
+from cnetsh.labs.fields import (
+    ListOf,
+    Mapping,
+    Named,
+    Stated,
+    Text,
+    choice,
+    number,
+    stated,
+    statement,
+)
 from cnetsh.names import Inet, Ip
 
 NAMESERVERS = 3  # MAXNS of the C library's resolv.h
@@ -46,11 +56,10 @@ TRUE_OR_FALSE = {"true": True, "false": False}
 TEXT = Text()
 FLAG = choice(TRUE_OR_FALSE, empty=False)
 LINK = Text("the name of an interface", means=names.interface_name)
-ADDRESS = Text("an address like 172.18.0.1/12", means=names.address)
+ADDRESSES = ListOf(Text("an address like 172.18.0.1/12", means=names.address), alone=True)
 SERVER = Text("an address like 1.1.1.1", means=names.ip)
 LAB = Text(
-    "a letter, then letters, digits, _ and -, at most 40 characters",
-    "[A-Za-z][A-Za-z0-9_-]{0,39}",
+    "a letter, then letters, digits, _ and -, at most 40 characters", "[A-Za-z][A-Za-z0-9_-]{0,39}"
 )
 RATE = Text("a rate like 10mbit", r"[0-9]+(\.[0-9]+)?[kmg]?bit")
 DELAY = Text("a time like 20ms", r"[0-9]+(\.[0-9]+)?(us|ms|s)")
@@ -62,19 +71,17 @@ PUBLISH = Text(
 )
 SETTING = Text("a setting under net., like net.ipv4.conf.all.rp_filter", r"net(\.[A-Za-z0-9_-]+)+")
 WORDS = Text(
-    "numbers or words",
-    "[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*",
-    json={"type": ["string", "integer"]},
+    "numbers or words", "[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*", json={"type": ["string", "integer"]}
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@statement
 class Bridge(Stated):
     """A bridge of the target's own namespace."""
 
     addresses: tuple[Inet, ...] = stated(
-        ListOf(ADDRESS, alone=True),
-        "Its address with the prefix length, the containers' gateway; or a list (IPv4 and IPv6).",
+        ADDRESSES,
+        "Its address, the containers' gateway; or a list.",
         "172.18.0.1/16",
         key="address",
     )
@@ -82,9 +89,7 @@ class Bridge(Stated):
     isolated: bool = stated(FLAG, "Nothing is forwarded into this bridge or out of it.", "true")
     external: bool = stated(FLAG, "It exists already: only the ports are the lab's.", "true")
     mtu: int = stated(
-        number(576, 65535),
-        "The largest packet, in bytes; the ends of the bridge's cables get it too.",
-        "1400",
+        number(576, 65535), "The largest packet, in bytes; its cables get it too.", "1400"
     )
 
     def agree(self) -> None:
@@ -94,16 +99,13 @@ class Bridge(Stated):
                 raise CnetshError(f"{found}: an external bridge is not the lab's")
 
 
-@dataclass(frozen=True, kw_only=True)
+@statement
 class Cable(Stated):
     """What an interface may say, and a container with one interface may say of itself."""
 
     bridge: str = stated(TEXT, "The bridge at the other end of its cable.", "br0")
     addresses: tuple[Inet, ...] = stated(
-        ListOf(ADDRESS, alone=True),
-        "Its address with the prefix length, or a list. Left out: the bridge's next free one.",
-        "172.18.0.10/16",
-        key="address",
+        ADDRESSES, "Left out: the bridge's next free one.", "172.18.0.10/16", key="address"
     )
     rate: str = stated(RATE, "The highest rate of the link, each way (tc tbf).", "10mbit")
     delay: str = stated(DELAY, "The delay of the link, each way (tc netem).", "20ms")
@@ -113,7 +115,7 @@ class Cable(Stated):
 _SHORT = tuple(Mapping(Cable).fields)
 
 
-@dataclass(frozen=True, kw_only=True)
+@statement
 class Interface(Cable):
     """One of several interfaces; exactly one of bridge, container and macvlan is said."""
 
@@ -139,7 +141,7 @@ class Interface(Cable):
             raise CnetshError(f"{self.place()}: {found}, {expected}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@statement
 class Route(Stated):
     """A route of a container."""
 
@@ -151,7 +153,7 @@ class Route(Stated):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@statement
 class Container(Cable):
     """A container (network namespace), or several of a kind."""
 
@@ -159,10 +161,7 @@ class Container(Cable):
         number(1, 100000), "So many containers of this kind: NAME0, NAME1 and so on.", "2"
     )
     listed: tuple[Interface, ...] = stated(
-        ListOf(Mapping(Interface)),
-        "Several interfaces: to bridges, straight to other containers, or macvlan.",
-        "[{bridge: br0}]",
-        key="interfaces",
+        ListOf(Mapping(Interface)), "Several interfaces.", "[{bridge: br0}]", key="interfaces"
     )
     gateway: str = stated(
         TEXT,
@@ -175,14 +174,10 @@ class Container(Cable):
     )
     forward: bool = stated(FLAG, "It is a router: it passes packets on.", "true")
     publish: tuple[Publish, ...] = stated(
-        ListOf(PUBLISH),
-        "Ports of the host that lead into the container, HOST:CONTAINER/PROTOCOL.",
-        '["8080:80/tcp"]',
+        ListOf(PUBLISH), "Ports of the host that lead into the container.", '["8080:80/tcp"]'
     )
     sysctls: dict[str, str] = stated(
-        Named(WORDS, SETTING),
-        "Kernel settings of the container; only those under net.",
-        "{net.ipv4.conf.all.rp_filter: 1}",
+        Named(WORDS, SETTING), "Its settings, only under net.", "{net.ipv4.conf.all.rp_filter: 1}"
     )
     dns: tuple[Ip, ...] = stated(
         ListOf(SERVER, alone=True),
@@ -208,7 +203,7 @@ class Container(Cable):
             raise CnetshError(f"{found}, expected at most {NAMESERVERS}: more are never asked")
 
 
-@dataclass(frozen=True, kw_only=True)
+@statement
 class Check(Stated):
     """A ping, and whether it must come back."""
 
@@ -227,7 +222,7 @@ class Check(Stated):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@statement
 class Topology(Stated):
     """A lab file."""
 

@@ -25,8 +25,6 @@ def render(lab: Lab, part: str) -> str:
 
     Raises CnetshError with template and line for what is wrong or too large.
     """
-    from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
-
     name = f"{part}.sh.j2"
     if part not in PARTS:
         raise CnetshError(f"{lab.name}: no part {visible(part)}", f"known: {', '.join(PARTS)}")
@@ -34,25 +32,24 @@ def render(lab: Lab, part: str) -> str:
         return ""
     try:
         return _filled(lab, name)
-    except CnetshError:
-        raise
-    except TemplateSyntaxError as error:
-        raise _refusal(lab, f"{error.name or name}:{error.lineno}", error.message) from error
-    except TemplateNotFound as error:
-        raise _refusal(lab, _place(error, name), f"no template {error.name} here") from error
-    except TemplateError as error:
-        raise _refusal(lab, _place(error, name), error.message) from error
-    except MemoryError as error:
-        raise _refusal(lab, _place(error, name), "needs more memory than there is") from error
     except Exception as error:
-        if lab.trusted:
+        what = _words(error)
+        if lab.trusted and not what:
             raise
-        what = f"{type(error).__name__}: {error}"
-        raise _refusal(lab, _place(error, name), what) from error
+        what = what or f"{type(error).__name__}: {error}"
+        where = f"{visible(lab.name)}/{visible(_place(error, name))}"
+        raise CnetshError(f"{where}: {visible(what)}") from error
 
 
-def _refusal(lab: Lab, place: str, what: str | None) -> CnetshError:
-    return CnetshError(f"{visible(lab.name)}/{visible(place)}: {visible(str(what))}")
+def _words(error: Exception) -> str:
+    """Give what is wrong with a template, "" for what Jinja does not know."""
+    from jinja2 import TemplateError, TemplateNotFound
+
+    if isinstance(error, TemplateNotFound):
+        return f"no template {error.name} here"
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is"
+    return str(error.message) if isinstance(error, TemplateError | CnetshError) else ""
 
 
 def _filled(lab: Lab, name: str) -> str:
@@ -63,7 +60,7 @@ def _filled(lab: Lab, name: str) -> str:
     for piece in template.generate(dict(lab.values)):
         size += len(piece)
         if size > LARGEST:
-            raise _refusal(lab, name, f"more than {LARGEST >> 20} MiB of text")
+            raise CnetshError(f"more than {LARGEST >> 20} MiB of text")
         pieces.append(piece)
     return "".join(pieces)
 
@@ -106,6 +103,8 @@ def _source(folder: Path, name: str) -> tuple[str, str, None] | None:
 
 def _place(error: BaseException, name: str) -> str:
     """Give `template:line` of the innermost template, as Jinja writes it into the traceback."""
+    if line := getattr(error, "lineno", None):
+        return f"{getattr(error, 'name', None) or name}:{line}"
     place, trace = name, error.__traceback__
     while trace:
         if "__jinja_exception__" in trace.tb_frame.f_globals:

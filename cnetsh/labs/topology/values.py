@@ -30,7 +30,7 @@ class LinkAddress(NamedTuple):
     nodad: str
 
 
-class Inside(NamedTuple):
+class ContainerInside(NamedTuple):
     """What is done inside a container."""
 
     name: str
@@ -119,7 +119,7 @@ def _containers(topology: Topology, known: Members, mistakes: Mistakes) -> dict[
             with mistakes:
                 routes[model] = kernel_routes(member, topology, known)
     insides = [
-        Inside(
+        ContainerInside(
             member.name,
             settings[member.model.name],
             [one for port in member.ports for one in _on_link(port.peer, port.addresses)],
