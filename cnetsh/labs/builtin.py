@@ -137,9 +137,10 @@ def builtin_lab(name: str, settings: Sequence[str]) -> Lab:
     if name in (*LABS, SANDBOX):
         return _lab(name, templates_folder() / name, settings, trusted=True)
     if not _is(Path.is_dir, folder := Path(name)):
-        files = [name + ending for ending in (".yaml", ".yml")]
-        found = [file for file in files if _is(Path.is_file, Path(file))]
-        _unknown("lab", name, LABS, found)
+        files = (name + ending for ending in (".yaml", ".yml"))
+        _unknown(
+            "lab", name, LABS, next((one for one in files if _is(Path.is_file, Path(one))), "")
+        )
     own = names.netns_name(folder.resolve().name, f"the name of the folder {names.visible(name)}")
     return _lab(own, folder, settings, trusted=False)
 
@@ -201,8 +202,8 @@ def _texts(sheet: Sheet, settings: Sequence[str], lab: str) -> dict[str, tuple[s
     return texts
 
 
-def _unknown(kind: str, name: str, known: Iterable[str], files: Sequence[str] = ()) -> NoReturn:
+def _unknown(kind: str, name: str, known: Iterable[str], near: str = "") -> NoReturn:
     listed = list(known)
-    near = next(iter(files), "") or nearest(name, listed, cutoff=0.5)
+    near = names.visible(near or nearest(name, listed, cutoff=0.5))
     hint = f"did you mean {near}?" if near else f"known: {', '.join(listed) or 'none'}"
     raise CnetshError(f"unknown {kind}: '{names.visible(name)[:60]}'", hint)

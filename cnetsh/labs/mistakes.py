@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from types import TracebackType
 
 from cnetsh.errors import CnetshError
+from cnetsh.names import visible
 
 MOST = 20  # told at once; more would push the first ones off the screen
 _NAMES = 2000  # that are compared with a misspelt one, which takes 20 µs each
@@ -50,7 +51,7 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 def meant(name: str, known: Iterable[str]) -> str:
     """Give ` (did you mean br0?)` for a message about a name that is not there, or nothing."""
     near = nearest(name, known)
-    return f" (did you mean {near}?)" if near else ""
+    return f" (did you mean {visible(near)}?)" if near else ""
 
 
 def _line_and_column(message: str) -> tuple[int, ...]:
