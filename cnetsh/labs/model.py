@@ -110,9 +110,6 @@ class Cable(Stated):
     rate: str = stated(RATE, "The highest rate of the link, each way (tc tbf).", "10mbit")
     delay: str = stated(DELAY, "The delay of the link, each way (tc netem).", "20ms")
     loss: str = stated(LOSS, "The share of packets that it loses, each way (tc netem).", "1%")
-    alias: str = stated(
-        Text("a word", "[A-Za-z0-9_-]{1,40}"), "What it is for, as `ip link` shows it.", "uplink"
-    )
 
 
 _SHORT = tuple(Mapping(Cable).fields)

@@ -106,12 +106,6 @@ def _links(
         ],
         "mtus": list(_mtus(topology, ports)),
         "shapes": list(_shapes(topology, known, mistakes)),
-        "aliases": [
-            {"port": port, "alias": interface.alias}
-            for member in known.values()
-            for port, interface in zip(member.ports, member.model.interfaces, strict=True)
-            if interface.alias
-        ],
     }
 
 
