@@ -289,6 +289,15 @@ class TestChecks:
         assert planned(lab(text), "check").steps[-1].said.needs == "route 192.0.2.7"
 
 
+def test_no_template_has_more_than_two_levels_of_blocks() -> None:
+    for file in (templates_folder() / "topology").glob("*.j2"):
+        depth = deepest = 0
+        for word in re.findall(r"{% (end)?(?:for|if)\b", file.read_text(encoding="utf-8")):
+            depth += -1 if word else 1
+            deepest = max(deepest, depth)
+        assert deepest <= 2 and depth == 0, file.name
+
+
 def test_every_command_has_an_undo_or_goes_with_what_has(tmp_path: Path) -> None:
     for file in EXAMPLES:
         for step in planned(load_file(file, []), "up").steps:

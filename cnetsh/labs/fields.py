@@ -20,6 +20,7 @@ from cnetsh.labs.yaml import Node, place, shortened
 
 Given = TypeVar("Given")
 Kind: TypeAlias = "Text | ListOf | Named | Mapping"
+# What YAML reads as null: `br0:` with nothing after it is a bridge that says nothing.
 _NOTHING = ("", "~", "null")
 
 
@@ -102,6 +103,7 @@ class Text(NamedTuple):
 
     def schema(self) -> dict[str, Any]:
         """Give the JSON Schema; where it says nothing else it has the pattern."""
+        # A pattern of numbers, true and false would be asked of text that JSON does not have there.
         words = "string" in self.json["type"] and "enum" not in self.json and self.pattern
         return {**self.json, **({"pattern": f"^{self.pattern}$"} if words else {})}
 
@@ -222,6 +224,7 @@ class Mapping:
                 values[known.attribute] = known.kind.read(entry, inner, mistakes)
         made = self.model(node=node, path=path, **values)
         with mistakes:
+            # Of a mapping that was read in part it is not known what goes together.
             if len(mistakes) == before:
                 made.agree()
         return made

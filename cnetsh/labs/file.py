@@ -72,6 +72,7 @@ def _override(root: Node, setting: str) -> None:
         raise CnetshError(f"{where}: expected a path like bridges.br0.mtu=1400")
     if last in node.value and not isinstance(node.value[last].value, str):
         raise CnetshError(f"{where}: more than one value, change it in the file")
+    # A node without a line: messages name the option in place of the file.
     node.value[last] = Node(text, where, key=Key(last))
 
 

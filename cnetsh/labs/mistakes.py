@@ -35,7 +35,7 @@ class Mistakes:
         if not self._found:
             return
         found = sorted(self._found, key=lambda error: _line_and_column(error.message))
-        lines = list(dict.fromkeys(error.message for error in found))
+        lines = [error.message for error in found]
         more = [f"and {len(lines) - MOST} more"] if len(lines) > MOST else []
         hints = dict.fromkeys(error.hint for error in found if error.hint)
         raise CnetshError("\n".join(lines[:MOST] + more), "; ".join(hints))
@@ -55,5 +55,6 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 def _line_and_column(message: str) -> tuple[int, ...]:
+    # Messages begin with their place, and it is the one thing that all of them have.
     place = re.search(r":(\d+):(\d+): ", message)
     return tuple(map(int, place.groups())) if place else ()

@@ -112,6 +112,7 @@ class Cable(Stated):
     loss: str = stated(LOSS, "The share of packets that it loses, each way (tc netem).", "1%")
 
 
+# With these a container says its one interface itself, in place of `interfaces`.
 _SHORT = tuple(Mapping(Cable).fields)
 
 
@@ -188,6 +189,7 @@ class Container(Cable):
 
     def __post_init__(self) -> None:
         """Make the one interface of a container that says its cable itself."""
+        # A dataclass that is frozen sets its own fields in the same way.
         own = {one.name: getattr(self, one.name) for one in fields(Cable)}
         short = (Interface(**own | {"name": ""}),) if self.says(*_SHORT) else ()
         object.__setattr__(self, "interfaces", self.listed or short)

@@ -44,6 +44,7 @@ def starter_file(name: str) -> str:
         for what, model in _MAPPINGS.items()
     }
     text = (templates_folder() / "starter.yaml.j2").read_text(encoding="utf-8")
+    # No sandbox: the template is part of cnetsh, and the name has a pattern.
     options = {"keep_trailing_newline": True, "trim_blocks": True, "lstrip_blocks": True}
     template = Template(text, undefined=StrictUndefined, **options)  # type: ignore[arg-type]
     return str(template.render(name=name, **lines))

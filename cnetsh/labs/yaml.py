@@ -11,6 +11,7 @@ from cnetsh.names import visible
 
 LARGEST = 1 << 20
 DEEPEST = 20
+# YAML forbids tabs in front of a key, and libyaml's messages do not say the word.
 _TAB = re.compile("^ *\t", re.MULTILINE)
 
 # libyaml composes a large file about ten times faster; both give the same nodes.
@@ -71,6 +72,7 @@ def compose_document(text: str, origin: str) -> Node:
     """Give the text's one document as a node; `origin` is the name that messages use."""
     shown = visible(origin)
     try:
+        # Before it is composed: the nodes show neither anchors nor which tags were written.
         _refuse_clever(text)
         root = yaml.compose(text, Loader=_Shallow)
         if root is None:

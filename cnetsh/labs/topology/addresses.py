@@ -31,6 +31,7 @@ def assign(topology: Topology) -> dict[tuple[str, int], Rows]:
         if interface.addresses:
             with mistakes:
                 rows[container.name, number] = _written(container, interface, topology, taken)
+    # After all that were written, so that none of them is given to somebody else.
     free = {
         bridge.name: [_free(address, taken[address.version]) for address in bridge.addresses]
         for bridge in topology.bridges.values()
@@ -89,6 +90,7 @@ def _why(interface: Interface) -> str:
 def _free(address: Inet, taken: dict[int, tuple[Stated, str]]) -> Iterator[Inet]:
     version, own, length = address
     first, last = address.hosts
+    # From the bridge's own address up, then from the beginning: as people number by hand.
     for number in chain(range(own + 1, last + 1), range(first, own)):
         if number not in taken:
             yield Inet(version, number, length)
@@ -110,6 +112,7 @@ def _refuse_elsewhere(address: Inet, interface: Interface, bridge: Bridge | None
 
 
 def _refuse_overlap(topology: Topology, mistakes: Mistakes) -> None:
+    # In order of their first address only neighbours can overlap.
     subnets = sorted(
         (address.version, address.network.number, address.last, bridge.name, address)
         for bridge in topology.bridges.values()

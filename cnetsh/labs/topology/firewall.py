@@ -62,6 +62,7 @@ def forwarded_versions(topology: Topology) -> list[int]:
     """Give the versions of IP for which the host must pass packets on."""
     routed = _routed(topology)
     published = any(container.publish for container in topology.containers.values())
+    # Neighbours on one bridge reach each other by layer 2, for which nobody forwards.
     if len(routed) < 2 and not published and not any(bridge.nat for bridge in routed):
         return []
     return sorted({address.version for bridge in routed for address in bridge.addresses})

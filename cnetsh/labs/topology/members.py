@@ -52,6 +52,7 @@ def members(topology: Topology) -> dict[str, Member]:
     mistakes = Mistakes()
     refuse_unknown(topology, mistakes)
     with mistakes:
+        # First, because a file of a megabyte can ask for a thousand million names.
         _refuse_crowd(topology)
         _refuse_unknown_hops(topology, mistakes)
     for container in topology.containers.values():
@@ -137,6 +138,7 @@ def _port(
 def _ends(topology: Topology) -> Iterator[tuple[str, str]]:
     """Give names for host end and peer; labs share the host, and each container is its own."""
     prefix = _prefix(topology.name)
+    # Bridges and host ends share the host's namespace, where a name is there once.
     taken = set(topology.bridges)
     for container in topology.containers.values():
         for interface in container.interfaces:
@@ -161,6 +163,7 @@ def _segment(container: Container, number: int, topology: Topology) -> str:
         return interface.bridge
     if interface.macvlan:
         return f"macvlan {interface.macvlan}"
+    # Two containers may have several cables: the first of the one meets the first of the other.
     cable = _towards(container, interface.container).index(interface)
     one, two = sorted((container.name, interface.container))
     return f"cable {one} {two} {cable}"

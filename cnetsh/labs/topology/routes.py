@@ -100,6 +100,7 @@ def answers(source: Station, target: Ip, stations: Iterable[Station], shut: froz
     first = _next(source, target)
     if there is None or first is None:
         return False
+    # The kernel answers to the address that it saw: the one on the link that the ping left by.
     own = [
         address.ip
         for segment, address in source.addresses
@@ -115,6 +116,7 @@ def _walk(
     for _ in range(MOST_HOPS):
         if any(address.ip == target for _, address in here.addresses):
             return here
+        # What is not addressed to it a host drops, unless it forwards.
         if came and not here.forwards:
             return None
         hop = _next(here, target)

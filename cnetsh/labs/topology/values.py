@@ -163,6 +163,7 @@ def _mtus(topology: Topology, ports: list[Port]) -> Iterator[Printed]:
 
 def _shapes(topology: Topology, known: Members, mistakes: Mistakes) -> Iterator[Printed]:
     """Give the queueing discipline of both ends of a cable."""
+    # Most labs shape nothing, and 100,000 containers need not be asked one by one.
     models = topology.containers.values()
     if not any(_qdisc(interface) for model in models for interface in model.interfaces):
         return
