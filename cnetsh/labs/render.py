@@ -111,3 +111,8 @@ def _place(error: BaseException, name: str) -> str:
             place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place
+
+
+def rendered(name: str, **values: object) -> str:
+    """Give one of cnetsh's own texts, of the template of that name, with its values."""
+    return _environment(templates_folder(), True).get_template(name).render(values)
