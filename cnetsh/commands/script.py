@@ -6,7 +6,7 @@ from pathlib import Path
 from cnetsh.commands.output import deliver
 from cnetsh.errors import DONE
 from cnetsh.labs import choose
-from cnetsh.views import script
+from cnetsh.views.script import as_script
 
 
 def run(
@@ -14,6 +14,6 @@ def run(
 ) -> int:
     """Give a lab as a stand-alone shell script; give the exit code."""
     plans = choose.plans(lab, settings)
-    text = script.script(plans.up, plans.down, plans.check, sudo, teaches=plans.teaches)
+    text = as_script(plans.up, plans.down, plans.check, sudo, teaches=plans.teaches)
     deliver(text, output)
     return DONE
