@@ -118,32 +118,30 @@ def wrapped(text: str, width: int) -> list[str]:
     """Give text in lines of at most width columns; a word that is longer is cut."""
     if columns_of(text) <= width:
         return [text]
-    lines, line = [], ""
+    lines = [""]
     for word in text.split(" "):
-        longer = f"{line} {word}" if line else word
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
         if columns_of(longer) <= width:
-            line = longer
-            continue
-        if line:
-            lines.append(line)
-        *cut, line = _cut(word, width)
-        lines += cut
-    return [*lines, line]
+            lines[-1] = longer
+        else:
+            lines += _cut(word, width)
+    return [line for line in lines if line]
 
 
 def _cut(word: str, width: int) -> Iterator[str]:
-    start = at = used = 0
-    for at, letter in enumerate(word):
-        used += columns_of(letter)
-        if used > width:
-            yield word[start:at]
-            start, used = at, columns_of(letter)
-    yield word[start:]
+    piece = ""
+    for letter in word:
+        if columns_of(piece + letter) > width:
+            yield piece
+            piece = ""
+        piece += letter
+    yield piece
 
 
 def columns_of(text: str) -> int:
     """Give how many columns of a terminal text takes: a Chinese letter takes two."""
     if text.isascii():
         return len(text)
+    # An accent that is a letter of its own takes none.
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))

@@ -41,7 +41,7 @@ def as_json(plan: Plan, undos: Sequence[Undo], marks: Sequence[str] = ()) -> str
     entries = [_entry(step, undo) for step, undo in zip(plan.steps, undos, strict=True)]
     for entry, mark in zip(entries, marks, strict=False):
         entry["state"] = mark
-    steps = ",\n".join([json.dumps(entry) for entry in entries])
+    steps = ",\n".join(map(json.dumps, entries))
     return f'{{\n{"".join(heads)}"steps": [\n{steps}\n]\n}}\n'
 
 
@@ -120,6 +120,7 @@ def _expected(step: Step) -> str:
     return "works" if step.kind == "check" else "look and see"
 
 
+# In narration a code span is meant; any other markup in it is text.
 _CODE_SPAN = re.compile(r"(`[^`]+`)")
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
 

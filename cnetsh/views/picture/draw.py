@@ -91,6 +91,7 @@ def _ends(drop: Drop) -> list[str]:
 
 
 def _mermaid(lines: list[str]) -> str:
+    # Mermaid has entities of its own, and reads tags in a label.
     text = "<br>".join(line.replace('"', "#quot;").replace("<", "#lt;") for line in lines)
     return f'"{text}"'
 

@@ -63,13 +63,11 @@ def as_svg(graph: Graph) -> str:
 
 def _columns(graph: Graph) -> dict[str, Column]:
     """Give the containers from left to right: by their first segment, those on several last."""
-    on: dict[str, list[int]] = {}
-    for number, segment in enumerate(graph.segments):
-        for drop in segment.drops:
-            on.setdefault(drop.namespace, []).append(number)
-    alone = [len(graph.segments)]
+    segments, ways = enumerate(graph.segments), by_namespace(graph.segments)
+    last_first = reversed([(drop.namespace, at) for at, one in segments for drop in one.drops])
+    first, none = dict(last_first), len(graph.segments)
     texts, found, left = labels(graph), {}, MARGIN + 16.0
-    for name in sorted(texts, key=lambda name: (on.get(name, alone)[0], len(on.get(name, ())))):
+    for name in sorted(texts, key=lambda one: (first.get(one, none), len(ways.get(one, ())))):
         lines = texts[name]
         width = max(90.0, max(map(_width, lines)) + 20)
         found[name] = Column(left, width, len(lines) * LINE + 12, lines)
