@@ -1,6 +1,9 @@
 """doctor on made-up facts: every trap of the table where it holds, and where it does not."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -15,6 +18,7 @@ from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import CnetshError
 from cnetsh.labs import builtin, render
 from cnetsh.plan.steps import Plan, parse
+from cnetsh.system import namespace
 from cnetsh.system.process import Result
 
 IPV4, IPV6 = "/proc/sys/net/ipv4", "/proc/sys/net/ipv6"
@@ -486,6 +490,19 @@ class TestGather:
         facts = gather(lambda argv, stdin="", timeout=60.0: Result(0, text, ""), Snapshot())
         assert facts.nft_tables == {"inet filter", "ip nat"}
         assert facts.chains == (BaseChain("inet filter", "forward", "forward", "drop"),)
+
+    def test_names_whoever_is_in_a_namespace_whatever_their_names(self) -> None:
+        name = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'\\xffx', 0, 0, 0)"
+        argv = [sys.executable, "-c", f"{name}; print(flush=True); time.sleep(9)"]
+        own = Path("/proc/self/ns/net")
+        # Its mark stays as long as somebody holds it, as a named namespace is held by its mount.
+        with own.open(), subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as started:
+            assert started.stdout and started.stdout.readline()
+            here = namespace.mark(own.stat())
+            seen = Snapshot(namespaces={"here": here, "ghost": 0})
+            found = gather(lambda argv, stdin="", timeout=60.0: Result(0, "", ""), seen).inside
+            started.kill()
+        assert f"{started.pid} (\ufffdx)" in found["here"] and "ghost" not in found
 
     @pytest.mark.parametrize(
         ("connection", "peer"),
