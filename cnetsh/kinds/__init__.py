@@ -94,8 +94,9 @@ def command_of(words: Words, netns: str = "", given: str = "") -> Command:
 
 def read(command: Command) -> Changes | None:
     """Give what a command changes; () for one that looks, None for one that is not allowed."""
-    _, words, rest, _ = command
-    if not words:
+    netns, words, rest, _ = command
+    # A path would be read as a namespace that no other command can name.
+    if not words or "/" in netns:
         return None
     if words[0] == "ip":
         readers = _OBJECTS.get(words[len(words) - len(rest) - 1], ())

@@ -3,7 +3,18 @@
 from ipaddress import ip_network
 
 from cnetsh.kinds.address import with_all_parts
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Make, Ref, Remove, Seen, typed_in
+from cnetsh.kinds.change import (
+    Answers,
+    Change,
+    Changes,
+    Command,
+    Make,
+    Ref,
+    Remove,
+    Seen,
+    Words,
+    typed_in,
+)
 from cnetsh.kinds.looks import shows
 
 TOOLS = ("ip route", "ip r")
@@ -23,26 +34,27 @@ _SEEN = {
 
 def read(command: Command) -> Changes | None:
     """Give what a command does to a route; () for one that looks, None if not allowed."""
-    match command.rest:
-        case ("add", to, *rest) if rest and _keyed(rest):
-            return (Make(Ref("route", command.netns, canonical_network(to)), _facts(rest)),)
-        case ("delete" | "del", to, *rest) if _keyed(rest):
-            return (Remove(Ref("route", command.netns, canonical_network(to)), _facts(rest)),)
+    netns, _, rest, _ = command
+    match rest:
+        case ("add", to, _, *_):
+            facts = _facts(rest[2:])
+            return (Make(Ref("route", netns, canonical_network(to)), facts),) if facts else None
+        case ("delete" | "del", to, *_):
+            facts = _facts(rest[2:])
+            return (Remove(Ref("route", netns, canonical_network(to)), facts),) if facts else None
         case ("get", _):
             return ()
-    return () if shows(command.rest) else None
+    return () if shows(rest) else None
 
 
-def _keyed(rest: list[str]) -> bool:
-    keys = rest[::2]
-    return len(rest) % 2 == 0 and KEYS.keys() >= set(keys) and len(set(keys)) == len(keys)
-
-
-def _facts(rest: list[str]) -> dict[str, str]:
-    facts = {"table": "main", **dict(zip(rest[::2], rest[1::2], strict=True))}
-    if "via" in facts:
-        facts["via"] = canonical_network(facts["via"])
-    return facts
+def _facts(words: Words) -> dict[str, str] | None:
+    """Give what is said of a route by key, None where a word has no meaning or a second one."""
+    said = dict(zip(words[::2], words[1::2], strict=False))
+    if 2 * len(said) != len(words) or not said.keys() <= KEYS.keys():
+        return None
+    if "via" in said:
+        said["via"] = canonical_network(said["via"])
+    return {"table": "main", **said}
 
 
 def canonical_network(text: str) -> str:

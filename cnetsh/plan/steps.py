@@ -153,7 +153,11 @@ def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
             continue
         if line[0] != "#":
             line = line.strip()
-            kind, netns = _checked(line, said, part, f"{origin}: line {number}")
+            try:
+                kind, netns = _checked(line, said, part)
+            except CnetshError as error:
+                message = f"{origin}: line {number}: {line}: {error.message}"
+                raise CnetshError(message, error.hint) from None
             yield Step(line, netns, section, why, kind, number, said)
             why, said = "", NO_DIRECTIVES
         elif line.startswith("##"):
@@ -196,30 +200,27 @@ def _said(words: str) -> dict[str, Any]:
     return {"look": True} if words == "look" else {}
 
 
-def _checked(text: str, said: Directives, part: str, place: str) -> tuple[str, str]:
+def _checked(text: str, said: Directives, part: str) -> tuple[str, str]:
     """Give kind and namespace of a step that may stand in this part. Raises CnetshError."""
-    try:
-        command = command_in(text)
-        changes = _allowed(command, text)
-        if changes and part == "up" and said.undo is None:
-            _refuse_without_undo(changes)
-        if changes and (said.look or part == "check"):
-            raise CnetshError("it changes something, and should only look")
-        if said.undo:
-            changes_of(said.undo)
-    except CnetshError as error:
-        raise CnetshError(f"{place}: {text}: {error.message}", error.hint) from None
+    command = command_in(text)
+    changes = kinds.read(command)
+    if changes is None:
+        raise _not_allowed(text)
+    if said.undo:
+        changes_of(said.undo)
     if changes:
+        _refuse_misplaced(changes, said, part)
         return "change", command.netns
     return "check" if looks.is_check(command.words) and not said.look else "look", command.netns
 
 
-def _refuse_without_undo(changes: Changes) -> None:
-    for change in changes:
-        if isinstance(change, Remove) or change.ref.kind == "home":
-            raise CnetshError(
-                f"no undo: {why_no_undo(change)}", "say it with a line before: #: undo COMMAND"
-            )
+def _refuse_misplaced(changes: Changes, said: Directives, part: str) -> None:
+    if said.look or part == "check":
+        raise CnetshError("it changes something, and should only look")
+    for change in changes if part == "up" and said.undo is None else ():
+        if type(change) is Remove or change.ref.kind == "home":
+            hint = "say it with a line before: #: undo COMMAND"
+            raise CnetshError(f"no undo: {why_no_undo(change)}", hint)
 
 
 def why_no_undo(change: Change) -> str:
@@ -248,15 +249,15 @@ def changes_of(text: str) -> Changes:
 
     Raises CnetshError for one that no kind of object knows: the kinds are the allow-list.
     """
-    return _allowed(command_in(text), text)
-
-
-def _allowed(command: Command, text: str) -> Changes:
-    changes = kinds.read(command) if "/" not in command.netns else None
+    changes = kinds.read(command_in(text))
     if changes is None:
-        hint = "cnetsh runs only commands that it knows the undo of"
-        raise CnetshError(f"not an allowed command: {text}", hint)
+        raise _not_allowed(text)
     return changes
+
+
+def _not_allowed(text: str) -> CnetshError:
+    hint = "cnetsh runs only commands that it knows the undo of"
+    return CnetshError(f"not an allowed command: {text}", hint)
 
 
 def made_by(step: Step) -> tuple[Ref, ...]:
