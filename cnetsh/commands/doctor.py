@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from cnetsh.commands.entering import entered, start_target
+from cnetsh.commands.changing import start_target
+from cnetsh.commands.entering import entered
 from cnetsh.commands.output import say
 from cnetsh.doctor import diagnose
 from cnetsh.errors import DONE, REFUSED, CnetshError

@@ -1,6 +1,6 @@
 """The command `sandbox start`: the article's virtual machine, without a lab."""
 
-from cnetsh.commands.entering import start_target
+from cnetsh.commands.changing import start_target
 from cnetsh.commands.output import say
 from cnetsh.errors import DONE, FAILED, CnetshError
 from cnetsh.targets import sandbox, target
