@@ -15,9 +15,7 @@ from cnetsh.system.signals import release
 from cnetsh.targets import target
 
 
-def run(
-    lab: str = "", settings: Sequence[str] = (), on: str = "sandbox", as_json: bool = False
-) -> int:
+def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
     plan, where = choose.part(lab, settings, "up") if lab else None, target.named(on)
     try:

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 from cnetsh.commands.output import deliver
-from cnetsh.errors import DONE
 from cnetsh.labs import file
 
 
-def run(name: str, output: Path | None = None) -> int:
-    """Write a lab file, by default NAME.yaml; give the exit code."""
+def run(name: str, output: Path | None) -> None:
+    """Write a lab file, by default NAME.yaml."""
     deliver(file.starter(name), output or Path(f"{name}.yaml"))
-    return DONE

@@ -38,8 +38,8 @@ class _Wanted:
 
 def run(
     lab: str,
-    settings: Sequence[str] = (),
-    on: str = "sandbox",
+    settings: Sequence[str],
+    on: str,
     dry_run: bool = False,
     trial: int = 0,
     allow_overlap: bool = False,
