@@ -21,7 +21,7 @@ lint: install ## ruff, mypy and shellcheck
 scripts: install ## write scripts/N_lab.sh anew from the templates
 	@set -e; n=0; for lab in $(LABS); do n=$$((n + 1)); $(BIN)/cnetsh script $$lab > scripts/$${n}_$$lab.sh; done
 
-golden: install ## write the expected texts in tests/golden anew (read the diff!)
+golden: install ## write the expected texts in tests/golden and docs/lab-file.* anew (read the diff!)
 	$(BIN)/python -m pytest -q -m "not kernel and not soak" --golden
 
 bench: install ## measure what planning and applying cost

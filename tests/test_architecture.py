@@ -32,7 +32,7 @@ ROOMS = {
 ALLOWED = {
     "typer": {"cli"},
     "click": {"cli"},
-    "jinja2": {"labs", "views"},
+    "jinja2": {"labs"},
     "yaml": {"labs"},
     "sh": {"system", "apply"},
 }

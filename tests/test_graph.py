@@ -32,7 +32,7 @@ class TestAPlan:
     def test_of_the_article_can_be_drawn(
         self, name: str, golden: Callable[[str, str], None]
     ) -> None:
-        golden(f"graph/{name}.txt", draw(of(labs.load(name, [])), "ascii"))
+        golden(f"graph/{name}.txt", draw(of(labs.builtin_lab(name, [])), "ascii"))
 
     @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
     @pytest.mark.parametrize("form", FORMS)
@@ -61,6 +61,21 @@ ip link add veth0 type veth peer name ceth0 netns net0
 ip link set dev veth0 master docker0
 """)
         assert [segment.name for segment in found.segments] == ["docker0"]
+
+    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("ip link add br0 type bridge\nip link add v0 type veth peer name w0\n"
+             "ip link set v0 master br0\n", "w0"),
+            ("ip link add v0 type veth peer name w0\nip link set w0 netns theirs\n", "theirs"),
+        ],
+        ids=["both ends on the host", "a namespace of somebody else"],
+    )  # fmt: skip
+    def test_with_ends_in_no_container_of_its_own_is_drawn(
+        self, text: str, shown: str, form: str
+    ) -> None:
+        assert shown in draw(of_text(text), form)
 
 
 class TestPictures:

@@ -18,12 +18,14 @@ from cnetsh.labs import builtin
 from cnetsh.plan import steps
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-HOSTILE = [
-    *((name, "bridge", text) for name in ("bridge", "routing") for text in [*NAMES, SIXTEEN, "lo"]),
-    *(("container", "netns", text) for text in [*NAMES, "n" * 65, "1", "host"]),
-    *(("veth", "host_address", text) for text in ADDRESSES),
-    *(("routing", "subnet", text) for text in ADDRESSES),
-    *(("routing", "containers", text) for text in COUNTS),
+HOSTILE = {
+    "interface": ("bridge", "bridge", [*NAMES, SIXTEEN, "lo"]),
+    "netns": ("container", "netns", [*NAMES, "n" * 65, "1", "host"]),
+    "address": ("veth", "host_address", ADDRESSES),
+    "network": ("routing", "subnet", ADDRESSES),
+    "count": ("routing", "containers", COUNTS),
+}
+UNFIT = [
     ("bridge", "subnet", "10.0.0.0/30"),
     ("bridge", "gateway", "10.9.9.9"),
     ("bridge", "gateway", "172.18.0.10"),
@@ -53,9 +55,11 @@ def cnetsh(*arguments: str) -> tuple[int, str, str]:
 
 def is_a_clean_refusal(code: int, out: str, err: str) -> None:
     assert (code, out) == (2, "")
-    first, *hint = err.splitlines()
-    assert first.startswith("cnetsh: ") and len(hint) <= 1
-    assert err.isascii() and first.isprintable() and "Traceback" not in err
+    first, *more = err.splitlines()
+    assert first.startswith("cnetsh: ") and err.isascii() and "Traceback" not in err
+    # One line for each mistake of a lab file, and at most one hint.
+    assert all(line.isprintable() for line in (first, *more))
+    assert sum(line.startswith("  ") for line in more) <= 1
 
 
 def is_refused_or_sound(*arguments: str) -> bool:
@@ -81,12 +85,27 @@ def no_target(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CNETSH_ON", raising=False)
 
 
-@pytest.mark.parametrize("command", [["plan"], ["up", "--dry-run"]], ids=["plan", "up"])
-@pytest.mark.parametrize(("name", "key", "text"), HOSTILE)
-def test_is_refused_with_its_place(command: list[str], name: str, key: str, text: str) -> None:
+COMMANDS = pytest.mark.parametrize("command", [["plan"], ["up", "--dry-run"]], ids=["plan", "up"])
+
+
+def is_refused_with_its_place(command: list[str], name: str, key: str, text: str) -> None:
     code, out, err = cnetsh(*command, name, "--set", f"{key}={text}")
     is_a_clean_refusal(code, out, err)
     assert key in err or name in err
+
+
+@COMMANDS
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_text_is_refused_for_each_kind(command: list[str], kind: str) -> None:
+    name, key, texts = HOSTILE[kind]
+    for text in texts:
+        is_refused_with_its_place(command, name, key, text)
+
+
+@COMMANDS
+@pytest.mark.parametrize(("name", "key", "text"), UNFIT)
+def test_what_does_not_fit_is_refused(command: list[str], name: str, key: str, text: str) -> None:
+    is_refused_with_its_place(command, name, key, text)
 
 
 TEXTS = st.one_of(
@@ -102,7 +121,9 @@ SETTINGS = st.sampled_from(builtin.builtin_names()).flatmap(
         st.just(name),
         st.lists(
             st.tuples(
-                st.sampled_from(sorted(builtin.read(builtin.templates_folder() / name).parameters)),
+                st.sampled_from(
+                    sorted(builtin.read_sheet(builtin.templates_folder() / name).parameters)
+                ),
                 TEXTS,
             ).map("=".join),
             max_size=3,

@@ -1,3 +1,5 @@
+import json
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -9,15 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnetsh.errors import REFUSED, CnetshError
-from cnetsh.labs import schema
 from cnetsh.labs import yaml as yamltext
-from cnetsh.labs.file import describe, load_file, name_in, starter
+from cnetsh.labs.builtin import builtin_lab
+from cnetsh.labs.file import describe, load_file, name_in
 from cnetsh.labs.model import Topology
-from cnetsh.labs.topology.values import finished
+from cnetsh.labs.reference import lab_schema, reference_page, starter_file
+from cnetsh.labs.topology.values import topology_values
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ERRORS = sorted((CHECKOUT / "tests/golden/errors").glob("*.yaml"))
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
+COMMENTED = re.compile("^( *)# ([a-z]+: .*)")
 SMALLEST = """\
 name: big
 bridges:
@@ -34,12 +38,12 @@ containers:
 
 
 def described(text: str, *settings: str) -> Topology:
-    return describe(yamltext.parse(text, "lab.yaml"), settings)
+    return describe(yamltext.compose_document(text, "lab.yaml"), settings)
 
 
 def refusal(text: str, *settings: str) -> str:
     with pytest.raises(CnetshError) as caught:
-        finished(described(text, *settings))
+        topology_values(described(text, *settings))
     assert caught.value.code == REFUSED
     return caught.value.message
 
@@ -69,23 +73,43 @@ def test_an_error_says_where_and_what_was_expected(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CnetshError) as caught:
         load_file(Path("lab.yaml"), [])
-    message = caught.value.message
     assert caught.value.code == REFUSED
-    assert message.isprintable() and message.isascii() and "\n" not in message
-    assert message.startswith("lab.yaml:")
-    golden(f"errors/{file.stem}.txt", message + "\n")
+    lines = caught.value.message.splitlines()
+    assert all(line.isprintable() and line.isascii() for line in lines)
+    assert all(line.startswith("lab.yaml:") for line in lines)
+    hint = f"  {caught.value.hint}\n" if caught.value.hint else ""
+    golden(f"errors/{file.stem}.txt", "".join(f"{line}\n" for line in lines) + hint)
+
+
+def test_of_hundreds_of_mistakes_the_first_twenty_are_told() -> None:
+    text = "name: x\ncontainers:\n" + "".join(f"  net{n}: {{rate: {n}}}\n" for n in range(300))
+    lines = refusal(text).splitlines()
+    assert [line.split(": ")[0] for line in lines[:2]] == ["lab.yaml:3:16", "lab.yaml:4:16"]
+    assert len(lines) == 21 and lines[-1] == "and 280 more"
+
+
+def test_a_lab_file_without_its_ending_is_the_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bridges.yaml").write_text(SMALLEST)
+    with pytest.raises(CnetshError) as caught:
+        builtin_lab("bridges", [])
+    assert caught.value.hint == "did you mean bridges.yaml?"
 
 
 class TestScalars:
     def test_stay_the_text_that_was_written(self) -> None:
-        root = yamltext.parse("a: no\nb: 12:30:45\nc: 010\nd: 0x10\ne: 1.10\nf: 'x'\n", "f")
+        root = yamltext.compose_document(
+            "a: no\nb: 12:30:45\nc: 010\nd: 0x10\ne: 1.10\nf: 'x'\n", "f"
+        )
         assert isinstance(root.value, dict)
         assert [node.value for node in root.value.values()] == [
             "no", "12:30:45", "010", "0x10", "1.10", "x",
         ]  # fmt: skip
 
     def test_know_their_place(self) -> None:
-        root = yamltext.parse("a:\n  - b: c\n", "f")
+        root = yamltext.compose_document("a:\n  - b: c\n", "f")
         assert isinstance(root.value, dict)
         (item,) = root.value["a"].value
         assert isinstance(item, yamltext.Node) and isinstance(item.value, dict)
@@ -101,7 +125,10 @@ class TestSettings:
         ("setting", "expected"),
         [
             ("bridges.br0.mtu", "--set bridges.br0.mtu: no value"),
-            ("bridges.br9.mtu=1", "--set bridges.br9.mtu: the file has no `br9` there"),
+            (
+                "bridges.br9.mtu=1",
+                "--set bridges.br9.mtu: the file has no `br9` there (did you mean br0?)",
+            ),
             ("bridges.br0.mtu=1", "--set bridges.br0.mtu: bridges.br0.mtu: 1, expected a number"),
             ("bridges.br0=x", "--set bridges.br0: more than one value"),
             ("containers.net0.bridge=x", "--set containers.net0.bridge: containers.net0.bridge:"),
@@ -165,32 +192,57 @@ class TestAnything:
 
     def tried(self, text: str) -> None:
         try:
-            finished(described(text))
+            topology_values(described(text))
         except CnetshError as error:
-            assert error.message.isprintable() and error.message.isascii(), error.message
+            lines = error.message.splitlines()
+            assert all(line.isprintable() and line.isascii() for line in lines), lines
 
 
-class TestSchema:
+class TestStatement:
+    """What is made from the one statement of the format: schema, reference page and starter."""
+
     @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
     def test_is_named_by_every_example(self, file: Path) -> None:
         first = file.read_text().splitlines()[0]
         path = first.removeprefix("# yaml-language-server: $schema=")
-        assert (file.parent / path).resolve() == schema.path().resolve()
+        assert (file.parent / path).resolve() == CHECKOUT / "docs/lab-file.schema.json"
 
-    def test_describes_every_key(self) -> None:
-        known = [schema.load(), *schema.load()["$defs"].values()]
-        for rules in known:
-            for name, entry in rules.get("properties", {}).items():
-                assert "$ref" in entry or entry["description"], name
+    def test_is_the_schema_and_the_page_in_docs(self, golden: Callable[[str, str], None]) -> None:
+        golden("../../docs/lab-file.schema.json", json.dumps(lab_schema(), indent=2) + "\n")
+        golden("../../docs/lab-file.md", reference_page())
 
-    def test_the_starter_file_is_a_lab(self) -> None:
-        lab = described(starter("first"))
+    def test_gives_a_starter_file_that_is_a_lab(self) -> None:
+        lab = described(starter_file("first"))
         assert lab.name == "first"
-        assert finished(lab)["namespaces"] == ["net0", "web0", "web1"]
+        assert topology_values(lab)["namespaces"] == ["net0", "web0", "web1"]
 
-    def test_the_starter_file_has_no_name_of_another_kind(self) -> None:
+    def test_gives_it_comments_that_are_right_one_by_one(self) -> None:
+        lines = starter_file("first").splitlines()
+        fields = [number for number, line in enumerate(lines) if COMMENTED.match(line)]
+        assert len(fields) > 15
+        for number in fields:
+            line = COMMENTED.sub(r"\1\2", lines[number])
+            planned = topology_values(
+                described("\n".join([*lines[:number], line, *lines[number + 1 :]]))
+            )
+            assert planned["lab"] == "first"
+
+    def test_gives_it_blocks_that_are_right_with_each_of_their_comments(self) -> None:
+        starter = starter_file("first")
+        begin = starter.index("  # router:")
+        lines = [f"{line}\n" for line in starter[begin:].splitlines()]
+        lines = [re.sub("^(  )?# (Besides.*)?", r"\1", line, count=1) for line in lines]
+        fields = [number for number, line in enumerate(lines) if COMMENTED.match(line)]
+        assert len(fields) >= 8
+        for number in [-1, *fields]:
+            block = [*lines]
+            block[number] = COMMENTED.sub(r"\1\2", block[number])
+            values = topology_values(described(starter[:begin] + "".join(block)))
+            assert values["namespaces"] == ["net0", "web0", "web1", "router", "far"]
+
+    def test_gives_a_starter_file_no_name_of_another_kind(self) -> None:
         with pytest.raises(CnetshError, match="expected a letter"):
-            starter("a\nb: c")
+            starter_file("a\nb: c")
 
 
 def test_the_name_alone_is_read_from_a_file_that_is_broken_elsewhere(tmp_path):

@@ -18,7 +18,7 @@ from cnetsh.kinds.change import Change, State, after
 from cnetsh.labs.choose import plans
 from cnetsh.plan.steps import Plan, Plans, changes_of, parse, to_text
 from cnetsh.plan.undo import undos
-from cnetsh.views.script import script
+from cnetsh.views.script import as_script
 
 LABS = ("veth", "container", "conflict", "bridge", "routing")
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.yaml"))
@@ -78,7 +78,7 @@ def test_nothing_is_missing_of_what_is_there(known: list[Plans]) -> None:
 
 def test_a_scripts_commands_fold_to_the_plans_state(known: list[Plans]) -> None:
     for one in known:
-        text = script(one.up, one.down, one.check, sudo=False)
+        text = as_script(one.up, one.down, one.check, sudo=False)
         body = text.partition("\nadd() {")[2].partition("\n}\n")[0].partition("<<'NEXT'")[0]
         lines = [line.strip().removesuffix(" >/dev/null") for line in body.splitlines()]
         commands = [line for line in lines if line.startswith(_TOOLS)]

@@ -296,9 +296,9 @@ class TestConcerns:
             ("setting", FORWARD),
             ("setting", "/proc/sys/net/ipv4/conf/eth0/forwarding"),
             ("setting", "/proc/sys/net/ipv4/conf/all/accept_redirects"),
-            ("rule", NAT),
-            ("rule", ":LAB -"),
-            ("rule", "-A LAB -j RETURN"),
+            ("rule", "iptables nat POSTROUTING -s 172.16.0.0/12 '!' -o br0 -j MASQUERADE"),
+            ("chain", "iptables nat LAB"),
+            ("rule", "iptables nat LAB -j RETURN"),
         ],
     )
     def test_what_the_plan_makes_or_changes(self, kind: str, name: str) -> None:
@@ -312,9 +312,11 @@ class TestConcerns:
             ("link", "inner0"),
             ("setting", "/proc/sys/net/ipv4/tcp_mem"),
             ("setting", "/proc/sys/net/ipv6/conf/all/forwarding"),
-            ("rule", OTHER),
-            ("rule", ":LABEL -"),
-            ("rule", "-A LABEL -j LAB"),
+            ("rule", "iptables nat POSTROUTING -s 10.0.0.0/8 -j MASQUERADE"),
+            ("rule", "iptables filter POSTROUTING -s 172.16.0.0/12 '!' -o br0 -j MASQUERADE"),
+            ("chain", "iptables nat LABEL"),
+            ("chain", "ip6tables nat LAB"),
+            ("rule", "iptables nat LABEL -j LAB"),
             ("policy", ""),
         ],
     )

@@ -1,5 +1,4 @@
 import dataclasses
-import time
 
 import pytest
 
@@ -70,7 +69,7 @@ def commands(name, part, *settings):
 
 
 def steps(name, part, *settings):
-    found = builtin.load(name, settings)
+    found = builtin.builtin_lab(name, settings)
     text = render.render(found, part)
     return parse(text, name, found.title, part, f"{name}/{part}.sh.j2").steps
 
@@ -142,11 +141,9 @@ def test_settings_reach_every_command():
     assert "ip netns exec room2 ip route add default via 10.9.0.254" in text
 
 
-def test_a_thousand_containers_render_at_once():
-    started = time.perf_counter()
-    found = builtin.load("routing", ["containers=1000"])
+def test_a_thousand_containers_render():
+    found = builtin.builtin_lab("routing", ["containers=1000"])
     assert render.render(found, "up").count("ip netns add") == 1000
-    assert time.perf_counter() - started < 2
 
 
 @pytest.fixture
@@ -156,7 +153,7 @@ def own(tmp_path):
     def write(template, part="up"):
         (tmp_path / "up.sh.j2").touch()
         (tmp_path / f"{part}.sh.j2").write_text(template, encoding="utf-8")
-        return dataclasses.replace(builtin.load(str(tmp_path), []), name="own")
+        return dataclasses.replace(builtin.builtin_lab(str(tmp_path), []), name="own")
 
     return write
 
@@ -200,7 +197,9 @@ def test_an_unknown_part_is_refused(own):
         ("{% include '../lab.yaml' %}", "no template ../lab.yaml"),
         ("{% include '/etc/passwd' %}", "no template /etc/passwd"),
         ("{{ '\x1b[31m' + nope }}", "own/up.sh.j2:1: "),
-        ("{{ 'a' * 300000000 }}", "memory"),
+        ("{{ 'a' * 300000000 }}", "4 MiB"),
+        ("{{ 'a' * 10 ** 18 }}", "own/up.sh.j2:1: needs more memory"),
+        ("{% for n in range(100000) %}{{ 'a' * 100 }}{% endfor %}", "4 MiB"),
         ("{{ 'a' * 5000000 }}", "4 MiB"),
     ],
 )
@@ -208,10 +207,16 @@ def test_a_hostile_or_wrong_template_is_refused_with_its_line(own, template, sai
     assert said in refused(own(template))
 
 
-def test_a_template_that_does_not_end_is_ended(own, monkeypatch):
-    monkeypatch.setattr(render, "SECONDS", 1)
-    loop = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
-    assert "longer than 1 s" in refused(own(loop))
+def test_a_template_sees_no_file_outside_its_folder(own, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "secret").write_text("top secret *")
+    found = own("{% include 'inner/link' %}")
+    (found.folder / "inner").mkdir()
+    (found.folder / "inner/link").symlink_to(elsewhere / "secret")
+    assert refused(found).endswith("own/up.sh.j2:1: no template inner/link here")
+    (found.folder / "inner/link").unlink()
+    (found.folder / "inner/link").symlink_to("../lab.yaml")
+    assert "parameters:" in render.render(found, "up")
 
 
 def test_a_fifo_in_place_of_a_template_is_not_read(own, tmp_path):

@@ -39,11 +39,11 @@ ping -c1 -W1 10.0.0.1
 def written(name, *settings, sudo=True):
     """The script of a built-in lab as `cnetsh script` writes it."""
     parts = (load(name, part, *settings) for part in ("up", "down", "check"))
-    return script.script(*parts, sudo, teaches=plans(name, settings).teaches)
+    return script.as_script(*parts, sudo, teaches=plans(name, settings).teaches)
 
 
 def own(up=OWN, down="", check=OWN_CHECK, sudo=True):
-    return script.script(
+    return script.as_script(
         typed_in(up, title="Own\n\ntouch made"),
         typed_in(down, "down"),
         typed_in(check, "check"),

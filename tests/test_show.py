@@ -10,7 +10,7 @@ from cnetsh.labs.choose import part
 from cnetsh.plan import steps as steps_of
 from cnetsh.plan import undo
 from cnetsh.views import table
-from cnetsh.views.text import as_json, markdown, shell
+from cnetsh.views.text import as_json, as_markdown, as_shell
 
 LABS = builtin_names()
 PARTS = ["up", "check", "down"]
@@ -42,11 +42,11 @@ def printed(found, width, paint=table.plain):
 @pytest.mark.parametrize("name", LABS)
 class TestEveryPlan:
     def test_shell_is_as_expected(self, golden, name, part):
-        golden(f"plans/{name}_{part}.sh", shell(load(name, part)))
+        golden(f"plans/{name}_{part}.sh", as_shell(load(name, part)))
 
     def test_shell_without_sudo_is_the_templates_commands(self, name, part):
         found = load(name, part)
-        assert shell(found, sudo=False).splitlines() == [step.text for step in found.steps]
+        assert as_shell(found, sudo=False).splitlines() == [step.text for step in found.steps]
 
     @pytest.mark.parametrize("width", [80, 132])
     def test_table_fits(self, name, part, width):
@@ -63,7 +63,7 @@ class TestRouting:
         golden(f"plans/routing_{part}.json", as_json(*with_undos(load("routing", part))))
 
     def test_markdown_is_as_expected(self, golden, part):
-        golden(f"plans/routing_{part}.md", markdown(*with_undos(load("routing", part))))
+        golden(f"plans/routing_{part}.md", as_markdown(*with_undos(load("routing", part))))
 
     @pytest.mark.parametrize("width", [80, 132])
     def test_table_is_as_expected(self, golden, part, width):
@@ -73,20 +73,20 @@ class TestRouting:
 class TestShell:
     def test_root_writes_settings_and_the_user_echoes(self):
         text = "echo 1 | tee /proc/sys/net/ipv4/ip_forward\n"
-        assert shell(typed_in(text)) == f"{text.replace('tee', 'sudo tee')}"
+        assert as_shell(typed_in(text)) == f"{text.replace('tee', 'sudo tee')}"
 
     def test_root_enters_the_namespace_where_a_setting_is_written(self):
         text = "echo 1 | ip netns exec net0 tee /proc/sys/net/ipv4/ip_forward\n"
-        assert shell(typed_in(text)) == text.replace("ip netns", "sudo ip netns")
+        assert as_shell(typed_in(text)) == text.replace("ip netns", "sudo ip netns")
 
     def test_of_no_steps_is_nothing(self):
-        assert shell(typed_in("# no command\n")) == ""
+        assert as_shell(typed_in("# no command\n")) == ""
 
     def test_of_800_000_steps_takes_no_time(self):
         found = load("routing", "up")
         steps = found.steps * (800_000 // len(found.steps))
         began = time.process_time()
-        shell(dataclasses.replace(found, steps=steps))
+        as_shell(dataclasses.replace(found, steps=steps))
         assert time.process_time() - began < 2
 
 
@@ -126,18 +126,18 @@ class TestJson:
 
 class TestMarkdown:
     def test_markup_of_a_lab_stays_text(self):
-        text = markdown(*with_undos(typed_in(HOSTILE, title="<script>*x*")))
+        text = as_markdown(*with_undos(typed_in(HOSTILE, title="<script>*x*")))
         assert "\x1b" not in text and "\u202e" not in text and "\x07" not in text
         assert r"# \<script\>\*x\*" in text
         assert r"`a\|b` costs \<b\>1\|2\</b\> &amp; a\_b" in text
 
     def test_every_row_has_the_cells_of_its_heading(self):
-        for line in markdown(*with_undos(typed_in(HOSTILE))).splitlines():
+        for line in as_markdown(*with_undos(typed_in(HOSTILE))).splitlines():
             if line.startswith("|"):
                 assert len(re.findall(r"(?<!\\)\|", line)) == 5
 
     def test_a_command_with_backticks_is_one_code_span(self):
-        assert r"`` ip link set veth0 alias '[link=x]y\|`z`[/link]' ``" in markdown(
+        assert r"`` ip link set veth0 alias '[link=x]y\|`z`[/link]' ``" in as_markdown(
             *with_undos(typed_in(HOSTILE))
         )
 

@@ -75,7 +75,6 @@ class TestLinks:
              "ip link set dev p0 alias 'what it is'"),
             ({}, {"ifalias": "x"}, "ip link set dev p0 alias ''"),
             ({"txqlen": 1000}, {"txqlen": 7}, "ip link set dev p0 txqueuelen 1000"),
-            ({}, {"qdisc": "tbf"}, ""),
         ],
     )  # fmt: skip
     def test_changed(self, was: dict[str, Any], now: dict[str, Any], mended: str) -> None:
@@ -83,6 +82,11 @@ class TestLinks:
         found = only(before, after)
         assert shlex.join(found.command) == mended
         assert found.text.startswith("link p0: ") and found.name == "p0"
+
+    def test_a_queue(self) -> None:
+        none, one = Snapshot(links={"p0": link()}), Snapshot(links={"p0": link(qdisc="tbf")})
+        assert command(none, one) == "tc qdisc delete dev p0 root"
+        assert (only(one, none).text, command(one, none)) == ("queue p0 is gone", "")
 
     def test_what_went_with_a_link_is_not_told(self) -> None:
         address = {"dev": "p0", "address": "10.0.0.1/8", "scope": "global"}

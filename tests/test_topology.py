@@ -10,10 +10,10 @@ from cnetsh.kinds.change import holders
 from cnetsh.labs import render
 from cnetsh.labs.builtin import Lab, templates_folder
 from cnetsh.labs.file import describe, load_file
-from cnetsh.labs.topology.firewall import LONGEST, SUFFIX, chain
+from cnetsh.labs.topology.firewall import LONGEST, SUFFIX, chain_name
 from cnetsh.labs.topology.members import members as all_members
-from cnetsh.labs.topology.values import finished, mac, needs
-from cnetsh.labs.yaml import parse as parse_yaml
+from cnetsh.labs.topology.values import mac, topology_values
+from cnetsh.labs.yaml import compose_document
 from cnetsh.plan.steps import Plan, parse
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -22,8 +22,8 @@ ONE_BRIDGE = "name: x\nbridges: {br0: {address: 10.0.0.1/24}}\ncontainers:\n"
 
 
 def lab(text: str) -> Lab:
-    described = describe(parse_yaml(text, "lab.yaml"))
-    values = finished(described)
+    described = describe(compose_document(text, "lab.yaml"))
+    values = topology_values(described)
     return Lab(described.name, "", "", templates_folder() / "topology", values, True)
 
 
@@ -72,8 +72,8 @@ class TestNames:
         text = "name: x\nbridges: {x-0: {address: 10.0.0.1/24}}\ncontainers:\n"
         text += "  a: {bridge: x-0}\n  b: {interfaces: [{bridge: x-0, name: ceth2}]}\n"
         text += "  c: {interfaces: [{bridge: x-0, host: x-3, name: eth0}]}\n"
-        ports = finished(describe(parse_yaml(text, "f")))["ports"]
-        assert ports == [
+        ports = topology_values(describe(compose_document(text, "f")))["ports"]
+        assert [port[:4] for port in ports] == [
             ("a", "x-1", "ceth1", "x-0"),
             ("b", "x-4", "ceth2", "x-0"),
             ("c", "x-3", "eth0", "x-0"),
@@ -83,7 +83,7 @@ class TestNames:
         bridges = "\n".join(f"  br{n}: {{address: 10.{n}.0.1/16}}" for n in range(100))
         groups = "\n".join(f"  g{n}x: {{bridge: br{n}, count: 1000}}" for n in range(100))
         text = f"name: a-long-name\nbridges:\n{bridges}\ncontainers:\n{groups}\n"
-        members = all_members(describe(parse_yaml(text, "f")))
+        members = all_members(describe(compose_document(text, "f"))).values()
         names = {port.host for member in members for port in member.ports}
         assert len(names) == len({member.name for member in members}) == 100_000
         assert max(map(len, names)) <= 15
@@ -100,8 +100,8 @@ class TestNames:
         assert all(re.fullmatch("a-l-[0-9a-f]{4}-[0-9]+", end) for one in ends[4:] for end in one)
 
     def test_of_chains_fit(self) -> None:
-        assert chain("big") == "CNETSH-big"
-        long = [chain("a" * 39 + end) for end in "xy"]
+        assert chain_name("big") == "CNETSH-big"
+        long = [chain_name("a" * 39 + end) for end in "xy"]
         assert len(set(long)) == 2
         assert all(len(name + SUFFIX) == LONGEST for name in long)
 
@@ -112,13 +112,9 @@ class TestNames:
 
 class TestAddresses:
     def of(self, text: str) -> list[str]:
-        described = describe(parse_yaml(text, "f"))
-        return [
-            address
-            for member in all_members(described)
-            for port in member.ports
-            for address in port.addresses
-        ]
+        described = describe(compose_document(text, "f"))
+        members = all_members(described).values()
+        return [str(address) for member in members for address in member.addresses]
 
     def test_left_out_are_the_next_free_ones(self) -> None:
         text = ONE_BRIDGE + "  a: {bridge: br0}\n  b: {bridge: br0, address: 10.0.0.3/24}\n"
@@ -277,24 +273,6 @@ class TestOrder:
         assert not holding("br7", commands(text + "containers: {a: {bridge: br7}}\n", "down"))
 
 
-class TestNeeds:
-    @pytest.mark.parametrize(
-        ("container", "expected"),
-        [
-            ("{bridge: br0}", []),
-            ("{bridge: br0, rate: 1mbit}", ["tbf"]),
-            ("{bridge: br0, loss: 1%}", ["netem"]),
-            ("{interfaces: [{macvlan: eth0, address: 10.7.0.2/24}]}", ["macvlan"]),
-            ("{bridge: br0, publish: ['80:80']}", ["iptables"]),
-        ],
-    )
-    def test_are_what_the_kernel_must_have(self, container: str, expected: list[str]) -> None:
-        assert needs(lab(ONE_BRIDGE + f"  a: {container}\n").values) == expected
-
-    def test_of_a_lab_of_another_kind_are_none(self) -> None:
-        assert needs({"bridge": "br0"}) == []
-
-
 class TestChecks:
     def test_of_many_are_a_ring_and_not_every_pair(self) -> None:
         found = commands(ONE_BRIDGE + "  a: {bridge: br0, count: 100}\n", "check")
@@ -309,6 +287,15 @@ class TestChecks:
     def test_of_what_is_outside_need_a_route_to_it(self) -> None:
         text = ONE_BRIDGE + "  a: {bridge: br0}\nchecks: [{from: a, to: 192.0.2.7}]\n"
         assert planned(lab(text), "check").steps[-1].said.needs == "route 192.0.2.7"
+
+
+def test_no_template_has_more_than_two_levels_of_blocks() -> None:
+    for file in (templates_folder() / "topology").glob("*.j2"):
+        depth = deepest = 0
+        for word in re.findall(r"{% (end)?(?:for|if)\b", file.read_text(encoding="utf-8")):
+            depth += -1 if word else 1
+            deepest = max(deepest, depth)
+        assert deepest <= 2 and depth == 0, file.name
 
 
 def test_every_command_has_an_undo_or_goes_with_what_has(tmp_path: Path) -> None:
@@ -329,4 +316,4 @@ def test_cables_are_as_many_as_their_names_allow() -> None:
     text = f"name: x\nbridges:\n{bridges}containers:\n"
     text += f"  a: {{count: 1001, interfaces: [{cables}]}}\n"
     with pytest.raises(CnetshError, match="1001000 cables, expected at most 1000000"):
-        all_members(describe(parse_yaml(text, "f")))
+        all_members(describe(compose_document(text, "f")))

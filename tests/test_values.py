@@ -142,7 +142,7 @@ def test_a_good_name_is_given_back(text):
 
 
 @pytest.mark.parametrize("text", ADDRESSES)
-@pytest.mark.parametrize("check", [names.network, names.address])
+@pytest.mark.parametrize("check", [names.subnet, names.address])
 def test_a_bad_address_is_refused(check, text):
     refused(check, text, "--set x")
 
@@ -158,7 +158,7 @@ def test_a_bad_address_without_prefix_length_is_refused(text):
 
 
 def test_host_bits_stay_as_typed():
-    subnet = names.network("172.18.0.0/12", "--set x")
+    subnet = names.subnet("172.18.0.0/12", "--set x")
     assert (str(subnet), str(subnet.network)) == ("172.18.0.0/12", "172.16.0.0/12")
 
 
@@ -185,7 +185,7 @@ FORMS = {
     names.interface_name: r"[A-Za-z][A-Za-z0-9_-]{0,14}",
     names.interface_prefix: r"[A-Za-z][A-Za-z0-9_-]{0,14}",
     names.netns_name: r"[A-Za-z][A-Za-z0-9_.-]{0,63}",
-    names.network: r"[0-9a-f.:]+/[0-9]+",
+    names.subnet: r"[0-9a-f.:]+/[0-9]+",
     names.address: r"[0-9a-f.:]+/[0-9]+",
     names.ip: r"[0-9a-f.:]+",
 }

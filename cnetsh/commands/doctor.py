@@ -30,7 +30,7 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
 def _tell(plan: Plan | None, on_host: bool, as_json: bool) -> int:
     findings = diagnose.diagnose(plan, on_host, diagnose.gather(ask, None, plan))
     if as_json:
-        print(json.dumps(diagnose.to_json(findings), indent=1))
+        print(json.dumps(diagnose.findings_as_json(findings), indent=1))
     else:
         for one in findings:
             print(diagnose.as_text(one))

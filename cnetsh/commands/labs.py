@@ -10,7 +10,7 @@ from cnetsh.labs.builtin import Sheet
 def run(as_json: bool) -> None:
     """List the built-in labs."""
     folder = builtin.templates_folder()
-    sheets = {name: builtin.read(folder / name) for name in builtin.builtin_names()}
+    sheets = {name: builtin.read_sheet(folder / name) for name in builtin.builtin_names()}
     if as_json:
         print(json.dumps([_row(name, sheet) for name, sheet in sheets.items()], indent=1))
     else:

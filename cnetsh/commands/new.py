@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from cnetsh.commands.output import deliver
-from cnetsh.labs import file
+from cnetsh.labs.reference import starter_file
 
 
 def run(name: str, output: Path | None) -> None:
     """Write a lab file, by default NAME.yaml."""
-    deliver(file.starter(name), output or Path(f"{name}.yaml"))
+    deliver(starter_file(name), output or Path(f"{name}.yaml"))

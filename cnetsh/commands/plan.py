@@ -37,7 +37,7 @@ def run(
         return DONE
     # The other parts need not be rendered for it.
     plan = choose.part(lab, settings, "down" if down else "up")
-    deliver(text.shell(plan, sudo) if form == "shell" else _shown(plan, form), output)
+    deliver(text.as_shell(plan, sudo) if form == "shell" else _shown(plan, form), output)
     return DONE
 
 
@@ -89,7 +89,7 @@ def _shown(plan: Plan, form: str, seen: Sequence[str] = ()) -> str:
     if form == "json":
         return text.as_json(plan, known, seen)
     if form == "markdown":
-        return text.markdown(plan, known)
+        return text.as_markdown(plan, known)
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else PIPED
     paint = ansi if terminal and not os.environ.get("NO_COLOR") else plain

@@ -2,9 +2,9 @@
 
 import json
 
-from cnetsh.labs import schema
+from cnetsh.labs.reference import lab_schema
 
 
 def run() -> None:
     """Print the JSON Schema of lab files."""
-    print(json.dumps(schema.load(), indent=2))
+    print(json.dumps(lab_schema(), indent=2))

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from cnetsh.commands.output import deliver
 from cnetsh.labs import choose
-from cnetsh.views import script
+from cnetsh.views.script import as_script
 
 
 def run(lab: str, settings: Sequence[str], output: Path | None, sudo: bool) -> None:
     """Give a lab as a stand-alone shell script."""
     plans = choose.plans(lab, settings)
-    text = script.script(plans.up, plans.down, plans.check, sudo, teaches=plans.teaches)
+    text = as_script(plans.up, plans.down, plans.check, sudo, teaches=plans.teaches)
     deliver(text, output)

@@ -83,7 +83,7 @@ def _differs(
     """Give what of an object is not as it is wanted: the key of a value, and the words for it."""
     if there and ref.kind in MARKED | {"setting"}:
         if mark not in (None, there[0].get("ifindex"), there[0].get("mark")):
-            yield "", f"{ref.kind} {ref.name} is another one than the lab made"
+            yield "", f"{kinds.called(ref)} is another one than the lab made"
             return
         for key, value in wanted[0].items():
             if key not in PLACE and (is_now := there[0].get(key)) != value:
@@ -98,7 +98,7 @@ def _differs(
     for one in wanted:
         match = next((other for other in left if matches(one, other)), None)
         if match is None:
-            yield "", f"{_called(ref, one)} is missing"
+            yield "", f"{kinds.called(ref, one)} is missing"
         else:
             left.remove(match)
 
@@ -114,17 +114,6 @@ def _not_as(ref: Ref, key: str, value: Any, is_now: Any) -> str:
         case "value":
             return f"{ref.name} is {is_now}"
     return f"{key} of {ref.kind} {ref.name} is {is_now}"
-
-
-def _called(ref: Ref, facts: Facts) -> str:
-    """Give an object's name in words: of what may be there several times with what tells it."""
-    match ref.kind:
-        case "address":
-            return f"address {ref.name} on {facts['dev']}"
-        case "route":
-            said = [f"{key} {value}" for key, value in facts.items() if value != "main"]
-            return " ".join(["route", ref.name, *said])
-    return f"{ref.kind} {ref.name}"
 
 
 def _is_missing(step: Step, run: Run) -> bool:

@@ -5,7 +5,6 @@ what it found there over to the others, so that the last one to go puts it back.
 """
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 from cnetsh.compare.differences import Difference
 from cnetsh.compare.snapshot import Snapshot
-from cnetsh.kinds import rule, setting
+from cnetsh.kinds import setting
 from cnetsh.kinds.change import Change, Make, Remove, Set, refs_of
 from cnetsh.plan.steps import Step
 
@@ -22,14 +21,13 @@ from cnetsh.plan.steps import Step
 class Scope:
     """What steps make or change in the target's own namespace.
 
-    names: of links, namespaces and folders. settings: the paths written. rules: chain and words of
-    each rule; chains: the made ones.
+    names: of links, namespaces and folders. settings: the paths written. rules: the made ones, and
+    the chains.
     """
 
     names: frozenset[str]
     settings: frozenset[str]
     rules: frozenset[str]
-    chains: frozenset[str]
 
 
 def scope_of(steps: Iterable[Step]) -> Scope:
@@ -39,8 +37,7 @@ def scope_of(steps: Iterable[Step]) -> Scope:
     return Scope(
         frozenset(name for change in changes for name in _names(change)),
         frozenset(one.ref.name for one in changes if one.ref.kind == "setting"),
-        frozenset(_rule(ref.name) for ref in made if ref.kind == "rule"),
-        frozenset(ref.name.split()[2] for ref in made if ref.kind == "chain"),
+        frozenset(ref.name for ref in made if ref.kind in ("rule", "chain")),
     )
 
 
@@ -54,11 +51,6 @@ def _names(change: Change) -> Iterator[str]:
         yield change.facts["dev"]
 
 
-def _rule(name: str) -> str:
-    """Give chain and words of a rule, without its tool and table."""
-    return name.split(" ", 2)[2]
-
-
 def concerns(difference: Difference, scope: Scope) -> bool:
     """Say whether a difference is of something that steps made or changed.
 
@@ -67,8 +59,9 @@ def concerns(difference: Difference, scope: Scope) -> bool:
     kind, name = difference.kind, difference.name
     if kind == "setting":
         return name in scope.settings or any(_family(path, name) for path in scope.settings)
-    if kind == "rule":
-        return _concerns_rule(name, scope)
+    if kind in ("rule", "chain"):
+        chain = " ".join(name.split(" ", 3)[:3])
+        return name in scope.rules or chain in scope.rules
     return name in scope.names
 
 
@@ -76,14 +69,6 @@ def _family(written: str, path: str) -> bool:
     """Say whether a path is set along with one that is written, of the same version of IP."""
     same_version = path.split("/")[4] == written.split("/")[4]
     return same_version and path.endswith(setting.along(written))
-
-
-def _concerns_rule(line: str, scope: Scope) -> bool:
-    if line[:1] == ":":
-        return line[1:].split()[0] in scope.chains
-    words = shlex.split(line)
-    chain = words[1] if words[:1] == ["-A"] else ""
-    return chain in scope.chains or f"{chain} {rule.canonical_rule(words[2:])}" in scope.rules
 
 
 @dataclass(frozen=True, slots=True)

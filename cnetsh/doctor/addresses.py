@@ -42,12 +42,10 @@ def overlap(case: Case) -> Iterator[Sign]:
 
 
 def _networks(case: Case, inside: bool) -> dict[Network, str]:
-    """Give the plan's networks with the link, or the namespace, that they are for.
-
-    Behind a macvlan a container is in the network of the host's own link, and is meant to be.
-    """
+    """Give the plan's networks with the link, or the namespace, that they are for."""
     found: dict[Network, str] = {}
     for one in case.asked.addresses:
+        # Behind one a container is in the network of the host's own link, and is meant to be.
         macvlan = " type macvlan" in case.asked.links.get((one.netns, one.dev), "")
         if bool(one.netns) == inside and not macvlan:
             found.setdefault(one.ip.network, one.netns or one.dev)
@@ -57,12 +55,12 @@ def _networks(case: Case, inside: bool) -> dict[Network, str]:
 def _there(case: Case) -> Iterator[There]:
     """Give the addresses and routes of the target, each network of a link once."""
     seen = set()
-    for one in case.facts.snapshot.addresses:
+    for one in case.seen.snapshot.addresses:
         network = ipaddress.ip_interface(one["address"]).network
         seen.add((one["dev"], network))
         if one["dev"] not in case.ours:
             yield There(network, f"address {one['address']} on {one['dev']}")
-    for route in case.facts.snapshot.routes:
+    for route in case.seen.snapshot.routes:
         dev = route.get("dev")
         if is_default(route) or dev in case.ours or _belongs_to_address(route):
             continue
@@ -76,25 +74,22 @@ def _belongs_to_address(route: dict[str, Any]) -> bool:
 
 def is_default(route: dict[str, Any]) -> bool:
     """Say whether a route is the default one, or a part of it as VPNs divide it."""
-    dst = str(route["dst"])
-    if dst == "default":
+    if route["dst"] == "default":
         return True
-    network = ipaddress.ip_network(dst)
+    network = ipaddress.ip_network(str(route["dst"]))
     return network.prefixlen <= WIDEST[network.version]
 
 
 def _near(case: Case, network: Network) -> Iterator[tuple[str, str]]:
-    """Give what a person would miss at once: the line, and the loss.
-
-    Name servers and the ssh session are not behind a sandbox's network.
-    """
-    peer = case.facts.ssh_peer
-    if case.on_host and _in(peer, network):
+    """Give what a person would miss at once: the line, and the loss."""
+    # The ssh session and the name servers are not behind a sandbox's network.
+    peer, servers = (case.seen.ssh_peer, case.seen.nameservers) if case.on_host else ("", ())
+    if _in(peer, network):
         yield f"ssh session from {peer}", "and your ssh session ends"
-    for server in case.facts.nameservers if case.on_host else ():
+    for server in servers:
         if _in(server, network):
             yield f"DNS server {server} in resolv.conf", "names are no longer found"
-    for route in case.facts.snapshot.routes:
+    for route in case.seen.snapshot.routes:
         gateway = str(route.get("gateway", ""))
         if is_default(route) and _in(gateway, network) and route.get("dev") not in case.ours:
             yield f"gateway {route_text(route)}", "the way to the Internet may be lost"
@@ -120,7 +115,7 @@ def _in(text: str, network: Network) -> bool:
 def route_text(route: dict[str, Any]) -> str:
     """Give a route as `ip route` prints it."""
     kind = str(route.get("type", "unicast"))
-    words = [str(route["dst"])] if kind == "unicast" else [kind, str(route["dst"])]
+    words = [*([] if kind == "unicast" else [kind]), str(route["dst"])]
     names = {"gateway": "via", "dev": "dev", "protocol": "proto", "table": "table"}
     for key, word in names.items():
         if key in route and (key, route[key]) != ("table", "main"):
@@ -130,21 +125,19 @@ def route_text(route: dict[str, Any]) -> str:
 
 def _another(network: Network, there: Sequence[There]) -> str:
     """Give the advice, with a network that overlaps nothing here."""
-    for number in range(77, 256):
-        free = ipaddress.ip_network(FREE[network.version].format(number))
-        if not _meeting(free, there):
-            return f"another network with --set or in the lab file; {free} is free here"
-    return "another network with --set or in the lab file"
+    tried = (ipaddress.ip_network(FREE[network.version].format(one)) for one in range(77, 256))
+    free = next((f"; {one} is free here" for one in tried if not _meeting(one, there)), "")
+    return f"another network with --set or in the lab file{free}"
 
 
 def host_bits(case: Case) -> Iterator[Sign]:
     """P04: a rule's network typed with host bits, which the kernel cuts off."""
     for rule in dict.fromkeys(case.asked.rules):
-        for option, word in zip(rule.words, rule.words[1:], strict=False):
+        for option, word in pairwise(rule.words):
             network = _cut(word) if option in ("-s", "-d") and "/" in word else None
             if network:
                 effect = f"the rule is for {network}, {network.num_addresses:,} addresses"
-                yield Sign("note", " ".join(rule.words), effect, f"read {word} as {network}")
+                yield Sign("note", rule.text, effect, f"read {word} as {network}")
 
 
 def _cut(word: str) -> Network | None:
@@ -176,6 +169,5 @@ def prefix_lengths(case: Case) -> Iterator[Sign]:
     for one, other in pairwise(ordered):
         if _meets(one, other):
             effect = f"{one} and {other}: the two do not agree on who is a neighbour"
-            yield Sign(
-                "note", f"{texts[one]}\n{texts[other]}", effect, "one prefix length for both"
-            )
+            evidence = f"{texts[one]}\n{texts[other]}"
+            yield Sign("note", evidence, effect, "one prefix length for both")

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cnetsh.errors import CnetshError
-from cnetsh.kinds.change import Change, Make, Move, Ref, Set, refs_of
-from cnetsh.names import Interface
+from cnetsh.kinds.change import Change, Make, Move, Ref, Remove, Set, refs_of
 from cnetsh.plan.steps import Plan, Step
+
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+_VERBS = ("-A", "-I", "-D", "-N", "-F", "-X")  # before them: -w and -t TABLE
 
 
 class Address(NamedTuple):
@@ -19,51 +21,33 @@ class Address(NamedTuple):
     text: str
 
 
-class Setting(NamedTuple):
-    """A value that a plan writes to a setting of the kernel."""
-
-    netns: str
-    path: str
-    value: str
-
-
 class Rule(NamedTuple):
-    """A command to iptables or ip6tables, without -w."""
+    """A command to iptables or ip6tables; words: what follows the table, -A CHAIN and so on."""
 
     netns: str
+    tool: str
+    table: str
     words: tuple[str, ...]
-
-    @property
-    def tool(self) -> str:
-        """Give iptables or ip6tables."""
-        return self.words[0]
-
-    @property
-    def table(self) -> str:
-        """Give the table, filter where none is said."""
-        return self.words[2] if self.words[1] == "-t" else "filter"
-
-    @property
-    def rest(self) -> tuple[str, ...]:
-        """Give what follows the table: -A CHAIN and so on."""
-        return self.words[3:] if self.words[1] == "-t" else self.words[1:]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Everything that doctor looks at in one plan.
 
-    links: the made ones, with their namespace; bridges: those of the target's own namespace, and
-    whether their MAC is given; netns, folders: the made ones; entered, looped (lo is brought up),
-    routed (a default route): namespaces; uses: links of the target's own namespace, with the first
-    command.
+    settings: paths and values of the target's own; links: the made ones, with their namespace;
+    kinds: of links and queues; bridges: those of the target's own namespace, and whether their MAC
+    is given; renumbered: links that get one later; netns, folders: the made ones; entered, looped
+    (lo is brought up), routed (a default route): namespaces; uses: links of the target's own
+    namespace. Those with a text have it from the first command that says so.
     """
 
     lab: str = ""
     addresses: list[Address] = field(default_factory=list)
-    settings: list[Setting] = field(default_factory=list)
+    settings: set[tuple[str, str]] = field(default_factory=set)
     rules: list[Rule] = field(default_factory=list)
     links: dict[tuple[str, str], str] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=set)
     bridges: dict[str, bool] = field(default_factory=dict)
     renumbered: dict[str, str] = field(default_factory=dict)
     netns: dict[str, str] = field(default_factory=dict)
@@ -71,8 +55,6 @@ class Asked:
     entered: dict[str, str] = field(default_factory=dict)
     looped: set[str] = field(default_factory=set)
     routed: set[str] = field(default_factory=set)
-    kinds: set[str] = field(default_factory=set)
-    queues: set[str] = field(default_factory=set)
     tools: set[str] = field(default_factory=set)
     uses: dict[str, str] = field(default_factory=dict)
 
@@ -81,12 +63,9 @@ class Asked:
         """Give the names of the links that the plan makes in the target's own namespace."""
         return {name for netns, name in self.links if not netns}
 
-    def writes(self, ending: str) -> bool:
+    def turns_on(self, ending: str) -> bool:
         """Say whether the plan turns on a setting of the target's own whose path ends so."""
-        return any(
-            one.path.endswith(ending) and one.value == "1" and not one.netns
-            for one in self.settings
-        )
+        return any(path.endswith(ending) and value == "1" for path, value in self.settings)
 
 
 def asked_by(plan: Plan) -> Asked:
@@ -95,30 +74,26 @@ def asked_by(plan: Plan) -> Asked:
     for step in plan.steps:
         changes = step.changes
         if changes:
-            _take_tools(step, found)
+            found.tools.add(step.inner[0])
+        if changes and step.netns:
+            found.tools.add("ip")
+            found.entered.setdefault(step.netns, step.text)
         for change in changes:
             _take(step, change, found)
     return found
 
 
-def _take_tools(step: Step, found: Asked) -> None:
-    found.tools.add(step.inner[0])
-    if step.netns:
-        found.tools.add("ip")
-        found.entered.setdefault(step.netns, step.text)
-
-
 def _take(step: Step, change: Change, found: Asked) -> None:
-    kind, netns, name = change.ref
+    _, netns, name = change.ref
     match change:
-        case Make(Ref("link"), facts):
+        case Make(Ref("link")):
             _take_link(step, change, found)
         case Make(Ref("netns")):
             found.netns[name] = step.text
         case Make(Ref("folder")):
             found.folders[name] = step.text
         case Make(Ref("queue"), facts):
-            found.queues.add(facts["kind"])
+            found.kinds.add(facts["kind"])
             _use(netns, name, step, found)
         case Make(Ref("address"), facts):
             ip = _ip(step.command.rest[1], step.text)
@@ -126,15 +101,21 @@ def _take(step: Step, change: Change, found: Asked) -> None:
             _use(netns, facts["dev"], step, found)
         case Make(Ref("route")) if name == "default":
             found.routed.add(netns)
-        case Set(_, _, value) if kind == "setting":
-            found.settings.append(Setting(netns, name, value))
-        case Set() if kind == "link":
+        case Make(Ref("rule" | "chain")) | Remove(Ref("rule" | "chain")):
+            found.rules.append(_rule(step, name))
+        case Set(Ref("setting"), _, value) if not netns:
+            found.settings.add((name, value))
+        case Set(Ref("link")):
             _take_value(step, change, found)
         case Move():
             _use(netns, name, step, found)
-    if kind in ("rule", "chain"):
-        tool, *rest = step.inner
-        found.rules.append(Rule(netns, (tool, *(rest[1:] if rest[0] == "-w" else rest))))
+
+
+def _rule(step: Step, name: str) -> Rule:
+    tool, table, *_ = name.split()
+    words = step.inner
+    verb = next(at for at, word in enumerate(words) if word in _VERBS)
+    return Rule(step.netns, tool, table, words[verb:], step.text)
 
 
 def _take_link(step: Step, change: Make, found: Asked) -> None:
@@ -160,14 +141,14 @@ def _take_value(step: Step, change: Set, found: Asked) -> None:
             found.renumbered[name] = step.text
 
 
+def _use(netns: str, link: str, step: Step, found: Asked) -> None:
+    if not netns:
+        found.uses.setdefault(link, step.text)
+
+
 def _ip(text: str, command: str) -> Interface:
     # ip reads 010.0.0.1 as 8.0.0.1 and 10.1 as 10.1.0.0, so what is not plain is not let through.
     try:
         return ipaddress.ip_interface(text)
     except ValueError:
         raise CnetshError(f"{command}: {text} is not an address like 172.18.0.10/12") from None
-
-
-def _use(netns: str, link: str, step: Step, found: Asked) -> None:
-    if not netns:
-        found.uses.setdefault(link, step.text)

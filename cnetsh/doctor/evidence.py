@@ -1,29 +1,19 @@
 """What doctor looks at besides the plan. All of it is only read; few processes are started."""
 
 import contextlib
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
-from cnetsh.compare.snapshot import Snapshot, take
+from cnetsh.compare.snapshot import Snapshot, readable, take
 from cnetsh.doctor import machine
 from cnetsh.doctor.asked import asked_by
 from cnetsh.doctor.probe import lacking
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Plan
-from cnetsh.system.process import Run, tool
+from cnetsh.system import processes
+from cnetsh.system.process import Run, real, tool
 
-# systemd keeps a link invocation:UNIT while the unit is active (systemd: src/core/unit.c).
-SIGNS = (
-    "/run/firewalld",
-    "/run/systemd/units/invocation:firewalld.service",
-    "/run/NetworkManager",
-    "/run/udev/control",
-    "/run/docker.sock",
-    "/etc/ufw/ufw.conf",
-)
 SETTINGS = (
     "/proc/sys/net/bridge/bridge-nf-call-iptables",
     "/proc/sys/net/bridge/bridge-nf-call-ip6tables",
@@ -32,6 +22,7 @@ SETTINGS = (
     "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
     "/proc/sys/kernel/unprivileged_userns_clone",
 )
+# ping too, which no plan needs: without it no check can be made.
 TOOLS = ("ip", "iptables", "ip6tables", "tc", "ping")
 
 
@@ -45,7 +36,7 @@ class BaseChain(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Evidence:
     """What is so in the target; the default of each says nothing unusual.
 
     labs: those with a journal here; settings: values by path that the snapshot has not; signs:
@@ -79,7 +70,7 @@ class Facts:
         return self.settings.get(path, self.snapshot.settings.get(path, ""))
 
 
-def gather(run: Run, snapshot: Snapshot | None = None, plan: Plan | None = None) -> Facts:
+def gather(run: Run, snapshot: Snapshot | None = None, plan: Plan | None = None) -> Evidence:
     """Read the target, which this process is in; with a plan, try also what it needs of the kernel.
 
     Raises CnetshError when the kernel's state cannot be read.
@@ -87,11 +78,11 @@ def gather(run: Run, snapshot: Snapshot | None = None, plan: Plan | None = None)
     seen = snapshot or take(run)
     tables, chains = _nftables(run)
     backend = _backend()
-    return Facts(
+    return Evidence(
         snapshot=seen,
-        labs=machine.labs(),
-        settings=dict(_values((*SETTINGS, *_router_advertisements(seen)))),
-        signs=frozenset(path for path in SIGNS if machine.shows(path)),
+        labs=machine.labs_here(),
+        settings=readable([*SETTINGS, *_router_advertisements(seen)]),
+        signs=machine.signs(),
         backend=backend,
         other_rules=_other_rules(run, backend),
         chains=chains,
@@ -100,19 +91,13 @@ def gather(run: Run, snapshot: Snapshot | None = None, plan: Plan | None = None)
         ssh_peer=machine.ssh_peer(),
         unmanaged=tuple(machine.unmanaged()),
         persistent_macs=machine.persistent_macs(),
-        initial_user=machine.text("/proc/self/uid_map").split() == ["0", "0", "4294967295"],
-        inside=machine.inside(seen.namespaces),
+        initial_user=machine.initial_user(),
+        inside=_inside(seen),
         missing=dict(_missing()),
-        lacking=_lacking(run, plan, seen),
+        lacking=lacking(run, asked_by(plan), seen) if plan else {},
         powers=machine.powers(),
         xtables=machine.xtables(),
     )
-
-
-def _values(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for path in paths:
-        if text := machine.text(path).strip():
-            yield path, text
 
 
 def _router_advertisements(snapshot: Snapshot) -> Iterator[str]:
@@ -124,18 +109,15 @@ def _router_advertisements(snapshot: Snapshot) -> Iterator[str]:
 def _backend() -> str:
     """Give what `iptables` is here, nft or legacy, by the program that its name leads to."""
     with contextlib.suppress(CnetshError):
-        program = os.path.realpath(tool("iptables"))
-        return "nft" if "nft" in Path(program).name else "legacy"
+        return "nft" if "nft" in real("iptables").rpartition("/")[2] else "legacy"
     return ""
 
 
 def _other_rules(run: Run, backend: str) -> tuple[str, ...]:
     """Give the nft rules where `iptables` is the legacy one; the snapshot has the opposite case."""
-    if backend != "legacy":
-        return ()
     with contextlib.suppress(CnetshError):
-        lines = run(("iptables-nft-save",)).stdout.split("\n")
-        return tuple(line for line in lines if line.startswith("-A"))
+        text = run(("iptables-nft-save",)).stdout if backend == "legacy" else ""
+        return tuple(line for line in text.split("\n") if line.startswith("-A"))
     return ()
 
 
@@ -159,18 +141,19 @@ def _nftables(run: Run) -> tuple[frozenset[str], tuple[BaseChain, ...]]:
     return frozenset(tables), tuple(chains)
 
 
+def _inside(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
+    """Give the processes in each named namespace as "123 (sleep)"."""
+    # A file that is no namespace has no mark, and nobody is in it.
+    homes = {mark: name for name, mark in snapshot.namespaces.items() if mark}
+    found: dict[str, tuple[str, ...]] = {}
+    for one in processes.found_in(homes) if homes else ():
+        found[one.netns] = (*found.get(one.netns, ()), f"{one.pid} ({one.name})")
+    return found
+
+
 def _missing() -> Iterator[tuple[str, str]]:
     for name in TOOLS:
         try:
             tool(name)
         except CnetshError as error:
             yield name, f"{error.message}: {error.hint}"
-
-
-def _lacking(run: Run, plan: Plan | None, snapshot: Snapshot) -> dict[str, str]:
-    if plan is None:
-        return {}
-    planned = asked_by(plan)
-    with contextlib.suppress(CnetshError):
-        return lacking(run, planned, snapshot)
-    return {}

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from cnetsh.doctor.asked import Asked
-from cnetsh.doctor.evidence import Facts
+from cnetsh.doctor.evidence import Evidence
 
 Severity: TypeAlias = Literal["lacks", "refuse", "warn", "note"]
-MOST = 6
-SEVERITIES: tuple[Severity, ...] = ("lacks", "refuse", "warn", "note")
+SEVERITIES: tuple[Severity, ...] = ("lacks", "refuse", "warn", "note")  # the gravest first
+MOST = 6  # lines of evidence; a host may have thousands of routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class Sign(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is asked: the plan, if any, the target's facts, and whether the target is the host."""
+    """What is asked: the plan, if any, what was seen, and whether the target is the host."""
 
     plan: Asked | None
-    facts: Facts
+    seen: Evidence
     on_host: bool
 
     @property
@@ -52,9 +52,14 @@ class Case:
         return self.plan or Asked()
 
     @property
+    def bridge(self) -> str:
+        """Give a bridge's name for advice."""
+        return next(iter(self.asked.bridges), "BRIDGE")
+
+    @property
     def is_up(self) -> bool:
         """Say whether the lab is up already, so that what the plan makes is there and its own."""
-        return self.asked.lab in self.facts.labs
+        return self.asked.lab in self.seen.labs
 
     @property
     def ours(self) -> set[str]:

@@ -16,8 +16,10 @@ FORWARDING = {"iptables": "/ipv4/ip_forward", "ip6tables": "/ipv6/conf/all/forwa
 VERSIONS = {"iptables": 4, "ip6tables": 6}
 MARK = "cnetsh:"  # the comment in rules of labs, which only concern the lab's own links
 MOST_RULES = 3
+# A policy, and a last rule that does what a policy would.
 _DROPS = re.compile(r":FORWARD DROP\b.*|-A FORWARD -j (DROP|REJECT)( --reject-with \S+)?")
 _LEFT = re.compile(r"-A POSTROUTING -s \S+ ! -o ([^\s+]+) .*-j MASQUERADE.*")
+_BEGINS = {"firewalld": (":FWDI_", ":FORWARD_direct", ":IN_public"), "ufw": (":ufw-",)}
 
 
 class Filter(NamedTuple):
@@ -31,15 +33,13 @@ class Filter(NamedTuple):
 def forward_drop(case: Case) -> Iterator[Sign]:
     """P01: packets that the host passes on are dropped unless a rule accepts them."""
     for one in _filters(case):
-        bridge = next(iter(case.asked.bridges), "BRIDGE")
-        evidence, advice = f"{one.home}: {one.text}", _accept(case, one, bridge)
+        evidence, advice = f"{one.home}: {one.text}", _accept(case, one)
         if case.plan is None:
             yield Sign("warn", evidence, "containers reach nothing beyond their bridge", advice)
         elif _accepted(case, one):
-            yield Sign(
-                "note", evidence, "rules before it let this lab's packets through", "nothing"
-            )
-        elif forwards(case, one.tool):
+            effect = "rules before it let this lab's packets through"
+            yield Sign("note", evidence, effect, "nothing")
+        elif passes_on(case, one.tool):
             lost = f"packets between {case.asked.lab} and the outside are dropped without a word"
             yield Sign("warn", evidence, lost, advice)
         elif _bridged(case, one.tool):
@@ -49,13 +49,11 @@ def forward_drop(case: Case) -> Iterator[Sign]:
 
 def _filters(case: Case) -> Iterator[Filter]:
     for tool in FORWARDING:
-        for home in (tool, f"{tool}-legacy"):
-            for line in _lines(case, f"{home} filter"):
-                if _DROPS.fullmatch(line):
-                    yield Filter(
-                        tool, home, line.replace(":", "-P ", 1) if line[0] == ":" else line
-                    )
-    for chain in case.facts.chains:
+        for home, line in _filter_lines(case, tool):
+            if _DROPS.fullmatch(line):
+                yield Filter(tool, home, _shown(line))
+    for chain in case.seen.chains:
+        # Those of iptables are read above, in its own words.
         of_iptables = chain.table in ("ip filter", "ip6 filter") and chain.name == "FORWARD"
         if chain.hook == "forward" and chain.policy == "drop" and not of_iptables:
             tool = "ip6tables" if chain.table.startswith("ip6 ") else "iptables"
@@ -67,25 +65,30 @@ def _shown(line: str) -> str:
     return line.replace(":", "-P ", 1) if line[0] == ":" else line
 
 
+def _filter_lines(case: Case, tool: str) -> Iterator[tuple[str, str]]:
+    """Give the lines of the filter tables of both back ends, and which one it is."""
+    for home in (tool, f"{tool}-legacy"):
+        yield from ((home, line) for line in _lines(case, f"{home} filter"))
+
+
 def _lines(case: Case, key: str) -> list[str]:
     """Give the rules of a table, none of a legacy one that `iptables` itself shows already."""
-    if "-legacy " in key and case.facts.backend == "legacy":
-        return []
-    return case.facts.snapshot.rules.get(key, [])
+    shown = "-legacy " in key and case.seen.backend == "legacy"
+    return [] if shown else case.seen.snapshot.rules.get(key, [])
 
 
-def forwards(case: Case, tool: str = "iptables") -> bool:
+def passes_on(case: Case, tool: str = "iptables") -> bool:
     """Say whether the host passes on packets of the plan's containers."""
     ending, version = FORWARDING[tool], VERSIONS[tool]
-    already = case.facts.setting(f"/proc/sys/net{ending}") == "1" and bool(case.asked.routed)
+    already = case.seen.setting(f"/proc/sys/net{ending}") == "1" and bool(case.asked.routed)
     here = {one.ip.version for one in case.asked.addresses if not one.netns}
-    return case.asked.writes(ending) or (already and version in here)
+    return case.asked.turns_on(ending) or (already and version in here)
 
 
 def _bridged(case: Case, tool: str) -> bool:
     """Say whether frames inside the plan's bridges pass the rules of iptables."""
     versions = {one.ip.version for one in case.asked.addresses}
-    on = case.facts.setting(NF_CALL[tool]) == "1"
+    on = case.seen.setting(NF_CALL[tool]) == "1"
     return on and bool(case.asked.bridges) and VERSIONS[tool] in versions
 
 
@@ -93,19 +96,22 @@ def _accepted(case: Case, one: Filter) -> bool:
     """Say whether a rule before the filter accepts the packets of every bridge of the plan."""
     lines = list(_lines(case, f"{one.home} filter"))
     own = [rule for rule in case.asked.rules if rule.tool == one.home and rule.table == "filter"]
-    if any(rule.rest[:2] == ("-I", "FORWARD") for rule in own):
-        lines += [" ".join(rule.rest) for rule in own]
+    # A lab's own chain counts only where a jump into it comes before the filter.
+    if any(rule.words[:2] == ("-I", "FORWARD") for rule in own):
+        lines += [" ".join(rule.words) for rule in own]
     return bool(case.asked.bridges) and all(
         any(f" -i {bridge} " in line and line.endswith("-j ACCEPT") for line in lines)
         for bridge in case.asked.bridges
     )
 
 
-def _accept(case: Case, one: Filter, bridge: str) -> str:
+def _accept(case: Case, one: Filter) -> str:
+    bridge = case.bridge
     if one.home.startswith("nft"):
         rule = f"nft insert rule {one.home.removeprefix('nft table ')} {one.text.split()[1][:-1]}"
         back = "ct state established,related accept"
         return f"{rule} iifname {bridge} accept\n{rule} oifname {bridge} {back}"
+    # Docker calls this chain before its own, and leaves alone what is in it.
     docker = any(line.startswith(":DOCKER-USER") for line in _lines(case, f"{one.home} filter"))
     rule = f"{one.home} -I {'DOCKER-USER' if docker else 'FORWARD'}"
     back = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
@@ -115,105 +121,90 @@ def _accept(case: Case, one: Filter, bridge: str) -> str:
 def bridged_frames(case: Case) -> Iterator[Sign]:
     """P02: frames inside a bridge pass the rules of iptables as if they were routed."""
     for tool, path in NF_CALL.items():
-        if case.plan is not None and not _bridged(case, tool):
-            continue
         rules = _forward_rules(case, tool)
-        evidence = "\n".join((f"{path} is 1", *rules[:MOST_RULES]))
-        if case.facts.setting(path) != "1" or (
-            case.plan is None and not rules and tool != "iptables"
-        ):
+        # Without a plan the two families say the same, so the second one speaks only of rules.
+        concerned = bool(rules) or tool == "iptables" if case.plan is None else _bridged(case, tool)
+        if not concerned or case.seen.setting(path) != "1":
             continue
-        if rules and not _all_accepted(case, tool):
+        evidence = "\n".join((f"{path} is 1", *rules[:MOST_RULES]))
+        filters = [Filter(tool, tool, ""), *(one for one in _filters(case) if one.tool == tool)]
+        if rules and not all(_accepted(case, one) for one in filters):
             effect = "frames between containers of one bridge pass these rules and may be dropped"
-            bridge = next(iter(case.asked.bridges), "BRIDGE")
-            advice = f"{tool} -I FORWARD -i {bridge} -o {bridge} -j ACCEPT"
+            advice = f"{tool} -I FORWARD -i {case.bridge} -o {case.bridge} -j ACCEPT"
             yield Sign("warn", evidence, effect, advice)
         else:
-            effect = (
-                "frames between containers pass the chain FORWARD, and nothing there stops them"
-            )
+            effect = "frames between containers pass the chain FORWARD"
+            effect += ", and nothing there stops them"
             yield Sign("note", evidence, effect, "nothing, as long as no rule is added")
 
 
 def _forward_rules(case: Case, tool: str) -> list[str]:
-    """Give what the chain FORWARD holds, but for the rules of labs and a policy that accepts."""
-    found = [
-        f"{home}: {_shown(line)}"
-        for home in (tool, f"{tool}-legacy")
-        for line in _lines(case, f"{home} filter")
-        if line.startswith(("-A FORWARD ", ":FORWARD "))
-        and MARK not in line
-        and line != ":FORWARD ACCEPT"
-    ]
+    """Give what the chain FORWARD holds, but for the rules of labs."""
+    begins = ("-A FORWARD ", ":FORWARD ")
+    lines = _filter_lines(case, tool)
+    own = [(home, line) for home, line in lines if line.startswith(begins) and MARK not in line]
     chains = (f"{one.home}: {one.text}" for one in _filters(case) if one.home.startswith("nft"))
-    return found + list(chains)
-
-
-def _all_accepted(case: Case, tool: str) -> bool:
-    filters = [one for one in _filters(case) if one.tool == tool]
-    return _accepted(case, Filter(tool, tool, "")) and all(_accepted(case, one) for one in filters)
+    return [*(f"{home}: {_shown(line)}" for home, line in own), *chains]
 
 
 def rule_there(case: Case) -> Iterator[Sign]:
     """P05: a rule of the plan is there already, and iptables -A adds it once more."""
     for rule in () if case.is_up else case.asked.rules:
-        verb, chain, *words = rule.rest
+        verb, chain, *words = rule.words
         if rule.netns or verb not in ("-A", "-I"):
             continue
-        wanted = canonical_rule(words)
+        home, wanted = f"{rule.tool} -t {rule.table}", canonical_rule(words)
         for line in _lines(case, f"{rule.tool} {rule.table}"):
-            there = line.startswith(f"-A {chain} ") and canonical_rule(shlex.split(line)[2:])
-            if there == wanted:
+            in_chain = line.startswith(f"-A {chain} ")
+            if in_chain and canonical_rule(shlex.split(line)[2:]) == wanted:
                 effect = "it is there twice then; down takes the lab's own, and the other goes on"
-                advice = f"{rule.tool} -t {rule.table} {line.replace('-A', '-D', 1)}"
-                yield Sign("warn", f"{rule.tool} -t {rule.table}: {line}", effect, advice)
+                yield Sign("warn", f"{home}: {line}", effect, _deleted(home, line))
                 break
+
+
+def _deleted(home: str, line: str) -> str:
+    return f"{home} {line.replace('-A', '-D', 1)}"
 
 
 def leftovers(case: Case) -> Iterator[Sign]:
     """P06: a rule to translate what leaves by any link but one that no longer exists."""
-    rules = case.facts.snapshot.rules
-    for home in ("iptables", "ip6tables", "iptables-legacy"):
-        for line in _lines(case, f"{home} nat") if f"{home} nat" in rules else ():
+    for tool in ("iptables", "ip6tables", "iptables-legacy"):
+        home = f"{tool} -t nat"
+        for line in _lines(case, f"{tool} nat"):
             found = _LEFT.fullmatch(line)
-            if found and found[1] not in case.facts.snapshot.links:
+            if found and found[1] not in case.seen.snapshot.links:
                 effect = f"it still translates, although there is no link {found[1]}"
-                advice = f"if nobody needs it: {home} -t nat {line.replace('-A', '-D', 1)}"
-                yield Sign("note", f"{home} -t nat: {line}", effect, advice)
+                advice = f"if nobody needs it: {_deleted(home, line)}"
+                yield Sign("note", f"{home}: {line}", effect, advice)
 
 
 def two_back_ends(case: Case) -> Iterator[Sign]:
     """P09: the back end that `iptables` does not show has rules too."""
-    other = "nft" if case.facts.backend == "legacy" else "legacy"
-    lines = list(case.facts.other_rules)
-    for key, found in case.facts.snapshot.rules.items():
-        if "-legacy " in key and case.facts.backend != "legacy":
-            lines += [f"{key}: {line}" for line in found if not _accepts(line)]
+    other = "nft" if case.seen.backend == "legacy" else "legacy"
+    lines = list(case.seen.other_rules)
+    for key in (key for key in case.seen.snapshot.rules if "-legacy " in key):
+        # A chain without rules, and a policy that accepts, stop nothing.
+        stops = (line for line in _lines(case, key) if line[0] != ":" or line.endswith("DROP"))
+        lines += [f"{key}: {line}" for line in stops]
     if lines:
-        effect = (
-            f"a packet has to pass both; what is added by iptables is not asked by the {other} one"
-        )
+        asked = f"what is added by iptables is not asked by the {other} one"
+        effect = f"a packet has to pass both; {asked}"
         advice = f"read iptables-{other}-save too, and keep the rules in one of them"
         evidence = "\n".join((f"rules in the {other} back end: {len(lines)}", *lines[:MOST_RULES]))
         yield Sign(_if_filtered(case), evidence, effect, advice)
 
 
-def _accepts(line: str) -> bool:
-    return line[0] == ":" and not line.endswith("DROP")
-
-
 def _if_filtered(case: Case) -> Severity:
     """Give the severity of a foreign firewall: it does not meet a plan of cables alone."""
-    touched = case.plan is None or case.asked.rules or case.asked.bridges or forwards(case)
+    touched = case.plan is None or case.asked.rules or case.asked.bridges or passes_on(case)
     return "warn" if touched else "note"
 
 
 def firewall_daemons(case: Case) -> Iterator[Sign]:
     """P10: firewalld or ufw rewrite the rules, and reject in tables of their own."""
-    bridge = next(iter(case.asked.bridges), "BRIDGE")
     daemons = {
-        "firewalld": f"firewall-cmd --zone=trusted --add-interface={bridge}",
-        "ufw": f"ufw route allow in on {bridge}",
+        "firewalld": f"firewall-cmd --zone=trusted --add-interface={case.bridge}",
+        "ufw": f"ufw route allow in on {case.bridge}",
     }
     for name, advice in daemons.items():
         if seen := list(_daemon_signs(case, name)):
@@ -223,10 +214,9 @@ def firewall_daemons(case: Case) -> Iterator[Sign]:
 
 
 def _daemon_signs(case: Case, name: str) -> Iterator[str]:
-    yield from sorted(sign for sign in case.facts.signs if name in sign and case.on_host)
-    yield from sorted(f"nft table {table}" for table in case.facts.nft_tables if name in table)
-    begins = {"firewalld": (":FWDI_", ":FORWARD_direct", ":IN_public"), "ufw": (":ufw-",)}[name]
-    for key, lines in case.facts.snapshot.rules.items():
-        yield from (
-            f"{key}: chain {line[1:].split()[0]}" for line in lines if line.startswith(begins)
-        )
+    # In a sandbox the host's files are seen too, and its daemons do nothing there.
+    yield from sorted(sign for sign in case.seen.signs if name in sign and case.on_host)
+    yield from sorted(f"nft table {table}" for table in case.seen.nft_tables if name in table)
+    for key, lines in case.seen.snapshot.rules.items():
+        own = (line for line in lines if line.startswith(_BEGINS[name]))
+        yield from (f"{key}: chain {line[1:].split()[0]}" for line in own)

@@ -6,30 +6,28 @@ from collections.abc import Iterator
 
 from cnetsh.doctor.addresses import is_default, route_text
 from cnetsh.doctor.finding import Case, Severity, Sign, few
-from cnetsh.doctor.firewall import forwards
+from cnetsh.doctor.firewall import passes_on
 from cnetsh.kinds.name_server import HOME
 
 IPV4, IPV6 = "/proc/sys/net/ipv4/conf", "/proc/sys/net/ipv6/conf"
+# By its name where the kernel tells no kind: what a VPN calls its link.
 TUNNELS = re.compile(r"(tun|wg|ppp|tailscale|zt|nordlynx|proton).*")
 TUNNEL_KINDS = ("wireguard", "tun", "ppp", "ipsec", "xfrm")
 
 
 def forwarding_family(case: Case) -> Iterator[Sign]:
     """P07: ip_forward is not one value; writing it sets a family of others."""
-    if not case.asked.writes("/ipv4/ip_forward") or case.is_up:
+    settings = case.seen.snapshot.settings
+    off = case.seen.setting("/proc/sys/net/ipv4/ip_forward") == "0"
+    if not off or case.is_up or not case.asked.turns_on("/ipv4/ip_forward"):
         return
-    if case.facts.setting("/proc/sys/net/ipv4/ip_forward") != "0":
-        return
+    # The kernel's defaults, which these are not: redirects are accepted, and nothing is forwarded.
     redirects = f"{IPV4}/all/accept_redirects"
-    kept = [redirects] if case.facts.setting(redirects) == "0" else []
-    settings = case.facts.snapshot.settings.items()
-    kept += [
-        path
-        for path, value in settings
-        if path.startswith(IPV4) and path.endswith("/forwarding") and value == "1"
-    ]
+    kept = [redirects] if case.seen.setting(redirects) == "0" else []
+    forwards = (path for path in settings if path.startswith(IPV4) and path.endswith("/forwarding"))
+    kept += [path for path in forwards if settings[path] == "1"]
     if kept:
-        lines = [f"{path} is {case.facts.setting(path)}" for path in kept]
+        lines = [f"{path} is {case.seen.setting(path)}" for path in kept]
         effect = "turning ip_forward on and off again sets these to the kernel's defaults"
         yield Sign("note", few(lines), effect, "nothing: cnetsh down puts back each of them")
 
@@ -37,16 +35,15 @@ def forwarding_family(case: Case) -> Iterator[Sign]:
 def reverse_path(case: Case) -> Iterator[Sign]:
     """P08: strict reverse path filtering drops a packet that comes in by an unexpected link."""
     default, everywhere = (
-        case.facts.setting(f"{IPV4}/{one}/rp_filter") for one in ("default", "all")
+        case.seen.setting(f"{IPV4}/{one}/rp_filter") for one in ("default", "all")
     )
+    # 2 is loose, and the larger of the two counts.
     if "1" not in (default, everywhere) or "2" in (default, everywhere):
         return
     networks = [one.ip.network for one in case.asked.addresses if not one.netns]
     # Both ends in one namespace talk over lo, which is not filtered.
     hit = bool(case.asked.netns) and len(networks) != len(set(networks))
-    evidence = (
-        f"{IPV4}/all/rp_filter is {everywhere or 0}, default {default or 0}: the larger counts"
-    )
+    values = f"rp_filter is {everywhere or 0}, default {default or 0}: the larger counts"
     if case.plan is None:
         effect = "a lab whose answers come back by another link loses them"
     elif hit:
@@ -54,7 +51,7 @@ def reverse_path(case: Case) -> Iterator[Sign]:
     else:
         effect = "no harm: in this lab every answer comes back by the link that the request left by"
     loose = "for a link LINK: echo 2 | tee /proc/sys/net/ipv4/conf/LINK/rp_filter"
-    yield Sign("warn" if hit else "note", evidence, effect, loose)
+    yield Sign("warn" if hit else "note", f"{IPV4}/all/{values}", effect, loose)
 
 
 def duplicate_detection(case: Case) -> Iterator[Sign]:
@@ -68,13 +65,12 @@ def duplicate_detection(case: Case) -> Iterator[Sign]:
 
 def router_advertisements(case: Case) -> Iterator[Sign]:
     """P15: a host that forwards IPv6 no longer learns its default route from a router."""
-    path = f"{IPV6}/all/forwarding"
-    writes = case.asked.writes("/ipv6/conf/all/forwarding")
-    if case.facts.setting(path) == "1" or not (writes or case.plan is None):
+    wanted = case.plan is None or case.asked.turns_on("/ipv6/conf/all/forwarding")
+    if not wanted or case.seen.setting(f"{IPV6}/all/forwarding") == "1":
         return
-    for route in case.facts.snapshot.routes:
+    for route in case.seen.snapshot.routes:
         accept = f"{IPV6}/{route.get('dev')}/accept_ra"
-        value = case.facts.setting(accept)
+        value = case.seen.setting(accept)
         if route.get("protocol") == "ra" and is_default(route) and value != "2":
             # With 0 the kernel did not make the route: a daemon did, and goes on doing so.
             severity: Severity = "warn" if value == "0" else "refuse"
@@ -86,8 +82,8 @@ def router_advertisements(case: Case) -> Iterator[Sign]:
 
 def network_manager(case: Case) -> Iterator[Sign]:
     """P16: NetworkManager may configure new links; veth has been left alone since 1.20."""
-    signs = [sign for sign in case.facts.signs if "NetworkManager" in sign]
-    left = case.facts.unmanaged
+    signs = [sign for sign in case.seen.signs if "NetworkManager" in sign]
+    left = case.seen.unmanaged
     bridges = [name for name in case.asked.bridges if not _unmanaged(name, left)]
     if signs and (bridges or case.plan is None or case.asked.own_links - {*case.asked.bridges}):
         effect = "it may ask for addresses on the lab's bridge, or take the lab's away"
@@ -104,7 +100,7 @@ def _unmanaged(name: str, specs: tuple[str, ...]) -> bool:
 
 def udev_macs(case: Case) -> Iterator[Sign]:
     """P17: udev gives a new link a MAC of its own choice while the plan sets another."""
-    if case.facts.persistent_macs and case.asked.renumbered:
+    if case.seen.persistent_macs and case.asked.renumbered:
         effect = "whoever is later wins: the plan's MAC may be overwritten"
         advice = "give the MAC when the link is made: ip link add name NAME address MAC type bridge"
         yield Sign("note", few(case.asked.renumbered.values()), effect, advice)
@@ -112,13 +108,9 @@ def udev_macs(case: Case) -> Iterator[Sign]:
 
 def bridge_mac(case: Case) -> Iterator[Sign]:
     """P18: a bridge without a MAC of its own takes that of its ports, which come and go."""
+    free = [name for name, fixed in case.asked.bridges.items() if not fixed]
     # A MAC that udev sets is one of its own for the bridge.
-    free = (
-        []
-        if case.facts.persistent_macs
-        else [n for n, fixed in case.asked.bridges.items() if not fixed]
-    )
-    if free:
+    if free and not case.seen.persistent_macs:
         effect = "its MAC is the lowest of its ports: when one comes or goes, ARP entries are stale"
         advice = "for a bridge that stays: ip link add name NAME address MAC type bridge"
         yield Sign("note", few(case.asked.links["", name] for name in free), effect, advice)
@@ -135,10 +127,10 @@ def loopback(case: Case) -> Iterator[Sign]:
 
 def local_resolver(case: Case) -> Iterator[Sign]:
     """P23: a name server at 127.x is the host's; in a namespace that address is its own."""
-    local = [server for server in case.facts.nameservers if server.startswith("127.")]
-    known = case.facts.snapshot.folders.keys() | case.asked.folders.keys()
-    inner = sorted(n for n in case.asked.routed if n and f"{HOME}/{n}" not in known)
-    if local and case.on_host and (case.plan is None or (inner and forwards(case))):
+    local = [server for server in case.seen.nameservers if server.startswith("127.")]
+    known = case.seen.snapshot.folders.keys() | case.asked.folders.keys()
+    inner = sorted(name for name in case.asked.routed if name and f"{HOME}/{name}" not in known)
+    if local and case.on_host and (case.plan is None or (inner and passes_on(case))):
         name = inner[0] if inner else "NAME"
         effect = "in a container ping 1.1.1.1 works and names do not"
         advice = f"dns: in a lab file, or a reachable name server in {HOME}/{name}/resolv.conf"
@@ -148,86 +140,74 @@ def local_resolver(case: Case) -> Iterator[Sign]:
 
 def user_namespaces(case: Case) -> Iterator[Sign]:
     """P24: an ordinary user gets no namespaces, or root in a container lacks what a lab needs."""
-    facts, refused = case.facts, []
-    if facts.setting("/proc/sys/user/max_user_namespaces") == "0":
-        refused.append("/proc/sys/user/max_user_namespaces is 0")
+    refusals = {"/proc/sys/user/max_user_namespaces": "0"}
     # Who is inside a user namespace got one in spite of these.
-    if facts.initial_user and facts.setting("/proc/sys/kernel/unprivileged_userns_clone") == "0":
-        refused.append("/proc/sys/kernel/unprivileged_userns_clone is 0")
-    apparmor = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
-    if facts.initial_user and facts.setting(apparmor) == "1":
-        refused.append(f"{apparmor} is 1")
-    if refused:
+    if case.seen.initial_user:
+        refusals["/proc/sys/kernel/unprivileged_userns_clone"] = "0"
+        refusals["/proc/sys/kernel/apparmor_restrict_unprivileged_userns"] = "1"
+    lines = [f"{path} is {no}" for path, no in refusals.items() if case.seen.setting(path) == no]
+    if lines:
         effect = "no sandbox for an ordinary user here"
-        advice = (
-            "--on host as root in a virtual machine; plan and script run nothing and always work"
-        )
-        yield Sign("note" if case.on_host else "warn", "\n".join(refused), effect, advice)
-    if facts.powers and (case.plan is not None or case.on_host):
+        works = "plan and script run nothing and always work"
+        advice = f"--on host as root in a virtual machine; {works}"
+        yield Sign("note" if case.on_host else "warn", "\n".join(lines), effect, advice)
+    powers = " and no ".join(case.seen.powers)
+    if powers and (case.plan is not None or case.on_host):
         effect = "no link, namespace or rule can be made"
         advice = "sudo; a container needs these capabilities given from outside"
         severity: Severity = "warn" if case.plan is None else "lacks"
-        yield Sign(severity, f"this process has no {' and no '.join(facts.powers)}", effect, advice)
+        yield Sign(severity, f"this process has no {powers}", effect, advice)
 
 
-def missing(case: Case) -> Iterator[Sign]:
+def unsupported(case: Case) -> Iterator[Sign]:
     """P25: tools and parts of the kernel that the plan needs and this target has not."""
-    for name, advice in case.facts.missing.items():
-        needed = name in case.asked.tools
-        if needed or case.plan is None or name == "ping":
-            effect = "the plan cannot run" if needed else "labs or checks that need it cannot run"
-            yield Sign(
-                "lacks" if needed else "warn",
-                f"{name} is in none of the system's folders",
-                effect,
-                advice,
-            )
-    for what, said in case.facts.lacking.items():
-        effect = "the plan would fail in the middle"
+    for name, advice in case.seen.missing.items():
+        evidence = f"{name} is in none of the system's folders"
+        if name in case.asked.tools:
+            yield Sign("lacks", evidence, "the plan cannot run", advice)
+        elif case.plan is None or name == "ping":
+            yield Sign("warn", evidence, "labs or checks that need it cannot run", advice)
+    for what, said in case.seen.lacking.items():
         advice = "another kernel, or its module: modprobe; or a lab without it"
-        yield Sign("lacks", f"{what}: {said}", effect, advice)
-    yield from _limits(case)
-
-
-def _limits(case: Case) -> Iterator[Sign]:
-    limit = case.facts.setting("/proc/sys/user/max_net_namespaces")
+        yield Sign("lacks", f"{what}: {said}", "the plan would fail in the middle", advice)
+    limit = case.seen.setting("/proc/sys/user/max_net_namespaces")
     if limit.isdigit() and len(case.asked.netns) > int(limit):
+        evidence = f"/proc/sys/user/max_net_namespaces is {limit}"
         effect = f"the plan makes {len(case.asked.netns)} namespaces"
-        advice = "fewer containers, or a higher limit"
-        yield Sign("lacks", f"/proc/sys/user/max_net_namespaces is {limit}", effect, advice)
-    off = [f"{IPV6}/{one}/disable_ipv6" for one in ("all", "default")]
-    dead = [f"{path} is 1" for path in off if case.facts.setting(path) == "1"]
-    here = [one.text for one in case.asked.addresses if one.ip.version == 6 and not one.netns]
-    settings = case.facts.snapshot.settings
+        yield Sign("lacks", evidence, effect, "fewer containers, or a higher limit")
+    yield from _without_ipv6(case)
+
+
+def _without_ipv6(case: Case) -> Iterator[Sign]:
+    paths = [f"{IPV6}/{one}/disable_ipv6" for one in ("all", "default")]
+    off = [f"{path} is 1" for path in paths if case.seen.setting(path) == "1"]
+    asked = [one for one in case.asked.addresses if one.ip.version == 6]
+    # What is off here is on again in a new namespace, but for a kernel that has none at all.
+    refused = [one.text for one in asked if not one.netns]
+    settings = case.seen.snapshot.settings
     if settings and not any(path.startswith(IPV6) for path in settings):
-        dead = ["the kernel has no IPv6"]
-        here = [one.text for one in case.asked.addresses if one.ip.version == 6]
-    if dead and here:
-        yield Sign(
-            "lacks", "\n".join(dead), f"refused: {here[0]}", "turn IPv6 on, or a lab without it"
-        )
+        off, refused = ["the kernel has no IPv6"], [one.text for one in asked]
+    if off and refused:
+        advice = "turn IPv6 on, or a lab without it"
+        yield Sign("lacks", "\n".join(off), f"refused: {refused[0]}", advice)
 
 
 def tunnel(case: Case) -> Iterator[Sign]:
     """P25: with a VPN as the way out, what leaves by `! -o br0` goes through it."""
     nat = any("MASQUERADE" in rule.words for rule in case.asked.rules)
-    for route in case.facts.snapshot.routes:
+    for route in case.seen.snapshot.routes if nat or case.plan is None else ():
         dev = str(route.get("dev", ""))
-        kind = case.facts.snapshot.links.get(dev, {}).get("kind", "")
-        if (
-            is_default(route)
-            and (kind in TUNNEL_KINDS or TUNNELS.fullmatch(dev))
-            and dev not in case.ours
-        ):
+        kind = case.seen.snapshot.links.get(dev, {}).get("kind", "")
+        is_tunnel = kind in TUNNEL_KINDS or TUNNELS.fullmatch(dev)
+        if is_default(route) and is_tunnel and dev not in case.ours:
             effect = f"what the containers send to the Internet goes through {dev}"
-            if nat or case.plan is None:
-                severity: Severity = "warn" if nat else "note"
-                yield Sign(severity, route_text(route), effect, "take the VPN down, or accept it")
+            severity: Severity = "warn" if nat else "note"
+            yield Sign(severity, route_text(route), effect, "take the VPN down, or accept it")
 
 
 def xtables_lock(case: Case) -> Iterator[Sign]:
     """P25: another process holds the lock that iptables-legacy takes."""
-    if case.facts.xtables and case.asked.rules:
+    if case.seen.xtables and case.asked.rules:
         effect = "iptables-legacy without -w fails while it is held"
-        evidence = f"process {case.facts.xtables} holds /run/xtables.lock"
+        evidence = f"process {case.seen.xtables} holds /run/xtables.lock"
         yield Sign("warn", evidence, effect, "wait until it has ended")

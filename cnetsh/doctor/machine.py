@@ -4,66 +4,74 @@ import contextlib
 import ipaddress
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from cnetsh.system import namespace
 
+# systemd keeps a link invocation:UNIT while the unit is active (systemd: src/core/unit.c).
+SIGNS = (
+    "/run/firewalld",
+    "/run/systemd/units/invocation:firewalld.service",
+    "/run/NetworkManager",
+    "/run/udev/control",
+    "/run/docker.sock",
+)
+UFW = "/etc/ufw/ufw.conf"
 RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 LINK_FILES = ("/etc/systemd/network/99-default.link", "/usr/lib/systemd/network/99-default.link")
 NET_ADMIN, SYS_ADMIN = 12, 21  # bits of linux/capability.h
 MOST_PARENTS = 64
 
 
-def text(path: str) -> str:
-    """Give what is in a file, "" where it cannot be read."""
-    with contextlib.suppress(OSError):
-        return Path(path).read_text(errors="replace")
-    return ""
-
-
-def names(folder: str) -> list[str]:
-    """Give the names in a folder, none where it cannot be read."""
+def _names(folder: str) -> list[str]:
     with contextlib.suppress(OSError):
         return sorted(entry.name for entry in Path(folder).iterdir())
     return []
 
 
-def shows(path: str) -> bool:
-    """Say whether a sign is there; ufw leaves its file behind and says in it whether it is on."""
-    if path.endswith("ufw.conf"):
-        return bool(re.search(r"^ENABLED=yes", text(path), re.MULTILINE | re.IGNORECASE))
-    return os.path.lexists(path)
+def _found(pattern: str, path: str) -> list[str]:
+    """Give what a pattern finds in a file, nothing where it cannot be read."""
+    with contextlib.suppress(OSError):
+        return re.findall(pattern, Path(path).read_text(errors="replace"), re.MULTILINE)
+    return []
 
 
-def labs() -> frozenset[str]:
+def _first(pattern: str, path: str) -> str:
+    return next(iter(_found(pattern, path)), "")
+
+
+def signs() -> frozenset[str]:
+    """Give the paths that daemons leave while they run."""
+    found = {path for path in SIGNS if os.path.lexists(path)}
+    # ufw leaves its file behind, and says in it whether it is on.
+    return frozenset(found | {UFW} if _first("(?i)^ENABLED=yes", UFW) else found)
+
+
+def labs_here() -> frozenset[str]:
     """Give the labs with a journal of this namespace, without making the folder that it is in."""
-    found = names(f"/run/cnetsh/{namespace.own_network()}")
+    found = _names(f"/run/cnetsh/{namespace.own_network()}")
     return frozenset(name.removesuffix(".journal") for name in found if name.endswith(".journal"))
 
 
 def nameservers() -> Iterator[str]:
     """Give the name servers, and where a local one answers, those that it asks."""
     for path in RESOLVERS:
-        found = re.findall(r"^nameserver\s+(\S+)", text(path), re.MULTILINE)
+        found = _found(r"^nameserver\s+(\S+)", path)
         yield from found
         if not any(server.startswith("127.") for server in found):
             return
 
 
 def ssh_peer() -> str:
-    """Give the other end of the ssh session that this process belongs to, "" where it is none.
-
-    sudo drops SSH_CONNECTION, so the processes that started this one are asked too.
-    """
+    """Give the other end of the ssh session that this process belongs to, "" where it is none."""
     connection, pid = os.environ.get("SSH_CONNECTION", ""), os.getpid()
+    # sudo drops the variable, so the processes that started this one are asked too.
     for _ in range(MOST_PARENTS):
         if connection or pid <= 1:
             break
-        found = re.search(r"(?:^|\0)SSH_CONNECTION=([^\0]*)", text(f"/proc/{pid}/environ"))
-        connection = found[1] if found else ""
-        parent = re.search(r"^PPid:\t(\d+)", text(f"/proc/{pid}/status"), re.MULTILINE)
-        pid = int(parent[1]) if parent else 0
+        connection = _first(r"(?:\A|\0)SSH_CONNECTION=([^\0]*)", f"/proc/{pid}/environ")
+        pid = int(_first(r"^PPid:\t(\d+)", f"/proc/{pid}/status") or 0)
     with contextlib.suppress(ValueError, IndexError):
         peer = ipaddress.ip_address(connection.split()[0].partition("%")[0])
         return str(getattr(peer, "ipv4_mapped", None) or peer)
@@ -73,38 +81,29 @@ def ssh_peer() -> str:
 def unmanaged() -> Iterator[str]:
     """Give the specs of unmanaged-devices (NetworkManager.conf(5))."""
     folders = ("/etc/NetworkManager/conf.d", "/run/NetworkManager/conf.d")
-    paths = [f"{folder}/{name}" for folder in folders for name in names(folder)]
+    paths = [f"{folder}/{name}" for folder in folders for name in _names(folder)]
     for path in ("/etc/NetworkManager/NetworkManager.conf", *paths):
-        for line in re.findall(r"^unmanaged-devices\s*\+?=(.*)", text(path), re.MULTILINE):
+        for line in _found(r"^unmanaged-devices\s*\+?=(.*)", path):
             yield from re.split(r"[;,\s]+", line.strip())
 
 
 def persistent_macs() -> bool:
-    """Say whether udev gives links a MAC of its own choice: the first file found decides."""
-    texts = (said for path in LINK_FILES if (said := text(path)))
-    policy = re.search(r"^MACAddressPolicy=persistent", next(texts, ""), re.MULTILINE)
-    return bool(policy) and shows("/run/udev/control")
+    """Say whether udev gives links a MAC of its own choice."""
+    # The first file that is there decides; systemd reads no other of its name.
+    path = next((path for path in LINK_FILES if Path(path).exists()), LINK_FILES[-1])
+    policy = _first("^MACAddressPolicy=persistent", path)
+    return bool(policy) and os.path.lexists("/run/udev/control")
 
 
-def inside(namespaces: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
-    """Give the processes in each named namespace as "123 (sleep)"."""
-    homes = {number: name for name, number in namespaces.items() if number}
-    found: dict[str, list[str]] = {}
-    for entry in names("/proc") if homes else ():
-        if entry.isdigit():
-            # A process may end meanwhile, and those of other users cannot be looked into.
-            with contextlib.suppress(OSError):
-                number = namespace.mark(Path(f"/proc/{entry}/ns/net").stat())
-                if number in homes:
-                    name = text(f"/proc/{entry}/comm").strip()
-                    found.setdefault(homes[number], []).append(f"{entry} ({name})")
-    return {name: tuple(processes) for name, processes in found.items()}
+def initial_user() -> bool:
+    """Say whether this process is in the machine's first user namespace, where all users are."""
+    return _first(r".+", "/proc/self/uid_map").split() == ["0", "0", "4294967295"]
 
 
 def powers() -> tuple[str, ...]:
     """Give the capabilities that this process has not got and every lab needs."""
-    line = re.search(r"^CapEff:\t(\w+)", text("/proc/self/status"), re.MULTILINE)
-    held = int(line[1], 16) if line else -1
+    # -1 has every bit: where nothing can be read, nothing is said to lack.
+    held = int(_first(r"^CapEff:\t(\w+)", "/proc/self/status") or "-1", 16)
     wanted = {"CAP_NET_ADMIN": NET_ADMIN, "CAP_SYS_ADMIN": SYS_ADMIN}
     return tuple(name for name, bit in wanted.items() if not held >> bit & 1)
 
@@ -113,6 +112,5 @@ def xtables() -> str:
     """Give the process that holds the lock of iptables-legacy, by /proc/locks."""
     with contextlib.suppress(OSError):
         inode = Path("/run/xtables.lock").stat().st_ino
-        held = re.search(rf"FLOCK .* (\d+) \S+:{inode} ", text("/proc/locks"))
-        return held[1] if held else ""
+        return _first(rf"FLOCK .* (\d+) \S+:{inode} ", "/proc/locks")
     return ""

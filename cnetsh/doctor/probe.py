@@ -3,6 +3,7 @@
 The target's own network is not touched: an unknown kind of link, queue or rule shows there as well.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from cnetsh.compare.snapshot import Snapshot
 from cnetsh.doctor.asked import Asked, Rule
+from cnetsh.errors import CnetshError
 from cnetsh.kinds.name_server import HOME
 from cnetsh.system.process import Run
 
@@ -20,6 +22,7 @@ _LINKS = {
     "bridge": "link add probe0 mtu 1 type bridge",
     "macvlan": "link add link lo probe0 mtu 1 type macvlan mode bridge",
 }
+# ip's words and the kernel's; other refusals are of the probe itself, not of the kind.
 _UNKNOWN = ("Unknown device type", "not supported")
 _QUEUES = {
     "netem": "qdisc replace dev lo root netem delay 1ms",
@@ -29,45 +32,43 @@ _CHAINS = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"}
 _FAILED = re.compile(r"(.*)\nCommand failed -:(\d+)")
 
 
-def lacking(run: Run, planned: Asked, snapshot: Snapshot) -> dict[str, str]:
+def lacking(run: Run, asked: Asked, snapshot: Snapshot) -> dict[str, str]:
     """Give what the kernel refused, and its words: netem -> Specified qdisc kind is unknown."""
-    present = {str(link.get("kind")) for link in snapshot.links.values()}
-    links = {kind: _LINKS[kind] for kind in _LINKS if kind in planned.kinds - present}
-    queues = {kind: line for kind, line in _QUEUES.items() if kind in planned.queues}
-    refused = _tried(run, "ip", links)
-    found = {kind: said for kind, said in refused.items() if any(one in said for one in _UNKNOWN)}
-    found |= _tried(run, "tc", queues)
-    for tool in ("iptables", "ip6tables"):
-        found |= _rules(run, tool, planned.rules, snapshot.rules)
-    return found | _settings(planned) | _folders(planned)
+    # What is in use already needs no trial.
+    kinds = asked.kinds - {str(link.get("kind")) for link in snapshot.links.values()}
+    # Where nothing can be tried, nothing is known to lack.
+    with contextlib.suppress(CnetshError):
+        links = _tried(run, "ip", _LINKS, kinds).items()
+        found = {kind: said for kind, said in links if any(one in said for one in _UNKNOWN)}
+        found |= _tried(run, "tc", _QUEUES, kinds)
+        for tool in ("iptables", "ip6tables"):
+            found |= _rules(run, tool, asked.rules, snapshot.rules)
+        return found | _settings(asked) | _folders(asked)
+    return {}
 
 
-def _tried(run: Run, tool: str, lines: Mapping[str, str]) -> dict[str, str]:
+def _tried(run: Run, tool: str, known: Mapping[str, str], asked: set[str]) -> dict[str, str]:
     """Try one line for each kind, and give the refused kinds with the kernel's words."""
-    if not lines:
+    kinds = [kind for kind in known if kind in asked]
+    if not kinds:
         return {}
-    batch = "\n".join(lines.values()) + "\n"
+    batch = "".join(f"{known[kind]}\n" for kind in kinds)
     answer = run(("unshare", "--net", tool, "-force", "-batch", "-"), stdin=batch)
-    kinds = list(lines)
     refused = _FAILED.findall(answer.stderr)
     return {kinds[int(number) - 1]: words.removeprefix("Error: ") for words, number in refused}
 
 
-def _settings(planned: Asked) -> dict[str, str]:
+def _settings(asked: Asked) -> dict[str, str]:
     """Give the settings that are not there, but for those of links that the plan makes."""
-    paths = {one.path for one in planned.settings if not one.netns}
-    absent = {path for path in paths if not Path(path).exists()}
-    return {
-        path: "there is no such setting"
-        for path in sorted(absent)
-        if not planned.own_links & set(Path(path).parts)
-    }
+    paths = sorted({path for path, _ in asked.settings if not Path(path).exists()})
+    own = asked.own_links
+    return {path: "there is no such setting" for path in paths if not own & {*Path(path).parts}}
 
 
-def _folders(planned: Asked) -> dict[str, str]:
+def _folders(asked: Asked) -> dict[str, str]:
     """Give the folder of name servers where it cannot be written, as in some sandboxes."""
     first = HOME if Path(HOME).is_dir() else "/etc"
-    refused = planned.folders and not os.access(first, os.W_OK)
+    refused = asked.folders and not os.access(first, os.W_OK)
     return {HOME: "nothing can be written there, which dns needs"} if refused else {}
 
 
@@ -75,37 +76,33 @@ def _rules(
     run: Run, tool: str, rules: Sequence[Rule], present: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
     """Try the plan's own rules as a whole; interfaces need not exist for that."""
-    mine = [rule for rule in rules if rule.tool == tool and rule.rest[0] in ("-N", "-A", "-I")]
+    mine = [rule for rule in rules if rule.tool == tool and rule.words[0] in ("-N", "-A", "-I")]
     if not mine:
         return {}
-    text = "\n".join(_restored(tool, mine, present)) + "\n"
-    answer = run(("unshare", "--net", f"{tool}-restore"), stdin=text)
+    lines = list(_restored(tool, mine, present))
+    answer = run(("unshare", "--net", f"{tool}-restore"), stdin="\n".join(lines) + "\n")
     if not answer.exit_code or answer.stderr.startswith("unshare:"):
         return {}
-    lines = [line for line in answer.stderr.split("\n") if line.strip()]
     bad = re.search(r"line:? (\d+)", answer.stderr)
-    rule = text.split("\n")[int(bad[1]) - 1] if bad else ""
-    said = next((line for line in lines if not line.endswith(": ")), "it failed")
-    return {f"{tool} {rule}".strip(): said}
+    rule = lines[int(bad[1]) - 1] if bad else ""
+    # The first line may only say which program it is.
+    said = (line for line in answer.stderr.split("\n") if line.strip() and line[-2:] != ": ")
+    return {f"{tool} {rule}".strip(): next(said, "it failed")}
 
 
 def _restored(
     tool: str, rules: Sequence[Rule], present: Mapping[str, Sequence[str]]
 ) -> Iterator[str]:
     for table in dict.fromkeys(rule.table for rule in rules):
-        here = [rule.rest for rule in rules if rule.table == table]
-        made = {rest[1] for rest in here if rest[0] == "-N"}
+        here = [rule.words for rule in rules if rule.table == table]
+        made = {words[1] for words in here if words[0] == "-N"}
         known = present.get(f"{tool} {table}", ())
         others = {line[1:].split()[0] for line in known if line[0] == ":"} - made - _CHAINS
         yield f"*{table}"
         # Chains of others are not in the new namespace, where a jump to them would fail.
         yield from (f":{chain} - [0:0]" for chain in sorted(others))
-        for rest in here:
+        for words in here:
             # A rule for a chain that is nowhere is another fault than the kernel's.
-            if rest[1] in made | others | _CHAINS:
-                yield " ".join(map(_quoted, rest))
+            if words[1] in made | others | _CHAINS:
+                yield " ".join(f'"{word}"' if " " in word else word for word in words)
         yield "COMMIT"
-
-
-def _quoted(word: str) -> str:
-    return f'"{word}"' if " " in word else word

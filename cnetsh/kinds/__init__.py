@@ -20,11 +20,14 @@ from cnetsh.kinds import (
     setting,
 )
 from cnetsh.kinds.change import (
+    NOTHING,
     Answers,
     Change,
     Changes,
     Command,
+    Facts,
     Make,
+    Ref,
     Remove,
     Seen,
     Set,
@@ -120,6 +123,22 @@ def inverse(change: Change) -> Change | None:
     if isinstance(change, Set) and change.ref.kind in _INVERSES:
         return _INVERSES[change.ref.kind](change)
     return None
+
+
+def called(ref: Ref, facts: Facts = NOTHING) -> str:
+    """Give an object's name in words, with what tells it from others of the same name."""
+    match ref.kind:
+        case "netns":
+            return f"namespace {ref.name}"
+        case "address":
+            return f"address {ref.name} on {facts['dev']}"
+        case "route":
+            said = [f"{key} {value}" for key, value in facts.items() if value != "main"]
+            return " ".join(["route", ref.name, *said])
+        case "rule":
+            tool, table, words = ref.name.split(" ", 2)
+            return f"{tool} {table}: -A {words}".replace("'!'", "!")
+    return f"{ref.kind} {ref.name}"
 
 
 def see(answers: Answers, netns: str = "") -> State:

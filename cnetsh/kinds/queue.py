@@ -25,8 +25,10 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the command that does a change."""
     place = ("dev", change.ref.name, "root")
     if isinstance(change, Make):
-        kind, options = change.facts["kind"], change.facts.get("typed", ())
-        return (typed_in(change.ref.netns, "tc", "qdisc", "add", *place, kind, *options),)
+        kind, options = change.facts["kind"], change.facts.get("typed")
+        # Of a queue that was seen, only its kind is known.
+        words = ("tc", "qdisc", "add", *place, kind, *(options or ()))
+        return (typed_in(change.ref.netns, *words),) if options else ()
     return (typed_in(change.ref.netns, "tc", "qdisc", "delete", *place),)
 
 

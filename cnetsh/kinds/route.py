@@ -1,7 +1,6 @@
-"""Routes (ip-route(8)); those that the kernel makes for its own addresses are none of ours."""
+"""Routes (ip-route(8))."""
 
 from ipaddress import ip_network
-from typing import Any
 
 from cnetsh.kinds.address import with_all_parts
 from cnetsh.kinds.change import Answers, Change, Changes, Command, Make, Ref, Remove, Seen, typed_in
@@ -14,7 +13,12 @@ SAMPLES = (
     "ip -6 route add fd01::/64 via fd00::2",
 )
 # How `ip -j route` calls what `ip route add` types.
-KEYS = {"via": "gateway", "dev": "dev", "metric": "metric", "src": "prefsrc", "table": "table"}
+KEYS = {"via": "gateway", "dev": "dev", "table": "table", "src": "prefsrc", "metric": "metric"}
+# In the order in which they are written; proto and scope are only seen, of routes of others.
+_SEEN = {
+    **{key: KEYS[key] for key in ("via", "dev", "table")},
+    **{"proto": "protocol", "scope": "scope", "src": "prefsrc", "metric": "metric"},
+}
 
 
 def read(command: Command) -> Changes | None:
@@ -66,17 +70,19 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
         options = typed.words[1 : len(typed.words) - len(typed.rest) - 1]
         return (typed_in(change.ref.netns, "ip", *options, "route", verb, *typed.rest[1:]),)
     family = ("-6",) if ":" in change.ref.name + str(change.facts.get("via", "")) else ()
-    said = [word for key in KEYS if key in change.facts for word in (key, str(change.facts[key]))]
-    return (typed_in(change.ref.netns, "ip", *family, "route", verb, change.ref.name, *said),)
+    kind = (change.facts["type"],) if change.facts.get("type", "unicast") != "unicast" else ()
+    told = {key: str(change.facts.get(key, "")) for key in _SEEN}
+    said = [
+        word for key, value in told.items() if value not in ("", "main") for word in (key, value)
+    ]
+    words = (*family, "route", verb, *kind, change.ref.name, *said)
+    return (typed_in(change.ref.netns, "ip", *words),)
 
 
 def see(answers: Answers, netns: str) -> Seen:
-    """Give the routes of all tables that somebody has added."""
+    """Give the routes of all tables, also those that the kernel made for its addresses."""
     for route in answers.routes:
-        if route.get("protocol") != "kernel":
-            yield Ref("route", netns, canonical_network(str(route["dst"]))), _found(route)
-
-
-def _found(route: Any) -> dict[str, str]:
-    facts = {key: str(route[said]) for key, said in KEYS.items() if said in route}
-    return {"table": "main", **facts}
+        names = {**_SEEN, "type": "type"}
+        facts = {key: str(route[said]) for key, said in names.items() if said in route}
+        name = canonical_network(str(route["dst"]))
+        yield Ref("route", netns, name), {"table": "main", **facts}

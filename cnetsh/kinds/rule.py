@@ -82,8 +82,10 @@ def see(answers: Answers, netns: str) -> Seen:
         for line in saved.split("\n"):
             if line[:1] == "*":
                 table = line[1:]
-            elif line[:1] == ":" and line.split()[1] == "-":
-                yield Ref("chain", netns, f"{tool} {table} {line[1:].split()[0]}"), {}
+            elif line[:1] == ":":
+                chain, policy, *_ = line[1:].split()
+                facts = {"policy": policy} if policy != "-" else {}
+                yield Ref("chain", netns, f"{tool} {table} {chain}"), facts
             elif line[:1] == "-":
                 _, chain, *rule = shlex.split(line)
                 places[f"{table} {chain}"] += 1

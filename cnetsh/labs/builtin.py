@@ -24,56 +24,84 @@ is then the first address after `subnet`. Templates get each parameter by its na
   parameter; and `checked`, the few that checks look at, each with its `neighbour`.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from cnetsh import names
 from cnetsh.errors import CnetshError
-from cnetsh.labs import numbering
-
-if TYPE_CHECKING:
-    from cnetsh.labs.yaml import Node
+from cnetsh.labs import fields, numbering, yaml
+from cnetsh.labs.fields import ListOf, Named, Stated, Text, choice, number, stated, statement
+from cnetsh.labs.mistakes import Mistakes, nearest
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LABS = ("veth", "container", "conflict", "bridge", "routing")
 SANDBOX = "sandbox"
+MOST = 999_999_999
 _NUMBERS = ("count", "number")
 _KINDS: Mapping[str, Callable[[str, str], Any]] = {
     "interface": names.interface_name,
     "interface prefix": names.interface_prefix,
     "netns": names.netns_name,
     "netns prefix": names.netns_name,
-    "network": names.network,
+    "network": names.subnet,
     "address": names.address,
     "ip": names.ip,
 }
-_KEYS = ("kind", "default", "range", "limit", "help")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """What may be set with --set: its kind, default (None: worked out or required) and range."""
-
-    name: str
-    kind: str
-    default: str | None
-    low: int = 0
-    high: int = 999_999_999
-    limit: str = ""
-    help: str = ""
-    place: str = ""
+def _line(text: str, where: str) -> str:
+    """Titles end up in comments of scripts, where a second line would be a command."""
+    words = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else names.visible(letter) for letter in words)
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+def _own_name(text: str, where: str) -> str:
+    if text in numbering.NAMES:
+        raise CnetshError(f"{where}: not a name for a parameter, templates get it anyway")
+    return text
+
+
+@statement
+class Parameter(Stated):
+    """What may be set with --set."""
+
+    kind: str = stated(
+        choice({kind: kind for kind in (*_NUMBERS, *_KINDS)}, ""), "Its kind.", "ip", required=True
+    )
+    default: str | None = stated(Text(empty=None), "Left out: worked out or required.", "br0")
+    range: tuple[int, ...] = stated(ListOf(number(0, MOST)), "Of numbers.", "[1, 50]")
+    limit: str = stated(Text(), "Why there are no more.", "a bridge has 1,023 ports")
+    help: str = stated(Text(), "What it is.", "the bridge")
+
+    def agree(self) -> None:
+        """Refuse a range of other than two numbers."""
+        if len(self.range) not in (0, 2):
+            raise CnetshError(f"{self.place('range')}: expected two numbers, as in [1, 50]")
+
+    def typed(self, text: str, what: str) -> Any:
+        """Give the value that a text means. Raises CnetshError, with `what` as the place."""
+        if self.kind in _NUMBERS:
+            low, high = self.range or (0, MOST)
+            return names.count(text, what, low, high, self.limit)
+        return _KINDS[self.kind](text, what)
+
+
+@statement
+class Sheet(Stated):
     """What a lab.yaml says."""
 
-    title: str
-    teaches: str
-    parameters: Mapping[str, Parameter]
+    title: str = stated(Text(means=_line), "The lab in a few words.", "Two rooms")
+    teaches: str = stated(Text(means=_line), "What the lab is about.", "what a bridge is")
+    parameters: dict[str, Parameter] = stated(
+        Named(
+            fields.Mapping(Parameter),
+            Text("small letters, digits and _", "[a-z][a-z0-9_]{0,31}", _own_name),
+        ),
+        "What may be set.",
+        "{bridge: {kind: interface}}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +129,7 @@ def templates_folder() -> Path:
     raise CnetshError("the templates are missing", "install cnetsh again")
 
 
-def load(name: str, settings: Sequence[str]) -> Lab:
+def builtin_lab(name: str, settings: Sequence[str]) -> Lab:
     """Give a lab by its name or folder, with settings (KEY=VALUE) in place of defaults.
 
     Raises CnetshError for what is unknown (the nearest name is the hint) or not allowed.
@@ -109,20 +137,22 @@ def load(name: str, settings: Sequence[str]) -> Lab:
     if name in (*LABS, SANDBOX):
         return _lab(name, templates_folder() / name, settings, trusted=True)
     if not _is(Path.is_dir, folder := Path(name)):
-        _unknown("lab", name, LABS)
+        files = (name + ending for ending in (".yaml", ".yml"))
+        _unknown(
+            "lab", name, LABS, next((one for one in files if _is(Path.is_file, Path(one))), "")
+        )
     own = names.netns_name(folder.resolve().name, f"the name of the folder {names.visible(name)}")
     return _lab(own, folder, settings, trusted=False)
 
 
-def read(folder: Path) -> Sheet:
+def read_sheet(folder: Path) -> Sheet:
     """Give what a folder's lab.yaml says. Raises CnetshError when it is missing or wrong."""
-    from cnetsh.labs import yaml
-
-    root = _mapping(yaml.read(folder / "lab.yaml"), ("title", "teaches", "parameters"))
-    listed = _mapping(root["parameters"]) if "parameters" in root else {}
-    parameters = {name: _parameter(name, node) for name, node in listed.items()}
-    title, teaches = (_line(root[key]) if key in root else "" for key in ("title", "teaches"))
-    return Sheet(title or names.visible(folder.name), teaches, parameters)
+    mistakes = Mistakes()
+    root = yaml.compose_file(folder / "lab.yaml")
+    with mistakes:
+        sheet: Sheet = fields.Mapping(Sheet).read(root, "", mistakes)
+    mistakes.tell()
+    return replace(sheet, title=sheet.title or names.visible(folder.name))
 
 
 def _is(kind: Callable[[Path], bool], path: Path) -> bool:
@@ -135,22 +165,23 @@ def _is(kind: Callable[[Path], bool], path: Path) -> bool:
 def _lab(name: str, folder: Path, settings: Sequence[str], trusted: bool) -> Lab:
     if not _is(Path.is_file, folder / "up.sh.j2"):
         raise CnetshError(f"{names.visible(str(folder))}: no up.sh.j2 in this folder")
-    sheet = read(folder)
+    sheet = read_sheet(folder)
     typed = {}
     for key, (text, what) in _texts(sheet, settings, name).items():
-        typed[key] = _typed(sheet.parameters[key], text, what)
+        typed[key] = sheet.parameters[key].typed(text, what)
         if trusted and getattr(typed[key], "version", 4) == 6:
             hint = "a lab file (topology) can use IPv6"
             raise CnetshError(f"{what}: '{text}' is IPv6, and the article's labs are IPv4", hint)
     if "subnet" in typed and "gateway" in sheet.parameters:
-        typed.setdefault("gateway", typed["subnet"].ip + 1)
-    return Lab(name, sheet.title, sheet.teaches, folder, numbering.finished(typed), trusted)
+        version, number, _ = typed["subnet"]
+        typed.setdefault("gateway", names.Ip(version, number + 1))
+    return Lab(name, sheet.title, sheet.teaches, folder, numbering.lab_values(typed), trusted)
 
 
 def _texts(sheet: Sheet, settings: Sequence[str], lab: str) -> dict[str, tuple[str, str]]:
     """Give for each parameter the text to use and the place that it comes from."""
     texts = {
-        key: (parameter.default, f"{parameter.place}.default")
+        key: (parameter.default, parameter.place("default"))
         for key, parameter in sheet.parameters.items()
         if parameter.default is not None
     }
@@ -171,65 +202,8 @@ def _texts(sheet: Sheet, settings: Sequence[str], lab: str) -> dict[str, tuple[s
     return texts
 
 
-def _typed(parameter: Parameter, text: str, what: str) -> Any:
-    if parameter.kind in _NUMBERS:
-        return names.count(text, what, parameter.low, parameter.high, parameter.limit)
-    return _KINDS[parameter.kind](text, what)
-
-
-def _unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
-    import difflib
-
+def _unknown(kind: str, name: str, known: Iterable[str], near: str = "") -> NoReturn:
     listed = list(known)
-    near = difflib.get_close_matches(name, listed, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(listed) or 'none'}"
+    near = names.visible(near or nearest(name, listed, cutoff=0.5))
+    hint = f"did you mean {near}?" if near else f"known: {', '.join(listed) or 'none'}"
     raise CnetshError(f"unknown {kind}: '{names.visible(name)[:60]}'", hint)
-
-
-def _parameter(name: str, node: "Node") -> Parameter:
-    where = _where(node, f"parameters.{name}", at_key=True)
-    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", name) or name in numbering.NAMES:
-        raise CnetshError(f"{where}: not a name for a parameter", "small letters, digits and _")
-    said = _mapping(node, _KEYS)
-    kind = _text(said["kind"]) if "kind" in said else ""
-    if kind not in (*_NUMBERS, *_KINDS):
-        _unknown(f"kind ({where})", kind, (*_NUMBERS, *_KINDS))
-    low, high = _range(said["range"]) if "range" in said else (0, 999_999_999)
-    default = _text(said["default"]) if "default" in said else None
-    limit, help = (_text(said[key]) if key in said else "" for key in ("limit", "help"))
-    return Parameter(name, kind, default, low, high, limit, help, where)
-
-
-def _range(node: "Node") -> tuple[int, int]:
-    ends = node.value if isinstance(node.value, list) else []
-    if len(ends) != 2:
-        raise CnetshError(f"{_where(node)}: expected two numbers, as in [1, 50]")
-    low, high = (names.count(_text(end), _where(end), 0, 999_999_999) for end in ends)
-    return low, high
-
-
-def _mapping(node: "Node", known: Sequence[str] = ()) -> "dict[str, Node]":
-    if not isinstance(node.value, dict):
-        raise CnetshError(f"{_where(node)}: expected a mapping, as in `key: value`")
-    for key, entry in node.value.items():
-        if known and key not in known:
-            _unknown(f"key ({_where(entry, at_key=True)})", key, known)
-    return node.value
-
-
-def _text(node: "Node") -> str:
-    if not isinstance(node.value, str):
-        raise CnetshError(f"{_where(node)}: expected text")
-    return node.value
-
-
-def _line(node: "Node") -> str:
-    """Titles end up in comments of scripts, where a second line would be a command."""
-    text = " ".join(_text(node).split())
-    return "".join(letter if letter.isprintable() else names.visible(letter) for letter in text)
-
-
-def _where(node: "Node", path: str = "", *, at_key: bool = False) -> str:
-    from cnetsh.labs.yaml import place
-
-    return names.visible(place(node, path, at_key=at_key))

@@ -60,7 +60,7 @@ def _lab(name: str, settings: Sequence[str]) -> Lab:
         from cnetsh.labs import file
 
         return file.load_file(Path(name), settings)
-    return builtin.load(name, settings)
+    return builtin.builtin_lab(name, settings)
 
 
 def _part(chosen: Lab, which: str) -> Plan:

@@ -20,13 +20,13 @@ _BASE = {
 }
 
 
-def finished(typed: Mapping[str, Any]) -> dict[str, object]:
+def lab_values(typed: Mapping[str, Any]) -> dict[str, object]:
     """Give the plain values of a lab, with all that follows from them."""
     found: dict[str, object] = {
         key: value if isinstance(value, int | str) else str(value) for key, value in typed.items()
     }
     for key, value in typed.items():
-        if isinstance(value, names.Interface) and key != "subnet":
+        if isinstance(value, names.Inet) and key != "subnet":
             found[f"{key.removesuffix('_address')}_ip"] = str(value.ip)
     subnet = typed.get("subnet", typed.get("host_address"))
     if subnet:
@@ -34,7 +34,7 @@ def finished(typed: Mapping[str, Any]) -> dict[str, object]:
         _apart(typed, subnet)
     if "subnet" in typed and "gateway" in typed:
         _inside("gateway", typed["gateway"], subnet)
-        found["gateway_address"] = f"{typed['gateway']}/{subnet.network.prefixlen}"
+        found["gateway_address"] = f"{typed['gateway']}/{subnet.length}"
     if "subnet" in typed and "containers" in typed:
         containers = _containers(typed, subnet)
         found |= {"containers": containers, "checked": _checked(containers)}
@@ -42,7 +42,7 @@ def finished(typed: Mapping[str, Any]) -> dict[str, object]:
     return found
 
 
-def _apart(typed: Mapping[str, Any], subnet: names.Interface) -> None:
+def _apart(typed: Mapping[str, Any], subnet: names.Inet) -> None:
     if "host_address" in typed and "peer_address" in typed:
         host, peer = typed["host_address"], typed["peer_address"]
         if host.ip == peer.ip:
@@ -52,29 +52,21 @@ def _apart(typed: Mapping[str, Any], subnet: names.Interface) -> None:
                 f"peer_address: {peer} is not in host_address's subnet {host.network}"
             )
     for key in ("eth0_ip", "outside_ip"):
-        if key in typed and typed[key] in subnet.network:
+        if key in typed and subnet.holds(typed[key]):
             hint = f"choose another subnet, or --set {key}=ADDRESS"
             raise CnetshError(
                 f"{key}: {typed[key]} is outside the lab, but in {subnet.network}", hint
             )
 
 
-def _inside(what: str, ip: names.Ip, subnet: names.Interface) -> None:
-    low, high = _room(subnet)
-    if ip.version != subnet.version or not low <= int(ip) <= high:
+def _inside(what: str, ip: names.Ip, subnet: names.Inet) -> None:
+    low, high = subnet.hosts
+    if ip.version != subnet.version or not low <= ip.number <= high:
         message = f"{what}: {ip} is no host's address in the subnet {subnet}"
         raise CnetshError(message, f"--set {what}=ADDRESS, or another subnet")
 
 
-def _room(subnet: names.Interface) -> tuple[int, int]:
-    """Give the first and last address that a host can have, as numbers."""
-    low, high = int(subnet.network.network_address), int(subnet.network.broadcast_address)
-    if high - low > 1:
-        return low + 1, high - (1 if subnet.version == 4 else 0)
-    return low, high
-
-
-def _containers(typed: Mapping[str, Any], subnet: names.Interface) -> list[dict[str, str]]:
+def _containers(typed: Mapping[str, Any], subnet: names.Inet) -> list[dict[str, str]]:
     own = {**_BASE, **typed}
     number = own["containers"]
     inside = _addresses("container", number, own["first"], own["step"], own, subnet)
@@ -83,17 +75,17 @@ def _containers(typed: Mapping[str, Any], subnet: names.Interface) -> list[dict[
         outside = _addresses("host end", number, own["host_first"], own["host_step"], own, subnet)
     for address in outside:
         if address in inside:
-            text = _text_of(address, subnet)
-            raise CnetshError(f"a container and a host end would both get {text}")
+            both = names.Ip(subnet.version, address)
+            raise CnetshError(f"a container and a host end would both get {both}")
     netns, host_end, peer = own["netns"], own["host_end"], own["peer"]
     last = max(number - 1, 0)
     names.netns_name(f"{netns}{last}", f"netns: container {last}")
     names.interface_name(f"{host_end}{last}", f"host_end: container {last}")
     names.interface_name(f"{peer}{last}", f"peer: container {last}")
-    length = subnet.network.prefixlen
+    version, _, length = subnet
     listed = []
     for index, address in enumerate(inside):
-        ip = _text_of(address, subnet)
+        ip = str(names.Ip(version, address))
         container = {
             "netns": f"{netns}{index}",
             "host_end": f"{host_end}{index}",
@@ -102,47 +94,40 @@ def _containers(typed: Mapping[str, Any], subnet: names.Interface) -> list[dict[
             "ip": ip,
         }
         if outside:
-            container["host_ip"] = _text_of(outside[index], subnet)
+            container["host_ip"] = str(names.Ip(version, outside[index]))
             container["host_address"] = f"{container['host_ip']}/{length}"
         listed.append(container)
     return listed
 
 
 def _addresses(
-    what: str, number: int, first: int, step: int, own: Mapping[str, Any], subnet: names.Interface
+    what: str, number: int, first: int, step: int, own: Mapping[str, Any], subnet: names.Inet
 ) -> range:
     """Give the addresses as numbers. Raises CnetshError when they do not fit into the subnet."""
-    low, high = _room(subnet)
-    start = int(subnet.ip) + first
+    low, high = subnet.hosts
+    start = subnet.number + first
     if step < 1 or start < low:
         raise CnetshError(f"{what}s: first={first} and step={step} give no addresses in {subnet}")
     addresses = range(start, start + step * number, step)
     if number and addresses[-1] > high:
         message = f"subnet: {subnet} is too small for {number} {what}s {step} apart"
         raise CnetshError(message, _room_hint(number, first, subnet))
-    if "gateway" in own and int(own["gateway"]) in addresses:
-        index = addresses.index(int(own["gateway"]))
+    if "gateway" in own and own["gateway"].number in addresses:
+        index = addresses.index(own["gateway"].number)
         message = f"{what} {index} would get {own['gateway']}, the address of the gateway"
         raise CnetshError(message, "set another gateway, first or step")
     return addresses
 
 
-def _room_hint(number: int, first: int, subnet: names.Interface) -> str:
-    _, high = _room(subnet)
-    base = int(subnet.ip)
+def _room_hint(number: int, first: int, subnet: names.Inet) -> str:
+    _, high = subnet.hosts
+    base = subnet.number
     if base + first + number - 1 <= high:
         return "--set step=1"
     if base + 2 + number - 1 <= high:
         return "--set first=2 --set step=1"
-    needed = base - int(subnet.network.network_address) + number + 3
-    return f"a subnet of /{subnet.max_prefixlen - (needed - 1).bit_length()} holds them"
-
-
-def _text_of(address: int, subnet: names.Interface) -> str:
-    if subnet.version == 6:
-        return str(subnet.network[address - int(subnet.network.network_address)])
-    # With a thousand containers, an ipaddress object for each would cost more than all the rest.
-    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+    needed = base - subnet.network.number + number + 3
+    return f"a subnet of /{subnet.length + subnet.host_bits - (needed - 1).bit_length()} holds them"
 
 
 def _checked(containers: list[dict[str, str]]) -> list[dict[str, object]]:

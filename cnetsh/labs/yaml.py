@@ -1,8 +1,8 @@
 """YAML text as nodes that know their place: every scalar stays the text that was written."""
 
-from collections.abc import Iterator
+import re
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -11,26 +11,40 @@ from cnetsh.names import visible
 
 LARGEST = 1 << 20
 DEEPEST = 20
+# YAML forbids tabs in front of a key, and libyaml's messages do not say the word.
+_TAB = re.compile("^ *\t", re.MULTILINE)
 
-# libyaml reads a large file about ten times faster; both give the same events.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# The stubs of PyYAML know neither the events of libyaml nor that their marks are always there.
-_Event: TypeAlias = Any
+# libyaml composes a large file about ten times faster; both give the same nodes.
+if TYPE_CHECKING:
+    from yaml import SafeLoader as Loader
+else:
+    Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Key(NamedTuple):
+    """The key that a value stands under, and where; a list's items have none."""
+
+    text: str = ""
+    line: int = 0
+    column: int = 0
+
+
+_NO_KEY = Key()
 
 
 class Node(NamedTuple):
-    """A scalar, list or mapping, with where it stands (from 1) and where its key stands."""
+    """A scalar, list or mapping, with where it stands (from 1) and its key."""
 
     value: "str | list[Node] | dict[str, Node]"
     origin: str
-    line: int
-    column: int
-    key: tuple[int, int]
+    line: int = 0
+    column: int = 0
+    key: Key = _NO_KEY
 
 
 def place(node: Node, path: str = "", *, at_key: bool = False) -> str:
     """Give `lab.yaml:7:12: bridges.br0.address`, the beginning of every message about a node."""
-    line, column = node.key if at_key else (node.line, node.column)
+    line, column = node.key[1:] if at_key else (node.line, node.column)
     where = f"{visible(node.origin)}:{line}:{column}" if line else node.origin
     return f"{where}: {shortened(path)}" if path else where
 
@@ -41,7 +55,7 @@ def shortened(text: str) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
-def read(path: Path) -> Node:
+def compose_file(path: Path) -> Node:
     """Give the file's one document. Raise CnetshError for a file that is none, or too clever."""
     origin, shown = str(path), visible(str(path))
     try:
@@ -51,18 +65,85 @@ def read(path: Path) -> Node:
         raise CnetshError(f"{shown}: {(error.strerror or str(error)).lower()}") from None
     if len(data) > LARGEST:
         raise CnetshError(f"{shown}: larger than 1 MiB, the most a lab file may have")
-    return parse(_decoded(data, origin), origin)
+    return compose_document(_decoded(data, origin), origin)
 
 
-def parse(text: str, origin: str) -> Node:
+def compose_document(text: str, origin: str) -> Node:
     """Give the text's one document as a node; `origin` is the name that messages use."""
-    events: Iterator[_Event] = yaml.parse(text, Loader=_LOADER)
+    shown = visible(origin)
     try:
-        return _document(events, origin)
+        # Before it is composed: the nodes show neither anchors nor which tags were written.
+        _refuse_clever(text)
+        root = yaml.compose(text, Loader=_Shallow)
+        if root is None:
+            hint = "`cnetsh new NAME` writes one"
+            raise CnetshError(f"{shown}:1:1: empty, expected a lab", hint)
+        return _node(root, origin)
     except yaml.MarkedYAMLError as error:
-        raise CnetshError(f"{_where(error.problem_mark, origin)}: {_problem(error)}") from None
+        mark = error.problem_mark
+        where = f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else shown
+        hint = "indent with spaces: YAML takes no tabs there" if _TAB.search(text) else ""
+        raise CnetshError(f"{where}: {_problem(error)}", hint) from None
     except yaml.YAMLError as error:
-        raise CnetshError(f"{visible(origin)}: {_reader_problem(error)}") from None
+        raise CnetshError(f"{shown}: {_reader_problem(error)}") from None
+
+
+class _Refusal(yaml.MarkedYAMLError):
+    """What is YAML, and yet no lab file."""
+
+
+class _Shallow(Loader):
+    """Goes down only so far: libyaml recurses on the C stack, which a megabyte of `[` overflows."""
+
+    _depth = 0
+
+    def descend_resolver(self, parent: Any, index: Any) -> None:
+        self._depth += 1
+        if self._depth > DEEPEST + 1:
+            raise _refusal(f"nested deeper than {DEEPEST} levels", parent)
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+
+
+def _refuse_clever(text: str) -> None:
+    """Anchors can make 300 bytes into gigabytes, tags can name types: a lab needs neither."""
+    if not any(sign in text for sign in "&*!"):
+        return
+    for event in yaml.parse(text, Loader=Loader):
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        if isinstance(event, yaml.AliasEvent):
+            raise _refusal(f"an alias (*{shortened(str(anchor))}), write the value out", event)
+        if anchor:
+            raise _refusal(f"an anchor (&{shortened(anchor)}), write the value out", event)
+        if tag:
+            raise _refusal(f"a tag ({shortened(tag)}), write the value alone", event)
+
+
+def _refusal(what: str, at: Any) -> _Refusal:
+    return _Refusal(problem=what, problem_mark=at.start_mark)
+
+
+def _node(found: yaml.Node, origin: str, key: Key = _NO_KEY) -> Node:
+    value: Any = found.value
+    if isinstance(found, yaml.MappingNode):
+        value = _entries(found, origin)
+    elif isinstance(found, yaml.SequenceNode):
+        value = [_node(item, origin) for item in found.value]
+    return Node(value, origin, found.start_mark.line + 1, found.start_mark.column + 1, key)
+
+
+def _entries(found: yaml.MappingNode, origin: str) -> dict[str, Node]:
+    entries: dict[str, Node] = {}
+    for key, value in found.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise _refusal("a list or mapping as a key, expected a name", key)
+        if first := entries.get(key.value):
+            what = f"{shortened(key.value)!r} twice, the first is on line {first.key.line}"
+            raise _refusal(what, key)
+        at = Key(key.value, key.start_mark.line + 1, key.start_mark.column + 1)
+        entries[key.value] = _node(value, origin, at)
+    return entries
 
 
 def _decoded(data: bytes, origin: str) -> str:
@@ -74,12 +155,12 @@ def _decoded(data: bytes, origin: str) -> str:
         raise CnetshError(f"{visible(origin)}:{line}:{column}: not UTF-8 text") from None
 
 
-def _where(mark: Any, origin: str) -> str:
-    shown = visible(origin)
-    return f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else shown
-
-
 def _problem(error: yaml.MarkedYAMLError) -> str:
+    if isinstance(error, _Refusal):
+        return str(error.problem)
+    # Nothing else is left for the composer to refuse once there are no aliases.
+    if isinstance(error, yaml.composer.ComposerError):
+        return "a second document, expected one lab a file"
     said = [part for part in (error.context, error.problem) if part]
     return "not YAML: " + ", ".join(" ".join(part.split()) for part in said)
 
@@ -88,77 +169,3 @@ def _reader_problem(error: yaml.YAMLError) -> str:
     character = getattr(error, "character", None)
     shown = f"the character {character!a}" if character is not None else "a character"
     return f"not YAML: {shown} may not stand in it"
-
-
-def _document(events: Iterator[_Event], origin: str) -> Node:
-    root: Node | None = None
-    for event in events:
-        if isinstance(event, yaml.DocumentStartEvent):
-            if root is not None:
-                raise _refusal(event, origin, "a second document, expected one lab a file")
-            root = _node(events, next(events), origin, 1, (0, 0))
-    if root is None:
-        raise CnetshError(
-            f"{visible(origin)}:1:1: empty, expected a lab", "`cnetsh new NAME` writes one"
-        )
-    return root
-
-
-def _node(
-    events: Iterator[_Event], event: _Event, origin: str, depth: int, key: tuple[int, int]
-) -> Node:
-    _plain(event, origin)
-    mark = event.start_mark
-    value: str | list[Node] | dict[str, Node]
-    if isinstance(event, yaml.ScalarEvent):
-        value = event.value
-    elif depth > DEEPEST:
-        raise _refusal(event, origin, f"nested deeper than {DEEPEST} levels")
-    elif isinstance(event, yaml.SequenceStartEvent):
-        value = _items(events, origin, depth)
-    else:
-        value = _entries(events, origin, depth)
-    return Node(value, origin, mark.line + 1, mark.column + 1, key)
-
-
-def _items(events: Iterator[_Event], origin: str, depth: int) -> list[Node]:
-    items: list[Node] = []
-    while not isinstance(event := next(events), yaml.SequenceEndEvent):
-        items.append(_node(events, event, origin, depth + 1, (0, 0)))
-    return items
-
-
-def _entries(events: Iterator[_Event], origin: str, depth: int) -> dict[str, Node]:
-    entries: dict[str, Node] = {}
-    while not isinstance(event := next(events), yaml.MappingEndEvent):
-        _plain(event, origin)
-        mark = event.start_mark
-        if not isinstance(event, yaml.ScalarEvent):
-            raise _refusal(event, origin, "a list or mapping as a key, expected a name")
-        key = event.value
-        if key in entries:
-            first = entries[key].key
-            raise _refusal(
-                event, origin, f"{shortened(key)!r} twice, the first is on line {first[0]}"
-            )
-        at = (mark.line + 1, mark.column + 1)
-        entries[key] = _node(events, next(events), origin, depth + 1, at)
-    return entries
-
-
-def _plain(event: _Event, origin: str) -> None:
-    if type(event) is yaml.AliasEvent:
-        raise _refusal(
-            event, origin, f"an alias (*{shortened(str(event.anchor))}), write the value out"
-        )
-    # Anchors can make 300 bytes into gigabytes, tags can name types: a lab file needs neither.
-    if getattr(event, "anchor", None):
-        raise _refusal(
-            event, origin, f"an anchor (&{shortened(event.anchor)}), write the value out"
-        )
-    if getattr(event, "tag", None):
-        raise _refusal(event, origin, f"a tag ({shortened(event.tag)}), write the value alone")
-
-
-def _refusal(event: _Event, origin: str, what: str) -> CnetshError:
-    return CnetshError(f"{_where(event.start_mark, origin)}: {what}")

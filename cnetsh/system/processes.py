@@ -30,7 +30,7 @@ def found_in(homes: Mapping[int, str], held: Iterable[Sequence[Any]] = ()) -> li
         with contextlib.suppress(OSError):
             status = (entry / "ns/net").stat()
             if home := homes.get(namespace.mark(status)):
-                name = (entry / "comm").read_text().strip()
+                name = (entry / "comm").read_text(errors="replace").strip()
                 found.add(Inside(int(entry.name), name, home, status.st_ino))
     return sorted(found)
 
@@ -42,7 +42,7 @@ def _stays(one: Inside) -> bool:
     """
     with contextlib.suppress(OSError):
         entry = Path(f"/proc/{one.pid}")
-        named = (entry / "comm").read_text().strip() == one.name
+        named = (entry / "comm").read_text(errors="replace").strip() == one.name
         return named and (entry / "ns/net").stat().st_ino == one.inode
     return False
 

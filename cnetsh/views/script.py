@@ -7,68 +7,55 @@ host are noted by `add`, so that `delete` puts back what they were.
 import re
 import shlex
 import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from cnetsh.kinds.change import Set
-from cnetsh.labs.builtin import templates_folder
+from cnetsh.kinds.setting import along
+from cnetsh.labs.render import rendered
 from cnetsh.plan.steps import Plan, Step, changes_of
 from cnetsh.plan.undo import undos
 from cnetsh.views.text import printable, typed
 
-WIDTH = 88
-TRIED = 12
-FORWARDING = {
-    "/proc/sys/net/ipv4/ip_forward": "ipv4",
-    "/proc/sys/net/ipv4/conf/all/forwarding": "ipv4",
-    "/proc/sys/net/ipv6/conf/all/forwarding": "ipv6",
-}
+WIDTH = 88  # of comments, which are indented
+TRIED = 12  # more commands than one tries by hand are not shown
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One command of the script with what stands above it.
 
     setting: the path that it writes in the host's kernel, or "", and value, what it writes, quoted.
-    put_back: afterwards the other settings get their old values.
     """
 
     command: str
+    setting: str
+    value: str
     section: str = ""
     comments: Sequence[str] = ()
-    setting: str = ""
-    value: str = ""
-    put_back: bool = False
 
 
-def script(up: Plan, down: Plan, check: Plan, sudo: bool = True, *, teaches: str = "") -> str:
+def as_script(up: Plan, down: Plan, check: Plan, sudo: bool = True, *, teaches: str = "") -> str:
     """Give the bash script of a lab; it ends with 0, or 1 when a command failed, or on bad usage.
 
     A lab without a down plan is undone by its steps' own undos, the last first.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(templates_folder()),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    template = environment.get_template("script.sh.j2")
     add = list(_lines(up.steps, sudo))
-    settings = _settings([line.setting for line in add if line.setting])
-    return template.render(
+    delete = list(_lines(down.steps, sudo) if down.steps else _undoing(up, sudo))
+    settings = _settings(line.setting for line in add if line.setting)
+    return rendered(
+        "script.sh.j2",
         lab=re.sub(r"[^A-Za-z0-9_.-]", "-", up.lab),
         title=printable(up.title),
         teaches=_wrapped(teaches),
         settings=settings,
         sudo="sudo " if sudo else "",
         add=add,
-        delete=_delete(up, down, bool(settings), sudo),
-        next=[_try(step, sudo) for step in islice(check.steps, TRIED)],
+        delete=delete,
+        # The others are put back while the lab's links are still there, or else at the end.
+        put_back=max(
+            (at for at, line in enumerate(delete) if line.setting), default=len(delete) - 1
+        ),
+        next=[_try(step, sudo) for step in check.steps[:TRIED]],
     )
 
 
@@ -77,42 +64,28 @@ def _lines(steps: Sequence[Step], sudo: bool) -> Iterator[Line]:
     for step in steps:
         title = printable(step.section) if step.section != section else ""
         section = step.section
-        yield Line(_command(step.text, sudo), title, _wrapped(step.why), *_written(step.text))
+        yield _line(step.text, sudo)._replace(section=title, comments=_wrapped(step.why))
 
 
 def _undoing(up: Plan, sudo: bool) -> Iterator[Line]:
-    for undo in reversed(undos(up.steps)):
-        for text in undo.texts:
-            yield Line(_command(text, sudo), "", (), *_written(text))
+    return (_line(text, sudo) for undo in reversed(undos(up.steps)) for text in undo.texts)
 
 
-def _delete(up: Plan, down: Plan, put_back: bool, sudo: bool) -> list[Line]:
-    """Settings are put back while the lab's links are still there, or else at the end."""
-    lines = list(_lines(down.steps, sudo) if down.steps else _undoing(up, sudo))
-    if put_back and lines:
-        at = ([at for at, line in enumerate(lines) if line.setting] or [-1])[-1]
-        lines[at] = replace(lines[at], put_back=True)
-    return lines
-
-
-def _command(text: str, sudo: bool) -> str:
+def _line(text: str, sudo: bool) -> Line:
     # tee repeats what it writes.
-    return typed(text, sudo) + (" >/dev/null" if text.startswith("echo ") else "")
-
-
-def _written(text: str) -> tuple[str, str]:
-    """Give the setting of the host's kernel that a command writes; a container's go with it."""
+    command = typed(text, sudo) + (" >/dev/null" if text.startswith("echo ") else "")
     for change in changes_of(text):
         kind, netns, path = change.ref
+        # A container's settings go with it.
         if isinstance(change, Set) and kind == "setting" and not netns:
-            return path, shlex.quote(change.value)
-    return "", ""
+            return Line(command, path, shlex.quote(change.value))
+    return Line(command, "", "")
 
 
-def _settings(written: Sequence[str]) -> list[str]:
-    """Give the paths to note, as patterns: forwarding sets others besides (ip-sysctl.rst)."""
+def _settings(written: Iterable[str]) -> list[str]:
+    """Give the paths to note, as patterns: forwarding sets others besides."""
     paths = list(dict.fromkeys(written))
-    for family in dict.fromkeys(FORWARDING[path] for path in paths if path in FORWARDING):
+    for family in dict.fromkeys(path.split("/")[4] for path in paths if along(path)):
         paths.append(f"/proc/sys/net/{family}/conf/*/forwarding")
         if family == "ipv4":
             paths.append("/proc/sys/net/ipv4/conf/all/accept_redirects")
@@ -120,7 +93,7 @@ def _settings(written: Sequence[str]) -> list[str]:
 
 
 def _try(step: Step, sudo: bool) -> str:
-    """Give a check's command as one would type it: a ping goes on until it is stopped."""
+    # As one types it: a ping goes on until it is stopped, and needs no root.
     needs_root = step.text.startswith(("ip netns ", "ip -n", "iptables ", "ip6tables "))
     text = typed(step.text, sudo and needs_root).replace("ping -c1 -W1 ", "ping ")
     return f"{text}  # fails: {printable(step.said.expect)}" if step.said.expect else text

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from cnetsh.plan.steps import Plan, Step
+from cnetsh.plan.steps import Plan
 from cnetsh.plan.undo import Undo
-from cnetsh.views.text import last_column, last_heading, printable, sections
+from cnetsh.views.text import Row, last_heading, printable, rows
 
-NARROW = 100
+NARROW = 100  # below it the reasons stand under the commands: a column would be too thin
 GAP = "  "
+# The parameters of SGR (ECMA-48): 36 is cyan, which is read on light and dark alike.
 BOLD, DIM, ITALIC, HEADING = "1", "2", "3", "1;36"
 Paint = Callable[[str, str], str]
 
@@ -33,16 +34,15 @@ def plain(text: str, _: str) -> str:
 
 
 def ansi(text: str, style: str) -> str:
-    """Give text in a style, for a terminal (ECMA-48, SGR)."""
+    """Give text in a style, for a terminal."""
     return f"\x1b[{style}m{text}\x1b[0m" if style and text else text
 
 
 class _Layout(NamedTuple):
-    """The widths of the columns, the heading of the last one ("" = none), a column of reasons."""
+    """The headings of the columns, and their widths."""
 
-    widths: tuple[int, ...]
-    last: str
-    wide: bool
+    headings: list[str]
+    widths: list[int]
 
 
 def table(
@@ -52,65 +52,55 @@ def table(
 
     marks: for each step what it would find on the target, shown below its command.
     """
-    layout = _layout(plan, undos, width)
+    sections = rows(plan, undos)
+    layout = _layout(
+        [row for _, found in sections for row in found], last_heading(plan.part), width
+    )
     yield paint(f"{printable(plan.title)} ({plan.part})", BOLD)
-    yield from _row([[Piece(name, BOLD)] for name in _names(layout)], layout, paint)
-    for section, rows in sections(plan, undos):
+    yield from _printed([[Piece(name, BOLD)] for name in layout.headings], layout, paint)
+    for section, found in sections:
         yield from ("", paint(section, HEADING)) if section else ()
-        for step, undo in rows:
-            mark = marks[undo.step] if marks else ""
-            yield from _row(list(_cells(plan.part, step, undo, mark, layout)), layout, paint)
+        for row in found:
+            mark = marks[row.number - 1] if marks else ""
+            yield from _printed(_cells(row, mark, layout), layout, paint)
 
 
-def _layout(plan: Plan, undos: Sequence[Undo], width: int) -> _Layout:
-    number = len(str(len(plan.steps)))
-    heading = last_heading(plan.part)
-    last = _longest_last(plan, undos) if heading else 0
-    free = max(width, 40) - number - len(GAP) * (2 if heading else 1)
-    if width < NARROW:
-        last = min(last, free * 2 // 5)
-        widths: tuple[int, ...] = (number, free - last, last)
-    else:
-        free -= len(GAP)
-        command = min(max([20, *(len(step.text) for step in plan.steps)]), free * 2 // 5)
+def _layout(found: Sequence[Row], heading: str, width: int) -> _Layout:
+    """Give each column what it needs, and what is left to the reasons."""
+    number = len(str(len(found)))
+    names = ["Command", "Why"] if width >= NARROW else ["Command, and why"]
+    names += [heading] if heading else []
+    free = max(width, 40) - number - len(GAP) * len(names)
+    last = max([len("Expected"), *(len(text) for row in found for text in row.last)])
+    last = last if heading else 0
+    if width >= NARROW:
+        command = min(max([20, *(len(row.command) for row in found)]), free * 2 // 5)
         last = min(last, (free - command) * 9 // 20)
-        widths = (number, command, free - command - last, last)
-    return _Layout(widths if heading else widths[:-1], heading, width >= NARROW)
-
-
-def _longest_last(plan: Plan, undos: Sequence[Undo]) -> int:
-    longest = len("Expected")
-    for step, undo in zip(plan.steps, undos, strict=True):
-        commands, words = last_column(plan.part, step, undo)
-        longest = max(longest, len(words), *map(len, commands))
-    return longest
-
-
-def _names(layout: _Layout) -> list[str]:
-    middle = ["Command", "Why"] if layout.wide else ["Command, and why"]
-    return ["#".rjust(layout.widths[0]), *middle, *([layout.last] if layout.last else [])]
-
-
-def _cells(part: str, step: Step, undo: Undo, mark: str, layout: _Layout) -> Iterator[list[Piece]]:
-    yield [Piece(str(undo.step + 1).rjust(layout.widths[0]))]
-    command, why = [Piece(printable(step.text), BOLD)], Piece(printable(step.why))
-    if mark:
-        command.append(Piece(f"({mark})", ITALIC))
-    if layout.wide:
-        yield command
-        yield [why]
+        widths = [number, command, free - command - last, last]
     else:
-        yield [*command, why._replace(indent=2)] if why.text else command
-    if layout.last:
-        commands, words = last_column(part, step, undo)
-        yield [Piece(text) for text in commands] or [Piece(words, DIM)]
+        last = min(last, free * 2 // 5)
+        widths = [number, free - last, last]
+    return _Layout(["#".rjust(number), *names], widths[: len(names) + 1])
 
 
-def _row(cells: Sequence[Sequence[Piece]], layout: _Layout, paint: Paint) -> Iterator[str]:
+def _cells(row: Row, mark: str, layout: _Layout) -> list[list[Piece]]:
+    cells = [[Piece(str(row.number).rjust(layout.widths[0]))], [Piece(row.command, BOLD)]]
+    if mark:
+        cells[1].append(Piece(f"({mark})", ITALIC))
+    if "Why" in layout.headings:
+        cells.append([Piece(row.why)])
+    elif row.why:
+        cells[1].append(Piece(row.why, indent=2))
+    last = [Piece(text, "" if row.typed else DIM) for text in row.last]
+    return [*cells, last][: len(layout.widths)]
+
+
+def _printed(cells: Sequence[Sequence[Piece]], layout: _Layout, paint: Paint) -> Iterator[str]:
     columns = [list(_lines(cell, width)) for cell, width in zip(cells, layout.widths, strict=True)]
     for pieces in zip_longest(*columns, fillvalue=Piece("")):
         line, spaces = "", ""
         for piece, width in zip(pieces, layout.widths, strict=True):
+            # Spaces go before the next text, never at a line's end, and are not painted.
             if piece.text:
                 line += spaces + paint(piece.text, piece.style)
                 spaces = ""
@@ -128,32 +118,30 @@ def wrapped(text: str, width: int) -> list[str]:
     """Give text in lines of at most width columns; a word that is longer is cut."""
     if columns_of(text) <= width:
         return [text]
-    lines, line = [], ""
+    lines = [""]
     for word in text.split(" "):
-        longer = f"{line} {word}" if line else word
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
         if columns_of(longer) <= width:
-            line = longer
-            continue
-        if line:
-            lines.append(line)
-        *cut, line = _cut(word, width)
-        lines += cut
-    return [*lines, line]
+            lines[-1] = longer
+        else:
+            lines += _cut(word, width)
+    return [line for line in lines if line]
 
 
 def _cut(word: str, width: int) -> Iterator[str]:
-    start = at = used = 0
-    for at, letter in enumerate(word):
-        used += columns_of(letter)
-        if used > width:
-            yield word[start:at]
-            start, used = at, columns_of(letter)
-    yield word[start:]
+    piece = ""
+    for letter in word:
+        if columns_of(piece + letter) > width:
+            yield piece
+            piece = ""
+        piece += letter
+    yield piece
 
 
 def columns_of(text: str) -> int:
     """Give how many columns of a terminal text takes: a Chinese letter takes two."""
     if text.isascii():
         return len(text)
+    # An accent that is a letter of its own takes none.
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))

@@ -7,12 +7,11 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from cnetsh.names import visible
 from cnetsh.plan.steps import Plan, Step, split
 from cnetsh.plan.undo import Undo
-
-Row = tuple[Step, Undo]
 
 
 def typed(text: str, sudo: bool = True) -> str:
@@ -23,7 +22,7 @@ def typed(text: str, sudo: bool = True) -> str:
     return text.replace("| ", "| sudo ", 1) if text[:5] == "echo " else f"sudo {text}"
 
 
-def shell(plan: Plan, sudo: bool = True) -> str:
+def as_shell(plan: Plan, sudo: bool = True) -> str:
     """Give the bare commands, one a line."""
     return "".join([f"{typed(step.text, sudo)}\n" for step in plan.steps])
 
@@ -42,7 +41,7 @@ def as_json(plan: Plan, undos: Sequence[Undo], marks: Sequence[str] = ()) -> str
     entries = [_entry(step, undo) for step, undo in zip(plan.steps, undos, strict=True)]
     for entry, mark in zip(entries, marks, strict=False):
         entry["state"] = mark
-    steps = ",\n".join([json.dumps(entry) for entry in entries])
+    steps = ",\n".join(map(json.dumps, entries))
     return f'{{\n{"".join(heads)}"steps": [\n{steps}\n]\n}}\n'
 
 
@@ -72,24 +71,41 @@ def printable(text: str) -> str:
     return "".join([letter if letter.isprintable() else visible(letter) for letter in text])
 
 
-def sections(plan: Plan, undos: Sequence[Undo]) -> Iterator[tuple[str, Iterator[Row]]]:
-    rows = zip(plan.steps, undos, strict=True)
-    for section, found in groupby(rows, key=lambda row: row[0].section):
-        yield printable(section), found
+class Row(NamedTuple):
+    """A step as a table shows it: its number, from 1, and what its last column says.
+
+    typed: those are commands.
+    """
+
+    number: int
+    command: str
+    why: str
+    last: tuple[str, ...]
+    typed: bool
+
+
+def rows(plan: Plan, undos: Sequence[Undo]) -> list[tuple[str, list[Row]]]:
+    """Give the steps of each section as they are shown, with the section's title."""
+    steps = zip(plan.steps, undos, strict=True)
+    return [
+        (printable(title), [_row(plan.part, step, undo) for step, undo in found])
+        for title, found in groupby(steps, key=lambda one: one[0].section)
+    ]
+
+
+def _row(part: str, step: Step, undo: Undo) -> Row:
+    words = undo.texts or (undo.note,)
+    if part == "check":
+        words = (_expected(step),)
+    elif undo.covered_by is not None:
+        words = (f"covered by step {undo.covered_by + 1}",)
+    last = tuple(map(printable, words))
+    return Row(undo.step + 1, printable(step.text), printable(step.why), last, words == undo.texts)
 
 
 def last_heading(part: str) -> str:
     """Give the heading of the last column; what takes a lab down is not undone and needs none."""
     return {"up": "Undo", "check": "Expected"}.get(part, "")
-
-
-def last_column(part: str, step: Step, undo: Undo) -> tuple[tuple[str, ...], str]:
-    """Give commands, and words, for the last column."""
-    if part == "check":
-        return (), printable(_expected(step))
-    if undo.covered_by is not None:
-        return (), f"covered by step {undo.covered_by + 1}"
-    return tuple(map(printable, undo.texts)), "" if undo.texts else printable(undo.note)
 
 
 _THERE_IS = {"route": "a route to", "address": "the address"}
@@ -104,28 +120,27 @@ def _expected(step: Step) -> str:
     return "works" if step.kind == "check" else "look and see"
 
 
+# In narration a code span is meant; any other markup in it is text.
 _CODE_SPAN = re.compile(r"(`[^`]+`)")
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
 
 
-def markdown(plan: Plan, undos: Sequence[Undo]) -> str:
+def as_markdown(plan: Plan, undos: Sequence[Undo]) -> str:
     """Give a page of markdown with a table for each section."""
+    heading = last_heading(plan.part)
     lines = [f"# {_prose(printable(plan.title))}"]
-    last = last_heading(plan.part)
-    for section, rows in sections(plan, undos):
+    for section, found in rows(plan, undos):
         lines += ["", f"## {_prose(section)}"] if section else []
-        lines += ["", f"| # | Command | Why |{last and f' {last} |'}"]
-        lines += ["|--:|---|---|---|" if last else "|--:|---|---|"]
-        lines += [_markdown_row(plan.part, *row) for row in rows]
+        lines += ["", f"| # | Command | Why |{heading and f' {heading} |'}"]
+        lines += ["|--:|---|---|---|" if heading else "|--:|---|---|"]
+        lines += [f"| {' | '.join(_cells(row, heading))} |" for row in found]
     return "\n".join(lines) + "\n"
 
 
-def _markdown_row(part: str, step: Step, undo: Undo) -> str:
-    cells = [str(undo.step + 1), _code(printable(step.text)), _prose(printable(step.why))]
-    if last_heading(part):
-        commands, words = last_column(part, step, undo)
-        cells.append("<br>".join([*map(_code, commands), _prose(words)][: len(commands) or 1]))
-    return f"| {' | '.join(cells)} |"
+def _cells(row: Row, heading: str) -> Iterator[str]:
+    yield from (str(row.number), _code(row.command), _prose(row.why))
+    if heading:
+        yield "<br>".join(map(_code if row.typed else _prose, row.last))
 
 
 def _code(text: str) -> str:

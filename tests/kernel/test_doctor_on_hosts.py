@@ -22,10 +22,10 @@ from cnetsh.labs import render
 name, target = sys.argv[1:3]
 up = None
 if name:
-    loaded = builtin.load(name, sys.argv[3:])
+    loaded = builtin.builtin_lab(name, sys.argv[3:])
     up = steps.parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
 facts = diagnose.gather(process.runner(), plan=up)
-print(json.dumps(diagnose.to_json(diagnose.diagnose(up, target == "host", facts))))
+print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, target == "host", facts))))
 """
 BRIDGE = """
 ip link add br0 type bridge; ip address add 172.18.0.1/12 dev br0; ip link set br0 up
@@ -217,7 +217,7 @@ from cnetsh.doctor import diagnose
 from cnetsh.plan import steps
 up = steps.parse("echo 1 | tee {settings}/all/forwarding", "x", "", "up", "x")
 facts = diagnose.gather(process.runner(), plan=up)
-import json; print(json.dumps(diagnose.to_json(diagnose.diagnose(up, True, facts))))
+import json; print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, True, facts))))
 """
     for value, expected in (("1", ["refuse"]), ("0", ["warn"]), ("2", [])):
         private.sh(f"echo {value} > {settings}/eth0/accept_ra")
@@ -237,7 +237,7 @@ text = ("ip link add x type veth peer name y\\ntc qdisc add dev x root netem del
         "iptables -t nat -A POSTROUTING ! -o x -m comment --comment cnetsh:x -j MASQUERADE")
 up = steps.parse(text, "x", "", "up", "x")
 facts = diagnose.gather(process.runner(), plan=up)
-import json; print(json.dumps(diagnose.to_json(diagnose.diagnose(up, True, facts))))
+import json; print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, True, facts))))
 """
     done = private.run([sys.executable, "-c", lab], cwd=CHECKOUT)
     said = evidence(json.loads(done.stdout), "P25")
@@ -285,7 +285,7 @@ from cnetsh.labs import builtin
 from cnetsh.plan import steps
 from cnetsh.labs import render
 from cnetsh.compare import snapshot
-loaded = builtin.load("routing", [])
+loaded = builtin.builtin_lab("routing", [])
 up = steps.parse(render.render(loaded, "up"), "routing", "", "up", "")
 run = process.runner()
 seen = snapshot.take(run)

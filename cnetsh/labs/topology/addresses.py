@@ -1,40 +1,47 @@
 """Addresses for every interface of a topology: those that were written, and the next free ones."""
 
 from collections.abc import Iterator
-from ipaddress import IPv6Address
 from itertools import chain, islice, pairwise
 
 from cnetsh.errors import CnetshError
-from cnetsh.labs.model import Address, Bridge, Container, Interface, Topology
+from cnetsh.labs.fields import Stated
+from cnetsh.labs.mistakes import Mistakes
+from cnetsh.labs.model import Bridge, Container, Interface, Topology
+from cnetsh.names import Inet, Ip
 
-Texts = tuple[str, ...]
-Taken = dict[int, dict[int, str]]
+Rows = list[tuple[Inet, ...]]
+Taken = dict[int, dict[int, tuple[Stated, str]]]  # by version and number: who, by which key
 
 
-def assign(topology: Topology) -> dict[tuple[str, int], list[Texts]]:
+def assign(topology: Topology) -> dict[tuple[str, int], Rows]:
     """Give, by container and number of its interface, the addresses of each of its copies.
 
-    Raises CnetshError for an address that is there twice or outside its bridge's subnet, for
+    Raises CnetshError for addresses that are there twice or outside their bridge's subnet, for
     subnets that overlap, and for a subnet that is full.
     """
-    taken: Taken = {4: {}, 6: {}}
+    mistakes, taken = Mistakes(), Taken()
+    taken |= {4: {}, 6: {}}
     for bridge in topology.bridges.values():
         for address in bridge.addresses:
-            _take(taken, address.version, int(address.ip), bridge.where)
-    _refuse_overlap(topology)
-    written = dict(_written(topology, taken))
+            with mistakes:
+                _take(taken, address.ip, bridge, "")
+    _refuse_overlap(topology, mistakes)
+    rows = {}
+    for container, number, interface in _interfaces(topology):
+        if interface.addresses:
+            with mistakes:
+                rows[container.name, number] = _written(container, interface, topology, taken)
+    # After all that were written, so that none of them is given to somebody else.
     free = {
         bridge.name: [_free(address, taken[address.version]) for address in bridge.addresses]
         for bridge in topology.bridges.values()
     }
-    return written | dict(_assigned(topology, free))
-
-
-def text(version: int, number: int) -> str:
-    """Give an address as text; much faster than ipaddress for IPv4."""
-    if version == 6:
-        return IPv6Address(number).compressed
-    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    for container, number, interface in _interfaces(topology):
+        if not interface.addresses:
+            with mistakes:
+                rows[container.name, number] = _next(container, interface, free)
+    mistakes.tell()
+    return rows
 
 
 def _interfaces(topology: Topology) -> Iterator[tuple[Container, int, Interface]]:
@@ -43,43 +50,35 @@ def _interfaces(topology: Topology) -> Iterator[tuple[Container, int, Interface]
             yield container, number, interface
 
 
-def _written(topology: Topology, taken: Taken) -> Iterator[tuple[tuple[str, int], list[Texts]]]:
-    for container, number, interface in _interfaces(topology):
-        if not interface.addresses:
-            continue
-        bridge = topology.bridges.get(interface.bridge)
-        for address in interface.addresses:
-            _refuse_elsewhere(address, interface, bridge)
-        copies = max(container.count, 1)
-        columns = [_row(address, copies, interface, taken) for address in interface.addresses]
-        yield (container.name, number), list(zip(*columns, strict=True))
+def _written(container: Container, interface: Interface, topology: Topology, taken: Taken) -> Rows:
+    copies = max(container.count, 1)
+    bridge = topology.bridges.get(interface.bridge)
+    for address in interface.addresses:
+        _refuse_elsewhere(address, interface, bridge)
+        if address.number + copies - 1 > address.hosts[1]:
+            where = interface.place("address")
+            raise CnetshError(f"{where}: no room for {copies} from {address} on")
+        for copy in range(copies):
+            _take(taken, Ip(address.version, address.number + copy), interface, "address")
+    return [
+        tuple(Inet(version, first + copy, length) for version, first, length in interface.addresses)
+        for copy in range(copies)
+    ]
 
 
-def _row(address: Address, copies: int, interface: Interface, taken: Taken) -> list[str]:
-    first, network = int(address.ip), address.network
-    last = int(network.broadcast_address) - (address.version == 4 and network.prefixlen < 31)
-    if first + copies - 1 > last:
-        raise CnetshError(f"{interface.addressed}: no room for {copies} from {address} on")
-    for number in range(first, first + copies):
-        _take(taken, address.version, number, interface.addressed)
-    length = network.prefixlen
-    return [f"{text(address.version, first + copy)}/{length}" for copy in range(copies)]
-
-
-def _assigned(
-    topology: Topology, free: dict[str, list[Iterator[str]]]
-) -> Iterator[tuple[tuple[str, int], list[Texts]]]:
-    for container, number, interface in _interfaces(topology):
-        if interface.addresses:
-            continue
-        sources = free.get(interface.bridge)
-        if not sources:
-            raise CnetshError(f"{interface.where}: no `address`, expected one: {_why(interface)}")
-        copies = max(container.count, 1)
-        columns = [list(islice(source, copies)) for source in sources]
-        if any(len(column) < copies for column in columns):
-            raise CnetshError(f"{interface.where}: the subnet has no address left")
-        yield (container.name, number), list(zip(*columns, strict=True))
+def _next(
+    container: Container, interface: Interface, free: dict[str, list[Iterator[Inet]]]
+) -> Rows:
+    """Give the next free addresses, one of each of the bridge's subnets for each copy."""
+    sources = free.get(interface.bridge)
+    where = interface.place(interface.end)
+    if not sources:
+        raise CnetshError(f"{where}: no `address`, expected one: {_why(interface)}")
+    copies = max(container.count, 1)
+    rows = list(islice(zip(*sources, strict=False), copies))
+    if len(rows) < copies:
+        raise CnetshError(f"{where}: the subnet has no address left")
+    return rows
 
 
 def _why(interface: Interface) -> str:
@@ -88,39 +87,39 @@ def _why(interface: Interface) -> str:
     return "only a bridge with an address has a subnet to take one from"
 
 
-def _free(address: Address, taken: dict[int, str]) -> Iterator[str]:
-    network, own = address.network, int(address.ip)
-    first, last = int(network.network_address), int(network.broadcast_address)
-    if network.max_prefixlen - network.prefixlen > 1:
-        first, last = first + 1, last - (address.version == 4)
+def _free(address: Inet, taken: dict[int, tuple[Stated, str]]) -> Iterator[Inet]:
+    version, own, length = address
+    first, last = address.hosts
+    # From the bridge's own address up, then from the beginning: as people number by hand.
     for number in chain(range(own + 1, last + 1), range(first, own)):
         if number not in taken:
-            yield f"{text(address.version, number)}/{network.prefixlen}"
+            yield Inet(version, number, length)
 
 
-def _take(taken: Taken, version: int, number: int, where: str) -> None:
-    other = taken[version].get(number)
-    if other is not None:
-        shown = text(version, number)
-        raise CnetshError(f"{where}: {shown} is taken already, by {other}")
-    taken[version][number] = where
+def _take(taken: Taken, ip: Ip, owner: Stated, key: str) -> None:
+    if ip.number in taken[ip.version]:
+        other, by = taken[ip.version][ip.number]
+        raise CnetshError(f"{owner.place(key)}: {ip} is taken already, by {other.place(by)}")
+    taken[ip.version][ip.number] = owner, key
 
 
-def _refuse_elsewhere(address: Address, interface: Interface, bridge: Bridge | None) -> None:
+def _refuse_elsewhere(address: Inet, interface: Interface, bridge: Bridge | None) -> None:
     networks = [known.network for known in bridge.addresses] if bridge else []
     if networks and address.network not in networks:
-        subnets = " or ".join(str(network) for network in networks)
-        found = f"{interface.addressed}: {address} is not in {interface.bridge}'s subnet"
+        subnets = " or ".join(map(str, networks))
+        found = f"{interface.place('address')}: {address} is not in {interface.bridge}'s subnet"
         raise CnetshError(f"{found}, expected one in {subnets}")
 
 
-def _refuse_overlap(topology: Topology) -> None:
-    ranges = sorted(
-        (address.version, int(address.network[0]), int(address.network[-1]), bridge.name, address)
+def _refuse_overlap(topology: Topology, mistakes: Mistakes) -> None:
+    # In order of their first address only neighbours can overlap.
+    subnets = sorted(
+        (address.version, address.network.number, address.last, bridge.name, address)
         for bridge in topology.bridges.values()
         for address in bridge.addresses
     )
-    for one, two in pairwise(ranges):
-        if one[0] == two[0] and two[1] <= one[2] and one[3] != two[3]:
-            where = topology.bridges[two[3]].where
-            raise CnetshError(f"{where}: {two[4]} overlaps {one[4]} of {one[3]}")
+    for (version, _, last, name, one), (other, first, _, second, two) in pairwise(subnets):
+        if version == other and first <= last and name != second:
+            with mistakes:
+                where = topology.bridges[second].place()
+                raise CnetshError(f"{where}: {two} overlaps {one} of {name}")

@@ -1,62 +1,77 @@
 """The routes of a topology's containers, and where a packet between two of them ends up."""
 
 from collections.abc import Iterable, Mapping
-from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
-    ip_address,
-    ip_interface,
-    ip_network,
-)
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from cnetsh import names
 from cnetsh.errors import CnetshError
 from cnetsh.labs.model import Topology
-from cnetsh.labs.topology.members import Member, unknown
+from cnetsh.labs.topology.members import HOST, Member
+from cnetsh.names import Inet, Ip
 
-Ip: TypeAlias = IPv4Address | IPv6Address
-Network: TypeAlias = IPv4Network | IPv6Network
-Interface: TypeAlias = IPv4Interface | IPv6Interface
-
-HOST = "host"
 MOST_HOPS = 16
+
+
+@dataclass(frozen=True)
+class KernelRoute:
+    """A route of a container's, which all its copies share."""
+
+    to: Inet | None  # None = default
+    via: Ip
+
+    @cached_property
+    def text(self) -> str:
+        """The route as `ip route add` takes it: `default via 172.18.0.1`."""
+        return f"{self.to or 'default'} via {self.via}"
+
+    def leads_to(self, target: Ip) -> bool:
+        """Say whether packets to the target may take it."""
+        return self.to.holds(target) if self.to else self.via.version == target.version
+
+    @property
+    def length(self) -> int:
+        """The prefix length: of several routes the longest wins."""
+        return self.to.length if self.to else 0
 
 
 class Station(NamedTuple):
     """A network stack that packets pass: a container, or the host."""
 
     name: str
-    addresses: tuple[tuple[str, Interface], ...]  # segment, address
-    routes: tuple[tuple[Network, Ip], ...]
+    addresses: list[tuple[str, Inet]]  # segment, address
+    routes: tuple[KernelRoute, ...]
     forwards: bool
 
 
-def routes(member: Member, topology: Topology, members: Mapping[str, Member]) -> tuple[str, ...]:
-    """Give a container's routes as `ip route add` takes them: `default via 172.18.0.1`.
+def kernel_routes(
+    member: Member, topology: Topology, members: Mapping[str, Member]
+) -> tuple[KernelRoute, ...]:
+    """Give a container's routes, the default ones first.
 
     Raises CnetshError for a next hop that the container cannot reach directly.
     """
-    found = [f"default via {hop}" for hop in _gateways(member, topology, members).values()]
-    for route in member.model.routes:
-        hops = _hops(member, route.via, route.where, members)
-        version = ip_network(route.to).version
-        if version not in hops:
-            raise CnetshError(
-                f"{route.where}: {route.via} has no IPv{version} address for {route.to}"
-            )
-        found.append(f"{route.to} via {hops[version]}")
+    model, said = member.model, member.model.gateway
+    hops = gateways(member, topology)
+    if said:
+        where = model.place("gateway")
+        hops = {} if said == "none" else _hops(member, said, where, members)
+    found = [KernelRoute(None, hop) for hop in hops.values()]
+    for route in model.routes:
+        where = route.place("via")
+        hops = _hops(member, route.via, where, members)
+        if route.to.version not in hops:
+            missing = f"no IPv{route.to.version} address for {route.to}"
+            raise CnetshError(f"{where}: {route.via} has {missing}")
+        found.append(KernelRoute(route.to, hops[route.to.version]))
     return tuple(found)
 
 
 def gateways(member: Member, topology: Topology) -> dict[int, Ip]:
     """Give the addresses of the member's bridges that its default routes go through, by version."""
     hops: dict[int, Ip] = {}
-    own = [ip_interface(text).network for port in member.ports for text in port.addresses]
+    own = [address.network for address in member.addresses]
     for port in member.ports:
         bridge = topology.bridges.get(port.segment)
         for address in bridge.addresses if bridge else ():
@@ -65,25 +80,17 @@ def gateways(member: Member, topology: Topology) -> dict[int, Ip]:
     return hops
 
 
-def station(member: Member, routes: Iterable[str]) -> Station:
+def station_of(member: Member, routes: tuple[KernelRoute, ...]) -> Station:
     """Give a container as what passes packets on."""
-    addresses = [
-        (port.segment, ip_interface(text)) for port in member.ports for text in port.addresses
-    ]
-    pairs = [line.split(" via ") for line in routes]
-    table = [(_destination(to, via), ip_address(via)) for to, via in pairs]
-    return Station(member.name, tuple(addresses), tuple(table), member.model.forward)
+    addresses = [(port.segment, address) for port in member.ports for address in port.addresses]
+    return Station(member.name, addresses, routes, member.model.forward)
 
 
-def host(topology: Topology) -> Station:
+def host_station(topology: Topology) -> Station:
     """Give the host as what passes packets on between the lab's bridges."""
-    addresses = [
-        (bridge.name, address)
-        for bridge in topology.bridges.values()
-        for address in bridge.addresses
-        if not bridge.external
-    ]
-    return Station(HOST, tuple(addresses), (), True)
+    own = [bridge for bridge in topology.bridges.values() if not bridge.external]
+    addresses = [(bridge.name, address) for bridge in own for address in bridge.addresses]
+    return Station(HOST, addresses, (), True)
 
 
 def answers(source: Station, target: Ip, stations: Iterable[Station], shut: frozenset[str]) -> bool:
@@ -93,10 +100,11 @@ def answers(source: Station, target: Ip, stations: Iterable[Station], shut: froz
     first = _next(source, target)
     if there is None or first is None:
         return False
+    # The kernel answers to the address that it saw: the one on the link that the ping left by.
     own = [
-        ip.ip
-        for segment, ip in source.addresses
-        if (segment, ip.version) == (first[0], target.version)
+        address.ip
+        for segment, address in source.addresses
+        if (segment, address.version) == (first[0], target.version)
     ]
     return bool(own) and _walk(there, own[0], known, shut) is source
 
@@ -108,6 +116,7 @@ def _walk(
     for _ in range(MOST_HOPS):
         if any(address.ip == target for _, address in here.addresses):
             return here
+        # What is not addressed to it a host drops, unless it forwards.
         if came and not here.forwards:
             return None
         hop = _next(here, target)
@@ -126,57 +135,42 @@ def _owns(station: Station, segment: str, hop: Ip) -> bool:
 
 def _next(here: Station, target: Ip) -> tuple[str, Ip] | None:
     """Give the segment and next hop towards target: the longest prefix wins, as in the kernel."""
-    direct = [(a.network.prefixlen, s, target) for s, a in here.addresses if target in a.network]
+    direct = [(a.length, segment, target) for segment, a in here.addresses if a.holds(target)]
     further = [
-        (network.prefixlen, segment, hop)
-        for network, hop in here.routes
-        if target in network
+        (route.length, segment, route.via)
+        for route in here.routes
+        if route.leads_to(target)
         for segment, address in here.addresses
-        if hop in address.network
+        if address.holds(route.via)
     ]
     best = max(direct + further, key=lambda found: found[0], default=None)
     return best[1:] if best else None
 
 
-def _destination(to: str, via: str) -> Network:
-    if to == "default":
-        return ip_network("::/0" if ":" in via else "0.0.0.0/0")
-    return ip_network(to)
-
-
-def _gateways(member: Member, topology: Topology, members: Mapping[str, Member]) -> dict[int, Ip]:
-    said = member.model.gateway
-    if said is None:
-        return gateways(member, topology)
-    return {} if said.via == "none" else _hops(member, said.via, said.where, members)
-
-
 def _hops(member: Member, via: str, where: str, members: Mapping[str, Member]) -> dict[int, Ip]:
     """Give the next hop's address for each version of IP it has on a link of the member's."""
-    links = [(port.segment, ip_interface(text)) for port in member.ports for text in port.addresses]
+    links = [(port.segment, address) for port in member.ports for address in port.addresses]
     if via in members:
-        hops = _shared(links, members[via])
+        hops = _neighbours(links, members[via])
         if not hops:
-            raise CnetshError(
-                f"{where}: {via} is on no link of {member.name}'s, expected a neighbour"
-            )
+            found = f"{via} is on no link of {member.name}'s"
+            raise CnetshError(f"{where}: {found}, expected a neighbour")
         return hops
-    if not any(character in via for character in ".:"):
-        unknown(where, via, members, "an address or a container")
     hop = names.ip(via, where)
-    if not any(hop in address.network for _, address in links):
-        raise CnetshError(
-            f"{where}: {via} is in no subnet of {member.name}'s, expected a neighbour"
-        )
+    if not any(address.holds(hop) for _, address in links):
+        found = f"{via} is in no subnet of {member.name}'s"
+        raise CnetshError(f"{where}: {found}, expected a neighbour")
     if any(hop == address.ip for _, address in links):
-        raise CnetshError(f"{where}: {via} is {member.name}'s own address, expected a neighbour's")
+        found = f"{via} is {member.name}'s own address"
+        raise CnetshError(f"{where}: {found}, expected a neighbour's")
     return {hop.version: hop}
 
 
-def _shared(links: list[tuple[str, Interface]], router: Member) -> dict[int, Ip]:
+def _neighbours(links: list[tuple[str, Inet]], router: Member) -> dict[int, Ip]:
     hops: dict[int, Ip] = {}
+    near = {(segment, address.network) for segment, address in links}
     for port in router.ports:
-        for address in map(ip_interface, port.addresses):
-            if (port.segment, address.network) in {(s, a.network) for s, a in links}:
+        for address in port.addresses:
+            if (port.segment, address.network) in near:
                 hops.setdefault(address.version, address.ip)
     return hops

@@ -1,65 +1,67 @@
 """A checked model as finished values for the general templates: names, addresses, order."""
 
-import gc
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnetsh.errors import CnetshError
-from cnetsh.labs.model import Interface, Topology
-from cnetsh.labs.topology import firewall, pings
+from cnetsh.labs.mistakes import Mistakes
+from cnetsh.labs.model import Cable, Topology
+from cnetsh.labs.topology import firewall
 from cnetsh.labs.topology.members import Member, Port, members
-from cnetsh.labs.topology.routes import routes as routes_of
+from cnetsh.labs.topology.pings import Pings
+from cnetsh.labs.topology.routes import KernelRoute, kernel_routes
+from cnetsh.names import Inet
 
 _FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 _UNITS = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
 
 Members = Mapping[str, Member]
+Printed = dict[str, object]  # a thing that a template prints, by the names of its fields
 
 
-def finished(topology: Topology) -> dict[str, object]:
-    """Give what the templates in templates/topology need, as plain data.
+class LinkAddress(NamedTuple):
+    """An address that a link is given; `nodad` stands behind one of IPv6."""
 
-    Raises CnetshError, with the place in the lab file, for what does not fit together.
+    link: str
+    address: Inet
+    nodad: str
+
+
+class ContainerInside(NamedTuple):
+    """What is done inside a container."""
+
+    name: str
+    settings: list[Printed]  # path under /proc/sys, value
+    addresses: list[LinkAddress]
+    links: list[str]
+    routes: tuple[KernelRoute, ...]
+
+
+def topology_values(topology: Topology) -> dict[str, object]:
+    """Give what the templates in templates/topology need.
+
+    Raises CnetshError, with the places in the lab file, for what does not fit together.
     """
-    # Many small tuples and no cycles: the collector would only walk them again and again.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return _finished(topology)
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _finished(topology: Topology) -> dict[str, object]:
-    known = {member.name: member for member in members(topology)}
+    known, mistakes = members(topology), Mistakes()
     ports = [port for member in known.values() for port in member.ports]
-    forwards = firewall.forwards(topology, known)
-    firewalls = firewall.rules(topology, known)
-    links = _links(topology, known, ports)
+    firewalls = firewall.firewalls_of(topology, known, mistakes)
+    found = {
+        **_bridges(topology, ports),
+        **_links(topology, known, ports, mistakes),
+        **_containers(topology, known, mistakes),
+    }
+    mistakes.tell()
     return {
         "lab": topology.name,
-        "chain": firewall.chain(topology.name),
-        "forwarding": [_FORWARDING[version] for version in forwards],
-        "firewalls": [rules._asdict() for rules in firewalls],
+        "chain": firewall.chain_name(topology.name),
+        "forwarding": [_FORWARDING[each] for each in firewall.forwarded_versions(topology)],
+        "firewalls": firewalls,
         "hairpins": list(dict.fromkeys(p.end for rules in firewalls for p in rules.published)),
-        "needs": sorted({rules.tool for rules in firewalls} | _asked(links)),
-        **_bridges(topology, ports),
-        **links,
-        **_containers(topology, known),
+        **found,
     }
-
-
-def needs(values: Mapping[str, object]) -> list[str]:
-    """Give what a lab asks for besides namespaces, veths and bridges, from its finished values.
-
-    Each is one of netem, tbf, macvlan, iptables and ip6tables; built-in labs ask for nothing here.
-    """
-    found: Any = values.get("needs", [])
-    return list(found)
 
 
 def mac(lab: str, bridge: str) -> str:
@@ -76,139 +78,124 @@ def _bridges(topology: Topology, ports: list[Port]) -> dict[str, object]:
     own = [bridge for bridge in topology.bridges.values() if not bridge.external]
     # A neighbour solicitation sent while a bridge has just come up is lost, and IPv6 waits a second
     # for the next; with IPv4 alone the bridge is up last, which spares it floods as ports come up.
-    early = {port.segment for port in ports for text in port.addresses if ":" in text}
+    early = {port.segment for port in ports for one in port.addresses if one.version == 6}
     return {
-        "bridges": [(bridge.name, mac(topology.name, bridge.name)) for bridge in own],
+        "bridges": [
+            {"name": bridge.name, "mac": mac(topology.name, bridge.name)} for bridge in own
+        ],
         "bridge_addresses": [
-            (bridge.name, str(address), _nodad(str(address)))
-            for bridge in own
-            for address in bridge.addresses
+            one for bridge in own for one in _on_link(bridge.name, bridge.addresses)
         ],
         "early": [bridge.name for bridge in own if bridge.name in early],
         "late": [bridge.name for bridge in own if bridge.name not in early],
     }
 
 
-def _links(topology: Topology, known: Members, ports: list[Port]) -> dict[str, list[Any]]:
+def _links(
+    topology: Topology, known: Members, ports: list[Port], mistakes: Mistakes
+) -> dict[str, list[Any]]:
     return {
         "namespaces": list(known),
-        "resolvers": [
-            (member.name, list(zip(("", "-a ", "-a "), member.model.dns, strict=False)))
-            for member in known.values()
-            if member.model.dns
-        ],
-        "ports": [port[:4] for port in ports if port.host],
+        "resolvers": [member for member in known.values() if member.model.dns],
+        "ports": [port for port in ports if port.host],
         "cables": _cables(ports),
         "macvlans": [
-            (port.segment.removeprefix("macvlan "), port.peer, port.container)
+            {"parent": port.segment.removeprefix("macvlan "), "port": port}
             for port in ports
             if port.segment.startswith("macvlan ")
         ],
         "mtus": list(_mtus(topology, ports)),
-        "shapes": list(_shapes(topology, known)),
+        "shapes": list(_shapes(topology, known, mistakes)),
     }
 
 
-def _asked(links: Mapping[str, list[Any]]) -> set[str]:
-    disciplines = {qdisc.partition(" ")[0] for _, _, qdisc in links["shapes"]}
-    return disciplines | ({"macvlan"} if links["macvlans"] else set())
-
-
-def _containers(topology: Topology, known: Members) -> dict[str, object]:
-    routes: dict[str, tuple[str, ...]] = {}
-    settings: dict[str, tuple[tuple[str, str], ...]] = {}
+def _containers(topology: Topology, known: Members, mistakes: Mistakes) -> dict[str, object]:
+    routes: dict[str, tuple[KernelRoute, ...]] = {}
+    settings: dict[str, list[Printed]] = {}
     for member in known.values():
-        if member.model.name not in routes:
-            routes[member.model.name] = routes_of(member, topology, known)
-            settings[member.model.name] = tuple(_settings(member))
+        model = member.model.name
+        if model not in routes:
+            routes[model], settings[model] = (), list(_settings(member))
+            with mistakes:
+                routes[model] = kernel_routes(member, topology, known)
     insides = [
-        (
+        ContainerInside(
             member.name,
             settings[member.model.name],
-            _addresses(member),
+            [one for port in member.ports for one in _on_link(port.peer, port.addresses)],
             [port.peer for port in member.ports],
             routes[member.model.name],
         )
         for member in known.values()
     ]
-    own = pings.own(topology, known)
-    said = {ping[:2] for ping in own}
-    derived = {
-        "gateways": pings.to_gateways(topology, known),
-        "pairs": pings.between(topology, known, routes),
-        "outside": pings.outside(topology, known),
-    }
-    kept = {key: [ping for ping in pings if ping[:2] not in said] for key, pings in derived.items()}
-    return {"containers": insides, "own": own, **kept}
+    return {"containers": insides, "pings": Pings(topology, known, routes, mistakes)}
 
 
-def _nodad(address: str) -> str:
-    return " nodad" if ":" in address else ""
+def _on_link(link: str, addresses: Iterable[Inet]) -> list[LinkAddress]:
+    return [LinkAddress(link, one, " nodad" if one.version == 6 else "") for one in addresses]
 
 
-def _addresses(member: Member) -> list[tuple[str, str, str]]:
-    return [(text, port.peer, _nodad(text)) for port in member.ports for text in port.addresses]
-
-
-def _settings(member: Member) -> Iterator[tuple[str, str]]:
-    """Give value and path; forwarding comes first because writing it resets others."""
-    addresses = [text for port in member.ports for text in port.addresses]
+def _settings(member: Member) -> Iterator[Printed]:
+    """Give a container's settings; forwarding comes first because writing it resets others."""
     if member.model.forward:
-        for version in sorted({6 if ":" in text else 4 for text in addresses}):
-            yield "1", _FORWARDING[version]
-    for path, value in member.model.sysctls:
-        yield value, path
+        for version in sorted({address.version for address in member.addresses}):
+            yield {"path": _FORWARDING[version], "value": "1"}
+    for key, value in member.model.sysctls.items():
+        yield {"path": key.replace(".", "/"), "value": value}
 
 
-def _cables(ports: list[Port]) -> list[tuple[str, str, str, str]]:
+def _cables(ports: list[Port]) -> list[Printed]:
     ends: dict[str, list[Port]] = {}
     for port in ports:
         if port.segment.startswith("cable "):
             ends.setdefault(port.segment, []).append(port)
-    return [(one.peer, one.container, two.peer, two.container) for one, two in ends.values()]
+    return [{"one": one, "two": two} for one, two in ends.values()]
 
 
-def _mtus(topology: Topology, ports: list[Port]) -> Iterator[tuple[str, str, int]]:
-    """Give namespace ("" is the host's), link and bytes: a bridge's MTU is its smallest port's."""
+def _mtus(topology: Topology, ports: list[Port]) -> Iterator[Printed]:
+    """Give the MTU of both ends of a cable: a bridge's is its smallest port's."""
     sizes = {bridge.name: bridge.mtu for bridge in topology.bridges.values() if bridge.mtu}
     for port in ports if sizes else ():
         if port.segment in sizes:
-            yield "", port.host, sizes[port.segment]
-            yield port.container, port.peer, sizes[port.segment]
+            yield {"container": "", "link": port.host, "mtu": sizes[port.segment]}
+            yield {"container": port.container, "link": port.peer, "mtu": sizes[port.segment]}
 
 
-def _shapes(topology: Topology, known: Members) -> Iterator[tuple[str, str, str]]:
-    """Give namespace ("" is the host's), link and queueing discipline, for both ends of a cable."""
+def _shapes(topology: Topology, known: Members, mistakes: Mistakes) -> Iterator[Printed]:
+    """Give the queueing discipline of both ends of a cable."""
+    # Most labs shape nothing, and 100,000 containers need not be asked one by one.
     models = topology.containers.values()
     if not any(_qdisc(interface) for model in models for interface in model.interfaces):
         return
-    cables = _shaped_cables(known)
+    cables = _shaped_cables(known, mistakes)
     for member in known.values():
         for port, interface in zip(member.ports, member.model.interfaces, strict=True):
             qdisc = cables.get(port.segment) or _qdisc(interface)
             if qdisc and port.host:
-                yield "", port.host, qdisc
+                yield {"container": "", "link": port.host, "qdisc": qdisc}
             if qdisc:
-                yield member.name, port.peer, qdisc
+                yield {"container": member.name, "link": port.peer, "qdisc": qdisc}
 
 
-def _shaped_cables(known: Members) -> dict[str, str]:
+def _shaped_cables(known: Members, mistakes: Mistakes) -> dict[str, str]:
     """Give the discipline of cables between containers: what is said of one end is for both."""
     shaped: dict[str, str] = {}
     for member in known.values():
         for port, interface in zip(member.ports, member.model.interfaces, strict=True):
             qdisc = _qdisc(interface)
-            if interface.container and qdisc:
-                other = shaped.setdefault(port.segment, qdisc)
+            if not interface.container or not qdisc:
+                continue
+            other = shaped.setdefault(port.segment, qdisc)
+            with mistakes:
                 if other != qdisc:
-                    found = f"{qdisc!r} here, {other!r} at the other end"
-                    raise CnetshError(f"{interface.where}: {found}, expected the same or one alone")
+                    found = f"{interface.place('container')}: {qdisc!r} here, {other!r}"
+                    raise CnetshError(f"{found} at the other end, expected the same or one alone")
     return shaped
 
 
-def _qdisc(interface: Interface) -> str:
+def _qdisc(cable: Cable) -> str:
     """Give tc's words, "" for a link that is left alone; netem can also hold a rate."""
-    rate, delay, loss = interface.rate, interface.delay, interface.loss
+    rate, delay, loss = cable.rate, cable.delay, cable.loss
     if delay or loss:
         words = {"delay": delay, "loss": loss, "rate": rate}
         return " ".join(["netem", *(f"{key} {value}" for key, value in words.items() if value)])

@@ -1,11 +1,16 @@
 """A network in the terms of its pictures: what hears each other, and the containers on it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 from cnetsh.kinds.change import Facts, Ref, State
+from cnetsh.names import visible
 
-Place = tuple[str, str]  # namespace ("" is the host), link
+Place: TypeAlias = tuple[str, str]  # namespace ("" is the host), link
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+_NAMES = {"bridge": "bridge", "macvlan": "shared link", "cable": "cable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,76 +50,112 @@ class Graph:
 def graph_of(title: str, state: State) -> Graph:
     """Give what a state shows, whether a plan leaves it or the kernel has it."""
     links = {ref: found[0] for ref, found in state.items() if ref.kind == "link"}
-    namespaces = ["", *(ref.name for ref in state if ref.kind == "netns")]
-    addresses = _addresses(state)
-    drops, cables = _plugged(links, addresses)
-    bridges = (
-        Segment(name, "bridge", True, addresses.get(("", name), ()), tuple(on))
-        for name, on in drops.items()
+    made = (ref.name for ref in state if ref.kind == "netns")
+    # A plan may also put a link into a namespace that somebody else has made.
+    namespaces = tuple(dict.fromkeys(["", *made, *(ref.netns for ref in links)]))
+    # What the kernel gives a link by itself has a narrower scope, and is not told by a plan.
+    addresses = _grouped(
+        ((ref.netns, facts["dev"]), ref.name)
+        for ref, facts in _of_kind(state, "address")
+        if facts.get("scope", "global") == "global"
     )
-    segments = (*bridges, *_on_links(links, addresses), *cables)
-    return Graph(title, tuple(namespaces), segments, addresses, _routes(state))
+    # Only routes over a next hop: the others say what the addresses say.
+    routes = _grouped(
+        (ref.netns, f"{ref.name} via {facts['via']}")
+        for ref, facts in _of_kind(state, "route")
+        if "via" in facts
+    )
+    return Graph(title, namespaces, tuple(_segments(links, addresses)), addresses, routes)
 
 
-def _addresses(state: State) -> dict[Place, tuple[str, ...]]:
-    """Give the addresses of each link, but for those that the kernel gives by itself."""
-    found: dict[Place, tuple[str, ...]] = {}
-    for ref in state:
-        for one in state[ref] if ref.kind == "address" else ():
-            if one.get("scope", "global") == "global":
-                place = (ref.netns, one["dev"])
-                found[place] = (*found.get(place, ()), ref.name)
-    return found
+def _of_kind(state: State, kind: str) -> Iterator[tuple[Ref, Facts]]:
+    return ((ref, facts) for ref, found in state.items() if ref.kind == kind for facts in found)
 
 
-def _routes(state: State) -> dict[str, tuple[str, ...]]:
-    """Give for each namespace the routes that lead over a next hop."""
-    found: dict[str, tuple[str, ...]] = {}
-    for ref in state:
-        for one in state[ref] if ref.kind == "route" else ():
-            if "via" in one:
-                found[ref.netns] = (*found.get(ref.netns, ()), f"{ref.name} via {one['via']}")
-    return found
+def _grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, tuple[Value, ...]]:
+    found: dict[Key, list[Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in found.items()}
 
 
-def _plugged(
+def _segments(
     links: dict[Ref, Facts], addresses: dict[Place, tuple[str, ...]]
-) -> tuple[dict[str, list[Drop]], list[Segment]]:
-    """Give the drops of each bridge of the host, and the cables that are in none."""
-    bridges = (ref for ref, facts in links.items() if facts.get("kind") == "bridge")
-    drops: dict[str, list[Drop]] = {ref.name: [] for ref in bridges if not ref.netns}
-    cables, done = [], set()
+) -> Iterator[Segment]:
+    """Give the host's bridges, then its links that containers share, then cables in no bridge."""
+    cables = list(_cables(links))
+    plugged = _grouped(
+        (bridge, Drop(far.netns, far.name, near.name)) for bridge, near, far in cables if bridge
+    )
+    own = (ref for ref, facts in links.items() if facts.get("kind") == "bridge")
+    # A bridge may have nothing in it, or be somebody else's, of which a plan tells the name alone.
+    for name in dict.fromkeys([*(ref.name for ref in own if not ref.netns), *plugged]):
+        on_it = plugged.get(name, ())
+        yield Segment(name, "bridge", True, addresses.get(("", name), ()), on_it)
+    for parent, drops in _grouped(_macvlans(links)).items():
+        yield Segment(parent, "macvlan", True, addresses.get(("", parent), ()), drops)
+    for bridge, near, far in cables:
+        if not bridge:
+            yield _cable(near, far, addresses)
+
+
+def _cables(links: dict[Ref, Facts]) -> Iterator[tuple[str, Ref, Ref]]:
+    """Give each cable once: the host's bridge that an end is in, that end, and the other one."""
+    seen = set()
     for one, facts in links.items():
         two = facts.get("peer")
-        if two is None or one in done:
+        if two is None or one in seen:
             continue
-        done.add(two)
+        seen.add(two)
         for near, far in ((one, two), (two, one)):
             if not near.netns and (bridge := links[near].get("master")):
-                drops.setdefault(bridge, []).append(Drop(far.netns, far.name, near.name))
+                yield bridge, near, far
                 break
         else:
-            cables.append(_cable(one, two, addresses))
-    return drops, cables
+            yield "", one, two
 
 
 def _cable(one: Ref, two: Ref, addresses: dict[Place, tuple[str, ...]]) -> Segment:
     near = [end for end in (one, two) if not end.netns]
     far = [end for end in (one, two) if end.netns]
+    name = " - ".join(end.name for end in (near or far))
     own = tuple(text for end in near for text in addresses.get(("", end.name), ()))
     host_end = near[0].name if near else ""
     drops = tuple(Drop(end.netns, end.name, host_end) for end in far)
-    return Segment(" - ".join(end.name for end in (near or far)), "cable", bool(near), own, drops)
+    return Segment(name, "cable", bool(near), own, drops)
 
 
-def _on_links(
-    links: dict[Ref, Facts], addresses: dict[Place, tuple[str, ...]]
-) -> Iterator[Segment]:
-    """Give the links of the host that links in containers share."""
-    parents: dict[str, list[Drop]] = {}
+def _macvlans(links: dict[Ref, Facts]) -> Iterator[tuple[str, Drop]]:
     for ref, facts in links.items():
         if facts.get("kind") == "macvlan":
             parent = facts["on"].name if "on" in facts else "a link of the host"
-            parents.setdefault(parent, []).append(Drop(ref.netns, ref.name, ""))
-    for parent, on in parents.items():
-        yield Segment(parent, "macvlan", True, addresses.get(("", parent), ()), tuple(on))
+            yield parent, Drop(ref.netns, ref.name, "")
+
+
+def by_namespace(segments: Iterable[Segment]) -> dict[str, tuple[Drop, ...]]:
+    """Give each container's ways onto the segments, in their order."""
+    return _grouped((drop.namespace, drop) for segment in segments for drop in segment.drops)
+
+
+def headline(segment: Segment) -> list[str]:
+    """Give a segment's name, what it is where that is not plain, and the host's addresses on it."""
+    return [f"{_NAMES[segment.kind]} {visible(segment.name)}", *map(visible, segment.addresses)]
+
+
+def labels(graph: Graph) -> dict[str, list[str]]:
+    """Give what stands in each container's box: its name, its links' addresses, its routes."""
+    ways = by_namespace(graph.segments)
+    # The host has a box only where both ends of a cable are its own.
+    names = [name for name in graph.namespaces if name or name in ways]
+    found = {}
+    for name in names:
+        links = dict.fromkeys(drop.link for drop in ways.get(name, ()))
+        own = [f"{link}  {on_link(graph, name, link)}".rstrip() for link in links]
+        lines = (name or "host", *own, *graph.routes.get(name, ()))
+        found[name] = [visible(line) for line in lines]
+    return found
+
+
+def on_link(graph: Graph, namespace: str, link: str) -> str:
+    """Give the addresses of a link."""
+    return visible(" ".join(graph.addresses.get((namespace, link), ())))
