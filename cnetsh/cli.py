@@ -1,8 +1,8 @@
 """The command line: what can be typed, and what the program ends with.
 
 A function here only declares a command: its parameters are what can be typed, its docstring is the
-help. The file of that name in commands/ does it: `run` has the same parameters and gives the exit
-code. The file is loaded when the command is called.
+help. The file of that name in commands/ does it, and is loaded when the command is called: `run`,
+or run_NAME for a command of a group, takes the same parameters and gives the exit code or None.
 """
 
 import sys
@@ -27,7 +27,14 @@ Lab = Annotated[
     typer.Argument(help="A built-in lab, a lab file, a folder with templates, or a saved plan."),
 ]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter of the lab.")
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a parameter of the lab.",
+        default_factory=list,
+        show_default=False,
+    ),
 ]
 On = Annotated[
     str, typer.Option("--on", envvar="CNETSH_ON", help="Where: sandbox, sandbox:NAME or host.")
@@ -66,19 +73,18 @@ app = _typer(
 )
 
 
-def _command(path: str, **settings: Any) -> Callable[[Callable[..., None]], None]:
-    """Have a function declare the command that is done by the file of this path in commands/."""
-    group, _, name = path.rpartition(".")
+def _command(file: str, name: str = "", **settings: Any) -> Callable[[Callable[..., None]], None]:
+    """Have a function declare the command of a file in commands/, or that of a group by name."""
 
     def declare(parameters: Callable[..., None]) -> None:
         @wraps(parameters)
         def call(**given: Any) -> None:
-            file = import_module(f"cnetsh.commands.{path}")
-            # None is what was not given: run has its own default for it.
-            raise typer.Exit(file.run(**{k: v for k, v in given.items() if v is not None}))
+            module = import_module(f"cnetsh.commands.{file}")
+            run = getattr(module, f"run_{name}" if name else "run")
+            raise typer.Exit(run(**given) or 0)
 
-        one = _declared.setdefault(group or name, _typer(add_completion=False))
-        one.command(name, **settings)(call)
+        one = _declared.setdefault(file, _typer(add_completion=False))
+        one.command(name or file, **settings)(call)
 
     return declare
 
@@ -109,7 +115,7 @@ def _labs(as_json: AsJson = False) -> None:
 @_command("plan")
 def _plan(
     lab: Lab,
-    settings: Set = None,
+    settings: Set,
     down: Annotated[bool, typer.Option("--down", help="The plan of `down`.")] = False,
     form: Annotated[Format, typer.Option("--format", help="How it is printed.")] = Format.rich,
     output: Output = None,
@@ -125,7 +131,7 @@ def _plan(
 @_command("up")
 def _up(
     lab: Lab,
-    settings: Set = None,
+    settings: Set,
     on: On = "sandbox",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run.")] = False,
     trial: Annotated[
@@ -152,7 +158,7 @@ def _down(
 
 
 @_command("check")
-def _check(lab: Lab, settings: Set = None, on: On = "sandbox", as_json: AsJson = False) -> None:
+def _check(lab: Lab, settings: Set, on: On = "sandbox", as_json: AsJson = False) -> None:
     """Check what must work, what must fail, and that all is in place."""
 
 
@@ -182,14 +188,14 @@ def _shell(name: Container = "host", on: On = "sandbox") -> None:
 
 
 @_command("script")
-def _script(lab: Lab, settings: Set = None, output: Output = None, sudo: Sudo = True) -> None:
+def _script(lab: Lab, settings: Set, output: Output = None, sudo: Sudo = True) -> None:
     """Write the lab as a stand-alone shell script, add|delete."""
 
 
 @_command("graph")
 def _graph(
+    settings: Set,
     lab: Annotated[str, typer.Argument(help="A lab; may be left out with --live.")] = "",
-    settings: Set = None,
     form: Annotated[Drawing, typer.Option("--format", help="How it is drawn.")] = Drawing.ascii,
     live: Annotated[bool, typer.Option("--live", help="What the kernel has.")] = False,
     on: On = "sandbox",
@@ -200,8 +206,8 @@ def _graph(
 
 @_command("doctor")
 def _doctor(
+    settings: Set,
     lab: Annotated[str, typer.Argument(help="The lab that you mean to bring up.")] = "",
-    settings: Set = None,
     on: On = "sandbox",
     as_json: AsJson = False,
 ) -> None:
@@ -230,17 +236,17 @@ _declared["sandbox"] = _typer(
 )
 
 
-@_command("sandbox.start")
+@_command("sandbox", "start")
 def _start(name: Annotated[str, typer.Argument()] = "default") -> None:
     """Start a sandbox that stays until it is stopped."""
 
 
-@_command("sandbox.stop")
+@_command("sandbox", "stop")
 def _stop(name: Annotated[str, typer.Argument()] = "default") -> None:
     """End a sandbox with all that is in it."""
 
 
-@_command("sandbox.list")
+@_command("sandbox", "list")
 def _list(as_json: AsJson = False) -> None:
     """List the sandboxes that run."""
 

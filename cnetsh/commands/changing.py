@@ -1,4 +1,4 @@
-"""What commands share that change a target: its lock, the means, and how an undo is told."""
+"""What commands share that change a target: its start, its lock, the means, how an undo is told."""
 
 import shlex
 import sys
@@ -11,14 +11,34 @@ from cnetsh.apply import journal
 from cnetsh.apply.batch import through_sh
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.rollback import Undone
-from cnetsh.apply.run import Means
-from cnetsh.apply.up import undo
-from cnetsh.commands.output import say
-from cnetsh.commands.progress import Echo
+from cnetsh.apply.run import Means, one_by_one
+from cnetsh.apply.up import reason, undo
+from cnetsh.commands.output import say, told
+from cnetsh.commands.progress import Echo, Quiet
 from cnetsh.compare.differences import Difference
-from cnetsh.errors import DONE, LEFT_BEHIND
+from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
+from cnetsh.labs import choose
 from cnetsh.system.process import require_descriptors, runner
 from cnetsh.system.signals import Stop
+from cnetsh.targets import target
+from cnetsh.targets.target import Target
+
+
+def start_target(where: Target) -> None:
+    """Start the target's sandbox when it does not run. Raises CnetshError when it cannot be."""
+    # Built in a process of its own, so an error of the building has to be told there.
+    target.ensure(where, lambda: told(_build_sandbox))
+
+
+def _build_sandbox() -> int:
+    """Build the article's virtual machine by a lab of its own, which nothing undoes."""
+    plans = choose.plans("sandbox", ())
+    # Without journal and lock: nobody else can be in it yet, and a sandbox goes as a whole.
+    means = Means(runner(), through_sh(()), Quiet(), lambda: 0)
+    outcome = one_by_one(plans.up.steps, lambda **_: None, means)
+    if outcome.failed is not None:
+        raise CnetshError(reason(plans.up, outcome), code=FAILED)
+    return DONE
 
 
 @contextmanager

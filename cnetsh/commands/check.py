@@ -16,7 +16,7 @@ from cnetsh.system.signals import Stop
 from cnetsh.targets import target
 
 
-def run(lab: str, settings: Sequence[str] = (), on: str = "sandbox", as_json: bool = False) -> int:
+def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Check a lab that is up; give the exit code."""
     name = choose.name_of(lab, settings)
     where = target.named(on)
@@ -40,20 +40,18 @@ def _check(name: str, as_json: bool) -> int:
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
     with Stop() as stop:
         ping = checks.patient(checks.entering(stop), stop)
-        findings = checks.run_checks(plan, ping, _quiet if as_json else _tell, stop)
+        # As JSON, all is printed in the end.
+        findings = checks.run_checks(plan, ping, (lambda _: None) if as_json else _tell, stop)
         if stop():
             say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
             return 128 + stop()
     if as_json:
-        print(_as_json(name, findings, drifted))
+        rows = [
+            {"command": one.step.text, "verdict": one.verdict, "detail": one.detail}
+            for one in findings
+        ]
+        print(json.dumps({"lab": name, "checks": rows, "drift": drifted}, indent=1))
     return _summary(name, findings, drifted)
-
-
-def _as_json(name: str, findings: Sequence[checks.Finding], drifted: Sequence[str]) -> str:
-    rows = [
-        {"command": one.step.text, "verdict": one.verdict, "detail": one.detail} for one in findings
-    ]
-    return json.dumps({"lab": name, "checks": rows, "drift": drifted}, indent=1)
 
 
 def _summary(name: str, findings: Sequence[checks.Finding], drifted: Sequence[str]) -> int:
@@ -66,10 +64,6 @@ def _summary(name: str, findings: Sequence[checks.Finding], drifted: Sequence[st
         f"{len(drifted)} changed"
     )
     return FAILED if failed or drifted else DONE
-
-
-def _quiet(finding: checks.Finding) -> None:
-    """Tell nothing: the findings are printed as JSON in the end."""
 
 
 def _tell(finding: checks.Finding) -> None:

@@ -14,12 +14,12 @@ def run() -> int:
     worst = DONE
     for name in builtin.builtin_names():
         print(f"\n$ cnetsh plan {name}", flush=True)
-        plan.run(name)
+        plan.run(name, (), down=False, form="rich", output=None, sudo=True, on="")
         print(f"\n$ cnetsh up {name}", flush=True)
-        worst = max(worst, up.run(name, on=ON))
+        worst = max(worst, up.run(name, (), ON))
         print(f"\n$ cnetsh check {name}", flush=True)
-        worst = max(worst, check.run(name, on=ON))
+        worst = max(worst, check.run(name, (), ON, as_json=False))
         print(f"\n$ cnetsh down {name}", flush=True)
-        worst = max(worst, down.run(name, on=ON))
+        worst = max(worst, down.run(name, ON))
     say("the demo " + ("worked" if worst == DONE else "failed"))
     return worst

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from cnetsh.commands.entering import entered, start_target
+from cnetsh.commands.changing import start_target
+from cnetsh.commands.entering import entered
 from cnetsh.commands.output import say
 from cnetsh.doctor import diagnose
 from cnetsh.errors import DONE, REFUSED, CnetshError
@@ -14,9 +15,7 @@ from cnetsh.system.signals import release
 from cnetsh.targets import target
 
 
-def run(
-    lab: str = "", settings: Sequence[str] = (), on: str = "sandbox", as_json: bool = False
-) -> int:
+def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
     plan, where = choose.part(lab, settings, "up") if lab else None, target.named(on)
     try:

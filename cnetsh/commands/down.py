@@ -13,16 +13,11 @@ from cnetsh.system import processes
 
 
 def run(
-    lab: str,
-    on: str = "sandbox",
-    kill: bool = False,
-    verbose: bool = False,
-    log: Path | None = None,
+    lab: str, on: str, kill: bool = False, verbose: bool = False, log: Path | None = None
 ) -> int:
     """Take a lab down; give the exit code. kill: the processes inside it are ended."""
     # The name alone: the journal knows the rest, however the lab was edited since.
     name = choose.name_of(lab)
-
     return if_running(on, lambda: _down(name, kill, verbose, log), f"{name} is not up")
 
 

@@ -12,7 +12,7 @@ from cnetsh.system.process import FOLDERS, tool
 from cnetsh.targets import target
 
 
-def run(name: str, command: Sequence[str], on: str = "sandbox") -> int:
+def run(name: str, command: Sequence[str], on: str) -> int:
     """Run a command in a container, or in the target itself; give its exit code."""
     where = target.named(on)
     if not target.runs(where):

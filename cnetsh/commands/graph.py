@@ -12,12 +12,7 @@ from cnetsh.views.picture.network import graph_of
 
 
 def run(
-    lab: str = "",
-    settings: Sequence[str] = (),
-    form: str = "ascii",
-    live: bool = False,
-    on: str = "sandbox",
-    output: Path | None = None,
+    lab: str, settings: Sequence[str], form: str, live: bool, on: str, output: Path | None
 ) -> int:
     """Draw a lab, or with `live` the kernel of a target; give the exit code."""
     if live:

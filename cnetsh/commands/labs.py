@@ -3,20 +3,18 @@
 import json
 from typing import Any
 
-from cnetsh.errors import DONE
 from cnetsh.labs import builtin
 from cnetsh.labs.builtin import Sheet
 
 
-def run(as_json: bool = False) -> int:
-    """List the built-in labs; give the exit code."""
+def run(as_json: bool) -> None:
+    """List the built-in labs."""
     folder = builtin.templates_folder()
     sheets = {name: builtin.read_sheet(folder / name) for name in builtin.builtin_names()}
     if as_json:
         print(json.dumps([_row(name, sheet) for name, sheet in sheets.items()], indent=1))
-        return DONE
-    print("\n\n".join(_text(name, sheet) for name, sheet in sheets.items()))
-    return DONE
+    else:
+        print("\n\n".join(_text(name, sheet) for name, sheet in sheets.items()))
 
 
 def _row(name: str, sheet: Sheet) -> dict[str, Any]:
@@ -26,6 +24,5 @@ def _row(name: str, sheet: Sheet) -> dict[str, Any]:
 
 def _text(name: str, sheet: Sheet) -> str:
     given = [f"{one.name}={one.default}" for one in sheet.parameters.values() if one.default]
-    return (
-        f"{name:<11}{sheet.title}\n{'':11}{sheet.teaches.strip()}\n{'':11}--set {' '.join(given)}"
-    )
+    lines = (sheet.title, sheet.teaches.strip(), f"--set {' '.join(given)}")
+    return f"{name:<11}" + f"\n{'':11}".join(lines)

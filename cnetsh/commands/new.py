@@ -3,11 +3,9 @@
 from pathlib import Path
 
 from cnetsh.commands.output import deliver
-from cnetsh.errors import DONE
 from cnetsh.labs.reference import starter_file
 
 
-def run(name: str, output: Path | None = None) -> int:
-    """Write a lab file, by default NAME.yaml; give the exit code."""
+def run(name: str, output: Path | None) -> None:
+    """Write a lab file, by default NAME.yaml."""
     deliver(starter_file(name), output or Path(f"{name}.yaml"))
-    return DONE

@@ -11,7 +11,7 @@ from cnetsh.commands.output import deliver
 from cnetsh.errors import DONE
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plan, Plans
-from cnetsh.plan.undo import Undo, undos
+from cnetsh.plan.undo import undos
 from cnetsh.views import text
 from cnetsh.views.table import ansi, plain, table
 
@@ -21,12 +21,12 @@ PIPED = 120  # columns, where no terminal says how many it has
 
 def run(
     lab: str,
-    settings: Sequence[str] = (),
-    down: bool = False,
-    form: str = "rich",
-    output: Path | None = None,
-    sudo: bool = True,
-    on: str = "",
+    settings: Sequence[str],
+    down: bool,
+    form: str,
+    output: Path | None,
+    sudo: bool,
+    on: str,
 ) -> int:
     """Show a plan, with `on` also what each step would find there; give the exit code."""
     form = _form(form, output)
@@ -61,8 +61,8 @@ def _on_target(plans: Plans, down: bool, form: str, output: Path | None, on: str
 
     def show(seen: Sequence[str], relied_on: Mapping[str, str]) -> int:
         plan = plans.down if down else plans.up
-        saves = form == "saved"
-        deliver(_saved(plans, relied_on) if saves else _shown(plan, form, seen), output)
+        told = _saved(plans, relied_on) if form == "saved" else _shown(plan, form, seen)
+        deliver(told, output)
         return DONE
 
     def compared() -> int:
@@ -90,10 +90,6 @@ def _shown(plan: Plan, form: str, seen: Sequence[str] = ()) -> str:
         return text.as_json(plan, known, seen)
     if form == "markdown":
         return text.as_markdown(plan, known)
-    return _table(plan, known, seen)
-
-
-def _table(plan: Plan, known: Sequence[Undo], seen: Sequence[str]) -> str:
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else PIPED
     paint = ansi if terminal and not os.environ.get("NO_COLOR") else plain

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from cnetsh.apply.run import SHORT
 from cnetsh.commands.output import say
@@ -40,7 +40,17 @@ class Echo:
     def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None:
         """Log the step's end, and tell its time with --verbose."""
         if self._log:
-            self._log.write(json.dumps(_record(number, step, result, seconds)) + "\n")
+            record = {
+                "time": time.time(),
+                "step": number + 1,
+                "command": step.text,
+                "argv": list(step.argv),
+                "exit_code": result.exit_code,
+                "stderr": result.stderr,
+                # Not known of a step that ran inside a batch.
+                "milliseconds": None if seconds is None else round(seconds * 1000, 3),
+            }
+            self._log.write(json.dumps(record) + "\n")
             # At once, for cnetsh may be killed.
             self._log.flush()
         if self._verbose and seconds is not None:
@@ -70,19 +80,6 @@ class Quiet:
     def expect(self, total: int, verb: str = "") -> None: ...
     def begins(self, number: int, step: Step) -> None: ...
     def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None: ...
-
-
-def _record(number: int, step: Step, result: Result, seconds: float | None) -> dict[str, Any]:
-    """Give the log's record of a step; milliseconds is null for one that ran inside a batch."""
-    return {
-        "time": time.time(),
-        "step": number + 1,
-        "command": step.text,
-        "argv": list(step.argv),
-        "exit_code": result.exit_code,
-        "stderr": result.stderr,
-        "milliseconds": None if seconds is None else round(seconds * 1000, 3),
-    }
 
 
 def _open_log(path: Path) -> IO[str]:

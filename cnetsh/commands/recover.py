@@ -9,7 +9,7 @@ from cnetsh.commands.output import say
 from cnetsh.errors import DONE
 
 
-def run(on: str = "sandbox", verbose: bool = False, log: Path | None = None) -> int:
+def run(on: str, verbose: bool = False, log: Path | None = None) -> int:
     """Undo every interrupted run of a target; give the exit code."""
     return if_running(on, lambda: _recover(verbose, log), "nothing to recover")
 

@@ -4,16 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnetsh.commands.output import deliver
-from cnetsh.errors import DONE
 from cnetsh.labs import choose
 from cnetsh.views.script import as_script
 
 
-def run(
-    lab: str, settings: Sequence[str] = (), output: Path | None = None, sudo: bool = True
-) -> int:
-    """Give a lab as a stand-alone shell script; give the exit code."""
+def run(lab: str, settings: Sequence[str], output: Path | None, sudo: bool) -> None:
+    """Give a lab as a stand-alone shell script."""
     plans = choose.plans(lab, settings)
     text = as_script(plans.up, plans.down, plans.check, sudo, teaches=plans.teaches)
     deliver(text, output)
-    return DONE

@@ -5,6 +5,6 @@ import os
 from cnetsh.commands import exec
 
 
-def run(name: str = "host", on: str = "sandbox") -> int:
+def run(name: str, on: str) -> int:
     """Open a shell in a container, or in the target itself; give its exit code."""
     return exec.run(name, [os.environ.get("SHELL", "/bin/sh")], on)

@@ -14,7 +14,7 @@ from cnetsh.targets import target
 MOST_NAMES = 6  # containers named in a line
 
 
-def run(on: str = "sandbox", as_json: bool = False) -> int:
+def run(on: str, as_json: bool) -> int:
     """List the labs of a target; give the exit code."""
     where = target.named(on)
     if not target.runs(where):

@@ -12,8 +12,8 @@ from cnetsh.apply import change, journal, rollback
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means
 from cnetsh.apply.up import Ended, bring_up, reason, refuse_foreign, refuse_in_the_way, undo
-from cnetsh.commands.changing import changing, forget, tell_left
-from cnetsh.commands.entering import entered, start_target
+from cnetsh.commands.changing import changing, forget, start_target, tell_left
+from cnetsh.commands.entering import entered
 from cnetsh.commands.output import say
 from cnetsh.compare import snapshot
 from cnetsh.compare.reliance import refuse_changed
@@ -38,8 +38,8 @@ class _Wanted:
 
 def run(
     lab: str,
-    settings: Sequence[str] = (),
-    on: str = "sandbox",
+    settings: Sequence[str],
+    on: str,
     dry_run: bool = False,
     trial: int = 0,
     allow_overlap: bool = False,

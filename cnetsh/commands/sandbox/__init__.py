@@ -1,1 +1,0 @@
-"""The commands `sandbox start|stop|list`, one file for each."""
