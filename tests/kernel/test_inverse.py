@@ -28,8 +28,8 @@ until ip link show s0 | grep -q LOWER_UP; do sleep 0.01; done; sleep 0.1
 """
 
 
-# Beside the samples of the kinds, by name: the steps of a plan, and what makes the last of them true
-# before ("" where it then fails).
+# Beside the samples of the kinds, by name: the steps of a plan, and what makes the last of them
+# true before ("" where it then fails).
 ROWS = {
     "veth with mtu": ("ip link add a0 mtu 1400 type veth peer name b0 mtu 1400", ""),
     "veth moved": (
