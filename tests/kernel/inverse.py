@@ -18,6 +18,7 @@ import crash
 import oracle
 
 import cnetsh as package
+from cnetsh import cli
 from cnetsh.apply.batch import through_sh
 from cnetsh.apply.journal import find
 from cnetsh.apply.run import Means
@@ -105,11 +106,9 @@ def checked(text: str, hand: str) -> list[str]:
 
 def cnetsh(*words: str) -> int:
     """A command as it is typed, without the start of another Python."""
-    from cnetsh.start import main
-
     sys.argv = ["cnetsh", *words]
     try:
-        main()
+        cli.main()
     except SystemExit as ended:
         return int(ended.code or 0)
 
