@@ -318,8 +318,8 @@ def recover_killed(lab: str, steps: list[int], seed: int) -> Iterator[dict[str, 
             countdown += 1
 
 
-def beside_killed(lab: str, other: str, name: str) -> Iterator[dict[str, Any]]:
-    """Kills `recover` at each of its writes beside another lab that needs the same setting.
+def beside_killed(lab: str, other: str, name: str, every: int) -> Iterator[dict[str, Any]]:
+    """Kills `recover` at every so many writes beside another lab that needs the same setting.
 
     Then the other lab goes down after the next `recover`, or before it.
     """
@@ -338,7 +338,7 @@ def beside_killed(lab: str, other: str, name: str) -> Iterator[dict[str, Any]]:
                 said += more
             left = oracle.diff(before, look())
             yield {"run": countdown, "exit": code, "codes": codes, "said": said, "left": left}
-            countdown += 1 if first is recover else 2
+            countdown += every if first is recover else 2 * every
 
 
 ACTIONS = {

@@ -90,13 +90,18 @@ class TestKilledRecover:
         assert rows[-1]["exit"] == 0 and {row["exit"] for row in rows[:-1]} == {KILLED}
         assert len(rows) > 6
 
-    def test_beside_a_lab_that_shares_a_setting(self, private: Private, tmp_path: Path) -> None:
+    # Three at a time, so that before a write and after one take turns.
+    @pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+    def test_beside_a_lab_that_shares_a_setting(
+        self, private: Private, tmp_path: Path, every: int
+    ) -> None:
         private.sh("echo 0 > /proc/sys/net/ipv4/conf/all/accept_redirects")
         other = lab_file(tmp_path, NAT_LAB, "b", 62)
-        rows = crash(private, "beside_killed", lab="routing", other=other, name="b")
+        options = {"lab": "routing", "other": other, "name": "b", "every": every}
+        rows = crash(private, "beside_killed", **options)
         bad = [row for row in rows if row["left"] or row["codes"] != [0, 0, 0]]
         assert bad == []
-        assert {row["exit"] for row in rows} == {KILLED, 0} and len(rows) > 10
+        assert {row["exit"] for row in rows} == {KILLED, 0} and len(rows) > 10 // every
         assert [row["said"] for row in rows if "changed meanwhile" in row["said"]] == []
 
 
