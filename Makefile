@@ -1,7 +1,7 @@
 LABS := veth container conflict bridge routing
 BIN := .venv/bin
 
-.PHONY: help install demo test lint scripts golden bench soak build clean
+.PHONY: help install demo test lint scripts golden bench against soak build clean
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +26,9 @@ golden: install ## write the expected texts in tests/golden and docs/lab-file.* 
 
 bench: install ## measure what planning and applying cost
 	@$(BIN)/python tests/bench/run.py
+
+against: install ## measure `up` beside another checkout: make against OTHER=PATH
+	@$(BIN)/python tests/bench/against.py $(OTHER)
 
 soak: install ## the long figures of the reliability battery
 	$(BIN)/python -m pytest -m soak -s

@@ -1,6 +1,7 @@
 """The house: rooms with one-way doors, each with a sentence, libraries where they belong, words."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -119,3 +120,20 @@ def test_a_library_is_used_only_where_it_belongs() -> None:
         if uses(path, library) and room(path) not in users
     }
     assert strays == set()
+
+
+def test_the_page_on_architecture_names_what_there_is() -> None:
+    page = (PACKAGE.parent / "docs/architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*/?)`", page))
+    assert {room(path) for path in MODULES} - {name.strip("/") for name in named} == {"__init__"}
+    paths = {name for name in named if "/" in name}
+    there = {name for name in paths if (PACKAGE / name).is_dir() or module(name).is_file()}
+    assert paths - there == set()
+    for line in page.splitlines():
+        if line.startswith("| `") and "all of the above" not in line:
+            _, one, _, others, _ = (cell.strip() for cell in line.split("|"))
+            assert others == ROOMS[one.strip("`/")], line
+
+
+def module(name: str) -> Path:
+    return PACKAGE / f"{name.strip('/')}.py"

@@ -1,5 +1,7 @@
 """What each command does, how it is undone, and what is not allowed."""
 
+import pkgutil
+
 import pytest
 from samples import GIVEN, words_changed
 
@@ -309,6 +311,19 @@ class TestMakes:
 
 
 SAMPLES = [text for kind in kinds.MODULES for text in kind.SAMPLES]
+
+
+def test_every_kind_is_in_the_table_and_has_samples_for_the_battery() -> None:
+    """tests/kernel/test_inverse.py and test_after.py try all SAMPLES on a kernel."""
+    files = {each.name for each in pkgutil.iter_modules(kinds.__path__)} - {"change", "looks"}
+    assert files == {kind.__name__.rpartition(".")[2] for kind in kinds.MODULES}
+    without = {
+        name
+        for name, kind in kinds.ALL.items()
+        if not any(change.ref.kind == name for text in kind.SAMPLES for change in changes_of(text))
+    }
+    # Of the folder of all name servers nothing is undone, and it is never missing.
+    assert without == {"home"}
 
 
 @pytest.mark.parametrize("text", SAMPLES)

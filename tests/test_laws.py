@@ -3,6 +3,7 @@
 tests/kernel/test_after.py licenses them: what changes leave behind is what the kernel then has.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise, permutations
 from pathlib import Path
 
@@ -28,15 +29,20 @@ GENERATED = 300
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> list[Plans]:
     """The plans of all labs and examples, and of generated lab files that are labs."""
-    path = tmp_path_factory.mktemp("laws") / "lab.yaml"
+    return plans_of(range(GENERATED), tmp_path_factory.mktemp("laws"))
+
+
+def plans_of(seeds: Sequence[int], folder: Path) -> list[Plans]:
+    """The plans of all labs and examples, then of the lab files of these seeds that are labs."""
+    path = folder / "lab.yaml"
     found = [plans(name) for name in (*LABS, *map(str, EXAMPLES))]
-    for seed in range(GENERATED):
+    for seed in seeds:
         path.write_text(lab_file(seed), encoding="utf-8")
         try:
             found.append(plans(str(path)))
         except CnetshError:
             continue
-    assert len(found) > GENERATED / 2, "too few of the generated files are labs"
+    assert len(found) > len(seeds) / 2, "too few of the generated files are labs"
     return found
 
 
@@ -90,21 +96,19 @@ def test_a_scripts_commands_fold_to_the_plans_state(known: list[Plans]) -> None:
 _TOOLS = ("ip ", "echo ", "iptables ", "ip6tables ", "tc ", "mkdir ")
 
 
-def test_a_live_change_ends_in_the_state_of_the_new_plan(
-    known: list[Plans], tmp_path: Path
-) -> None:
+def test_a_live_change_ends_in_the_state_of_the_new_plan(known: list[Plans]) -> None:
     few, many = known[: len(LABS) + len(EXAMPLES)], known[len(LABS) + len(EXAMPLES) :]
     pairs = [*permutations(few, 2), *pairwise(many)]
     assert len(pairs) > 250
     for old, new in pairs:
-        kept, added = changed(old.up, new.up, tmp_path)
+        kept, added = changed(old.up, new.up)
         assert in_any_order(after([*kept, *added])) == in_any_order(after(new.up.changes))
 
 
-def changed(old: Plan, new: Plan, folder: Path) -> tuple[list[Change], list[Change]]:
+def changed(old: Plan, new: Plan) -> tuple[list[Change], list[Change]]:
     """What stays of a lab that is up, and what is run, when it is changed into another plan."""
     header = {"lab": old.lab, "title": "", "up": to_text(old)}
-    record = Journal(folder / "own.journal", header, done=set(range(len(old.steps))))
+    record = Journal(Path("never written"), header, done=set(range(len(old.steps))))
     change = between(record, new)
     kept = [step for number, step in enumerate(old.steps) if number not in change.gone]
     return (

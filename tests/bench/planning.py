@@ -1,4 +1,7 @@
-"""What starting and planning cost: whole processes, their time and their most memory."""
+"""What starting and planning cost: whole processes, their time and their most memory.
+
+`plan --format shell` prints the bare commands; a table and JSON also say how each step is undone.
+"""
 
 import os
 import subprocess
@@ -13,11 +16,16 @@ from rows import Row
 from ways import write_lab
 
 PORTS = 1023
-SIZES = (1_000, 10_000, 100_000)
+# How many containers are planned, and in which forms.
+SHELL, TABLE, JSON = "shell", "rich", "json"
+PLANS = ((1_000, SHELL), (10_000, SHELL), (10_000, TABLE), (10_000, JSON), (100_000, SHELL))
+QUICK = PLANS[:4]
+# What a plan of a built-in lab cannot do without.
+IMPORTS = "import typer, jinja2, yaml"
 CNETSH = str(Path(sys.executable).with_name("cnetsh"))
 STARTS = {
     "python -c pass": [sys.executable, "-c", "pass"],
-    "import typer, jinja2, pydantic": [sys.executable, "-c", "import typer, jinja2, pydantic"],
+    IMPORTS: [sys.executable, "-c", IMPORTS],
     "cnetsh --help": [CNETSH, "--help"],
     "cnetsh plan bridge": [CNETSH, "plan", "bridge"],
 }
@@ -60,14 +68,19 @@ def starts(rounds: int) -> list[Row]:
     return rows
 
 
-def plans(sizes: Sequence[int], rounds: int) -> list[Row]:
-    """Measure `plan LAB.yaml --format shell` for labs of these sizes."""
-    rows = [Row("cnetsh plan LAB.yaml", n, "plan") for n in sizes]
+def named(form: str) -> str:
+    """Give what a row is called."""
+    return "cnetsh plan LAB.yaml" + (f" --format {form}" if form != SHELL else "")
+
+
+def plans(wanted: Sequence[tuple[int, str]], rounds: int) -> list[Row]:
+    """Measure `plan LAB.yaml` for labs of these sizes in these forms, by turns."""
+    rows = [(form, Row(named(form), n, "plan")) for n, form in wanted]
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(rounds):
-            for row in rows:
+            for form, row in rows:
                 lab = Path(folder, f"{row.n}.yaml")
                 write_lab(lab, groups(row.n))
-                command = [CNETSH, "plan", str(lab), "--format", "shell"]
+                command = [CNETSH, "plan", str(lab), "--format", form]
                 row.take(lambda command=command: process(command))
-    return rows
+    return [row for _, row in rows]

@@ -72,8 +72,8 @@ def together(n: int) -> list[Row]:
 
 def plans(quick: bool) -> list[Row]:
     """Measure starts and plans."""
-    sizes = planning.SIZES[: 2 if quick else 3]
-    rows = [*planning.starts(5 if quick else 11), *planning.plans(sizes, 3)]
+    wanted = planning.QUICK if quick else planning.PLANS
+    rows = [*planning.starts(5 if quick else 11), *planning.plans(wanted, 3)]
     for row in rows:
         tell(f"{row.n:,} containers, {report.progress(row)}")
     return rows

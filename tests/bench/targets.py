@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from planning import IMPORTS, JSON, SHELL, TABLE, named
 from rows import Row, find
 
 
@@ -79,13 +80,16 @@ def _small(get: Get) -> Iterator[Target]:
 
 
 def _planning(get: Get) -> Iterator[Target]:
-    imports = get("import typer, jinja2, pydantic", 0, "seconds")
+    imports = get(IMPORTS, 0, "seconds")
     start = ratio(get("cnetsh plan bridge", 0, "seconds"), imports)
     yield Target('`plan bridge` against `python -c "import ..."`', start, 1.25, "x")
-    for n, wanted, size in ((10_000, 0.6, 200), (100_000, 5, 700)):
-        what = "cnetsh plan LAB.yaml"
+    for n, wanted, size in ((10_000, 0.5, 200), (100_000, 5, 700)):
+        what = named(SHELL)
         yield Target(f"planning {n:,} containers", get(what, n, "seconds"), wanted, "s")
         yield Target(f"planning {n:,}: most memory", get(what, n, "MiB"), size, "MiB")
+    for form, word in ((TABLE, "a table"), (JSON, "JSON")):
+        seconds = get(named(form), 10_000, "seconds")
+        yield Target(f"planning 10,000 containers, as {word}", seconds, 1.2, "s")
 
 
 def _growth(get: Get) -> Iterator[Target]:

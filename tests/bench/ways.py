@@ -18,6 +18,8 @@ GATEWAY = "172.18.0.1"
 WORKERS = 4
 NEWNET = 0x40000000
 LAB = "/run/lab.yaml"
+# The variable that names a checkout to run instead of what is installed.
+CHECKOUT = "BENCH_CHECKOUT"
 CONTAINER = """\
 ip netns add net{i}
 ip link add veth{i} type veth peer name ceth{i}
@@ -58,8 +60,14 @@ Way = Callable[[int], Iterator[Built]]
 
 
 def _cnetsh(*words: str) -> None:
-    command = [str(Path(sys.executable).with_name("cnetsh")), *words, "--on", "host"]
-    ran = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    program, options = [str(Path(sys.executable).with_name("cnetsh"))], {}
+    if checkout := os.environ.get(CHECKOUT):
+        # Of `python -m` the current folder comes before what is installed.
+        program, options = [sys.executable, "-m", "cnetsh"], {"cwd": checkout}
+    command = [*program, *words, "--on", "host"]
+    ran = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options
+    )
     if ran.returncode:
         raise SystemExit(f"{' '.join(command[1:])} ended with {ran.returncode}: {ran.stderr}")
 

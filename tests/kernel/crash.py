@@ -34,6 +34,7 @@ from cnetsh.commands.progress import Quiet
 from cnetsh.commands.recover import run as run_recover
 from cnetsh.commands.up import run as run_up
 from cnetsh.compare import snapshot
+from cnetsh.compare.scope import scope_of
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plans
 from cnetsh.system.process import runner
@@ -227,7 +228,7 @@ def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> 
 
 def header(plans: Plans, with_lock: Means) -> dict[str, Any]:
     texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
-    before = snapshot.take(with_lock.run)
+    before = snapshot.take(with_lock.run, scope_of(plans.up.steps).settings)
     return {"title": plans.up.title, **texts, "before": before.to_json()}
 
 
@@ -254,7 +255,7 @@ def killed_and_held(lab: str, settings: list[str], step: int) -> Iterator[dict[s
     yield {"run": f"{lab} {step}", "exit": code, "said": said, "held": len(fds)} | recovered(before)
 
 
-def recovered(before: oracle.Facts) -> dict[str, Any]:
+def recovered(before: oracle.Facts, look: Callable[[], oracle.Facts] = look) -> dict[str, Any]:
     first, said = in_child(recover)
     second, said_again = in_child(recover)
     return {
@@ -317,8 +318,8 @@ def recover_killed(lab: str, steps: list[int], seed: int) -> Iterator[dict[str, 
             countdown += 1
 
 
-def beside_killed(lab: str, other: str, name: str) -> Iterator[dict[str, Any]]:
-    """Kills `recover` at each of its writes beside another lab that needs the same setting.
+def beside_killed(lab: str, other: str, name: str, every: int) -> Iterator[dict[str, Any]]:
+    """Kills `recover` at every so many writes beside another lab that needs the same setting.
 
     Then the other lab goes down after the next `recover`, or before it.
     """
@@ -337,7 +338,7 @@ def beside_killed(lab: str, other: str, name: str) -> Iterator[dict[str, Any]]:
                 said += more
             left = oracle.diff(before, look())
             yield {"run": countdown, "exit": code, "codes": codes, "said": said, "left": left}
-            countdown += 1 if first is recover else 2
+            countdown += every if first is recover else 2 * every
 
 
 ACTIONS = {

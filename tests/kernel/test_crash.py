@@ -36,8 +36,11 @@ ip netns exec slow0 ping -i 0.5 -w SECONDS 127.0.0.1
 
 class TestKilledUp:
     def test_at_the_points_of_its_steps(self, private: Private) -> None:
-        """One of the five points of each step; `make soak` takes all five, of all labs."""
-        grid = [(step, POINTS[step % 5]) for step in range(STEPS)]
+        """Each point, of five steps; `make soak` takes all points of all steps of all labs.
+
+        That each kind of step is undone after a kill: test_inverse.py, with samples of all kinds.
+        """
+        grid = list(zip(range(0, STEPS, 5), POINTS, strict=True))
         rows = crash(private, "killed", lab="routing", settings=[], grid=grid)
         assert unequal(rows) == []
         assert [row["exit"] for row in rows] == [KILLED] * len(grid)
@@ -45,7 +48,7 @@ class TestKilledUp:
     def test_of_a_long_plan_side_by_side(self, private: Private) -> None:
         settings = ["containers=8"]
         steps = len(choose.plans("bridge", settings).up.steps)
-        grid = [(step, POINTS[at % 5]) for at, step in enumerate(range(0, steps, 7))]
+        grid = list(zip(range(4, steps, steps // 5), POINTS, strict=False))
         rows = crash(private, "killed", lab="bridge", settings=settings, grid=grid, long=True)
         assert unequal(rows) == []
         assert [row["exit"] for row in rows] == [KILLED] * len(grid)
@@ -56,6 +59,7 @@ class TestKilledUp:
         (row,) = crash(private, "killed_and_held", lab="bridge", settings=settings, step=4)
         assert row["held"] and unequal([row]) == []
 
+    @pytest.mark.soak
     def test_where_others_have_things(self, private: Private) -> None:
         private.sh(FOREIGN)
         grid = [(step, "before outcome") for step in (1, 6, STEPS - 2, STEPS - 1)]
@@ -63,7 +67,7 @@ class TestKilledUp:
 
     def test_at_random(self, private: Private) -> None:
         before, chance = private.snapshot(), random.Random(7)
-        for _ in range(4):
+        for _ in range(2):
             killed_at_random(private, before, chance.uniform(0.1, 0.7))
 
 
@@ -86,13 +90,18 @@ class TestKilledRecover:
         assert rows[-1]["exit"] == 0 and {row["exit"] for row in rows[:-1]} == {KILLED}
         assert len(rows) > 6
 
-    def test_beside_a_lab_that_shares_a_setting(self, private: Private, tmp_path: Path) -> None:
+    # Three at a time, so that before a write and after one take turns.
+    @pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+    def test_beside_a_lab_that_shares_a_setting(
+        self, private: Private, tmp_path: Path, every: int
+    ) -> None:
         private.sh("echo 0 > /proc/sys/net/ipv4/conf/all/accept_redirects")
         other = lab_file(tmp_path, NAT_LAB, "b", 62)
-        rows = crash(private, "beside_killed", lab="routing", other=other, name="b")
+        options = {"lab": "routing", "other": other, "name": "b", "every": every}
+        rows = crash(private, "beside_killed", **options)
         bad = [row for row in rows if row["left"] or row["codes"] != [0, 0, 0]]
         assert bad == []
-        assert {row["exit"] for row in rows} == {KILLED, 0} and len(rows) > 10
+        assert {row["exit"] for row in rows} == {KILLED, 0} and len(rows) > 10 // every
         assert [row["said"] for row in rows if "changed meanwhile" in row["said"]] == []
 
 
@@ -110,9 +119,10 @@ class TestSignals:
         assert "Traceback" not in said and "undone" in said
         assert oracle.diff(before, private.snapshot()) == []
 
-    def test_at_random_points(self, private: Private) -> None:
+    @pytest.mark.parametrize("times", [3, pytest.param(12, marks=pytest.mark.soak)])
+    def test_at_random_points(self, private: Private, times: int) -> None:
         before, chance, numbers = private.snapshot(), random.Random(11), list(SIGNALS)
-        for at in range(6):
+        for at in range(times):
             seconds, number = chance.uniform(0.05, 0.6), numbers[at % 3]
             process = private.start([*CNETSH, "up", "routing"], stderr=-1)
             time.sleep(seconds)

@@ -120,13 +120,27 @@ class TestEveryStep:
         assert crash(private, "cycles", lab="routing", number=1, settings=[])[0]["left"] == []
 
     @pytest.mark.parametrize("lab", LABS)
+    def test_first_middle_and_last_may_fail_in_a_sandbox(
+        self, ordinary: Ordinary, lab: str
+    ) -> None:
+        """On the host, above, every step fails."""
+        folders = folders_that_fail(ordinary.home, lab)
+        fail_in_sandbox(ordinary, [folders[0], folders[len(folders) // 2], folders[-1]])
+
+    @pytest.mark.soak
+    @pytest.mark.parametrize("lab", LABS)
     def test_may_fail_in_a_sandbox(self, ordinary: Ordinary, lab: str) -> None:
-        ordinary.cnetsh("sandbox", "start")
-        before = in_sandbox(ordinary)
-        for folder in folders_that_fail(ordinary.home, lab)[:: EVERY.get(lab, 1)]:
-            done = ordinary.cnetsh("up", folder, check=False)
-            assert done.returncode == 1, report(done)
-            assert oracle.diff(before, in_sandbox(ordinary)) == []
+        fail_in_sandbox(ordinary, folders_that_fail(ordinary.home, lab))
+
+
+def fail_in_sandbox(user: Ordinary, folders: Sequence[str]) -> None:
+    """Brings up each of these labs, in which some step fails; the sandbox is as it was."""
+    user.cnetsh("sandbox", "start")
+    before = in_sandbox(user)
+    for folder in folders:
+        done = user.cnetsh("up", folder, check=False)
+        assert done.returncode == 1, report(done)
+        assert oracle.diff(before, in_sandbox(user)) == []
 
 
 def in_sandbox(user: Ordinary) -> oracle.Facts:
@@ -158,11 +172,16 @@ class TestNames:
 
 
 class TestWhatIsNotOurs:
-    """A step that changed nothing has no undo, and one that has no sure undo is refused."""
+    """A step that changed nothing has no undo, and one that has no sure undo is refused.
+
+    Killed before a step that would change nothing: test_inverse.py does it with the samples of all
+    kinds, so `make soak` does it with these.
+    """
 
     def lab(self, base: Path, *texts: str) -> str:
         return folder_of(base, "own", [Step(text, "", "", "", "change", 0) for text in texts])
 
+    @pytest.mark.soak
     @pytest.mark.parametrize(
         "text",
         [

@@ -1,39 +1,37 @@
 """Every row of the table of inverses, done and undone, also where it was so before."""
 
+import fcntl
 import json
+import os
 import sys
-from pathlib import Path
 
+import battery
 import pytest
-from hosts import Private, end_host, host_env, start_holder
+from hosts import HERE, Private, end_host, host_env, start_holder
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 NAT = "POSTROUTING -s 172.18.0.0/12 ! -o p0 -j MASQUERADE"
 
-# Foreign: a link p0 that is down, br0 with the port r0, br1 that is up with the port s0.
-FOREIGN = """
-for link in p0 r0 s0; do ip link add $link type veth peer name $link-peer; done
-ip link add br0 mtu 1400 type bridge; ip link add br1 type bridge
-for link in br0 br1 s0 s0-peer; do echo 1 > /proc/sys/net/ipv6/conf/$link/disable_ipv6; done
-ip link set r0 master br0; ip link set s0 master br1; ip link set r0-peer alias before
+
+def foreign(link: str = "p0", bridge: str = "br0") -> str:
+    """A link that is down, a bridge with the port r0, and br1 that is up with the port s0."""
+    return f"""
+for link in {link} r0 s0; do ip link add $link type veth peer name $link-peer; done
+ip link add {bridge} mtu 1400 type bridge; ip link add br1 type bridge
+for link in {bridge} br1 s0 s0-peer; do
+  echo 1 > /proc/sys/net/ipv6/conf/$link/disable_ipv6
+done
+ip link set r0 master {bridge}; ip link set s0 master br1; ip link set r0-peer alias before
 for link in s0-peer s0 br1; do ip link set $link up; done
-ip address add 10.3.0.1/24 dev br1; ip -6 address add fd03::1/64 dev p0 nodad
+ip address add 10.3.0.1/24 dev br1; ip -6 address add fd03::1/64 dev {link} nodad
 until ip link show s0 | grep -q LOWER_UP; do sleep 0.01; done; sleep 0.1
 """
 
-# name: the steps of a plan, and what makes the last of them true before ("" where it then fails).
+
+# Beside the samples of the kinds, by name: the steps of a plan, and what makes the last of them
+# true before ("" where it then fails).
 ROWS = {
-    "veth": ("ip link add a0 type veth peer name b0", ""),
     "veth with mtu": ("ip link add a0 mtu 1400 type veth peer name b0 mtu 1400", ""),
-    "veth into a namespace": (
-        "ip netns add n0\nip link add a0 type veth peer name b0 netns n0",
-        "",
-    ),
-    "veth between namespaces": (
-        "ip netns add n0\nip netns add n1\nip link add a0 netns n0 type veth peer name b0 netns n1",
-        "",
-    ),
     "veth moved": (
         "ip netns add n0\nip link add a0 type veth peer name b0\nip link set b0 netns n0\n"
         "ip netns exec n0 ip link set lo up\nip -n n0 link set b0 up\nip link set a0 up\n"
@@ -47,11 +45,6 @@ ROWS = {
     ),
     "bridge": ("ip link add name br7 type bridge\nip link set br7 up", ""),
     "bridge with a MAC": ("ip link add name br7 address 02:00:00:00:00:07 type bridge", ""),
-    "macvlan": (
-        "ip netns add n0\nip link add link p0 name m0 netns n0 type macvlan mode bridge",
-        "",
-    ),
-    "namespace": ("ip netns add n0", ""),
     "link up": ("ip link set br0 up", "ip link set br0 up"),
     "no master": ("ip link set dev r0 nomaster", "ip link set r0 nomaster"),
     "link down": ("ip link set dev p0 down", "ip link set p0 down"),
@@ -116,103 +109,100 @@ ROWS = {
         "echo nameserver fd00::1 | tee -a /etc/netns/n0/resolv.conf",
         "",
     ),
-    "queue": ("tc qdisc add dev br1 root tbf rate 1mbit burst 10kb latency 10ms", ""),
 }
 
-# In one process for all rows, each in a host of its own: brings it up as a lab, undoes it, and says
-# what is left; then again where it was so before, or where what it makes is there already.
-PROGRAM = """
-import json, os, subprocess, sys
-from concurrent.futures import ThreadPoolExecutor
-rows, foreign, folder = json.load(sys.stdin), sys.argv[1], sys.argv[2]
-sys.path.insert(0, folder)
-import oracle
-from cnetsh.apply.up import bring_up, undo
-from cnetsh.system import namespace
-from cnetsh.plan.steps import Plan, Plans, parse
-from cnetsh.compare import snapshot
-from cnetsh.system.process import runner
-from cnetsh.commands.progress import Quiet
-from cnetsh.errors import CnetshError
-from cnetsh.apply.run import Means
-from cnetsh.apply.journal import find
-from cnetsh.apply.batch import through_sh
-from cnetsh.compare.scope import scope_of
-
-def sh(text):
-    return subprocess.run(["sh", "-ec", text], check=True, capture_output=True, text=True).stdout
-
-def kernel(settings=oracle.settings):
-    oracle.settings = settings
-    queues = [line for line in sh("tc qdisc show").splitlines() if "tbf" in line]
-    return oracle.snapshot() | {"queues": queues}
-
-def up_and_down(text, *settings):
-    before = kernel(*settings)
-    try:
-        undone = bring_up_and_undo(text)
-    except CnetshError as error:
-        return [f"refused: {error.message}", *oracle.diff(before, kernel(*settings))]
-    residue = [f"residue: {one.text}" for one in undone.residue]
-    return [*oracle.diff(before, kernel(*settings)), *residue]
-
-def bring_up_and_undo(text):
-    up = parse(text, "lab", "", "up", "test")
-    empty = [Plan("lab", "", part, ()) for part in ("check", "down")]
-    means = Means(runner(), through_sh(()), Quiet(), lambda: 0)
-    before = snapshot.take(means.run, scope_of(up.steps).settings)
-    ended = bring_up(Plans(up, *empty), before, means)
-    return ended.undone or undo(find("lab"), means)
-
-def row(steps, before):
-    namespace.unshare(namespace.NET | namespace.MOUNT)
-    namespace.mount("none", "/", "none", namespace.MS_REC | namespace.MS_PRIVATE)
-    for folder in ("/run", "/etc/netns"):
-        os.makedirs(folder, exist_ok=True)
-        namespace.mount("tmpfs", folder, "tmpfs", 0)
-    sh(foreign + "ip netns add f0" * ("f0" in steps))
-    first = up_and_down(steps)
-    sh(before or steps)
-    # A thousand settings for each namespace are half the time, and these steps write none.
-    return [first, up_and_down(steps, *([] if before else [dict]))]
-
-def in_child(row_):
-    steps, before = row_
-    read, write = os.pipe()
-    if not os.fork():
-        try:
-            os.write(write, json.dumps(row(steps, before)).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as answer:
-        text = answer.read()
-    return json.loads(text or '["crashed"]')
-
-with ThreadPoolExecutor(2) as two:
-    print(json.dumps(dict(zip(rows, two.map(in_child, rows.values())))))
-"""
+Rows = dict[str, dict[str, object]]
+Answers = dict[str, dict[str, list[str]]]
 
 
-@pytest.fixture(scope="module")
-def answers() -> dict[str, list[list[str]]]:
-    """For each row what was left after it was undone, the first and the second time."""
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, rows: Rows) -> Answers:
+    """The answers that one of several workers of pytest gets for all of them."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if not run:
+        return in_host(rows)
+    path = tmp_path_factory.getbasetemp().parent / f"{run}-{name}.json"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            path.write_text(json.dumps(in_host(rows)))
+    return dict(json.loads(path.read_text()))
+
+
+def in_host(rows: Rows) -> Answers:
+    """What inverse.py tells of each row, from a private host."""
     holder = start_holder()
     if holder.stdout is None or holder.stdout.readline() != "ready\n":
         pytest.skip("no private namespaces here")
-    argv = [sys.executable, "-c", PROGRAM, FOREIGN, str(Path(__file__).parent)]
+    argv = [sys.executable, str(HERE / "inverse.py")]
     host = Private(holder.pid, host_env())
-    done = host.run(argv, cwd=CHECKOUT, input=json.dumps(ROWS))
+    done = host.run(argv, cwd=HERE.parent.parent, input=json.dumps(rows), timeout=600)
     end_host(holder)
     assert done.returncode == 0, done.stderr
     print(done.stderr)
     return dict(json.loads(done.stdout))
 
 
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """For each row what was left after it was undone, the first and the second time."""
+    rows = {}
+    for name, (steps, before) in ROWS.items():
+        others = foreign() + "ip netns add f0" * ("f0" in steps)
+        rows[name] = {"others": others, "steps": steps, "before": before, "kill": False}
+    return once(tmp_path_factory, "rows", rows)
+
+
 @pytest.mark.parametrize("name", ROWS)
-def test_undone_it_is_as_before(answers: dict[str, list[list[str]]], name: str) -> None:
-    first, again = answers[name]
+def test_undone_it_is_as_before(answers: Answers, name: str) -> None:
+    first, again = answers[name]["first"], answers[name]["again"]
     assert first == []
-    refused = [line for line in again if "in the way and is not this lab's" in line]
-    assert [line for line in again if line not in refused] == []
-    assert len(refused) <= (0 if ROWS[name][1] else 1)
+    assert unlike(again) == []
+    assert len(again) <= (0 if ROWS[name][1] else 1)
+
+
+def unlike(lines: list[str]) -> list[str]:
+    """The lines but that what a plan makes is there already."""
+    return [line for line in lines if "in the way and is not this lab's" not in line]
+
+
+@pytest.fixture(scope="module")
+def among_others(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """The samples of all kinds where others have things, undone and killed."""
+    rows = {}
+    for text in battery.SAMPLES:
+        others, own = battery.around(text)
+        others += foreign("x0", "br9")
+        before = text if battery.sets_only(text) and not own else ""
+        rows[text] = {"others": others, "steps": own + text, "before": before, "kill": True}
+    return once(tmp_path_factory, "among", rows)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """The samples of all kinds alone on a host, undone, and taken back by hand."""
+    rows = {}
+    for text in battery.SAMPLES:
+        others, own = battery.around(text)
+        rows[text] = {"others": others, "steps": own + text, "hand": battery.by_hand(text)}
+    return once(tmp_path_factory, "alone", rows)
+
+
+@pytest.mark.parametrize("text", battery.SAMPLES)
+class TestSample:
+    def test_alone_is_undone(self, alone: Answers, text: str) -> None:
+        assert alone[text]["alone"] == []
+
+    def test_among_others_is_undone(self, among_others: Answers, text: str) -> None:
+        found = among_others[text]
+        assert found["first"] == []
+        assert unlike(found["again"]) == []
+        assert len(found["again"]) <= (0 if battery.sets_only(text) else 1)
+
+    def test_killed_is_undone(self, among_others: Answers, text: str) -> None:
+        found = among_others[text]
+        assert (found["killed"], found.get("killed again", [])) == ([], [])
+
+    def test_taken_back_by_hand_is_told(self, alone: Answers, text: str) -> None:
+        said = "\n".join(alone[text]["check"])
+        assert f"(planned: {text})" in said and said.startswith("exit 1\n"), said
+        assert "Traceback" not in said

@@ -142,5 +142,6 @@ def run_sequences(
     )
 
 
-def test_a_few(private: Private, tmp_path: Path) -> None:
-    run_sequences(private, tmp_path, 3, by_chance=False)
+def test_one_or_two(private: Private, tmp_path: Path) -> None:
+    """`make soak` runs a hundred, of 25 steps."""
+    run_sequences(private, tmp_path, 2, length=8, by_chance=False)

@@ -50,6 +50,7 @@ def wrong(rows: Rows) -> list[str]:
 
 
 def test_what_is_taken_comes_up_and_goes(private: Private, tmp_path: Path) -> None:
-    rows = crash(private, "taken", labs=labs_taken(tmp_path, 60))
+    """`make soak` takes thousands."""
+    rows = crash(private, "taken", labs=labs_taken(tmp_path, 30))
     assert wrong(rows) == []
-    assert [row["exit"] for row in rows].count(0) > 10
+    assert [row["exit"] for row in rows].count(0) > 5
