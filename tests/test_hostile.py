@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_values import ADDRESSES, COUNTS, NAMES, SIXTEEN
+from test_names import ADDRESSES, COUNTS, NAMES, SIXTEEN
 
 from cnetsh import cli
 from cnetsh.kinds.change import OWNED, Make, refs_of

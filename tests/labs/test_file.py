@@ -18,7 +18,7 @@ from cnetsh.labs.model import Topology
 from cnetsh.labs.reference import lab_schema, reference_page, starter_file
 from cnetsh.labs.topology.values import topology_values
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 ERRORS = sorted((CHECKOUT / "tests/golden/errors").glob("*.yaml"))
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
 COMMENTED = re.compile("^( *)# ([a-z]+: .*)")

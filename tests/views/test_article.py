@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 from test_script import recorded, written
-from test_show import LABS, load
+from test_text import LABS, load
 
 from cnetsh.views import text
 

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_show import LABS, load, typed_in
+from test_text import LABS, load, typed_in
 
 from cnetsh.labs.choose import plans
 from cnetsh.views import script
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 RECORDER = f"""#!{sys.executable} -IS
 import json, os, sys

@@ -16,7 +16,7 @@ from cnetsh.labs import choose
 from cnetsh.plan import saved
 from cnetsh.plan.steps import Plans
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(str(file) for file in (CHECKOUT / "examples").glob("*.yaml"))
 RELIED_ON = {"link br0": "absent", "routes": "default 10.0.2.2 eth0"}
 

@@ -16,7 +16,7 @@ from cnetsh.labs.topology.values import mac, topology_values
 from cnetsh.labs.yaml import compose_document
 from cnetsh.plan.steps import Plan, parse
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
 ONE_BRIDGE = "name: x\nbridges: {br0: {address: 10.0.0.1/24}}\ncontainers:\n"
 

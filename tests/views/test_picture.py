@@ -13,7 +13,7 @@ from cnetsh.plan.steps import parse
 from cnetsh.views.picture.draw import draw
 from cnetsh.views.picture.network import Drop, Graph, graph_of
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
 FORMS = ["ascii", "mermaid", "dot", "svg"]
 

@@ -3,7 +3,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_values import ADDRESSES, COUNTS, NAMES, SIXTEEN
+from test_names import ADDRESSES, COUNTS, NAMES, SIXTEEN
 
 from cnetsh.errors import REFUSED, CnetshError
 from cnetsh.labs import builtin, render
