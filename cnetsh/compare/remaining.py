@@ -5,7 +5,7 @@ twice, or after a crash, ends in the same state. Pure functions over two snapsho
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from cnetsh import kinds
@@ -58,7 +58,7 @@ def remaining(undo: Undo, step: Step, sight: Sight) -> Undo | None:
     if step.said.undo is not None or step.netns:
         return undo
     texts = tuple(text for change in reversed(step.changes) for text in _texts(change, step, sight))
-    return replace(undo, texts=texts) if texts else None
+    return undo._replace(texts=texts) if texts else None
 
 
 def _texts(change: Change, step: Step, sight: Sight) -> Iterator[str]:

@@ -6,14 +6,14 @@ it changed on something that is not its own is put back. Pure functions; nothing
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cnetsh import kinds
 from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, holders, namespace_ref, refs_of
 from cnetsh.plan.steps import Step, why_no_undo
 
 
-@dataclass(frozen=True, slots=True)
-class Undo:
+class Undo(NamedTuple):
     """How one step is undone.
 
     step: its index in the plan. texts: the commands as typed; none when nothing has to run.
@@ -71,9 +71,12 @@ def undos(steps: Sequence[Step], applied: Iterable[int] | None = None) -> list[U
     numbers = sorted(range(len(steps)) if applied is None else applied)
     owners, found = _Owners(), []
     for number in numbers:
-        changes = steps[number].changes
+        step = steps[number]
+        inside = owners.made.get(namespace_ref(step.netns)) if step.netns else None
+        # All that is done inside a namespace of the plan's goes with it: half of a large lab.
+        changes = () if inside is not None else step.changes
         owners.take(number, changes)
-        found.append((number, changes, owners.holder(number, changes)))
+        found.append((number, changes, owners.holder(number, changes) if changes else inside))
     return [_undo(number, steps[number], changes, _home(number, holder, owners.away))
             for number, changes, holder in found]  # fmt: skip
 
@@ -86,7 +89,7 @@ def _home(number: int, holder: int | None, away: dict[int, int]) -> int | None:
 
 
 def _undo(number: int, step: Step, changes: Changes, home: int | None) -> Undo:
-    if not changes:
+    if step.kind != "change":
         return Undo(number, note="it changes nothing")
     if step.said.undo is not None:
         said = step.said

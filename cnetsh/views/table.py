@@ -28,6 +28,9 @@ class Piece(NamedTuple):
     indent: int = 0
 
 
+_NOTHING = Piece("")
+
+
 def plain(text: str, _: str) -> str:
     """Give text as it is, for a file or a pipe."""
     return text
@@ -97,14 +100,14 @@ def _cells(row: Row, mark: str, layout: _Layout) -> list[list[Piece]]:
 
 def _printed(cells: Sequence[Sequence[Piece]], layout: _Layout, paint: Paint) -> Iterator[str]:
     columns = [list(_lines(cell, width)) for cell, width in zip(cells, layout.widths, strict=True)]
-    for pieces in zip_longest(*columns, fillvalue=Piece("")):
-        line, spaces = "", ""
-        for piece, width in zip(pieces, layout.widths, strict=True):
+    for pieces in zip_longest(*columns, fillvalue=_NOTHING):
+        line, spaces = "", 0
+        for (text, style, _), width in zip(pieces, layout.widths, strict=True):
             # Spaces go before the next text, never at a line's end, and are not painted.
-            if piece.text:
-                line += spaces + paint(piece.text, piece.style)
-                spaces = ""
-            spaces += " " * (width - columns_of(piece.text)) + GAP
+            if text:
+                line += " " * spaces + paint(text, style)
+                spaces = 0
+            spaces += width - columns_of(text) + len(GAP)
         yield line
 
 
@@ -118,13 +121,15 @@ def wrapped(text: str, width: int) -> list[str]:
     """Give text in lines of at most width columns; a word that is longer is cut."""
     if columns_of(text) <= width:
         return [text]
-    lines = [""]
+    lines, used = [""], 0
     for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if columns_of(longer) <= width:
-            lines[-1] = longer
+        size = columns_of(word)
+        if used and used + 1 + size <= width:
+            lines[-1] += f" {word}"
+            used += 1 + size
         else:
-            lines += _cut(word, width)
+            lines += [word] if size <= width else _cut(word, width)
+            used = columns_of(lines[-1])
     return [line for line in lines if line]
 
 
