@@ -18,7 +18,7 @@ PATIENCE = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Tried:
     """How one check ended: verdict is "ok", "failed", "not tried" or "look"; detail says why."""
 
     step: Step
@@ -27,13 +27,13 @@ class Finding:
 
 
 def run_checks(
-    plan: Plan, run: Run, tell: Callable[[Finding], None], stopping: Callable[[], int] = never
-) -> list[Finding]:
+    plan: Plan, run: Run, tell: Callable[[Tried], None], stopping: Callable[[], int] = never
+) -> list[Tried]:
     """Run the checks of a plan, tell of each in plan order, and give them all, or those so far.
 
     Pings mostly wait, so they run side by side; what shows the state after them waits for them.
     """
-    findings: list[Finding] = []
+    findings: list[Tried] = []
     check, pool = partial(_check, run=run, stopping=stopping), ThreadPoolExecutor(WORKERS)
     try:
         for kind, steps in groupby(plan.steps, lambda step: step.kind):
@@ -98,12 +98,12 @@ def _losses(run: Run, netns: str) -> str:
     return " ".join(re.findall(r"table_fulls (\d+)", answer.stdout))
 
 
-def _check(step: Step, run: Run, stopping: Callable[[], int]) -> Finding:
+def _check(step: Step, run: Run, stopping: Callable[[], int]) -> Tried:
     if missing := _lacks(step.said.needs, run):
-        return Finding(step, "not tried", missing)
+        return Tried(step, "not tried", missing)
     result = run(step.argv, stdin=step.stdin)
     if step.kind == "look":
-        return Finding(step, "look", result.stdout or result.stderr)
+        return Tried(step, "look", result.stdout or result.stderr)
     if step.said.expect:
         return _must_fail(step, result)
     # The first packets after a link came up may be lost: addresses and bridge ports take a moment.
@@ -111,16 +111,16 @@ def _check(step: Step, run: Run, stopping: Callable[[], int]) -> Finding:
         if not result.exit_code or stopping():
             break
         result = run(step.argv, stdin=step.stdin)
-    return Finding(step, "failed" if result.exit_code else "ok", _said(result))
+    return Tried(step, "failed" if result.exit_code else "ok", _said(result))
 
 
-def _must_fail(step: Step, result: Result) -> Finding:
+def _must_fail(step: Step, result: Result) -> Tried:
     # ping answers 1 for silence and 2 for no way there; anything else is not about the network.
     if result.exit_code not in (0, 1, 2) or "network namespace" in result.stderr:
-        return Finding(step, "failed", f"it could not be tried: {_said(result)}")
+        return Tried(step, "failed", f"it could not be tried: {_said(result)}")
     if result.exit_code:
-        return Finding(step, "ok", f"fails, as it must: {step.said.expect} ({_said(result)})")
-    return Finding(step, "failed", f"it works and must not: {step.said.expect}")
+        return Tried(step, "ok", f"fails, as it must: {step.said.expect} ({_said(result)})")
+    return Tried(step, "failed", f"it works and must not: {step.said.expect}")
 
 
 def _lacks(needs: str, run: Run) -> str:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnetsh.apply import journal
-from cnetsh.apply.batch import through_sh
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.rollback import Undone
 from cnetsh.apply.run import Means
@@ -17,7 +16,7 @@ from cnetsh.commands.output import say
 from cnetsh.commands.progress import Echo
 from cnetsh.compare.differences import Difference
 from cnetsh.errors import DONE, LEFT_BEHIND
-from cnetsh.system.process import require_descriptors, runner
+from cnetsh.system.process import require_descriptors, runner, through_sh
 from cnetsh.system.signals import Stop
 
 

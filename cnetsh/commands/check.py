@@ -49,14 +49,14 @@ def _check(name: str, as_json: bool) -> int:
     return _summary(name, findings, drifted)
 
 
-def _as_json(name: str, findings: Sequence[checks.Finding], drifted: Sequence[str]) -> str:
+def _as_json(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]) -> str:
     rows = [
         {"command": one.step.text, "verdict": one.verdict, "detail": one.detail} for one in findings
     ]
     return json.dumps({"lab": name, "checks": rows, "drift": drifted}, indent=1)
 
 
-def _summary(name: str, findings: Sequence[checks.Finding], drifted: Sequence[str]) -> int:
+def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]) -> int:
     for line in drifted:
         say(f"changed   {line}")
     verdicts = [one.verdict for one in findings]
@@ -68,11 +68,11 @@ def _summary(name: str, findings: Sequence[checks.Finding], drifted: Sequence[st
     return FAILED if failed or drifted else DONE
 
 
-def _quiet(finding: checks.Finding) -> None:
+def _quiet(finding: checks.Tried) -> None:
     """Tell nothing: the findings are printed as JSON in the end."""
 
 
-def _tell(finding: checks.Finding) -> None:
+def _tell(finding: checks.Tried) -> None:
     if finding.verdict == "look":
         text = f"{finding.step.text}\n{finding.detail.rstrip()}"
     else:

@@ -1,13 +1,12 @@
 """What commands share that work in a target: its sandbox is started, and errors are told inside."""
 
-from cnetsh.apply.batch import through_sh
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.up import reason
 from cnetsh.commands.output import say, told
 from cnetsh.commands.progress import Quiet
 from cnetsh.errors import DONE, FAILED, CnetshError
 from cnetsh.labs import choose
-from cnetsh.system.process import runner
+from cnetsh.system.process import runner, through_sh
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
 

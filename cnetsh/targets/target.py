@@ -17,7 +17,7 @@ from typing import NoReturn
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system import namespace
 from cnetsh.system.process import tool
-from cnetsh.system.signals import SIGNALS, follow, hold, release
+from cnetsh.system.signals import SIGNALS, follow, hold_back, release
 from cnetsh.targets import sandbox
 
 Action = Callable[[], int]
@@ -55,7 +55,7 @@ def ensure(target: Target, build: Action) -> None:
     with sandbox.use(target.name, fcntl.LOCK_EX):
         if sandbox.running_as(target.name):
             return
-        hold()
+        hold_back()
         box = sandbox.start(target.name)
         if code := _in_child(box, build):
             sandbox.stop(box)
@@ -103,7 +103,7 @@ def _in_child(box: sandbox.Sandbox, action: Action) -> int:
     """Call action in a child: a process that entered a pid namespace can make no threads."""
     sys.stdout.flush()
     sys.stderr.flush()
-    hold()
+    hold_back()
     pid = os.fork()
     if not pid:
         os._exit(_entered(box, action))

@@ -136,7 +136,7 @@ from cnetsh.commands.progress import Quiet
 from cnetsh.errors import CnetshError
 from cnetsh.apply.run import Means
 from cnetsh.apply.journal import find
-from cnetsh.apply.batch import through_sh
+from cnetsh.system.process import through_sh
 from cnetsh.compare.scope import scope_of
 
 def sh(text):
