@@ -14,7 +14,10 @@ from cnetsh.system.process import Result, Run, ask, never
 
 TRIES = 3
 WORKERS = 16
+# Seconds, about: a ping that fails takes one.
 PATIENCE = 30
+# What ping says of its end, the most telling first.
+TELLING = ("Unreachable", "unreachable", "packet loss", "time=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,7 @@ def entering(stopping: Callable[[], int]) -> Run:
             path = str(NETNS / netns)
             return namespace.in_network(path, lambda: ask(inner, stdin, timeout, stopping))
         except OSError as error:
-            said = f'Cannot open network namespace "{netns}": {error.strerror}'
-            return Result(255, "", said)
+            return Result(255, "", f'Cannot open network namespace "{netns}": {error.strerror}')
 
     return run
 
@@ -89,10 +91,8 @@ def patient(run: Run, stopping: Callable[[], int]) -> Run:
 
 
 def _losses(run: Run, netns: str) -> str:
-    """Give how often the kernel had no room for a neighbour, for IPv4 and IPv6, as text.
-
-    Every namespace tells the same; one with a thousand links would take long to tell it.
-    """
+    """Give how often the kernel had no room for a neighbour, for IPv4 and IPv6, as text."""
+    # Every namespace tells the same; one with a thousand links would take long to tell it.
     place = ("ip", "netns", "exec", netns) if netns else ()
     answer = run((*place, "ip", "-s", "ntable", "show"))
     return " ".join(re.findall(r"table_fulls (\d+)", answer.stdout))
@@ -129,18 +129,15 @@ def _lacks(needs: str, run: Run) -> str:
         return ""
     kind, address = needs.split()
     answer = run(("ip", "route", "get", address))
-    if kind == "route":
-        return f"the target has no route to {address}" if answer.exit_code else ""
-    local = answer.stdout.startswith("local ")
-    return "" if local else f"the target does not have the address {address}"
+    if kind == "route" and answer.exit_code:
+        return f"the target has no route to {address}"
+    if kind == "address" and not answer.stdout.startswith("local "):
+        return f"the target does not have the address {address}"
+    return ""
 
 
 def _said(result: Result) -> str:
     """Give the line of ping's answer that tells how it ended."""
     lines = [line for line in (result.stdout + "\n" + result.stderr).split("\n") if line.strip()]
-    telling = ("Unreachable", "unreachable", "packet loss", "time=")
-    for word in telling:
-        for line in lines:
-            if word in line:
-                return line.strip()
-    return lines[-1].strip() if lines else f"exit code {result.exit_code}"
+    found = [line for word in TELLING for line in lines if word in line]
+    return (found or lines[-1:] or [f"exit code {result.exit_code}"])[0].strip()
