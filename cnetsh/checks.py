@@ -14,7 +14,7 @@ from cnetsh.system.process import Result, Run, ask, never
 
 TRIES = 3
 WORKERS = 16
-# Seconds, about: a ping that fails takes one.
+# Tries: an entry of the table of neighbours that is in use stays for half a minute.
 PATIENCE = 30
 # What ping says of its end, the most telling first.
 TELLING = ("Unreachable", "unreachable", "packet loss", "time=")

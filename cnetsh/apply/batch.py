@@ -108,14 +108,12 @@ class Lane:
 
     def _drained(self) -> bool:
         began = time.monotonic()
-        while self._queued():
+        # What is queued in the socket has not been read.
+        while any(fcntl.ioctl(self._ours, termios.TIOCOUTQ, b"\0" * 4)):
             # A short command is noticed at once, and a long unit is not slowed down by looking.
             if self._ended([], min(LONGEST_POLL, POLL + (time.monotonic() - began) / 16)):
                 return False
         return True
-
-    def _queued(self) -> int:
-        return int.from_bytes(fcntl.ioctl(self._ours, termios.TIOCOUTQ, b"\0" * 4), "little")
 
     def _ended(self, writable: list[socket.socket], seconds: float) -> bool:
         """Say whether the process has ended; wait for that, or for room in a socket."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnetsh.apply.journal import Journal, beside, in_force, plan_of
-from cnetsh.apply.run import Means, identity, link_index
+from cnetsh.apply.run import Means, identities, link_index
 from cnetsh.apply.units import run_steps
 from cnetsh.compare import snapshot
 from cnetsh.compare.differences import Difference, differences
@@ -132,8 +132,7 @@ def _foreign_ports(step: Step, lab: _Lab) -> Iterator[Difference]:
 def _adopted(lab: _Lab, journal: Journal) -> dict[str, list[Any]]:
     """Give the identities of what was made by steps of which nobody wrote down the end."""
     makes = [ref for number in journal.uncertain for ref in made_by(lab.steps[number])]
-    ours = [ref for ref in makes if not ref.netns and lab.sight.ours(ref)]
-    return {f"{ref.kind} {ref.name}": mark for ref in ours if (mark := identity(ref))}
+    return identities(ref for ref in makes if not ref.netns and lab.sight.ours(ref))
 
 
 def _hand_over(

@@ -10,7 +10,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -166,8 +166,9 @@ def end(
     """
     good = max(taken - 1, 0) if result.exit_code else taken
     uncertain = 1 if result.exit_code and "File exists" not in result.stderr else 0
-    made = {key: mark for step in unit.steps[:good] for key, mark in identities(step)}
-    written = {"over": unit.numbers[good + uncertain :], "made": made}
+    # What is inside a namespace is known by that one's identity.
+    refs = (ref for step in unit.steps[:good] if not step.netns for ref in made_by(step))
+    written = {"over": unit.numbers[good + uncertain :], "made": identities(refs)}
     note(end=unit.numbers[:good], **{key: value for key, value in written.items() if value})
     # Nobody knows how long one of several took, nor which of them said something.
     its_own = seconds if len(unit.steps) == 1 else None
@@ -180,25 +181,23 @@ def end(
     return Outcome(unit.numbers[good], result)
 
 
-def identities(step: Step) -> Iterator[tuple[str, list[Any]]]:
-    """Give the identity of what a step made in the target's own namespace.
+def identities(refs: Iterable[Ref]) -> dict[str, list[Any]]:
+    """Give what tells those objects that are there from others of the same names.
 
-    Of a link its ifindex, which the kernel does not give twice, and its MAC; of a namespace its
-    mark; of a folder its inode, for its times change with what is put into it.
+    Only the target's own namespace is looked at.
     """
-    for ref in () if step.netns else made_by(step):
-        if not ref.netns and (mark := identity(ref)):
-            yield f"{ref.kind} {ref.name}", mark
+    found = {f"{ref.kind} {ref.name}": _identity(ref) for ref in refs if not ref.netns}
+    return {key: mark for key, mark in found.items() if mark}
 
 
-def identity(ref: Ref) -> list[Any]:
-    """Give what tells an object from another of the same name; empty when it is not there."""
+def _identity(ref: Ref) -> list[Any]:
     with contextlib.suppress(OSError):
         if ref.kind == "netns":
             return [namespace.mark((NETNS / ref.name).stat())]
-        if ref.kind == "link":
-            return [link_index(ref.name), _mac(ref.name)] if link_index(ref.name) else []
+        if ref.kind == "link" and (index := link_index(ref.name)):
+            return [index, _mac(ref.name)]
         if ref.kind == "folder":
+            # Its times change with what is put into it.
             return [Path(ref.name).lstat().st_ino]
     return []
 

@@ -21,7 +21,7 @@ from cnetsh.system.files import open_private, private_folder
 from cnetsh.system.namespace import MOUNT, NET, PID, USER, setns
 
 HOLDER = Path(__file__).with_name("holder.py")
-# The kernel takes its links down, which is milliseconds for each.
+# Long enough for the kernel to take down what is in it.
 STOP_TIMEOUT = 10.0
 
 
