@@ -14,11 +14,14 @@ from cnetsh.system.process import Result, Run, ask, never
 
 TRIES = 3
 WORKERS = 16
+# Tries: an entry of the table of neighbours that is in use stays for half a minute.
 PATIENCE = 30
+# What ping says of its end, the most telling first.
+TELLING = ("Unreachable", "unreachable", "packet loss", "time=")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Tried:
     """How one check ended: verdict is "ok", "failed", "not tried" or "look"; detail says why."""
 
     step: Step
@@ -27,13 +30,13 @@ class Finding:
 
 
 def run_checks(
-    plan: Plan, run: Run, tell: Callable[[Finding], None], stopping: Callable[[], int] = never
-) -> list[Finding]:
+    plan: Plan, run: Run, tell: Callable[[Tried], None], stopping: Callable[[], int] = never
+) -> list[Tried]:
     """Run the checks of a plan, tell of each in plan order, and give them all, or those so far.
 
     Pings mostly wait, so they run side by side; what shows the state after them waits for them.
     """
-    findings: list[Finding] = []
+    findings: list[Tried] = []
     check, pool = partial(_check, run=run, stopping=stopping), ThreadPoolExecutor(WORKERS)
     try:
         for kind, steps in groupby(plan.steps, lambda step: step.kind):
@@ -61,8 +64,7 @@ def entering(stopping: Callable[[], int]) -> Run:
             path = str(NETNS / netns)
             return namespace.in_network(path, lambda: ask(inner, stdin, timeout, stopping))
         except OSError as error:
-            said = f'Cannot open network namespace "{netns}": {error.strerror}'
-            return Result(255, "", said)
+            return Result(255, "", f'Cannot open network namespace "{netns}": {error.strerror}')
 
     return run
 
@@ -89,21 +91,19 @@ def patient(run: Run, stopping: Callable[[], int]) -> Run:
 
 
 def _losses(run: Run, netns: str) -> str:
-    """Give how often the kernel had no room for a neighbour, for IPv4 and IPv6, as text.
-
-    Every namespace tells the same; one with a thousand links would take long to tell it.
-    """
+    """Give how often the kernel had no room for a neighbour, for IPv4 and IPv6, as text."""
+    # Every namespace tells the same; one with a thousand links would take long to tell it.
     place = ("ip", "netns", "exec", netns) if netns else ()
     answer = run((*place, "ip", "-s", "ntable", "show"))
     return " ".join(re.findall(r"table_fulls (\d+)", answer.stdout))
 
 
-def _check(step: Step, run: Run, stopping: Callable[[], int]) -> Finding:
+def _check(step: Step, run: Run, stopping: Callable[[], int]) -> Tried:
     if missing := _lacks(step.said.needs, run):
-        return Finding(step, "not tried", missing)
+        return Tried(step, "not tried", missing)
     result = run(step.argv, stdin=step.stdin)
     if step.kind == "look":
-        return Finding(step, "look", result.stdout or result.stderr)
+        return Tried(step, "look", result.stdout or result.stderr)
     if step.said.expect:
         return _must_fail(step, result)
     # The first packets after a link came up may be lost: addresses and bridge ports take a moment.
@@ -111,16 +111,16 @@ def _check(step: Step, run: Run, stopping: Callable[[], int]) -> Finding:
         if not result.exit_code or stopping():
             break
         result = run(step.argv, stdin=step.stdin)
-    return Finding(step, "failed" if result.exit_code else "ok", _said(result))
+    return Tried(step, "failed" if result.exit_code else "ok", _said(result))
 
 
-def _must_fail(step: Step, result: Result) -> Finding:
+def _must_fail(step: Step, result: Result) -> Tried:
     # ping answers 1 for silence and 2 for no way there; anything else is not about the network.
     if result.exit_code not in (0, 1, 2) or "network namespace" in result.stderr:
-        return Finding(step, "failed", f"it could not be tried: {_said(result)}")
+        return Tried(step, "failed", f"it could not be tried: {_said(result)}")
     if result.exit_code:
-        return Finding(step, "ok", f"fails, as it must: {step.said.expect} ({_said(result)})")
-    return Finding(step, "failed", f"it works and must not: {step.said.expect}")
+        return Tried(step, "ok", f"fails, as it must: {step.said.expect} ({_said(result)})")
+    return Tried(step, "failed", f"it works and must not: {step.said.expect}")
 
 
 def _lacks(needs: str, run: Run) -> str:
@@ -129,18 +129,15 @@ def _lacks(needs: str, run: Run) -> str:
         return ""
     kind, address = needs.split()
     answer = run(("ip", "route", "get", address))
-    if kind == "route":
-        return f"the target has no route to {address}" if answer.exit_code else ""
-    local = answer.stdout.startswith("local ")
-    return "" if local else f"the target does not have the address {address}"
+    if kind == "route" and answer.exit_code:
+        return f"the target has no route to {address}"
+    if kind == "address" and not answer.stdout.startswith("local "):
+        return f"the target does not have the address {address}"
+    return ""
 
 
 def _said(result: Result) -> str:
     """Give the line of ping's answer that tells how it ended."""
     lines = [line for line in (result.stdout + "\n" + result.stderr).split("\n") if line.strip()]
-    telling = ("Unreachable", "unreachable", "packet loss", "time=")
-    for word in telling:
-        for line in lines:
-            if word in line:
-                return line.strip()
-    return lines[-1].strip() if lines else f"exit code {result.exit_code}"
+    found = [line for word in TELLING for line in lines if word in line]
+    return (found or lines[-1:] or [f"exit code {result.exit_code}"])[0].strip()

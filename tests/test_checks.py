@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from cnetsh import checks
-from cnetsh.checks import TRIES, Finding
+from cnetsh.checks import TRIES, Tried
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import builtin_names
 from cnetsh.plan.steps import parse
@@ -36,7 +36,7 @@ class Answers:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
-def found(text: str, *answers: Result) -> tuple[Finding, list[tuple[str, ...]]]:
+def found(text: str, *answers: Result) -> tuple[Tried, list[tuple[str, ...]]]:
     run = Answers(*answers)
     (one,) = checks.run_checks(parse(text, "own", "", "check", "own"), run, lambda _: None)
     return one, run.asked
@@ -120,7 +120,7 @@ class TestNeeds:
 
 def test_a_look_is_shown_whatever_it_answers() -> None:
     assert found("ip route", Result(0, "default via x\n", "")) == (
-        Finding(parse("ip route", "own", "", "check", "own").steps[0], "look", "default via x\n"),
+        Tried(parse("ip route", "own", "", "check", "own").steps[0], "look", "default via x\n"),
         [("ip", "route")],
     )
     one, asked = found("#: look\nping -c1 10.0.0.1", SILENCE)
@@ -130,10 +130,10 @@ def test_a_look_is_shown_whatever_it_answers() -> None:
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_every_check_of_a_lab_is_told_as_it_ends(name: str) -> None:
-    plan, told = choose.part(name, (), "check"), list[Finding]()
+    plan, told = choose.part(name, (), "check"), list[Tried]()
     run = Answers(OK)
 
-    def tell(one: Finding) -> None:
+    def tell(one: Tried) -> None:
         told.append(one)
         assert run.asked
 
@@ -175,7 +175,7 @@ def test_a_look_sees_what_the_checks_before_it_did() -> None:
 
 
 def test_a_signal_ends_the_checks_with_those_that_were_told() -> None:
-    told: list[Finding] = []
+    told: list[Tried] = []
     text = "\n".join([PING] * 100)
     run = Answers(OK)
     plan = parse(text, "own", "", "check", "own")

@@ -8,15 +8,15 @@ last line taken is the one that failed, also for the errors for which ip prints 
 import contextlib
 import fcntl
 import os
+import re
 import select
 import socket
 import termios
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from cnetsh.system.posix_spawn import posix_spawn
-from cnetsh.system.process import ENVIRONMENT, Result, options, starting, tool
+from cnetsh.system.process import Result, Start, tool
 
 # ip reads at most 4,095 bytes at once and would silently cut a longer packet.
 LONGEST = 4095
@@ -24,45 +24,35 @@ LONGEST = 4095
 BUFFER = 1 << 15
 POLL, LONGEST_POLL = 0.0001, 0.005
 BLANK = b"\n"
-
-
-class Child(Protocol):
-    """A started process: its pid, and how to wait for its exit code."""
-
-    @property
-    def pid(self) -> int: ...
-    def wait(self) -> int: ...
-
-
-Start = Callable[[Sequence[str], int, int], Child]
+# The number is that of the line in the batch, which nobody has typed.
+_TRAILER = re.compile(r"^Command failed -:\d+\n?", re.MULTILINE)
 
 
 class Lane:
     """A running `ip -batch -`; feed it lines, settle to be sure they have run, then close it."""
 
     def __init__(self, start: Start) -> None:
-        """Start ip with start(argv, descriptor of its input, descriptor of its errors)."""
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self._ours.setblocking(False)
         self._errors = os.fdopen(os.memfd_create("stderr"), "rb")
+        # Of each packet whether it is a line; a blank one is none.
         self._packets: list[bool] = []
-        files = self._theirs.fileno(), self._errors.fileno()
-        self._child = start((tool("ip"), "-batch", "-"), *files)
-        self._pidfd = self._watch()
-
-    def _watch(self) -> int | None:
-        """Give a descriptor that tells of the child's end, None when it has ended already."""
+        with Path(os.devnull).open("wb") as null:
+            streams = self._theirs.fileno(), null.fileno(), self._errors.fileno()
+            self._child = start((tool("ip"), "-batch", "-"), streams)
+        # Tells of the child's end; None when it has ended already.
+        self._pidfd: int | None = None
         try:
-            return os.pidfd_open(self._child.pid)
+            self._pidfd = os.pidfd_open(self._child.pid)
         except ProcessLookupError:
-            return None
+            pass
         except OSError:
             self._ours.shutdown(socket.SHUT_WR)
             self._child.wait()
             raise
 
-    def run(self, lines: Iterable[str], stopping: Callable[[], bool]) -> bool:
+    def run(self, lines: Iterable[str], stopping: Callable[[], int]) -> bool:
         """Hand over command lines, without `ip`, and wait until all have run.
 
         False when the process has ended meanwhile or not all were handed over: close says how far
@@ -73,7 +63,7 @@ class Lane:
         fed = self.feed(lines, stopping)
         return fed and self._send(BLANK, False, stopping) and self._drained()
 
-    def feed(self, lines: Iterable[str], stopping: Callable[[], bool]) -> bool:
+    def feed(self, lines: Iterable[str], stopping: Callable[[], int]) -> bool:
         """Hand over command lines until all are, the process has ended, or it is to stop.
 
         What was handed over runs: to take it back, ip would have to be halted, and halted for good
@@ -89,8 +79,10 @@ class Lane:
         with contextlib.suppress(OSError):
             self._ours.shutdown(socket.SHUT_WR)
         exit_code = self._child.wait()
-        left = self._left()
-        del self._packets[len(self._packets) - left :]
+        # What is still in the socket was never read.
+        with contextlib.suppress(BlockingIOError):
+            while self._theirs.recv(LONGEST + 1, socket.MSG_DONTWAIT):
+                self._packets.pop()
         with self._errors as errors:
             errors.seek(0)
             stderr = errors.read().decode("utf-8", "surrogateescape")
@@ -98,17 +90,9 @@ class Lane:
         self._theirs.close()
         if self._pidfd is not None:
             os.close(self._pidfd)
-        return Result(exit_code, "", stderr), sum(self._packets)
+        return Result(exit_code, "", _TRAILER.sub("", stderr)), sum(self._packets)
 
-    def _left(self) -> int:
-        """Give how many packets ip, which has ended, did not read."""
-        left = 0
-        with contextlib.suppress(BlockingIOError):
-            while self._theirs.recv(LONGEST + 1, socket.MSG_DONTWAIT):
-                left += 1
-        return left
-
-    def _send(self, packet: bytes, counts: bool, stopping: Callable[[], bool]) -> bool:
+    def _send(self, packet: bytes, counts: bool, stopping: Callable[[], int]) -> bool:
         while not stopping():
             try:
                 self._ours.send(packet)
@@ -124,14 +108,12 @@ class Lane:
 
     def _drained(self) -> bool:
         began = time.monotonic()
-        while self._queued():
+        # What is queued in the socket has not been read.
+        while any(fcntl.ioctl(self._ours, termios.TIOCOUTQ, b"\0" * 4)):
             # A short command is noticed at once, and a long unit is not slowed down by looking.
             if self._ended([], min(LONGEST_POLL, POLL + (time.monotonic() - began) / 16)):
                 return False
         return True
-
-    def _queued(self) -> int:
-        return int.from_bytes(fcntl.ioctl(self._ours, termios.TIOCOUTQ, b"\0" * 4), "little")
 
     def _ended(self, writable: list[socket.socket], seconds: float) -> bool:
         """Say whether the process has ended; wait for that, or for room in a socket."""
@@ -139,53 +121,3 @@ class Lane:
             return True
         ended, _, _ = select.select([self._pidfd], writable, [], seconds)
         return bool(ended)
-
-
-class _Spawned:
-    """A child started without forking the interpreter."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-
-    def wait(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
-def spawn(argv: Sequence[str], stdin: int, stderr: int) -> Child:
-    """Start a process in the calling thread's namespace; about 1 ms, whatever the plan's size."""
-    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        pid = posix_spawn(argv[0], argv, ENVIRONMENT, ((stdin, 0), (null, 1), (stderr, 2)))
-    finally:
-        os.close(null)
-    return _Spawned(pid)
-
-
-class _ThroughSh:
-    """A child started by `sh`, in the background."""
-
-    def __init__(self, process: Any, failed: type[Exception]) -> None:
-        self._process = process
-        self._failed = failed
-        self.pid = int(process.pid)
-
-    def wait(self) -> int:
-        with contextlib.suppress(self._failed):
-            self._process.wait()
-        return int(self._process.exit_code)
-
-
-def through_sh(keep: Sequence[int]) -> Start:
-    """Give a Start that goes through `sh`; the child inherits the descriptors keep."""
-    import sh
-
-    def start(argv: Sequence[str], stdin: int, stderr: int) -> Child:
-        command = sh.Command(argv[0]).bake(**options(keep))
-        streams = os.fdopen(os.dup(stdin), "rb"), os.fdopen(os.dup(stderr), "wb")
-        with streams[0] as lines, streams[1] as errors, starting():
-            process = command(
-                *argv[1:], _in=lines, _err=errors, _bg=True, _bg_exc=False, _no_out=True
-            )
-        return _ThroughSh(process, sh.ErrorReturnCode)
-
-    return start

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from cnetsh.apply import journal, rollback
-from cnetsh.apply.journal import Journal
+from cnetsh.apply.journal import Journal, in_force, plan_of
+from cnetsh.apply.rollback import neighbours, put_back, run_undos, undos_left, wait_until_gone
 from cnetsh.apply.run import Means, Outcome
-from cnetsh.apply.up import run_steps
+from cnetsh.apply.units import run_steps
+from cnetsh.apply.up import settled
 from cnetsh.compare import snapshot
 from cnetsh.compare.differences import Difference
 from cnetsh.compare.scope import Others, concerns, scope_of
@@ -34,10 +35,11 @@ from cnetsh.kinds.change import (
     refs_of,
 )
 from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
-from cnetsh.plan.undo import Undo, undos
-from cnetsh.system.process import Result
+from cnetsh.plan.undo import Undo
+from cnetsh.system.process import never
 
-_NUMBERS = {"start", "end", "over"}
+# The changes of a lab's steps by their numbers in its journal.
+Read = Mapping[int, Changes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,6 @@ class LiveChange:
 
     gone: tuple[int, ...]
     new: tuple[Step, ...]
-    undo: tuple[Undo, ...]
 
     def __bool__(self) -> bool:
         return bool(self.gone or self.new)
@@ -54,46 +55,51 @@ class LiveChange:
 
 def between(record: Journal, plan: Plan) -> LiveChange:
     """Give what makes the lab of a journal into the lab of a plan."""
-    old, numbers = journal.plan_of(record, "up").steps, sorted(record.applied)
+    old, numbers = plan_of(record, "up").steps, sorted(record.applied)
     read = {number: old[number].changes for number in numbers}
-    others = _others(record, ())
+    others = neighbours(record)
+    surplus = {numbers[at] for at in _surplus([old[n] for n in numbers], plan.steps)}
     # What another lab needs stays, and stays this lab's too: the last of them puts it back.
-    lacking = {n for n in _lacking(old, numbers, plan.steps) if not others.keep_from(old[n])}
+    lacking = {number for number in surplus if not others.keep_from(old[number])}
     lacking |= _out_of_order(old, read, lacking, plan.steps)
     gone = _with_what_goes_along(read, lacking)
     gone |= _lost_routes(old, read, gone)
+    # Once more: what goes along may have been the first of several that have an order.
     gone |= _out_of_order(old, read, gone, plan.steps)
-    there = Counter(old[number].text for number in numbers if number not in gone)
-    undo = tuple(one for one in reversed(undos(old, gone)) if one.texts)
-    return LiveChange(tuple(sorted(gone)), tuple(_surplus(plan.steps, there)), undo)
+    there = [old[number] for number in numbers if number not in gone]
+    new = tuple(plan.steps[at] for at in _surplus(plan.steps, there))
+    return LiveChange(tuple(sorted(gone)), new)
 
 
-def _lacking(old: Sequence[Step], numbers: Sequence[int], steps: Sequence[Step]) -> set[int]:
-    """Give the numbers of the old steps that the new plan does not have."""
-    wanted = Counter(step.text for step in steps if step.kind == "change")
-    gone = set()
-    for number in numbers:
-        if old[number].kind == "change" and not wanted[old[number].text]:
-            gone.add(number)
-        wanted[old[number].text] -= 1
-    return gone
+def _surplus(steps: Sequence[Step], others: Iterable[Step]) -> list[int]:
+    """Give where in the steps those stand that change something and that the others lack."""
+    # Counted, for two equal steps make two equal rules.
+    left, surplus = Counter(step.text for step in others), []
+    for at, step in enumerate(steps):
+        left[step.text] -= 1
+        if left[step.text] < 0 and step.kind == "change":
+            surplus.append(at)
+    return surplus
 
 
-def _with_what_goes_along(read: Mapping[int, Changes], lacking: Collection[int]) -> set[int]:
+def _with_what_goes_along(read: Read, lacking: Collection[int]) -> set[int]:
     """Add what is lost with the objects that go, and what has to go because it cannot be undone."""
     makers, gone = _makers(read), set(lacking)
     while True:
-        redone = (ref for number in gone for one in read[number] for ref in _redone(one))
-        gone |= {makers[ref] for ref in redone if ref in makers}
         away = {ref for ref, number in makers.items() if number in gone}
-        more = {n for ref, n in makers.items() if ref.netns and namespace_ref(ref.netns) in away}
-        more |= {number for number, changes in read.items() if _hangs_on(changes, away)}
+        more = {
+            number
+            for number, changes in read.items()
+            if any(ref in away for change in changes for ref in _leans_on(change))
+        }
+        redone = (ref for number in gone for change in read[number] for ref in _redone(change))
+        more |= {makers[ref] for ref in redone if ref in makers}
         if more <= gone:
             return gone
         gone |= more
 
 
-def _makers(read: Mapping[int, Changes]) -> dict[Ref, int]:
+def _makers(read: Read) -> dict[Ref, int]:
     """Give the step that made each object, also at the place that it was moved to."""
     makers: dict[Ref, int] = {}
     for number, changes in read.items():
@@ -103,6 +109,20 @@ def _makers(read: Mapping[int, Changes]) -> dict[Ref, int]:
             elif isinstance(change, Move) and change.ref in makers:
                 makers[change.to] = makers[change.ref]
     return makers
+
+
+def _leans_on(change: Change) -> Iterator[Ref]:
+    """Give what takes a change along when it goes, and the link that it speaks of."""
+    yield from holders(change)
+    link = None
+    if isinstance(change, Move) and change.to.netns:
+        yield namespace_ref(change.to.netns)
+    elif isinstance(change, Set) and change.key == "master":
+        link = change.value
+    elif isinstance(change, Make | Remove):
+        link = change.facts.get("dev")
+    if link:
+        yield Ref("link", change.ref.netns, link)
 
 
 def _redone(change: Change) -> tuple[Ref, ...]:
@@ -119,78 +139,45 @@ def _redone(change: Change) -> tuple[Ref, ...]:
     return ()
 
 
-def _hangs_on(changes: Changes, away: Collection[Ref]) -> bool:
-    """Say whether a step's changes go with any of the objects, or speak of a link among them."""
-    for change in changes:
-        if any(ref in away for ref in holders(change)):
-            return True
-        link = change.value if isinstance(change, Set) and change.key == "master" else None
-        if isinstance(change, Make | Remove):
-            link = change.facts.get("dev")
-        if link and Ref("link", change.ref.netns, link) in away:
-            return True
-    return False
-
-
-def _lost_routes(
-    old: Sequence[Step], read: Mapping[int, Changes], gone: Collection[int]
-) -> set[int]:
+def _lost_routes(old: Sequence[Step], read: Read, gone: Collection[int]) -> set[int]:
     """Give the routes that go with an address or a link of theirs, and must be added anew."""
     lost = ("address", "link")
     places = {old[n].netns for n in gone for change in read[n] if change.ref.kind in lost}
     return {
         number
         for number, changes in read.items()
-        if any(isinstance(one, Make) and one.ref.kind == "route" for one in changes)
-        and old[number].netns in places
+        for change in changes
+        if isinstance(change, Make) and change.ref.kind == "route" and old[number].netns in places
     }
 
 
 def _out_of_order(
-    old: Sequence[Step],
-    read: Mapping[int, Changes],
-    gone: Collection[int],
-    steps: Iterable[Step],
+    old: Sequence[Step], read: Read, gone: Collection[int], steps: Sequence[Step]
 ) -> set[int]:
     """Give rules and name servers that would not be in their place: the first that fits decides."""
-    lines = _in_order((None, step.text, step.changes) for step in steps)
-    wanted = {place: [text for _, text in found] for place, found in lines.items()}
+    wanted = _appended({number: step.changes for number, step in enumerate(steps)})
+
+    def fits(pair: tuple[int, int]) -> bool:
+        return pair[0] not in gone and old[pair[0]].text == steps[pair[1]].text
+
     lost: set[int] = set()
-    there = _in_order((number, old[number].text, changes) for number, changes in read.items())
-    for place, found in there.items():
-        pairs = zip(found, wanted.get(place, ()), strict=False)
-        same = takewhile(lambda pair: pair[0][1] == pair[1] and pair[0][0] not in gone, pairs)
-        lost.update(number for number, _ in found[len(list(same)) :] if number is not None)
+    for place, numbers in _appended(read).items():
+        pairs = zip(numbers, wanted.get(place, ()), strict=False)
+        # Whatever stands behind the first that does not fit would come before it.
+        lost.update(numbers[len(list(takewhile(fits, pairs))) :])
     return lost
 
 
-def _in_order(
-    lines: Iterable[tuple[int | None, str, Changes]],
-) -> dict[Ref, list[tuple[int | None, str]]]:
-    """Give what is appended to each chain and each file of name servers, with the numbers."""
-    places: dict[Ref, list[tuple[int | None, str]]] = {}
-    for number, text, changes in lines:
+def _appended(read: Read) -> dict[Ref, list[int]]:
+    """Give the steps that append to each chain and each file of name servers."""
+    places: dict[Ref, list[int]] = {}
+    for number, changes in read.items():
         for change in changes:
-            if _is_appended(change) and isinstance(change, Make) and change.on:
-                places.setdefault(change.on, []).append((number, text))
+            if not isinstance(change, Make) or not change.on or change.facts.get("first"):
+                continue
+            if change.ref.kind in ("rule", "name_server"):
+                places.setdefault(change.on, []).append(number)
     return places
-
-
-def _is_appended(change: Change) -> bool:
-    match change:
-        case Make(Ref("rule"), facts):
-            return not facts.get("first")
-        case Make(Ref("name_server")):
-            return True
-    return False
-
-
-def _surplus(steps: Sequence[Step], there: Counter[str]) -> Iterator[Step]:
-    for step in steps:
-        if there[step.text]:
-            there[step.text] -= 1
-        elif step.kind == "change":
-            yield step
 
 
 def lines(undone: Iterable[Undo], new: Iterable[Step]) -> list[str]:
@@ -206,101 +193,77 @@ def apply(record: Journal, plans: Plans, change: LiveChange, means: Means) -> Ou
     crash at any point leaves a journal by which `recover` undoes all of it. So does an old step
     that cannot be run again.
     """
-    old = journal.plan_of(record, "up").steps
+    old = plan_of(record, "up").steps
     record.write(up=False)
     _undo(record, change.gone, means)
     _remember(record, change.new, means)
+    texts = {part.part: to_text(part) for part in (plans.check, plans.down)}
     outcome = _append(record, change.new, means)
+    outcome = settled(record, outcome, header={"title": plans.up.title, **texts})
     if outcome.well:
-        texts = {part.part: to_text(part) for part in (plans.check, plans.down)}
-        try:
-            record.write(header={"title": plans.up.title, **texts}, up=True)
-            return outcome
-        except CnetshError as error:
-            outcome = Outcome(result=Result(1, "", error.message))
-    patient = replace(means, stopping=lambda: 0)
+        return outcome
+    patient = replace(means, stopping=never)
     _undo(record, [number for number in record.applied if number >= len(old)], patient)
     again = _append(record, [old[number] for number in change.gone], patient)
+    # Not written, it stays interrupted, and recover undoes it.
     with suppress(CnetshError):
         record.write(up=again.well)
     return outcome
 
 
 def _append(record: Journal, steps: Sequence[Step], means: Means) -> Outcome:
-    """Add steps to the end of the journal's plan and run them."""
-    so_far = journal.plan_of(record, "up")
-    longer = Plan(so_far.lab, so_far.title, "up", (*so_far.steps, *steps))
+    # They are added to the end of the journal's plan, so that they have numbers there.
+    so_far = plan_of(record, "up")
+    longer = replace(so_far, steps=(*so_far.steps, *steps))
     record.write(header={"up": to_text(longer)})
 
     def note(**written: Any) -> None:
-        moved = {
-            key: [n + len(so_far.steps) for n in written[key]] for key in _NUMBERS & written.keys()
-        }
-        record.write(**(written | moved))
+        first = len(so_far.steps)
+        for key in {"start", "end", "over"} & written.keys():
+            written[key] = [first + number for number in written[key]]
+        record.write(**written)
 
+    means.watch.expect(len(steps))
     return run_steps(steps, note, means)
 
 
 def _undo(record: Journal, numbers: Collection[int], means: Means) -> None:
     """Undo some steps of the lab as far as they are still its own, and take them out of it."""
-    steps = journal.plan_of(record, "up").steps
-    going, before = [steps[number] for number in numbers], Snapshot(**record.header["before"])
-    todo = [one for one in reversed(undos(steps, numbers)) if one.texts]
-    rollback.run_undos(rollback.still_needed(todo, record, means), record, means)
-    rollback.wait_until_gone(going, record, means)
-    others = _others(record, record.applied - set(numbers))
-    _drop(record, going, numbers)
+    steps, before = plan_of(record, "up").steps, Snapshot(**record.header["before"])
+    going = [steps[number] for number in numbers]
+    run_undos(undos_left(numbers, record, means), record, means)
+    wait_until_gone(going, record, means)
+    # With the identities of what they made: the next of the same name is another one.
+    names = (f"{ref.kind} {ref.name}" for step in going for ref in made_by(step))
+    made: Mapping[str, list[Any]] = {name: [] for name in names if name in record.made}
+    record.write(dropped=list(numbers), made=made)
+    staying = {record.lab: scope_of(in_force(record))}
+    others = Others(neighbours(record).labs | staying)
     # The links that the lab keeps were not there before it either.
     ours = scope_of(going)
     foreign = replace(ours, names=ours.names & before.links.keys())
-    rollback.put_back(before, foreign, others, means)
-
-
-def _others(record: Journal, staying: Iterable[int]) -> Others:
-    """Give what the other labs touch, and what the staying steps of this one do."""
-    neighbours = journal.beside(record)
-    for one in neighbours:
-        one.close()
-    labs = [(one, one.applied) for one in neighbours] + [(record, set(staying))]
-    return Others(
-        {
-            one.lab: scope_of([journal.plan_of(one, "up").steps[number] for number in numbers])
-            for one, numbers in labs
-        }
-    )
-
-
-def _drop(record: Journal, going: Sequence[Step], numbers: Collection[int]) -> None:
-    """Take steps out of the lab, with the identities of what they made."""
-    made: Mapping[str, list[Any]] = {
-        key: []
-        for step in going
-        for ref in made_by(step)
-        if (key := f"{ref.kind} {ref.name}") in record.made
-    }
-    record.write(dropped=list(numbers), made=made)
+    put_back(before, foreign, others, means)
 
 
 def _remember(record: Journal, new: Sequence[Step], means: Means) -> None:
     """Have the journal know how all that the lab touches only from now on was before."""
-    steps = journal.plan_of(record, "up").steps
-    ours, known = scope_of(new), scope_of([steps[number] for number in record.applied])
-    own = {key.removeprefix("link ") for key in record.made}
-    now, facts = snapshot.take(means.ask, ours.settings, own), dict(record.header["before"])
-    fresh = (ours.names - known.names - own) & now.links.keys()
-    facts["links"] = facts["links"] | {name: now.links[name] for name in fresh}
+    ours, known = scope_of(new), scope_of(in_force(record))
+    now, before = snapshot.take(means.ask, ours.settings, record.links), record.header["before"]
+    fresh = (ours.names - known.names - record.links) & now.links.keys()
+    before = before | {"links": before["links"] | {name: now.links[name] for name in fresh}}
     for part in ("addresses", "routes"):
-        kept = [one for one in facts[part] if one.get("dev") not in fresh]
-        facts[part] = kept + [one for one in getattr(now, part) if one.get("dev") in fresh]
-    facts["settings"] = facts["settings"] | {
+        # Those that a link has now, for it may have changed since the lab came up.
+        kept = [one for one in before[part] if one.get("dev") not in fresh]
+        before[part] = kept + [one for one in getattr(now, part) if one.get("dev") in fresh]
+    before["settings"] = before["settings"] | {
         path: value
         for path, value in now.settings.items()
         if concerns(one := Difference("setting", path, ""), ours) and not concerns(one, known)
     }
-    record.write(header={"before": facts})
+    record.write(header={"before": before})
 
 
-def reason(change: LiveChange, outcome: Outcome) -> str:
+def why_not(change: LiveChange, outcome: Outcome) -> str:
     """Say which new step failed, and how."""
     said = outcome.result.stderr.strip() if outcome.result else ""
     return said if outcome.failed is None else f"{change.new[outcome.failed].text}\n  {said}"

@@ -21,9 +21,10 @@ from typing import Any
 
 from cnetsh.compare.reliance import NOT_UP
 from cnetsh.errors import FAILED, CnetshError
-from cnetsh.plan.steps import Plan, parse
+from cnetsh.plan.steps import Plan, Step, parse
 from cnetsh.system import namespace
 from cnetsh.system.files import open_private, private_folder
+from cnetsh.system.process import never
 
 ROOT = Path("/run/cnetsh")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -59,6 +60,11 @@ class Journal:
         return str(self.header["lab"])
 
     @property
+    def links(self) -> set[str]:
+        """The names of the links that the lab has made."""
+        return {key[5:] for key in self.made if key.startswith("link ")}
+
+    @property
     def homes(self) -> dict[int, str]:
         """The names of the lab's namespaces by their marks."""
         made = self.made.items()
@@ -80,18 +86,15 @@ class Journal:
         What cannot be written is taken in all the same, so that it can be undone. But the file has
         to know what begins, and whether the lab is up: else CnetshError is raised from then on.
         """
-        self.unwritten = self.unwritten or self._append(record)
+        # What was torn has to stay the last line, so nothing is written after it.
+        if not self.unwritten:
+            try:
+                _write_all(self.fd, as_line(record))
+            except OSError as error:
+                self.unwritten = f"the journal {self.path} cannot be written: {error.strerror}"
         if self.unwritten and (record.get("start") or "up" in record):
             raise CnetshError(self.unwritten, "make room there", FAILED)
         self.take(record)
-
-    def _append(self, record: dict[str, Any]) -> str:
-        """Append a line; give why that cannot be done. What is torn then stays the last line."""
-        try:
-            _write_all(self.fd, as_line(record))
-        except OSError as error:
-            return f"the journal {self.path} cannot be written: {error.strerror}"
-        return ""
 
     def take(self, record: dict[str, Any]) -> None:
         """Take a record in."""
@@ -170,7 +173,7 @@ def _of_line(line: bytes) -> Any:
     return json.loads(text)
 
 
-def read(path: Path) -> Journal:
+def read_journal(path: Path) -> Journal:
     """Read a journal, ready to be written on. Raises CnetshError for a line that is damaged.
 
     The last line may be torn: its writer was killed, and what it announced had not begun.
@@ -199,13 +202,26 @@ def read(path: Path) -> Journal:
 def find(lab: str) -> Journal | None:
     """Give the lab's journal in this namespace, if there is one."""
     path = folder() / f"{lab}{SUFFIX}"
-    return read(path) if path.exists() else None
+    return read_journal(path) if path.exists() else None
 
 
-def all_here() -> Iterator[Journal]:
+def all_here() -> list[Journal]:
     """Give every journal of this namespace, the newest first."""
-    found = [read(path) for path in folder().glob(f"*{SUFFIX}")]
-    yield from sorted(found, key=lambda one: -float(one.header["started"]))
+    found = [read_journal(path) for path in folder().glob(f"*{SUFFIX}")]
+    return sorted(found, key=lambda one: -float(one.header["started"]))
+
+
+def beside(one: Journal) -> list[Journal]:
+    """Give the other journals of a journal's namespace and boot; a damaged one tells nothing."""
+    found = []
+    for path in set(one.path.parent.glob(f"*{SUFFIX}")) - {one.path}:
+        with contextlib.suppress(CnetshError):
+            other = read_journal(path)
+            if other.same_boot:
+                found.append(other)
+            else:
+                other.close()
+    return found
 
 
 def plan_of(record: Journal, part: str) -> Plan:
@@ -214,30 +230,23 @@ def plan_of(record: Journal, part: str) -> Plan:
     return parse(header[part], header["lab"], header["title"], part, str(record.path))
 
 
+def in_force(record: Journal) -> list[Step]:
+    """Give the steps that make up a lab as it is: an interrupted run has applied just some."""
+    steps = plan_of(record, "up").steps
+    return [steps[number] for number in sorted(record.applied)]
+
+
 def standing(record: Journal | None) -> str:
     """Tell a lab that is up from every other form of it: what goes depends on what is there."""
     if record is None:
         return NOT_UP
-    steps = plan_of(record, "up").steps
-    texts = sorted(steps[number].text for number in record.applied)
+    texts = sorted(step.text for step in in_force(record))
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
     return f"up, {len(texts)} steps ({digest[:12]})"
 
 
-def beside(one: Journal) -> list[Journal]:
-    """Give the other journals of a journal's namespace and boot; a damaged one tells nothing."""
-    found = []
-    for path in set(one.path.parent.glob(f"*{SUFFIX}")) - {one.path}:
-        with contextlib.suppress(CnetshError):
-            found.append(read(path))
-    for other in found:
-        if not other.same_boot:
-            other.close()
-    return [other for other in found if other.same_boot]
-
-
 @contextmanager
-def lock(purpose: Iterable[str], stopping: Callable[[], int] = lambda: 0) -> Iterator[int]:
+def lock(purpose: Iterable[str], stopping: Callable[[], int] = never) -> Iterator[int]:
     """Hold the one lock of this network namespace for all that changes it; give its descriptor.
 
     Children inherit it, so that nobody comes in before a command that outlived its cnetsh has ended

@@ -4,26 +4,26 @@ Reverse order, past every failure; then what the undone steps changed besides is
 still different is residue, and is named with the command that removes it.
 """
 
-import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnetsh.apply.journal import Journal, beside, plan_of
-from cnetsh.apply.run import SHORT, Means, identity, link_index, one_by_one
-from cnetsh.apply.units import side_by_side
+from cnetsh.apply.journal import Journal, beside, in_force, plan_of
+from cnetsh.apply.run import Means, identities, link_index
+from cnetsh.apply.units import run_steps
 from cnetsh.compare import snapshot
 from cnetsh.compare.differences import Difference, differences
 from cnetsh.compare.remaining import Sight, remaining
 from cnetsh.compare.scope import Others, Scope, concerns, handed_over, scope_of
 from cnetsh.compare.snapshot import Snapshot
 from cnetsh.errors import CnetshError
-from cnetsh.kinds.change import Make, Ref
+from cnetsh.kinds.change import Make
 from cnetsh.plan.steps import Step, made_by, parse, split
 from cnetsh.plan.undo import Undo, down_order, undos
 from cnetsh.system.processes import found_in
 
+# After that it is a process inside that keeps them, and waiting longer would not help.
 GONE_TIMEOUT = 5.0
 
 
@@ -39,81 +39,128 @@ class Undone:
     kept: tuple[str, ...] = ()
 
 
-def undo(journal: Journal, means: Means) -> Undone:
+@dataclass(frozen=True, slots=True)
+class _Lab:
+    """A lab as it is found: its steps, how far it and others reach, and what is there of it."""
+
+    steps: Sequence[Step]
+    ours: Scope
+    others: Others
+    sight: Sight
+
+    def undos(self, numbers: Collection[int]) -> list[Undo]:
+        """Give the undos of steps, in plan order, that change something no other lab needs."""
+        # Most steps are covered, and their changes need not be read.
+        free = (
+            one
+            for one in undos(self.steps, numbers)
+            if one.texts and not self.others.keep_from(self.steps[one.step])
+        )
+        left = (remaining(one, self.steps[one.step], self.sight) for one in free)
+        return [one for one in left if one]
+
+
+def _found(journal: Journal, means: Means) -> _Lab:
+    ours, before = scope_of(in_force(journal)), Snapshot(**journal.header["before"])
+    now = snapshot.take(means.ask, ours.settings, journal.links)
+    sight = Sight(before, now, journal.made)
+    return _Lab(plan_of(journal, "up").steps, ours, neighbours(journal), sight)
+
+
+def neighbours(journal: Journal) -> Others:
+    """Give what the other labs of the target touch."""
+    found = beside(journal)
+    for one in found:
+        one.close()
+    return Others({one.lab: scope_of(in_force(one)) for one in found})
+
+
+def undos_left(numbers: Collection[int], journal: Journal, means: Means) -> list[Undo]:
+    """Give the undos of some steps that still have something to do, in the order in which they run.
+
+    The values in them are those from before the lab.
+    """
+    return _found(journal, means).undos(numbers)[::-1]
+
+
+def roll_back(journal: Journal, means: Means) -> Undone:
     """Undo what the journal says was done and still is there; give what is left.
 
     The journal stays when something is left, so that a later `recover` can go on.
     """
-    steps, down = plan_of(journal, "up").steps, plan_of(journal, "down").steps
-    before, neighbours = Snapshot(**journal.header["before"]), beside(journal)
-    ours = scope_of([steps[number] for number in journal.applied])
-    others = Others({one.lab: _scope_of_lab(one) for one in neighbours})
-    own = {key.removeprefix("link ") for key in journal.made}
-    was = snapshot.take(means.ask, ours.settings, own)
-    found = Sight(before, was, journal.made)
-    todo, refused = _todo(journal, steps, down, found, others)
-    adopted = _adopted(journal, steps, found)
-    journal.write(
-        undoing=[one.step for one in todo], held=found_in(journal.homes, journal.held), made=adopted
-    )
+    lab = _found(journal, means)
+    before = lab.sight.before
+    todo, refused = _in_order(lab, journal)
+    # Before the first of them runs, so that a later recover knows what this one knew.
+    held, adopted = found_in(journal.homes, journal.held), _adopted(lab, journal)
+    journal.write(undoing=[one.step for one in todo], held=held, made=adopted)
     unread = run_undos(todo, journal, means)
-    stays = {line.name for line in refused}
-    going = [step for step in steps if not stays & {ref.name for ref in made_by(step)}]
+    stay = {line.name for line in refused}
+    going = [step for step in lab.steps if not stay & {ref.name for ref in made_by(step)}]
     wait_until_gone(going, journal, means)
-    now = put_back(before, ours, others, means)
-    left = differences(before, now)
-    kept = [one for one in left if concerns(one, ours) and others.keep(one)]
-    for one in neighbours:
-        theirs = Snapshot(**one.header["before"])
-        mine = [each for each in kept if one.lab in others.keep(each)]
-        facts = handed_over(theirs, mine, before, now)
-        if facts != one.header["before"]:
-            one.write(header={"before": facts})
-        one.close()
-    untold = [Difference("journal", one.lab, one.unwritten) for one in neighbours if one.unwritten]
-    seen = Sight(before, now, journal.made)
-    unread = [one for one in unread if remaining(one, steps[one.step], seen)]
-    failed = _failed(todo, steps, journal, now)
-    more = (*refused, *map(_unread, unread), *failed, *untold, *_still_inside(journal))
-    return _undone(left, more, seen, ours, others)
+    now = put_back(before, lab.ours, lab.others, means)
+    seen, left = Sight(before, now, journal.made), differences(before, now)
+    untold = _hand_over(left, lab, journal, seen)
+    more = (*refused, *_failed(todo, unread, lab, journal, seen), *untold, *_still_inside(journal))
+    return _undone(left, more, seen, lab)
 
 
-def _adopted(journal: Journal, steps: Sequence[Step], found: Sight) -> dict[str, list[Any]]:
+def _in_order(lab: _Lab, journal: Journal) -> tuple[list[Undo], list[Difference]]:
+    """Give the undos to run, in order, and what is refused because others use it."""
+    todo = lab.undos(journal.applied)
+    refused = [line for one in todo for line in _foreign_ports(lab.steps[one.step], lab)]
+    stay = {line.name for line in refused}
+    todo = [one for one in todo if not stay & {ref.name for ref in made_by(lab.steps[one.step])}]
+    if journal.up:
+        return down_order(todo, plan_of(journal, "down").steps), refused
+    return todo[::-1], refused
+
+
+def _foreign_ports(step: Step, lab: _Lab) -> Iterator[Difference]:
+    """Name the ports of a bridge to be deleted that are not ours: they would lose their bridge."""
+    made = [one for one in step.changes if isinstance(one, Make)]
+    if not made or made[0].facts.get("kind") != "bridge":
+        return
+    bridge = made[0].ref.name
+    own = {ref.name for one in lab.steps for ref in made_by(one) if lab.sight.ours(ref)}
+    for port, link in lab.sight.now.links.items():
+        if link.get("master") == bridge and port not in own:
+            text = f"bridge {bridge} stays: {port} is a port of it and not of this lab"
+            yield Difference("link", bridge, text, ("ip", "link", "set", "dev", port, "nomaster"))
+
+
+def _adopted(lab: _Lab, journal: Journal) -> dict[str, list[Any]]:
     """Give the identities of what was made by steps of which nobody wrote down the end."""
-    makes = [ref for number in journal.uncertain for ref in made_by(steps[number])]
-    ours = [ref for ref in makes if not ref.netns and found.ours(ref)]
-    marks = {f"{ref.kind} {ref.name}": identity(ref) for ref in ours}
-    return {key: mark for key, mark in marks.items() if mark}
+    makes = [ref for number in journal.uncertain for ref in made_by(lab.steps[number])]
+    return identities(ref for ref in makes if not ref.netns and lab.sight.ours(ref))
 
 
-def still_needed(todo: Sequence[Undo], journal: Journal, means: Means) -> list[Undo]:
-    """Give those undos, with the values from before, that change something no other lab needs."""
-    steps, neighbours = plan_of(journal, "up").steps, beside(journal)
-    others = Others({one.lab: _scope_of_lab(one) for one in neighbours})
-    for neighbour in neighbours:
-        neighbour.close()
-    own = {key.removeprefix("link ") for key in journal.made}
-    now = snapshot.take(means.ask, scope_of(steps).settings, own)
-    seen = Sight(Snapshot(**journal.header["before"]), now, journal.made)
-    free = [one for one in todo if not others.keep_from(steps[one.step])]
-    return [found for one in free if (found := remaining(one, steps[one.step], seen))]
-
-
-def _scope_of_lab(journal: Journal) -> Scope:
-    steps = plan_of(journal, "up").steps
-    return scope_of([steps[number] for number in journal.applied])
+def _hand_over(
+    left: Sequence[Difference], lab: _Lab, journal: Journal, seen: Sight
+) -> list[Difference]:
+    """Have the other labs put back what stays for them; tell what their journals did not take."""
+    kept = [one for one in left if concerns(one, lab.ours) and lab.others.keep(one)]
+    untold = []
+    for one in beside(journal):
+        theirs = Snapshot(**one.header["before"])
+        mine = [each for each in kept if one.lab in lab.others.keep(each)]
+        before = handed_over(theirs, mine, seen.before, seen.now)
+        if before != one.header["before"]:
+            one.write(header={"before": before})
+        if one.unwritten:
+            untold.append(Difference("journal", one.lab, one.unwritten))
+        one.close()
+    return untold
 
 
 def _undone(
-    left: Sequence[Difference],
-    more: Sequence[Difference],
-    seen: Sight,
-    ours: Scope,
-    others: Others,
+    left: Sequence[Difference], more: Sequence[Difference], seen: Sight, lab: _Lab
 ) -> Undone:
     """Sort what is left: the lab's own residue, what other labs need, and what others changed."""
+    ours, others = lab.ours, lab.others
     mine = [one for one in left if concerns(one, ours) and not seen.replaced(one)]
     kept = [one for one in mine if others.keep(one)]
+    # A rule that another lab has too may be that one's: nothing tells the two apart.
     residue = [
         one for one in mine if one not in kept and not (one.kind == "rule" and others.touch(one))
     ]
@@ -126,98 +173,47 @@ def _undone(
     return Undone((*more, *residue), tuple(meanwhile), tuple(lines))
 
 
-def _todo(
-    journal: Journal, steps: Sequence[Step], down: Sequence[Step], seen: Sight, others: Others
-) -> tuple[list[Undo], list[Difference]]:
-    """Give the undos to run, in order, and what is refused because others use it."""
-    wanted = [
-        remaining(one, steps[one.step], seen)
-        for one in undos(steps, journal.applied)
-        if one.texts and not others.keep_from(steps[one.step])
-    ]
-    todo = [one for one in wanted if one]
-    refused = [line for one in todo for line in _foreign_ports(steps[one.step], steps, seen)]
-    kept = {line.name for line in refused}
-    todo = [one for one in todo if not kept & {ref.name for ref in made_by(steps[one.step])}]
-    ordered = down_order(todo, down) if journal.up else sorted(todo, key=lambda one: -one.step)
-    return ordered, refused
-
-
-def _foreign_ports(step: Step, steps: Sequence[Step], seen: Sight) -> list[Difference]:
-    """Name the ports of a bridge to be deleted that are not ours: they would lose their bridge."""
-    made = [one for one in step.changes if isinstance(one, Make)]
-    if not made or made[0].facts.get("kind") != "bridge":
-        return []
-    bridge = made[0].ref.name
-    own = {ref.name for one in steps for ref in made_by(one) if seen.ours(ref)}
-    ports = [name for name, link in seen.now.links.items() if link.get("master") == bridge]
-    return [
-        Difference(
-            "link",
-            bridge,
-            f"bridge {bridge} stays: {port} is a port of it and not of this lab",
-            ("ip", "link", "set", "dev", port, "nomaster"),
-        )
-        for port in ports
-        if port not in own
-    ]
-
-
 def run_undos(todo: Sequence[Undo], journal: Journal, means: Means) -> list[Undo]:
     """Run the undos in their order; one that fails does not stop the others.
 
     Gives those that cannot be read: a name of the kernel's may be one that nobody can type.
     """
-    unread: list[Undo] = []
-    try:
-        steps = _steps(todo)
-    except CnetshError:
-        unread = [one for one in todo if not _readable(one)]
-        todo = [one for one in todo if one not in unread]
-        steps = _steps(todo)
-    numbers = [one.step for one in todo for _ in one.texts]
+    steps: list[Step] = []
+    numbers: list[int] = []
+    unread = []
+    for one in todo:
+        try:
+            steps += parse("\n".join(one.texts), "", "", "undo", "").steps
+            numbers += [one.step] * (len(steps) - len(numbers))
+        except CnetshError:
+            unread.append(one)
     means.watch.expect(len(steps), "undo ")
     start = 0
     while start < len(steps):
-        rest, rest_numbers = steps[start:], numbers[start:]
 
-        def note(numbers: Sequence[int] = rest_numbers, **record: Any) -> None:
-            ended = [numbers[at] for at in record.get("end", ())]
-            if ended:
+        def note(first: int = start, **record: Any) -> None:
+            if ended := [numbers[first + at] for at in record.get("end", ())]:
                 journal.write(undone=ended)
 
-        if len(rest) > SHORT:
-            outcome = side_by_side(rest, note, means)
-        else:
-            outcome = one_by_one(rest, note, means)
+        outcome = run_steps(steps[start:], note, means)
         start = len(steps) if outcome.failed is None else start + outcome.failed + 1
     return unread
 
 
-def _steps(todo: Sequence[Undo]) -> tuple[Step, ...]:
-    return parse("\n".join(text for one in todo for text in one.texts), "", "", "undo", "").steps
-
-
-def _readable(one: Undo) -> bool:
-    with contextlib.suppress(CnetshError):
-        return bool(_steps([one]))
-    return False
-
-
-def _unread(one: Undo) -> Difference:
-    text = f"step {one.step + 1} is not undone, its undo cannot be read: {'; '.join(one.texts)}"
-    return Difference("undo", "", text)
-
-
 def _failed(
-    todo: Sequence[Undo], steps: Sequence[Step], journal: Journal, now: Snapshot
-) -> list[Difference]:
-    """Give the undos that failed in a namespace of somebody else's, which no snapshot covers."""
-    return [
-        Difference("undo", "", f"step {one.step + 1} is not undone", *split(one.texts[-1]))
-        for one in todo
-        if steps[one.step].netns in now.namespaces and one.step not in journal.undone
-    ]
+    todo: Sequence[Undo], unread: Sequence[Undo], lab: _Lab, journal: Journal, seen: Sight
+) -> Iterator[Difference]:
+    """Tell which undos have not run, and which failed where no snapshot looks."""
+    for one in unread:
+        if remaining(one, lab.steps[one.step], seen):
+            texts = "; ".join(one.texts)
+            text = f"step {one.step + 1} is not undone, its undo cannot be read: {texts}"
+            yield Difference("undo", "", text)
+    for one in todo:
+        # In a namespace of somebody else's: one of the lab's own is gone by now.
+        if lab.steps[one.step].netns in seen.now.namespaces and one.step not in journal.undone:
+            text = f"step {one.step + 1} is not undone"
+            yield Difference("undo", "", text, *split(one.texts[-1]))
 
 
 def wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> None:
@@ -228,17 +224,12 @@ def wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> No
     made = [ref for step in steps for ref in made_by(step) if ref.kind == "link"]
     marks = {ref: journal.made.get(f"link {ref.name}", []) for ref in made if not ref.netns}
     deadline = time.monotonic() + GONE_TIMEOUT
-    survivors = [ref for ref, mark in marks.items() if mark and not _gone(ref, mark[0], deadline)]
-    run_undos([Undo(0, (f"ip link delete {ref.name}",)) for ref in survivors], journal, means)
-
-
-def _gone(ref: Ref, index: int, deadline: float) -> bool:
-    """Wait until a link is gone; False when it is still there at the deadline."""
-    while link_index(ref.name) == index:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
+    there = [(ref.name, mark[0]) for ref, mark in marks.items() if mark]
+    while there and time.monotonic() < deadline:
+        there = [one for one in there if link_index(one[0]) == one[1]]
+        # A namespace that nobody is in is gone within some milliseconds.
+        time.sleep(0.002 if there else 0)
+    run_undos([Undo(0, (f"ip link delete {name}",)) for name, _ in there], journal, means)
 
 
 def put_back(before: Snapshot, ours: Scope, others: Others, means: Means) -> Snapshot:
@@ -259,13 +250,7 @@ def put_back(before: Snapshot, ours: Scope, others: Others, means: Means) -> Sna
     return snapshot.take(means.ask, ours.settings) if todo else now
 
 
-def _still_inside(journal: Journal) -> list[Difference]:
-    return [
-        Difference(
-            "process",
-            str(one.pid),
-            f"process {one.pid} ({one.name}) still runs in what was {one.netns}",
-            ("kill", str(one.pid)),
-        )
-        for one in found_in(journal.homes, journal.held)
-    ]
+def _still_inside(journal: Journal) -> Iterator[Difference]:
+    for one in found_in(journal.homes, journal.held):
+        text = f"process {one.pid} ({one.name}) still runs in what was {one.netns}"
+        yield Difference("process", str(one.pid), text, ("kill", str(one.pid)))

@@ -10,23 +10,23 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from cnetsh.apply.batch import LONGEST, Lane, Start, spawn
+from cnetsh.apply.batch import LONGEST, Lane
 from cnetsh.compare.snapshot import NETNS
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Ref
 from cnetsh.plan.steps import Step, made_by
 from cnetsh.system import namespace
-from cnetsh.system.process import Result, Run, ask
+from cnetsh.system.process import Result, Run, Start, ask, never, spawn
 
 SHORT = 50
 SIOCGIFHWADDR = 0x8927
 _PLAIN = re.compile(r"[\w ./:,=@%+!-]*")
-_TRAILER = re.compile(r"^Command failed -:\d+\n?", re.MULTILINE)
 
 
 class Note(Protocol):
@@ -63,6 +63,16 @@ class Outcome:
         return self == Outcome()
 
 
+@dataclass(slots=True)
+class Unit:
+    """Consecutive steps of one namespace with their numbers; without lines, one lone command."""
+
+    netns: str
+    numbers: list[int]
+    steps: list[Step]
+    lines: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a run needs: single commands, the host lane's start, a watcher, a stop signal (or 0).
@@ -95,79 +105,99 @@ def alone(step: Step, run: Run) -> Result:
     return namespace.in_network(str(NETNS / step.netns), lambda: run(step.inner, stdin=step.stdin))
 
 
-def not_run(netns: str, error: OSError | CnetshError) -> Result:
-    """Give the result of what could not begin, for want of a namespace, a tool, or of anything."""
-    why = error.message if isinstance(error, CnetshError) else error.strerror or str(error)
-    return Result(255, "", f"namespace {netns}: {why}" if netns else why)
-
-
 def one_by_one(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
     """Run the steps strictly one after the other; say how far it came."""
-    lanes = _Lanes(means)
+    lanes = Lanes(means.start)
     try:
         for number, step in enumerate(steps):
             if signal := means.stopping():
                 return Outcome(signal=signal)
-            result = _one(number, step, note, means.watch, lanes)
-            if result.exit_code:
-                return Outcome(number, result)
+            unit = Unit(step.netns, [number], [step], [])
+            if refused := begin(unit, note, means):
+                return Outcome(number, refused)
+            how = timed(unit, partial(_one, step, lanes, means))
+            outcome = end(unit, *how, note, means)
+            if not outcome.well:
+                return outcome
         return Outcome(signal=means.stopping())
     finally:
         lanes.close()
 
 
-def _one(number: int, step: Step, note: Note, watch: Watch, lanes: "_Lanes") -> Result:
+def _one(step: Step, lanes: "Lanes", means: Means) -> tuple[Result, int]:
+    line = batch_line(step)
+    # A step that runs is never stopped in the middle.
+    return lanes.run(step.netns, [line], never) if line else (alone(step, means.run), 1)
+
+
+def begin(unit: Unit, note: Note, means: Means) -> Result | None:
+    """Write down that a unit begins, before it does; give why it cannot."""
     try:
-        note(start=[number])
+        note(start=unit.numbers)
     except CnetshError as error:
-        return not_run("", error)
-    watch.begins(number, step)
+        return _not_run("", error)
+    for number, step in zip(unit.numbers, unit.steps, strict=True):
+        means.watch.begins(number, step)
+    return None
+
+
+def timed(unit: Unit, work: Callable[[], tuple[Result, int]]) -> tuple[Result, int, float]:
+    """Do the work of a unit; give its result, how many steps were taken up, and seconds."""
     began = time.perf_counter()
     try:
-        result = lanes.run(step)
+        result, taken = work()
     except (OSError, CnetshError) as error:
-        result = not_run(step.netns, error)
-    seconds = time.perf_counter() - began
-    record(note, [number], [(number, step)] if not result.exit_code else [], result)
-    watch.ended(number, step, result, seconds)
-    return result
+        result, taken = _not_run(unit.netns, error), 1
+    return result, taken, time.perf_counter() - began
 
 
-def record(
-    note: Note, started: Sequence[int], done: Sequence[tuple[int, Step]], result: Result
-) -> None:
-    """Write down how a unit ended, with the identity of what it made.
+def _not_run(netns: str, error: OSError | CnetshError) -> Result:
+    why = error.message if isinstance(error, CnetshError) else error.strerror or str(error)
+    return Result(255, "", f"namespace {netns}: {why}" if netns else why)
+
+
+def end(
+    unit: Unit, result: Result, taken: int, seconds: float, note: Note, means: Means
+) -> Outcome:
+    """Write down how a unit ended, with the identity of what it made, and tell the watcher.
 
     A step that failed stays uncertain, for it may be half done; but what "File exists" speaks of
     was there before it, and is not ours.
     """
-    ended = [number for number, _ in done]
-    made = {key: mark for _, step in done for key, mark in identities(step)}
-    over = started[len(ended) + (1 if result.exit_code else 0) :]
-    if result.exit_code and "File exists" in result.stderr:
-        over = started[len(ended) :]
-    note(end=ended, **({"over": list(over)} if over else {}), **({"made": made} if made else {}))
+    good = max(taken - 1, 0) if result.exit_code else taken
+    uncertain = 1 if result.exit_code and "File exists" not in result.stderr else 0
+    # What is inside a namespace is known by that one's identity.
+    refs = (ref for step in unit.steps[:good] if not step.netns for ref in made_by(step))
+    written = {"over": unit.numbers[good + uncertain :], "made": identities(refs)}
+    note(end=unit.numbers[:good], **{key: value for key, value in written.items() if value})
+    # Nobody knows how long one of several took, nor which of them said something.
+    its_own = seconds if len(unit.steps) == 1 else None
+    said = Result(0, "", "") if its_own is None else result
+    for number, step in zip(unit.numbers[:good], unit.steps, strict=False):
+        means.watch.ended(number, step, said, its_own)
+    if not result.exit_code:
+        return Outcome()
+    means.watch.ended(unit.numbers[good], unit.steps[good], result, its_own)
+    return Outcome(unit.numbers[good], result)
 
 
-def identities(step: Step) -> Iterator[tuple[str, list[Any]]]:
-    """Give the identity of what a step made in the target's own namespace.
+def identities(refs: Iterable[Ref]) -> dict[str, list[Any]]:
+    """Give what tells those objects that are there from others of the same names.
 
-    Of a link its ifindex, which the kernel does not give twice, and its MAC; of a namespace its
-    mark; of a folder its inode, for its times change with what is put into it.
+    Only the target's own namespace is looked at.
     """
-    for ref in () if step.netns else made_by(step):
-        if not ref.netns and (mark := identity(ref)):
-            yield f"{ref.kind} {ref.name}", mark
+    found = {f"{ref.kind} {ref.name}": _identity(ref) for ref in refs if not ref.netns}
+    return {key: mark for key, mark in found.items() if mark}
 
 
-def identity(ref: Ref) -> list[Any]:
-    """Give what tells an object from another of the same name; empty when it is not there."""
+def _identity(ref: Ref) -> list[Any]:
     with contextlib.suppress(OSError):
         if ref.kind == "netns":
             return [namespace.mark((NETNS / ref.name).stat())]
-        if ref.kind == "link":
-            return [link_index(ref.name), _mac(ref.name)] if link_index(ref.name) else []
+        if ref.kind == "link" and (index := link_index(ref.name)):
+            return [index, _mac(ref.name)]
         if ref.kind == "folder":
+            # Its times change with what is put into it.
             return [Path(ref.name).lstat().st_ino]
     return []
 
@@ -185,46 +215,32 @@ def _mac(link: str) -> str:
         return fcntl.ioctl(any_socket, SIOCGIFHWADDR, request)[18:24].hex(":")
 
 
-class _Lanes:
+class Lanes:
     """The host's lane, kept for the whole run, and the lane of the namespace that is worked in."""
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
+    def __init__(self, start: Start) -> None:
+        self._start = start
         self._open: dict[str, Lane] = {}
 
-    def run(self, step: Step) -> Result:
-        """Run one step in its lane, or alone."""
-        line = batch_line(step)
-        if line is None:
-            return alone(step, self._means.run)
-        lane = self.lane(step.netns)
-        if lane.run([line], lambda: False):
-            return Result(0, "", "")
-        del self._open[step.netns]
-        return close(lane)[0]
-
-    def lane(self, netns: str) -> Lane:
-        """Give the lane of a namespace; that of another namespace, if any, ends."""
+    def run(
+        self, netns: str, lines: Sequence[str], stopping: Callable[[], int]
+    ) -> tuple[Result, int]:
+        """Run lines in a namespace's lane; give the result and how many lines were taken."""
         for other in [name for name in self._open if name not in ("", netns)]:
             self._open.pop(other).close()
         if netns not in self._open:
-            self._open[netns] = open_lane(netns, self._means.start)
-        return self._open[netns]
+            self._open[netns] = self._lane(netns)
+        if self._open[netns].run(lines, stopping):
+            return Result(0, "", ""), len(lines)
+        return self._open.pop(netns).close()
+
+    def _lane(self, netns: str) -> Lane:
+        # Only what runs on the host's side goes through sh.
+        if not netns:
+            return Lane(self._start)
+        return namespace.in_network(str(NETNS / netns), lambda: Lane(spawn))
 
     def close(self) -> None:
         """End all lanes."""
         while self._open:
             self._open.popitem()[1].close()
-
-
-def open_lane(netns: str, start: Start) -> Lane:
-    """Start a lane in a namespace, by setns and posix_spawn, or in the host's, by start."""
-    if not netns:
-        return Lane(start)
-    return namespace.in_network(str(NETNS / netns), lambda: Lane(spawn))
-
-
-def close(lane: Lane) -> tuple[Result, int]:
-    """Close a lane; give its result without ip's line number, and the number of lines taken."""
-    result, taken = lane.close()
-    return Result(result.exit_code, "", _TRAILER.sub("", result.stderr)), taken

@@ -7,64 +7,70 @@ namespaces overlap. The workers enter by setns(2) and never fork the interpreter
 
 import os
 import threading
-import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import groupby
 
-from cnetsh.apply.batch import Lane, spawn
-from cnetsh.apply.run import Means, Note, Outcome, alone, batch_line, close, not_run, record
+from cnetsh.apply.batch import Lane
+from cnetsh.apply.run import (
+    SHORT,
+    Lanes,
+    Means,
+    Note,
+    Outcome,
+    Unit,
+    alone,
+    batch_line,
+    begin,
+    end,
+    one_by_one,
+    timed,
+)
 from cnetsh.compare.snapshot import NETNS
-from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Change, Move, Remove, refs_of
 from cnetsh.plan.steps import Step
 from cnetsh.system import namespace
-from cnetsh.system.process import Result
+from cnetsh.system.process import Result, spawn
 
 
-@dataclass(slots=True)
-class Unit:
-    """Consecutive steps of one namespace with their numbers; without lines, one lone command."""
-
-    netns: str
-    numbers: list[int]
-    steps: list[Step]
-    lines: list[str]
+def run_steps(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
+    """Run steps: one by one when they are few, else in units."""
+    return (one_by_one if len(steps) <= SHORT else side_by_side)(steps, note, means)
 
 
 def units(steps: Sequence[Step]) -> list[Unit]:
     """Cut a plan: runs of steps of one namespace that fit one `ip -batch`, and lone commands."""
     cut: list[Unit] = []
-    numbered = [(number, step, batch_line(step)) for number, step in enumerate(steps)]
-    for (netns, batched), run in groupby(
-        numbered, key=lambda one: (one[1].netns, one[2] is not None)
-    ):
-        members = list(run)
-        if batched:
-            lines = [line for _, _, line in members if line is not None]
-            cut.append(Unit(netns, [m[0] for m in members], [m[1] for m in members], lines))
-        else:
-            cut += [Unit(netns, [number], [step], []) for number, step, _ in members]
+    for number, step in enumerate(steps):
+        line = batch_line(step)
+        if line is None or not cut or not cut[-1].lines or cut[-1].netns != step.netns:
+            cut.append(Unit(step.netns, [], [], []))
+        cut[-1].numbers.append(number)
+        cut[-1].steps.append(step)
+        if line is not None:
+            cut[-1].lines.append(line)
     return cut
 
 
 def side_by_side(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
     """Run a long plan in units; those of different namespaces overlap in a few workers."""
-    return _SideBySide(note, means).all(units(steps))
+    return _SideBySide(note, means, Lanes(means.start)).all(units(steps))
 
 
 @dataclass(slots=True)
 class _SideBySide:
+    """host: used by the main thread alone; guard: for the outcome, the note and the watcher."""
+
     note: Note
     means: Means
+    host: Lanes
     outcome: Outcome = field(default_factory=Outcome)
-    host: Lane | None = None
     busy: dict[str, Future[None]] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self, cut: Sequence[Unit]) -> Outcome:
         """Start the units in their order; a free worker takes each that is in a namespace."""
+        # Nearly all that they do waits for the kernel's one lock of all networks (rtnl).
         workers = min(4, 2 * (os.cpu_count() or 1))
         free = threading.Semaphore(workers)
         with ThreadPoolExecutor(workers) as pool:
@@ -74,13 +80,14 @@ class _SideBySide:
                 self._start(unit, pool, free)
             self._wait(self.busy)
             self._stopped()
-        if self.host:
-            self.host.close()
+        self.host.close()
         return self.outcome
 
     def _start(self, unit: Unit, pool: ThreadPoolExecutor, free: threading.Semaphore) -> None:
-        self._wait(_needs(unit, self.busy))
-        if not unit.netns or _reaches_out(unit):
+        reach = _reach(unit)
+        # All must have come to rest before a lone command of the host, which may do anything.
+        self._wait([name for name in self.busy if reach is None or name in reach])
+        if not unit.netns or reach is None:
             if self._begins(unit):
                 self._do(unit)
             return
@@ -92,7 +99,7 @@ class _SideBySide:
             future.add_done_callback(lambda _: free.release())
         except RuntimeError as error:
             # A pool that can start no thread may still take the unit up when another one is over.
-            self._fail(unit.numbers[0], Result(255, "", str(error)))
+            self._fail(Outcome(unit.numbers[0], Result(255, "", str(error))))
 
     def _wait(self, names: Iterable[str]) -> None:
         for name in list(names):
@@ -104,28 +111,18 @@ class _SideBySide:
         return self.outcome.failed is not None or bool(self.outcome.signal)
 
     def _begins(self, unit: Unit) -> bool:
-        """Write down that a unit begins, here where it is in plan order; False when no more do."""
+        # Written down here, where it is in plan order, and not by the worker.
         with self.guard:
             if self._stopped():
                 return False
-            try:
-                self.note(start=unit.numbers)
-            except CnetshError as error:
-                self._fail(unit.numbers[0], not_run("", error))
-                return False
-            for number, step in zip(unit.numbers, unit.steps, strict=True):
-                self.means.watch.begins(number, step)
-            return True
+            if refused := begin(unit, self.note, self.means):
+                self._fail(Outcome(unit.numbers[0], refused))
+            return not refused
 
     def _do(self, unit: Unit) -> None:
-        began = time.perf_counter()
-        try:
-            result, taken = self._run(unit)
-        except (OSError, CnetshError) as error:
-            result, taken = not_run(unit.netns, error), 1
-        seconds = time.perf_counter() - began
+        how = timed(unit, lambda: self._run(unit))
         with self.guard:
-            self._note(unit, result, taken, seconds)
+            self._fail(end(unit, *how, self.note, self.means))
 
     def _run(self, unit: Unit) -> tuple[Result, int]:
         if self._stopped():
@@ -133,49 +130,33 @@ class _SideBySide:
         if not unit.lines:
             return alone(unit.steps[0], self.means.run), 1
         if not unit.netns:
-            return self._on_host(unit)
+            return self.host.run("", unit.lines, self._stopped)
         # The worker needs no way back: it only ever goes from one namespace to the next.
         namespace.enter_network(str(NETNS / unit.netns))
         lane = Lane(spawn)
         lane.feed(unit.lines, self._stopped)
-        return close(lane)
+        return lane.close()
 
-    def _on_host(self, unit: Unit) -> tuple[Result, int]:
-        lane = self.host or Lane(self.means.start)
-        if lane.run(unit.lines, self._stopped):
-            self.host = lane
-            return Result(0, "", ""), len(unit.lines)
-        self.host = None
-        return close(lane)
-
-    def _note(self, unit: Unit, result: Result, taken: int, seconds: float) -> None:
-        good = max(taken - 1, 0) if result.exit_code else taken
-        pairs = list(zip(unit.numbers, unit.steps, strict=True))
-        record(self.note, unit.numbers, pairs[:good], result)
-        timed = seconds if len(pairs) == 1 else None
-        for number, step in pairs[:good]:
-            self.means.watch.ended(number, step, Result(0, "", ""), timed)
-        if result.exit_code:
-            self.means.watch.ended(*pairs[good], result, timed)
-            self._fail(pairs[good][0], result)
-
-    def _fail(self, number: int, result: Result) -> None:
-        if self.outcome.failed is None:
-            self.outcome = Outcome(number, result)
+    def _fail(self, outcome: Outcome) -> None:
+        # The first failure is the one to be told, also when a signal came before it.
+        if self.outcome.failed is None and outcome.failed is not None:
+            self.outcome = outcome
 
 
-def _needs(unit: Unit, busy: Collection[str]) -> Collection[str]:
-    """Give the namespaces that must have come to rest before a unit begins.
+def _reach(unit: Unit) -> set[str] | None:
+    """Give the namespaces that must have come to rest before a unit begins, None for all.
 
-    For one inside a namespace that is its own; for one of the host those that it names, or all
-    where it deletes something or is a lone command, which may do anything.
+    For one inside a namespace that is its own. All are it for one that names another besides, for
+    one of the host that deletes something, and for a lone command there, which may do anything.
     """
-    if not busy or (unit.netns and not _reaches_out(unit)):
-        return {unit.netns} & set(busy)
-    changes = [change for step in unit.steps for change in step.changes]
-    if not unit.lines or unit.netns or any(isinstance(change, Remove) for change in changes):
-        return busy
-    return {name for change in changes for name in _named(change)} & set(busy)
+    named: set[str] = set()
+    removes = False
+    for change in (change for step in unit.steps for change in step.changes):
+        named.update(_named(change))
+        removes = removes or isinstance(change, Remove)
+    if unit.netns:
+        return {unit.netns} if named <= {unit.netns} else None
+    return named if unit.lines and not removes else None
 
 
 def _named(change: Change) -> Iterator[str]:
@@ -183,9 +164,3 @@ def _named(change: Change) -> Iterator[str]:
     refs = (*refs_of(change), change.to) if isinstance(change, Move) else refs_of(change)
     for ref in refs:
         yield ref.name if ref.kind == "netns" else ref.netns
-
-
-def _reaches_out(unit: Unit) -> bool:
-    """Say whether a unit inside a namespace names another one, and so must not overlap with it."""
-    changes = (change for step in unit.steps for change in step.changes)
-    return any(name != unit.netns for change in changes for name in _named(change))

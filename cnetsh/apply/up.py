@@ -3,22 +3,32 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
-from cnetsh.apply import journal, rollback
-from cnetsh.apply.journal import Journal
-from cnetsh.apply.rollback import Undone
-from cnetsh.apply.run import SHORT, Means, Note, Outcome, one_by_one
-from cnetsh.apply.units import side_by_side
+from cnetsh.apply.journal import Journal, create
+from cnetsh.apply.rollback import Undone, roll_back
+from cnetsh.apply.run import Means, Outcome
+from cnetsh.apply.units import run_steps
 from cnetsh.compare.remaining import Sight
 from cnetsh.compare.snapshot import Snapshot
 from cnetsh.errors import LEFT_BEHIND, CnetshError
-from cnetsh.kinds.change import Change, Make, Move, Ref, namespace_ref, refs_of
+from cnetsh.kinds.change import NOTHING, Change, Make, Move, Ref, namespace_ref, refs_of
 from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
-from cnetsh.system.process import Result
+from cnetsh.system.process import Result, never
 
 Made = Mapping[str, Sequence[Any]]
+# By what the kernel, Python or the journal says.
+ROOT_ONLY = "the target allows it to root only: use the sandbox, or --on host as root"
+NO_PROCESS = "there can be no more processes: ulimit -u, or pids.max of the control group"
+ADVICE = {
+    "Operation not permitted": ROOT_ONLY,
+    "Permission denied": ROOT_ONLY,
+    "the journal ": "the step was not run: make room there",
+    "Resource temporarily unavailable": NO_PROCESS,
+    "new thread": NO_PROCESS,
+    "Exchange full": "a bridge has at most 1,023 ports (kernel: BR_MAX_PORTS)",
+}
+OTHERWISE = "cnetsh doctor tells what this target lacks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +40,20 @@ class Ended:
     seconds: float
 
 
-def in_the_way(steps: Sequence[Step], now: Snapshot, made: Made) -> list[tuple[Step, str]]:
-    """Give the steps that cannot succeed because what they make is there, and what that is.
+def refuse_in_the_way(plan: Plan, now: Snapshot, made: Made = NOTHING) -> None:
+    """Raise CnetshError, before anything runs, when names that the plan makes are taken.
 
     made: the identities of what the lab itself has made, which will go or is there already.
     """
-    found, sight = [], Sight(Snapshot(), now, made)
-    for step in steps:
-        for ref in made_by(step):
-            ours = f"{ref.kind} {ref.name}" in made and sight.ours(ref)
-            if not ours and (text := _occupied(ref, now)):
-                found.append((step, text))
-    return found
+    sight = Sight(Snapshot(), now, made)
+    refs = {ref for step in plan.steps for ref in made_by(step)}
+    foreign = [ref for ref in refs if f"{ref.kind} {ref.name}" not in made or not sight.ours(ref)]
+    if taken := {text for ref in foreign if (text := _occupied(ref, now))}:
+        raise CnetshError(
+            f"{plan.lab} cannot come up: {', '.join(sorted(taken))} is in the way and is not "
+            "this lab's",
+            "another name: in the lab file, or for a built-in lab with --set; or remove it",
+        )
 
 
 def _occupied(ref: Ref, now: Snapshot) -> str:
@@ -51,17 +63,6 @@ def _occupied(ref: Ref, now: Snapshot) -> str:
         ghost = "" if now.namespaces[ref.name] else " (a file that is no namespace)"
         return f"namespace {ref.name}{ghost}"
     return f"folder {ref.name}" if ref.kind == "folder" and ref.name in now.folders else ""
-
-
-def refuse_in_the_way(plan: Plan, now: Snapshot, made: Made = MappingProxyType({})) -> None:
-    """Raise CnetshError, before anything runs, when names that the plan makes are taken."""
-    taken = in_the_way(plan.steps, now, made)
-    if taken:
-        names = ", ".join(sorted({text for _, text in taken}))
-        raise CnetshError(
-            f"{plan.lab} cannot come up: {names} is in the way and is not this lab's",
-            "another name: in the lab file, or for a built-in lab with --set; or remove it",
-        )
 
 
 def refuse_foreign(plan: Plan) -> None:
@@ -110,24 +111,25 @@ def bring_up(plans: Plans, before: Snapshot, means: Means) -> Ended:
     refuse_in_the_way(plans.up, before)
     texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
     header = {"title": plans.up.title, **texts, "before": before.to_json()}
-    record = journal.create(plans.up.lab, header)
+    record = create(plans.up.lab, header)
+    means.watch.expect(len(plans.up.steps))
     outcome = run_steps(plans.up.steps, record.write, means)
-    if outcome.well:
-        try:
-            record.write(up=True)
-            record.close()
-            return Ended(outcome, None, time.monotonic() - began)
-        except CnetshError as error:
-            outcome = Outcome(result=Result(1, "", error.message))
-    return Ended(outcome, undo(record, means), time.monotonic() - began)
+    outcome = settled(record, outcome)
+    if not outcome.well:
+        return Ended(outcome, undo(record, means), time.monotonic() - began)
+    record.close()
+    return Ended(outcome, None, time.monotonic() - began)
 
 
-def run_steps(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
-    """Run steps: one by one when they are few, else in units."""
-    means.watch.expect(len(steps))
-    if len(steps) <= SHORT:
-        return one_by_one(steps, note, means)
-    return side_by_side(steps, note, means)
+def settled(record: Journal, outcome: Outcome, **more: Any) -> Outcome:
+    """Write down, when all went well, that the lab is up; give how that ended."""
+    if not outcome.well:
+        return outcome
+    try:
+        record.write(up=True, **more)
+    except CnetshError as error:
+        return Outcome(result=Result(1, "", error.message))
+    return outcome
 
 
 def undo(record: Journal, means: Means) -> Undone:
@@ -136,7 +138,7 @@ def undo(record: Journal, means: Means) -> Undone:
     Raises CnetshError when not even that can be told.
     """
     try:
-        undone = rollback.undo(record, replace(means, stopping=lambda: 0))
+        undone = roll_back(record, replace(means, stopping=never))
     except (OSError, CnetshError) as error:
         record.close()
         raise CnetshError(
@@ -158,24 +160,11 @@ def reason(plan: Plan, outcome: Outcome) -> str:
         return result.stderr
     step = plan.steps[outcome.failed]
     said = result.stderr.strip() or f"exit code {result.exit_code}"
-    advice = _advice(plan, outcome)
-    return f"step {outcome.failed + 1} failed: {step.text}\n  {said}\n  {advice}"
+    return f"step {outcome.failed + 1} failed: {step.text}\n  {said}\n  {_advice(step, said)}"
 
 
-def _advice(plan: Plan, outcome: Outcome) -> str:
-    """Say what to do about a failed step."""
-    if outcome.failed is None or outcome.result is None:
-        return ""
-    step, said = plan.steps[outcome.failed], outcome.result.stderr
-    made = ", ".join(f"{ref.kind} {ref.name}" for ref in made_by(step))
+def _advice(step: Step, said: str) -> str:
     if "File exists" in said:
-        return f"{made or step.text} was there already: remove it, or give it another name"
-    if "Operation not permitted" in said or "Permission denied" in said:
-        return "the target allows it to root only: use the sandbox, or --on host as root"
-    if said.startswith("the journal "):
-        return "the step was not run: make room there"
-    if "Resource temporarily unavailable" in said or "new thread" in said:
-        return "there can be no more processes: ulimit -u, or pids.max of the control group"
-    if "Exchange full" in said:
-        return "a bridge has at most 1,023 ports (kernel: BR_MAX_PORTS)"
-    return "cnetsh doctor tells what this target lacks"
+        made = ", ".join(f"{ref.kind} {ref.name}" for ref in made_by(step)) or step.text
+        return f"{made} was there already: remove it, or give it another name"
+    return next((advice for words, advice in ADVICE.items() if words in said), OTHERWISE)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnetsh.apply import journal
-from cnetsh.apply.batch import through_sh
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.rollback import Undone
 from cnetsh.apply.run import Means, one_by_one
@@ -18,7 +17,7 @@ from cnetsh.commands.progress import Echo, Quiet
 from cnetsh.compare.differences import Difference
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
-from cnetsh.system.process import require_descriptors, runner
+from cnetsh.system.process import require_descriptors, runner, through_sh
 from cnetsh.system.signals import Stop
 from cnetsh.targets import target
 from cnetsh.targets.target import Target

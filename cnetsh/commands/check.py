@@ -54,7 +54,7 @@ def _check(name: str, as_json: bool) -> int:
     return _summary(name, findings, drifted)
 
 
-def _summary(name: str, findings: Sequence[checks.Finding], drifted: Sequence[str]) -> int:
+def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]) -> int:
     for line in drifted:
         say(f"changed   {line}")
     verdicts = [one.verdict for one in findings]
@@ -66,7 +66,7 @@ def _summary(name: str, findings: Sequence[checks.Finding], drifted: Sequence[st
     return FAILED if failed or drifted else DONE
 
 
-def _tell(finding: checks.Finding) -> None:
+def _tell(finding: checks.Tried) -> None:
     if finding.verdict == "look":
         text = f"{finding.step.text}\n{finding.detail.rstrip()}"
     else:

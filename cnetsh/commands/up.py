@@ -164,7 +164,7 @@ def _changed(record: Journal, wanted: _Wanted, means: Means) -> int:
     _refuse_dangerous(wanted, now, means)
     say(f"{record.lab} is up and its plan has changed:")
     # Shown is what runs: an undo that has nothing to do any more is left out of both.
-    undone = rollback.still_needed(difference.undo, record, means)
+    undone = rollback.undos_left(difference.gone, record, means)
     for line in change.lines(undone, difference.new):
         say(f"  {line}")
     outcome = change.apply(record, plans, difference, means)
@@ -172,7 +172,7 @@ def _changed(record: Journal, wanted: _Wanted, means: Means) -> int:
     if outcome.well:
         say(f"{record.lab} is up as planned now")
         return DONE
-    if text := change.reason(difference, outcome):
+    if text := change.why_not(difference, outcome):
         say(text)
     if not record.up:
         say("the lab could not be put back to what it was: cnetsh recover undoes all of it")

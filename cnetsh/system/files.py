@@ -19,6 +19,7 @@ def private_folder(path: Path) -> Path:
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
+            # It may be somebody's trap: lstat, for a link must not be followed.
             _refuse_foreign(path, path.lstat())
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError

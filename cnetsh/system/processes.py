@@ -36,10 +36,8 @@ def found_in(homes: Mapping[int, str], held: Iterable[Sequence[Any]] = ()) -> li
 
 
 def _stays(one: Inside) -> bool:
-    """Say whether a process is still in a namespace that has lost its name, and its mark with it.
-
-    The process keeps the inode's number from being given again.
-    """
+    # The namespace has lost its name, and its mark with it; but for as long as the process is in
+    # it, the inode's number is not given again.
     with contextlib.suppress(OSError):
         entry = Path(f"/proc/{one.pid}")
         named = (entry / "comm").read_text(errors="replace").strip() == one.name

@@ -48,7 +48,7 @@ class Stop:
         return first[0] if first else 0
 
 
-def hold() -> None:
+def hold_back() -> None:
     """Hold signals back: a child is to be started, and `follow` passes them on to it.
 
     They stay held when it has ended, for its exit code says what this process has done.

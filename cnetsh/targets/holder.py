@@ -19,7 +19,7 @@ import namespace  # type: ignore[import-not-found]
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def hold(registry: str, ready: int) -> None:
+def hold_namespaces(registry: str, ready: int) -> None:
     """Make the namespaces, close the descriptor `ready`, and stay until SIGTERM or SIGKILL."""
     # The lock says that the sandbox lives: the kernel lets go of it however the holder ends.
     lock = os.open(registry, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -86,7 +86,7 @@ if __name__ == "__main__":
         pass
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGCHLD})
     try:
-        hold(sys.argv[1], int(sys.argv[2]))
+        hold_namespaces(sys.argv[1], int(sys.argv[2]))
     except OSError as error:
         os.write(int(sys.argv[2]), f"{error.errno} {error.strerror}".encode())
         sys.exit(1)

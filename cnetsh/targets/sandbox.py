@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnetsh.errors import FAILED, CnetshError
-from cnetsh.system import namespace
 from cnetsh.system.files import open_private, private_folder
+from cnetsh.system.namespace import MOUNT, NET, PID, USER, setns
 
 HOLDER = Path(__file__).with_name("holder.py")
-START_TIMEOUT = STOP_TIMEOUT = 10.0
+# Long enough for the kernel to take down what is in it.
+STOP_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def running_as(name: str) -> Sandbox | None:
         return None
     fd = open_private(path, os.O_RDWR)
     try:
+        # Shared, so that two who ask at once do not take each other for the holder.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         with contextlib.suppress(ValueError, KeyError):
@@ -95,6 +97,7 @@ def use(name: str, mode: int = fcntl.LOCK_SH) -> Iterator[int]:
 
 def start(name: str) -> Sandbox:
     """Start a sandbox, still empty, and give it back. Raises CnetshError where it is refused."""
+    # The holder closes its end when all is made, so there is no time to wait for.
     read, write = os.pipe()
     os.set_inheritable(write, True)
     file = str(_file(name, "holder"))
@@ -146,31 +149,22 @@ def keep(box: Sandbox) -> None:
 
 def stop_if_idle(name: str) -> None:
     """End a sandbox that nobody keeps, in which no lab is left and no command is running."""
-    fd = open_private(_file(name, "use"), os.O_RDWR | os.O_CREAT)
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # Whoever is inside holds the lock too, and will come here after us.
+    with contextlib.suppress(BlockingIOError), use(name, fcntl.LOCK_EX | fcntl.LOCK_NB):
         box = running_as(name)
         if box and not box.kept and not box.labs:
             stop(box)
-    os.close(fd)
 
 
 def move_into(box: Sandbox) -> None:
-    """Move this process into a sandbox; only its children are in the pid namespace.
-
-    The mount namespace comes last: with it /proc shows other processes.
-    """
-    kinds = {
-        "user": namespace.USER,
-        "net": namespace.NET,
-        "pid": namespace.PID,
-        "mnt": namespace.MOUNT,
-    }
+    """Move this process into a sandbox; only its children are in the pid namespace."""
+    # The user first, who may enter the others; mounts last, for then /proc shows other processes.
+    kinds = {"user": USER, "net": NET, "pid": PID, "mnt": MOUNT}
     try:
         fds = [os.open(f"/proc/{box.init}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
         home = Path.cwd()
         for fd, kind in zip(fds, kinds.values(), strict=True):
-            namespace.setns(fd, kind)
+            setns(fd, kind)
             os.close(fd)
         os.chdir(home)
     except OSError as error:

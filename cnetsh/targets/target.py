@@ -17,7 +17,7 @@ from typing import NoReturn
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system import namespace
 from cnetsh.system.process import tool
-from cnetsh.system.signals import SIGNALS, follow, hold, release
+from cnetsh.system.signals import SIGNALS, follow, hold_back, release
 from cnetsh.targets import sandbox
 
 Action = Callable[[], int]
@@ -55,7 +55,7 @@ def ensure(target: Target, build: Action) -> None:
     with sandbox.use(target.name, fcntl.LOCK_EX):
         if sandbox.running_as(target.name):
             return
-        hold()
+        hold_back()
         box = sandbox.start(target.name)
         if code := _in_child(box, build):
             sandbox.stop(box)
@@ -93,9 +93,8 @@ def _become_root() -> NoReturn:
     print("cnetsh: the host's network needs root: starting again with sudo", file=sys.stderr)
     program = [sys.executable, "-I", "-m", "cnetsh", *sys.argv[1:]]
     sudo = tool("sudo")
-    kept = [
-        f"{name}={os.environ[name]}" for name in ("CNETSH_ON", "NO_COLOR") if name in os.environ
-    ]
+    # sudo gives a clean environment, which is as it should be but for these.
+    kept = [f"{key}={os.environ[key]}" for key in ("CNETSH_ON", "NO_COLOR") if key in os.environ]
     os.execv(sudo, [sudo, "--", *(["/usr/bin/env", *kept] if kept else []), *program])
 
 
@@ -103,7 +102,7 @@ def _in_child(box: sandbox.Sandbox, action: Action) -> int:
     """Call action in a child: a process that entered a pid namespace can make no threads."""
     sys.stdout.flush()
     sys.stderr.flush()
-    hold()
+    hold_back()
     pid = os.fork()
     if not pid:
         os._exit(_entered(box, action))
@@ -111,9 +110,9 @@ def _in_child(box: sandbox.Sandbox, action: Action) -> int:
 
 
 def _entered(box: sandbox.Sandbox, action: Action) -> int:
-    """Enter, then go on in a grandchild, the first process that is in the pid namespace."""
     namespace.die_with_parent(signal.SIGKILL)
     sandbox.move_into(box)
+    # Only a grandchild is in the pid namespace; the kernel forgets the wish to die at every fork.
     pid = os.fork()
     if pid:
         return follow(pid)

@@ -38,7 +38,7 @@ def as_lines(*records: dict[str, Any]) -> bytes:
 def opened(folder: Path, *records: dict[str, Any], name: str = "own.journal") -> Journal:
     path = folder / name
     path.write_bytes(as_lines(header(), *records))
-    return journal.read(path)
+    return journal.read_journal(path)
 
 
 def known(one: Journal) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class TestRead:
         for record in RECORDS:
             one.write(**record)
         one.close()
-        assert known(journal.read(one.path)) == known(one) == taken(len(RECORDS))
+        assert known(journal.read_journal(one.path)) == known(one) == taken(len(RECORDS))
         assert one.path.read_bytes() == as_lines(header(), *RECORDS)
 
     def test_facts(self, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ class TestRead:
 
     def test_another_boot(self, tmp_path: Path) -> None:
         (tmp_path / "own.journal").write_bytes(as_lines(header(boot="another")))
-        assert not journal.read(tmp_path / "own.journal").same_boot
+        assert not journal.read_journal(tmp_path / "own.journal").same_boot
 
 
 class TestTorn:
@@ -86,12 +86,12 @@ class TestTorn:
         first, whole = as_lines(header()), as_lines(header(), *RECORDS)
         for length in range(len(first), len(whole) + 1):
             path.write_bytes(whole[:length])
-            one = journal.read(path)
+            one = journal.read_journal(path)
             assert known(one) == taken(whole[len(first) : length].count(b"\n"))
             # What is written next must not stick to the torn line.
             one.write(start=[99])
             one.close()
-            again = journal.read(path)
+            again = journal.read_journal(path)
             assert 99 in again.uncertain
             again.close()
 
@@ -100,7 +100,7 @@ class TestTorn:
         for length in range(len(first)):
             path.write_bytes(first[:length])
             with pytest.raises(CnetshError, match="is damaged"):
-                journal.read(path)
+                journal.read_journal(path)
 
 
 class TestDamaged:
@@ -132,7 +132,7 @@ class TestDamaged:
         path.write_bytes(bad)
         before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
         with pytest.raises(CnetshError, match="is damaged, so nothing is undone by it") as caught:
-            journal.read(path)
+            journal.read_journal(path)
         assert "ip link" in caught.value.hint and path.read_bytes() == bad
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
@@ -142,7 +142,7 @@ class TestDamaged:
         for at in range(len(whole) - 1):
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
             with pytest.raises(CnetshError, match="is damaged"):
-                journal.read(path)
+                journal.read_journal(path)
 
     @pytest.mark.parametrize("make", ["link", "folder", "nothing"])
     def test_what_is_no_file_of_ours_is_not_followed(self, tmp_path: Path, make: str) -> None:
@@ -153,7 +153,7 @@ class TestDamaged:
         elif make == "folder":
             path.mkdir()
         with pytest.raises(CnetshError, match="cannot be opened"):
-            journal.read(path)
+            journal.read_journal(path)
 
 
 class TestFull:

@@ -24,7 +24,6 @@ import oracle
 import sh  # noqa: F401 (imported once here, and not in each of many processes)
 
 from cnetsh.apply import journal, rollback, units
-from cnetsh.apply.batch import spawn, through_sh
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means, Note, one_by_one
 from cnetsh.apply.up import to_text
@@ -37,7 +36,7 @@ from cnetsh.compare import snapshot
 from cnetsh.compare.scope import scope_of
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plans
-from cnetsh.system.process import runner
+from cnetsh.system.process import runner, spawn, through_sh
 
 POINTS = ("before intent", "after intent", "during", "before outcome", "after outcome")
 CRASHED = 70
@@ -75,7 +74,7 @@ def holders() -> Iterator[dict[str, Any]]:
     for name in ("sh", "posix_spawn"):
         with journal.lock(["crash"]) as lock:
             start = through_sh((lock,)) if name == "sh" else spawn
-            child = start(("/usr/bin/sleep", "60"), 0, 2)
+            child = start(("/usr/bin/sleep", "60"), (0, 1, 2))
         path = journal.folder() / "lock"
         held = _is_locked(path)
         os.kill(child.pid, signal.SIGKILL)
@@ -296,7 +295,7 @@ def killed_recover(countdown: int, delay: float) -> int:
             record.countdown = countdown
             if delay:
                 die_soon(delay)
-            undone = rollback.undo(record, means(lock))
+            undone = rollback.roll_back(record, means(lock))
             if not undone.residue:
                 record.remove()
     return 0

@@ -19,7 +19,6 @@ import oracle
 
 import cnetsh as package
 from cnetsh import cli
-from cnetsh.apply.batch import through_sh
 from cnetsh.apply.journal import find
 from cnetsh.apply.run import Means
 from cnetsh.apply.up import bring_up, undo
@@ -29,7 +28,7 @@ from cnetsh.compare.scope import scope_of
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Plan, Plans, parse
 from cnetsh.system import namespace
-from cnetsh.system.process import runner
+from cnetsh.system.process import runner, through_sh
 
 Settings = Callable[[], dict[str, str]]
 EVERY = oracle.settings

@@ -229,7 +229,7 @@ class TestJournal:
         first = whole.index(b"\n") + 1
         for end in range(first, len(whole)):
             (cut := tmp_path / "cut.journal").write_bytes(whole[:end])
-            record = journal.read(cut)
+            record = journal.read_journal(cut)
             record.close()
             complete = whole[: whole.rindex(b"\n", 0, end) + 1]
             assert cut.read_bytes() == complete

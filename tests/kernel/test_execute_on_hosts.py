@@ -92,7 +92,7 @@ import json, subprocess, sys
 from cnetsh.apply.units import side_by_side
 from cnetsh.system.process import runner
 from cnetsh.apply.run import Means, one_by_one
-from cnetsh.apply.batch import through_sh
+from cnetsh.system.process import through_sh
 from cnetsh.plan.steps import parse
 
 CLEAN = "ip -all netns delete; while ip link | grep -q veth; do sleep 0.01; done"

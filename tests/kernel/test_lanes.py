@@ -28,7 +28,8 @@ ERRORS = {
 # Runs each job in a lane of its own: lines, how it is started, after how many lines to stop.
 PROGRAM = """
 import json, sys, time
-from cnetsh.apply.batch import Lane, spawn, through_sh
+from cnetsh.apply.batch import Lane
+from cnetsh.system.process import spawn, through_sh
 
 def lane_of(job):
     return Lane(through_sh(()) if job.get("sh") else spawn)
@@ -160,7 +161,8 @@ class TestStop:
 def test_a_lane_that_is_killed_says_how_far_it_came(private: Private) -> None:
     code = """
 import json, os, signal
-from cnetsh.apply.batch import Lane, spawn
+from cnetsh.apply.batch import Lane
+from cnetsh.system.process import spawn
 pids = []
 def start(*given):
     child = spawn(*given)
@@ -183,7 +185,8 @@ def test_a_lane_whose_feeder_is_killed_ends_soon(private: Private) -> None:
     """It holds the lock until then, and `recover` waits for it."""
     code = """
 import os, signal
-from cnetsh.apply.batch import Lane, spawn
+from cnetsh.apply.batch import Lane
+from cnetsh.system.process import spawn
 lines, fed = [f"link set lo mtu {1000 + number}" for number in range(5_000)], [0]
 def stopping():
     fed[0] += 1
