@@ -119,3 +119,10 @@ def changed(old: Plan, new: Plan) -> tuple[list[Change], list[Change]]:
 
 def in_any_order(state: State) -> dict[object, list[str]]:
     return {ref: sorted(map(repr, facts)) for ref, facts in state.items() if facts != [{}]}
+
+
+def test_of_three_equal_steps_two_go_when_the_new_plan_has_one(tmp_path: Path) -> None:
+    rule = "iptables -I FORWARD -j ACCEPT\n"
+    old, new = (parse(text, "own", "", "up", "own") for text in (3 * rule, rule))
+    kept, added = changed(old, new, tmp_path)
+    assert after([*kept, *added]) == after(new.changes)

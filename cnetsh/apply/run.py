@@ -113,10 +113,10 @@ def one_by_one(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
             if signal := means.stopping():
                 return Outcome(signal=signal)
             unit = Unit(step.netns, [number], [step], [])
-            if refused := begin(unit, note, means):
+            if refused := begin_unit(unit, note, means):
                 return Outcome(number, refused)
             how = timed(unit, partial(_one, step, lanes, means))
-            outcome = end(unit, *how, note, means)
+            outcome = end_unit(unit, *how, note, means)
             if not outcome.well:
                 return outcome
         return Outcome(signal=means.stopping())
@@ -130,7 +130,7 @@ def _one(step: Step, lanes: "Lanes", means: Means) -> tuple[Result, int]:
     return lanes.run(step.netns, [line], never) if line else (alone(step, means.run), 1)
 
 
-def begin(unit: Unit, note: Note, means: Means) -> Result | None:
+def begin_unit(unit: Unit, note: Note, means: Means) -> Result | None:
     """Write down that a unit begins, before it does; give why it cannot."""
     try:
         note(start=unit.numbers)
@@ -156,7 +156,7 @@ def _not_run(netns: str, error: OSError | CnetshError) -> Result:
     return Result(255, "", f"namespace {netns}: {why}" if netns else why)
 
 
-def end(
+def end_unit(
     unit: Unit, result: Result, taken: int, seconds: float, note: Note, means: Means
 ) -> Outcome:
     """Write down how a unit ended, with the identity of what it made, and tell the watcher.

@@ -21,8 +21,8 @@ from cnetsh.apply.run import (
     Unit,
     alone,
     batch_line,
-    begin,
-    end,
+    begin_unit,
+    end_unit,
     one_by_one,
     timed,
 )
@@ -115,14 +115,14 @@ class _SideBySide:
         with self.guard:
             if self._stopped():
                 return False
-            if refused := begin(unit, self.note, self.means):
+            if refused := begin_unit(unit, self.note, self.means):
                 self._fail(Outcome(unit.numbers[0], refused))
             return not refused
 
     def _do(self, unit: Unit) -> None:
         how = timed(unit, lambda: self._run(unit))
         with self.guard:
-            self._fail(end(unit, *how, self.note, self.means))
+            self._fail(end_unit(unit, *how, self.note, self.means))
 
     def _run(self, unit: Unit) -> tuple[Result, int]:
         if self._stopped():
