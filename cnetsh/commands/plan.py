@@ -80,7 +80,7 @@ def _saved(plans: Plans, relied_on: Mapping[str, str] = MappingProxyType({})) ->
     # A plan that is only shown goes without it.
     from cnetsh.plan import saved
 
-    return saved.to_json(plans, relied_on)
+    return saved.as_saved(plans, relied_on)
 
 
 def _shown(plan: Plan, form: str, seen: Sequence[str] = ()) -> str:

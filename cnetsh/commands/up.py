@@ -62,7 +62,7 @@ def _read(lab: str, settings: Sequence[str]) -> tuple[Plans, Mapping[str, str]]:
     """Give a lab's plans, and what they rely on when they were saved."""
     # One with settings is refused below: a saved plan is finished.
     if lab.endswith(".json") and not settings:
-        found = saved.read(Path(lab))
+        found = saved.read_saved(Path(lab))
         return found.plans, found.relied_on
     return choose.plans(lab, settings), {}
 

@@ -52,7 +52,7 @@ def _saved(name: str, settings: Sequence[str]) -> Plans:
 
     if settings:
         raise CnetshError("a saved plan is run as it is, so --set cannot change it")
-    return saved.read(Path(name)).plans
+    return saved.read_saved(Path(name)).plans
 
 
 def _lab(name: str, settings: Sequence[str]) -> Lab:

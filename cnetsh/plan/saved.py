@@ -31,7 +31,7 @@ class Saved:
     relied_on: Mapping[str, str]
 
 
-def to_json(plans: Plans, relied_on: Mapping[str, str]) -> str:
+def as_saved(plans: Plans, relied_on: Mapping[str, str]) -> str:
     """Give the file's text, one step a line, so that two of them can be compared by eye."""
     parts = {part.part: [_entry(step) for step in part.steps] for part in _parts(plans)}
     head = {
@@ -72,7 +72,7 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read(path: Path) -> Saved:
+def read_saved(path: Path) -> Saved:
     """Read a saved plan. Raises CnetshError when it is not exactly what `plan -o` wrote."""
     content = _content(path)
     digest = content.pop("sha256", None)

@@ -37,7 +37,7 @@ def test_runs_exactly_the_steps_that_were_saved(private: Private, tmp_path: Path
     before, log = private.snapshot(settled=1.5), tmp_path / "log"
     private.cnetsh("up", path, "--log", str(log))
     ran = [json.loads(line)["command"] for line in log.read_text(encoding="utf-8").splitlines()]
-    assert ran == [step.text for step in saved.read(Path(path)).plans.up.steps]
+    assert ran == [step.text for step in saved.read_saved(Path(path)).plans.up.steps]
     assert private.cnetsh("up", path).stderr == "small is up already\n"
     private.cnetsh("check", path)
     private.cnetsh("down", path)

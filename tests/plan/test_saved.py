@@ -23,7 +23,7 @@ RELIED_ON = {"link br0": "absent", "routes": "default 10.0.2.2 eth0"}
 
 def written(folder: Path, plans: Plans) -> Path:
     path = folder / "plan.json"
-    path.write_text(saved.to_json(plans, RELIED_ON), encoding="utf-8")
+    path.write_text(saved.as_saved(plans, RELIED_ON), encoding="utf-8")
     return path
 
 
@@ -50,7 +50,7 @@ def edited(path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
 @pytest.mark.parametrize("lab", ["veth", "container", "conflict", "bridge", "routing", *EXAMPLES])
 def test_is_read_back_as_it_was(tmp_path: Path, lab: str) -> None:
     plans = choose.plans(lab)
-    found = saved.read(written(tmp_path, plans))
+    found = saved.read_saved(written(tmp_path, plans))
     assert what_runs(found.plans) == what_runs(plans)
     assert [one.why for one in found.plans.up.steps] == [one.why for one in plans.up.steps]
     assert found.relied_on == RELIED_ON
@@ -65,7 +65,7 @@ def test_with_any_byte_flipped_runs_nothing_else(tmp_path: Path) -> None:
     for place, byte in enumerate(good):
         path.write_bytes(good[:place] + bytes([byte ^ 1 << place % 8]) + good[place + 1 :])
         try:
-            found = saved.read(path)
+            found = saved.read_saved(path)
         except CnetshError:
             refused += 1
         else:
@@ -80,7 +80,7 @@ def test_cut_anywhere_is_refused(tmp_path: Path) -> None:
     for length in range(0, len(good) - 2, 7):
         path.write_bytes(good[:length])
         with pytest.raises(CnetshError):
-            saved.read(path)
+            saved.read_saved(path)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_with_a_step_more_and_a_fitting_digest_is_refused(
         pytest.skip("the way down is made of such")
     path = edited(written(tmp_path, choose.plans("veth")), lambda plan: plan[part].append(entry))
     with pytest.raises(CnetshError):
-        saved.read(path)
+        saved.read_saved(path)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_of_another_form_is_refused(
     tmp_path: Path, edit: Callable[[dict[str, Any]], object]
 ) -> None:
     with pytest.raises(CnetshError):
-        saved.read(edited(written(tmp_path, choose.plans("veth")), edit))
+        saved.read_saved(edited(written(tmp_path, choose.plans("veth")), edit))
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ def test_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(CnetshError):
-        saved.read(path)
+        saved.read_saved(path)
 
 
 def test_that_is_not_there_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.json"):
         with pytest.raises(CnetshError):
-            saved.read(path)
+            saved.read_saved(path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -168,7 +168,7 @@ def test_of_another_user_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, choose.plans("veth"))
     os.chown(path, 65534, 65534)
     with pytest.raises(CnetshError, match="belongs to user 65534"):
-        saved.read(path)
+        saved.read_saved(path)
 
 
 class TestWhatIsReliedOn:
