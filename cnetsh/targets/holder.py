@@ -72,6 +72,9 @@ def _own_etc() -> None:
         Path(layer).mkdir()
     layers = "lowerdir=/etc,upperdir=/run/etc,workdir=/run/work,userxattr"
     namespace.mount("overlay", "/etc", "overlay", 0, layers)
+    # The folder of the machine's root could not be written here, and its labs are none of these.
+    if Path("/etc/netns").exists():
+        namespace.mount("tmpfs", "/etc/netns", "tmpfs", 0, "mode=755")
     # A link into the machine's /run leads nowhere here, and a file is mounted only upon a file.
     resolver = Path("/etc/resolv.conf")
     if not resolver.exists():

@@ -70,7 +70,7 @@ DRIFTS = {
     "namespace": ("ip netns delete net0", "net0 is missing", ""),
     "another namespace": (
         "ip netns delete net1; ip netns add net1",
-        "netns net1 is another one than the lab made",
+        "namespace net1 is another one than the lab made",
         "",
     ),
 }

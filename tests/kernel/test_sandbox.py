@@ -8,7 +8,7 @@ from pathlib import Path
 
 import oracle
 import pytest
-from hosts import NOBODY, ROOT, Ordinary, report, wait_for
+from hosts import NOBODY, ROOT, Ordinary, Private, report, wait_for
 
 SLEEP = ("sh", "-c", "sleep 300 & sleep 301 & wait")
 
@@ -33,6 +33,20 @@ def test_nothing_outlives_the_sandbox(ordinary: Ordinary, victim: str, how: sign
     assert oracle.diff(machine, oracle.outline()) == []
     # What the killed one left in the registry is not in the way of the next.
     assert ordinary.cnetsh("down", "container").stderr == "container is not up\n"
+
+
+@pytest.mark.skipif(not ROOT, reason="only root has a folder that an ordinary user cannot write")
+def test_has_name_servers_also_where_root_has_some(private: Private, ordinary: Ordinary) -> None:
+    """A lab with `dns` of root's leaves /etc/netns behind, which is root's alone."""
+    private.sh("mkdir -p /etc/netns/other")
+    lab = ordinary.home / "named.yaml"
+    bridges, containers = "{br1: {address: 10.31.0.1/24}}", "{a: {bridge: br1, dns: 10.31.0.1}}"
+    lab.write_text(f"name: n\nbridges: {bridges}\ncontainers: {containers}\n", encoding="utf-8")
+    as_user = [*ordinary.become, str(ordinary.program)]
+    for verb in ("up", "down"):
+        done = private.run([*as_user, verb, str(lab)], env=ordinary.env, cwd=ordinary.home)
+        assert done.returncode == 0, report(done)
+    assert private.sh("ls /etc/netns") == "other\n"
 
 
 def test_starts_by_itself_and_ends_with_its_last_lab(ordinary: Ordinary) -> None:
