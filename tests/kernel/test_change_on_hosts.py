@@ -130,7 +130,7 @@ def test_a_change_that_fails_leaves_the_lab_as_it_was(private: Private, tmp_path
     assert down["said"] == "" and down["left"] == []
 
 
-@pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [37, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_change_that_is_killed_is_recovered(private: Private, tmp_path: Path, every: int) -> None:
     private.sh(f"echo 0 > {FORWARD}")
     one = lab(tmp_path, "one", BRIDGE, N0 + "  n1: {bridge: br0, dns: 1.1.1.1}\n")

@@ -18,7 +18,7 @@ from cnetsh.plan.steps import Plan, parse, to_text
 CHECKOUT = HERE.parent.parent
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
 WEB = str(CHECKOUT / "examples/published-web-server.yaml")
-EVERY = 9
+EVERY = 18
 NOWHERE = "192.0.2.99"
 INTERNET = """
 ip netns add internet; ip link add eth0 type veth peer name uplink netns internet
@@ -99,7 +99,10 @@ def test_two_lab_files_are_up_side_by_side(private: Private, tmp_path: Path) -> 
     assert oracle.diff(before, private.snapshot()) == []
 
 
-def test_as_an_ordinary_user(ordinary: Ordinary) -> None:
+@pytest.mark.parametrize(
+    "examples", [EXAMPLES[::3], pytest.param(EXAMPLES, marks=pytest.mark.soak)], ids=["two", "all"]
+)
+def test_as_an_ordinary_user(ordinary: Ordinary, examples: list[Path]) -> None:
     def up_checked_and_down(file: Path) -> list[str]:
         name = load_file(file, []).name
         on = ("--on", f"sandbox:{name}")
@@ -122,8 +125,8 @@ def test_as_an_ordinary_user(ordinary: Ordinary) -> None:
 
     machine = oracle.outline()
     with ThreadPoolExecutor(3) as pool:
-        found = pool.map(up_checked_and_down, EXAMPLES)
-        assert dict(zip(EXAMPLES, found, strict=True)) == {file: [] for file in EXAMPLES}
+        found = pool.map(up_checked_and_down, examples)
+        assert dict(zip(examples, found, strict=True)) == {file: [] for file in examples}
     assert oracle.diff(machine, oracle.outline()) == []
 
 

@@ -119,7 +119,7 @@ class TestEveryStep:
         private.sh(state)
         assert crash(private, "cycles", lab="routing", number=1, settings=[])[0]["left"] == []
 
-    @pytest.mark.parametrize("lab", LABS)
+    @pytest.mark.parametrize("lab", ["container", "routing"])
     def test_first_middle_and_last_may_fail_in_a_sandbox(
         self, ordinary: Ordinary, lab: str
     ) -> None:
