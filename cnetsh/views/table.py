@@ -106,13 +106,17 @@ def _printed(cells: Sequence[Sequence[Piece]], layout: _Layout, paint: Paint) ->
             # Spaces go before the next text, never at a line's end, and are not painted.
             if text:
                 line += " " * spaces + paint(text, style)
-                spaces = 0
-            spaces += width - columns_of(text) + len(GAP)
+                spaces = width - columns_of(text) + len(GAP)
+            else:
+                spaces += width + len(GAP)
         yield line
 
 
 def _lines(cell: Sequence[Piece], width: int) -> Iterator[Piece]:
     for piece in cell:
+        if not piece.indent and columns_of(piece.text) <= width:
+            yield piece
+            continue
         for line in wrapped(piece.text, width - piece.indent):
             yield Piece(" " * piece.indent + line, piece.style)
 
@@ -122,14 +126,16 @@ def wrapped(text: str, width: int) -> list[str]:
     if columns_of(text) <= width:
         return [text]
     lines, used = [""], 0
+    # Nearly all text is ASCII, and a large plan has a million words.
+    measure = len if text.isascii() else columns_of
     for word in text.split(" "):
-        size = columns_of(word)
+        size = measure(word)
         if used and used + 1 + size <= width:
             lines[-1] += f" {word}"
             used += 1 + size
         else:
             lines += [word] if size <= width else _cut(word, width)
-            used = columns_of(lines[-1])
+            used = measure(lines[-1])
     return [line for line in lines if line]
 
 

@@ -41,7 +41,8 @@ def as_json(plan: Plan, undos: Sequence[Undo], marks: Sequence[str] = ()) -> str
     entries = [_entry(step, undo) for step, undo in zip(plan.steps, undos, strict=True)]
     for entry, mark in zip(entries, marks, strict=False):
         entry["state"] = mark
-    steps = ",\n".join(map(json.dumps, entries))
+    # In one call, for an encoder is made at each. Inside of a string the quotes would be escaped.
+    steps = json.dumps(entries)[1:-1].replace(', {"number": ', ',\n{"number": ')
     return f'{{\n{"".join(heads)}"steps": [\n{steps}\n]\n}}\n'
 
 
