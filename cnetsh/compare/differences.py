@@ -68,6 +68,7 @@ def _values_differ(ref: Ref, was: Facts, is_now: Facts) -> Iterator[Difference]:
 
 def _listed(ref: Ref, less: State, more: State, word: str) -> Iterator[Difference]:
     """Tell what there is more of under one name, but for what came or went with its whole link."""
+    # Counted, for two equal rules are two.
     left = [_what(facts) for facts in less.get(ref, ())]
     for facts in map(_what, more.get(ref, ())):
         link = Ref("link", "", facts.get("dev", ""))

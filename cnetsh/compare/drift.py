@@ -29,6 +29,7 @@ def drift(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Any], run: Ru
     made: the identities that the journal has, by "kind name".
     """
     changes = [(change, step) for step in steps for change in step.changes]
+    # The last step that speaks of an object or a value is the one to name.
     planned = {key: step for change, step in changes for key in _keys(change)}
     wanted = after(change for change, _ in changes)
     gone = {ref for ref in wanted if ref.netns and not now.namespaces.get(ref.netns)}

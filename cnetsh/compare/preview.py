@@ -29,6 +29,7 @@ class _Preview:
 
     def verdict(self, number: int, step: Step, changes: Changes) -> str:
         """Give what a step would find, and remember what it makes for those after it."""
+        # Before the step's own objects are known: it does not depend on itself.
         home = self._home(changes)
         for change in changes:
             if isinstance(change, Make):

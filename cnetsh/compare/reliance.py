@@ -19,6 +19,7 @@ def relied_on(plan: Plan, now: Snapshot, standing: str = NOT_UP) -> dict[str, st
     standing: of the lab, see `journal.standing`.
     """
     facts = {f"lab {plan.lab}": standing}
+    # Read once: each step is asked for several facts.
     read, state = [(step, step.changes) for step in plan.steps], state_of(now)
     made = (one for _, changes in read for one in changes if isinstance(one, Make))
     owned = {ref for change in made for ref in refs_of(change)}

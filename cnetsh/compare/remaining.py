@@ -96,6 +96,7 @@ def _unmade(change: Make, before: State, now: State) -> Change | None:
     place = {}
     if had and "at" in has[0]:
         # The same rule was there before ours, so it has to be told by its number.
+        # What was inserted is the first of its like, what was appended the last.
         place = {"at": has[0 if change.facts.get("first") else -1]["at"]}
     return Remove(change.ref, {**change.facts, **place})
 
@@ -106,6 +107,7 @@ def _in_chain(chain: Ref | None, state: State) -> int:
 
 def _turned_back(change: Set, before: State, now: State) -> Change | None:
     old, new = before.get(change.ref), now.get(change.ref)
+    # Another link of the same name has a state of its own.
     if not old or not new or old[0].get("ifindex") != new[0].get("ifindex"):
         return None
     was = old[0].get(change.key)

@@ -93,6 +93,7 @@ def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> Sn
 
 def state_of(snapshot: Snapshot) -> State:
     """Give a snapshot as the objects of the target's own namespace, with what is known of each."""
+    # By link once: a thousand links that each look through all addresses take seconds.
     held: dict[str, list[Facts]] = {}
     for one in snapshot.addresses:
         local, _, length = one["address"].partition("/")

@@ -25,6 +25,7 @@ _PLAIN = re.compile(r"(?:(?:[1-9]\d{0,2}|0)\.){3}(?:[1-9]\d{0,2}|0)/[1-9]\d?")
 def read(command: Command) -> Changes | None:
     """Give what a command does to an address; () for one that looks, None if not allowed."""
     match command.rest:
+        # Without a prefix length ip takes /32, which is nearly never meant.
         case ("add", text, "dev", dev, *more) if "/" in text and more in ([], ["nodad"]):
             facts = {"dev": dev, "nodad": True} if more else {"dev": dev}
             link = Ref("link", command.netns, dev)

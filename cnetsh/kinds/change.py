@@ -116,6 +116,7 @@ def placed(netns: str, text: str) -> str:
     """Give a command as it is typed in the target's own namespace."""
     if not netns:
         return text
+    # The shell outside echoes; what writes runs inside, where the setting is another one.
     if text.startswith("echo "):
         return text.replace("| ", f"| ip netns exec {netns} ")
     return f"ip netns exec {netns} {text}"
@@ -133,6 +134,7 @@ def refs_of(change: Change) -> tuple[Ref, ...]:
 
 def holders(change: Change) -> Iterator[Ref]:
     """Give what takes a change along when it goes: namespaces first, then what it hangs on."""
+    # Both ends of a cable: whichever goes takes the other along.
     for ref in refs_of(change):
         if ref.netns:
             yield namespace_ref(ref.netns)
@@ -179,6 +181,7 @@ class _Folded:
         place: dict[str, Any] = {"on": on} if on else {}
         if also:
             place["peer"] = also[0]
+        # A list, for iptables takes a rule twice, and routes may differ by their metric alone.
         self.state.setdefault(ref, []).append({**facts, **place})
         self._hold(ref, on)
         for other in also:
@@ -193,6 +196,7 @@ class _Folded:
     def _move(self, ref: Ref, to: Ref) -> None:
         """A link that goes elsewhere keeps what it is, and loses addresses, master and being up."""
         facts = (self.state.pop(ref, None) or [{}])[0]
+        # Kernel: dev_change_net_namespace closes the link, which takes addresses and master away.
         kept = ("kind", "peer", "address", "mtu")
         self.state[to] = [{key: facts[key] for key in kept if key in facts}]
         self._hold(to, None)

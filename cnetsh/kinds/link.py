@@ -83,6 +83,7 @@ def read(command: Command) -> Changes | None:
 
 def _added(rest: Words, netns: str) -> Changes | None:
     given, kind, more = _new(rest)
+    # A type without a row would be made, and nobody knew what goes along with it.
     if kind not in TYPES or "name" not in given:
         return None
     ref = Ref("link", given.pop("netns", netns), given.pop("name"))
@@ -105,6 +106,7 @@ def _cable(ref: Ref, facts: dict[str, Any], more: Words, netns: str) -> Changes 
     peer = Ref("link", far.get("netns", netns), far["name"])
     if peer == ref:
         return None
+    # What is said of the far end is a change of its own, so that it is seen and undone as one.
     sizes = (Set(peer, "mtu", far["mtu"]),) if "mtu" in far else ()
     return (Make(ref, facts, (peer,)), *sizes)
 
@@ -194,6 +196,7 @@ def _set(change: Change) -> str:
 def _add(change: Make) -> str:
     """Give the command that makes a link; the namespaces of both ends stand in its words."""
     facts, ref = change.facts, change.ref
+    # A vxlan names the link that it is on after its type, a macvlan before its own name.
     words = ["link", change.on.name] if change.on and "dev" not in facts else []
     words += ["name", ref.name, *_home(ref)]
     words += [word for key in ("address", "mtu") if key in facts for word in (key, str(facts[key]))]
@@ -250,6 +253,7 @@ def _far_end(link: Any, answers: Answers, netns: str) -> dict[str, Any]:
 
 def paired(state: State) -> State:
     """Give what several namespaces have, with the other end of every cable where it is known."""
+    # ip tells the other end by name in the same namespace, else by its number there.
     places: dict[Any, Ref] = {(ref.netns, ref.name): ref for ref, _ in _links(state)}
     places |= {(ref.netns, found[0]["ifindex"]): ref for ref, found in _links(state)}
     more: dict[Ref, dict[str, Ref]] = {}

@@ -20,6 +20,7 @@ def is_check(words: Words) -> bool:
 def read(command: Command) -> Changes | None:
     """Give () for a command that looks, None for any other, and for a ping that floods."""
     match command.words:
+        # -f sends as fast as it can, and a check needs one answer.
         case ("ping", *options):
             return None if any(map(_floods, options)) else ()
         case ("bridge", what, *rest):

@@ -12,6 +12,7 @@ def read(command: Command) -> Changes | None:
     match command.rest:
         case ("add", address, *rest):
             said = dict(zip(rest[::2], rest[1::2], strict=False))
+            # Without nud permanent the entry would be gone before anybody compares.
             if len(rest) != 6 or said.keys() != {"lladdr", "nud", "dev"}:
                 return None
             facts = {"dev": said["dev"], "lladdr": said["lladdr"].lower()}

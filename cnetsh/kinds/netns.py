@@ -9,6 +9,7 @@ SAMPLES = ("ip netns add n0",)
 def read(command: Command) -> Changes | None:
     """Give what a command does to a namespace; () for one that looks, None if not allowed."""
     match command.rest:
+        # Inside another namespace it would be made for all: /run/netns is the mount namespace's.
         case ("add", name) if not command.netns:
             return (Make(Ref("netns", "", name), {}),)
         case ("delete" | "del", name) if not command.netns:

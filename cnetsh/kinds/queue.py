@@ -11,6 +11,7 @@ def read(command: Command) -> Changes | None:
     """Give what a command does to a queue; () for one that looks, None if not allowed."""
     match command.words[1:]:
         case ("qdisc", "add", "dev", dev, "root", kind, *options) if kind in TYPES:
+            # tc prints rates and times in units of its own, so only the kind can be found again.
             facts = {"kind": kind, "typed": tuple(options)}
             link = Ref("link", command.netns, dev)
             return (Make(Ref("queue", command.netns, dev), facts, on=link),)

@@ -52,6 +52,7 @@ def _facts(words: Words) -> dict[str, str] | None:
     said = dict(zip(words[::2], words[1::2], strict=False))
     if 2 * len(said) != len(words) or not said.keys() <= KEYS.keys():
         return None
+    # IPv6 may be typed in many ways, and is found by the one that the kernel prints.
     if "via" in said:
         said["via"] = canonical_network(said["via"])
     return {"table": "main", **said}
@@ -80,6 +81,7 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     verb = "delete" if isinstance(change, Remove) else "add"
     if typed:
         options = typed.words[1 : len(typed.words) - len(typed.rest) - 1]
+        # With ip's own options, for `default` alone does not tell the version of IP.
         return (typed_in(change.ref.netns, "ip", *options, "route", verb, *typed.rest[1:]),)
     family = ("-6",) if ":" in change.ref.name + str(change.facts.get("via", "")) else ()
     kind = (change.facts["type"],) if change.facts.get("type", "unicast") != "unicast" else ()

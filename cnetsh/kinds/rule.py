@@ -32,6 +32,7 @@ def read(command: Command) -> Changes | None:
         table, rest = rest[1], rest[2:]
     match rest:
         case ("-A" | "-I" as verb, chain, *words) if words and not words[0].isdigit():
+            # A number after -I is refused: where the rule then stands depends on others' rules.
             on = Ref("chain", command.netns, f"{tool} {table} {chain}")
             facts = {"first": True} if verb == "-I" else {}
             return (Make(_rule(on, words), facts, on=on),)
@@ -67,6 +68,7 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
         option, rule = typed.words[:at], list(typed.words[at + 2 :])
     if change.ref.kind == "rule":
         added = "-I" if change.facts.get("first") else "-A"
+        # By its number where the same rule was there before: -D takes the first that fits.
         number = change.facts.get("at")
         words = (str(number),) if number else tuple(rule)
         verb = "-D" if isinstance(change, Remove) else added
@@ -87,6 +89,7 @@ def see(answers: Answers, netns: str) -> Seen:
                 facts = {"policy": policy} if policy != "-" else {}
                 yield Ref("chain", netns, f"{tool} {table} {chain}"), facts
             elif line[:1] == "-":
+                # iptables-save quotes comments as a shell does.
                 _, chain, *rule = shlex.split(line)
                 places[f"{table} {chain}"] += 1
                 on = Ref("chain", netns, f"{tool} {table} {chain}")

@@ -26,6 +26,7 @@ def is_setting(path: str) -> bool:
 
 def _link_of(ref: Ref) -> Ref | None:
     """Give the link whose setting it is: /proc/sys/net/ipv4/conf/LINK/… goes with the link."""
+    # all and default are no links: what is written there stays when every link has gone.
     match ref.name.removeprefix(ROOT).split("/"):
         case (_, "conf" | "neigh", link, _) if link not in ("all", "default"):
             return Ref("link", ref.netns, link)

@@ -115,6 +115,7 @@ def split(text: str) -> tuple[tuple[str, ...], str]:
     """
     if not _NEEDS_CARE.search(text):
         return tuple(text.split()), ""
+    # The one pipe there is; what it brings is no word of the command.
     if write := _WRITE.fullmatch(text):
         words = tuple(write[2].split())
         if kinds.read(Command(*enter(words), (), write[1])) is not None:
@@ -206,6 +207,7 @@ def _checked(text: str, said: Directives, part: str) -> tuple[str, str]:
     changes = kinds.read(command)
     if changes is None:
         raise _not_allowed(text)
+    # An undo of the template's own is run as it stands, so it must be allowed too.
     if said.undo:
         changes_of(said.undo)
     if changes:

@@ -56,6 +56,7 @@ class _Owners:
     def holder(self, number: int, changes: Changes) -> int | None:
         """Give the step that made what a step's first change hangs on."""
         for change in changes:
+            # Asked at the step: names are those of its time, links are moved later.
             for ref in holders(change):
                 if self.made.get(ref, number) != number:
                     return self.made[ref]
@@ -96,6 +97,7 @@ def _undo(number: int, step: Step, changes: Changes, home: int | None) -> Undo:
         return Undo(number, (said.undo,) if said.undo else (), note=said.undo_note)
     if home is not None:
         return Undo(number, covered_by=home)
+    # What a command changed last is taken back first.
     texts = tuple(text for change in reversed(changes) for text in _texts(change, step))
     return Undo(number, texts, note="" if texts else why_no_undo(changes[0]))
 
