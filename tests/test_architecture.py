@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "cnetsh"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 BANNED = {"manager", "handler", "engine", "context", "service", "task", "util", "helper"}
-BANNED |= {"misc", "common"}
+BANNED |= {"misc", "common", "needed", "derived", "mark", "fact", "shared", "planned", "segment"}
 
 # Which rooms a room may use; a file beside them is a room of its own. What is not here is refused.
 ROOMS = {
