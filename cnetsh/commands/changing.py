@@ -20,13 +20,23 @@ from cnetsh.labs import choose
 from cnetsh.system.process import require_descriptors, runner, through_sh
 from cnetsh.system.signals import Stop
 from cnetsh.targets import target
-from cnetsh.targets.target import Target
+from cnetsh.targets.target import Action, Target
 
 
 def start_target(where: Target) -> None:
     """Start the target's sandbox when it does not run. Raises CnetshError when it cannot be."""
     # Built in a process of its own, so an error of the building has to be told there.
     target.ensure(where, lambda: told(_build_sandbox))
+
+
+def started(where: Target, action: Action) -> int:
+    """Give the exit code of action, called in a target whose sandbox is started when needed."""
+    # The one that was found running may end before it is entered, with its last lab.
+    code = None
+    while code is None:
+        start_target(where)
+        code = target.in_target(where, lambda: told(action))
+    return code
 
 
 def _build_sandbox() -> int:

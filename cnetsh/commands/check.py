@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import NoReturn
 
 from cnetsh import checks
 from cnetsh.apply import journal
@@ -20,9 +21,11 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Check a lab that is up; give the exit code."""
     name = choose.name_of(lab, settings)
     where = target.named(on)
-    if not target.runs(where):
+
+    def missing() -> NoReturn:
         raise CnetshError(f"{name} is not up", f"cnetsh up {lab}")
-    return entered(where, lambda: _check(name, as_json))
+
+    return entered(where, lambda: _check(name, as_json), missing)
 
 
 def _check(name: str, as_json: bool) -> int:

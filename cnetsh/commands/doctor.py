@@ -3,8 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from cnetsh.commands.changing import start_target
-from cnetsh.commands.entering import entered
+from cnetsh.commands.changing import start_target, started
 from cnetsh.commands.output import say
 from cnetsh.doctor import diagnose
 from cnetsh.errors import DONE, REFUSED, CnetshError
@@ -24,7 +23,7 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
         release()
         return _tell(None, False, as_json)
-    return entered(where, lambda: _tell(plan, where.kind == "host", as_json))
+    return started(where, lambda: _tell(plan, where.kind == "host", as_json))
 
 
 def _tell(plan: Plan | None, on_host: bool, as_json: bool) -> int:

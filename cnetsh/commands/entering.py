@@ -6,15 +6,18 @@ from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
 
 
-def entered(where: Target, action: Action) -> int:
-    """Give the exit code of action, called in a target that runs."""
-    return target.in_target(where, lambda: told(action))
+def entered(where: Target, action: Action, otherwise: Action) -> int:
+    """Give the exit code of action, called in a target, or of otherwise where no sandbox runs."""
+    code = target.in_target(where, lambda: told(action))
+    return otherwise() if code is None else code
 
 
 def if_running(on: str, action: Action, otherwise: str = "") -> int:
     """Call action in a target; a sandbox that does not run has nothing to act on."""
     where = target.named(on)
-    if target.runs(where):
-        return entered(where, action)
-    say(otherwise or f"sandbox {where.name} does not run")
-    return DONE
+
+    def missing() -> int:
+        say(otherwise or f"sandbox {where.name} does not run")
+        return DONE
+
+    return entered(where, action, missing)

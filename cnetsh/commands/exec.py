@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from cnetsh.commands.entering import entered
 from cnetsh.compare import snapshot
@@ -15,9 +16,11 @@ from cnetsh.targets import target
 def run(name: str, command: Sequence[str], on: str) -> int:
     """Run a command in a container, or in the target itself; give its exit code."""
     where = target.named(on)
-    if not target.runs(where):
+
+    def missing() -> NoReturn:
         raise CnetshError(f"{where} does not run, so there is no {name}", "cnetsh up LAB starts it")
-    return entered(where, lambda: _become(name, command))
+
+    return entered(where, lambda: _become(name, command), missing)
 
 
 def _become(name: str, command: Sequence[str]) -> int:

@@ -72,8 +72,7 @@ def _on_target(plans: Plans, down: bool, form: str, output: Path | None, on: str
         seen = () if down else preview(plans.up.steps, now, record.made if record else {})
         return show(seen, reliance.relied_on(plans.up, now, journal.standing(record)))
 
-    where = target.named(on)
-    return entered(where, compared) if target.runs(where) else show((), {})
+    return entered(target.named(on), compared, lambda: show((), {}))
 
 
 def _saved(plans: Plans, relied_on: Mapping[str, str] = MappingProxyType({})) -> str:

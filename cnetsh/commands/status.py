@@ -16,10 +16,11 @@ MOST_NAMES = 6  # containers named in a line
 
 def run(on: str, as_json: bool) -> int:
     """List the labs of a target; give the exit code."""
-    where = target.named(on)
-    if not target.runs(where):
-        return _show([], as_json)
-    return entered(where, lambda: _show([_row(one) for one in journal.all_here()], as_json))
+
+    def found() -> int:
+        return _show([_row(one) for one in journal.all_here()], as_json)
+
+    return entered(target.named(on), found, lambda: _show([], as_json))
 
 
 def _row(record: Journal) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from cnetsh.apply import change, journal, rollback
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means
 from cnetsh.apply.up import Ended, bring_up, reason, refuse_foreign, refuse_in_the_way, undo
-from cnetsh.commands.changing import changing, forget, start_target, tell_left
-from cnetsh.commands.entering import entered
+from cnetsh.commands.changing import changing, forget, started, tell_left
 from cnetsh.commands.output import say
 from cnetsh.compare import snapshot
 from cnetsh.compare.reliance import refuse_changed
@@ -54,8 +53,7 @@ def run(
             print(f"[{number}/{len(plans.up.steps)}] {step.text}")
         return DONE
     wanted = _Wanted(plans, relied_on, where.kind == "host", allow_overlap)
-    start_target(where)
-    return entered(where, lambda: _up(wanted, trial, verbose, log))
+    return started(where, lambda: _up(wanted, trial, verbose, log))
 
 
 def _read(lab: str, settings: Sequence[str]) -> tuple[Plans, Mapping[str, str]]:

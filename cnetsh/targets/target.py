@@ -64,13 +64,8 @@ def ensure(target: Target, build: Action) -> None:
             raise CnetshError("the sandbox was started, but its network could not be built")
 
 
-def runs(target: Target) -> bool:
-    """Say whether there is a target to enter: the host always is, a sandbox when it was started."""
-    return target.kind == "host" or sandbox.running_as(target.name) is not None
-
-
-def in_target(target: Target, action: Action) -> int:
-    """Give the exit code of action, called in the target.
+def in_target(target: Target, action: Action) -> int | None:
+    """Give the exit code of action, called in the target; None when no such sandbox runs.
 
     On the host that is this process, which becomes root through sudo when it is not. For a sandbox
     it is a child, which the kernel ends with this process; a sandbox left idle is stopped.
@@ -79,10 +74,11 @@ def in_target(target: Target, action: Action) -> int:
         if os.geteuid():
             _become_root()
         return action()
+    # Asked under the lock alone: whoever held it before us may have ended the sandbox.
     with sandbox.use(target.name):
         box = sandbox.running_as(target.name)
         if box is None:
-            raise CnetshError(f"{target} does not run", "cnetsh up LAB starts it")
+            return None
         code = _in_child(box, action)
     sandbox.stop_if_idle(target.name)
     return code

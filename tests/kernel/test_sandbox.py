@@ -1,5 +1,6 @@
 """The sandbox of an ordinary user: it starts and ends by itself, and nothing outlives it."""
 
+import fcntl
 import json
 import os
 import signal
@@ -108,6 +109,34 @@ def test_several_commands_at_once(ordinary: Ordinary) -> None:
     texts = [racer.communicate(timeout=60)[1] for racer in racers]
     assert [racer.returncode for racer in racers] == [0] * 5, texts
     assert wait_for(lambda: not ordinary.processes()), ordinary.processes()
+
+
+def waits_for_a_lock(pid: int) -> bool:
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and str(pid) in line.split() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "end"),
+    [
+        ("down container", "container is not up\n"),
+        ("recover", "nothing to recover\n"),
+        ("check container", "cnetsh: container is not up\n  cnetsh up container\n"),
+        ("up container", "container is up: 8 steps"),
+    ],
+)
+def test_a_sandbox_that_ends_before_it_is_entered(ordinary: Ordinary, line: str, end: str) -> None:
+    ordinary.cnetsh("sandbox", "start")
+    (lock,) = Path(ordinary.env["XDG_RUNTIME_DIR"]).glob("cnetsh/sandboxes/default.use")
+    with lock.open("rb") as held:
+        # As the last command in it does, which waits here for nobody.
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = ordinary.start([str(ordinary.program), *line.split()], stderr=subprocess.PIPE)
+        assert wait_for(lambda: waits_for_a_lock(waiting.pid))
+        ordinary.cnetsh("sandbox", "stop")
+    text = waiting.communicate(timeout=60)[1]
+    assert text.startswith(end) or end in text.splitlines()[-1], text
+    assert waiting.returncode == (2 if line.startswith("check") else 0), text
 
 
 def spoil_mode(folder: Path) -> None:
