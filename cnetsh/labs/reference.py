@@ -1,9 +1,9 @@
 """The lab file for editors and readers, from its one statement: JSON Schema, starter, page."""
 
 from cnetsh.errors import CnetshError
-from cnetsh.labs.builtin import templates_folder
 from cnetsh.labs.fields import Field, Mapping, Stated
 from cnetsh.labs.model import LAB, Bridge, Check, Container, Interface, Route, Topology
+from cnetsh.labs.render import rendered
 from cnetsh.names import visible
 
 _MAPPINGS: dict[str, type[Stated]] = {
@@ -35,19 +35,13 @@ def lab_schema() -> dict[str, object]:
 
 def starter_file(name: str) -> str:
     """Give a commented lab file of that name. Raises CnetshError for a name no lab can have."""
-    from jinja2 import StrictUndefined, Template
-
     if not LAB.fits(name):
         raise CnetshError(f"{visible(name)!r}: expected {LAB.expected}")
     lines = {
         what: {key: _line(field) for key, field in Mapping(model).fields.items()}
         for what, model in _MAPPINGS.items()
     }
-    text = (templates_folder() / "starter.yaml.j2").read_text(encoding="utf-8")
-    # No sandbox: the template is part of cnetsh, and the name has a pattern.
-    options = {"keep_trailing_newline": True, "trim_blocks": True, "lstrip_blocks": True}
-    template = Template(text, undefined=StrictUndefined, **options)  # type: ignore[arg-type]
-    return str(template.render(name=name, **lines))
+    return rendered("starter.yaml.j2", name=name, **lines)
 
 
 def reference_page() -> str:

@@ -113,6 +113,6 @@ def _place(error: BaseException, name: str) -> str:
     return place
 
 
-def rendered(name: str, **values: object) -> str:
-    """Give one of cnetsh's own texts, of the template of that name, with its values."""
-    return _environment(templates_folder(), True).get_template(name).render(values)
+def rendered(template: str, **values: object) -> str:
+    """Give one of cnetsh's own texts: a template of its own, filled in with values."""
+    return _environment(templates_folder(), True).get_template(template).render(values)
