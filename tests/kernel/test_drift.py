@@ -16,7 +16,7 @@ from cnetsh.apply import rollback
 from cnetsh.compare import snapshot
 record = journal.find(sys.argv[1])
 steps = journal.plan_of(record, "up").steps
-in_force = [steps[number] for number in sorted(record.applied)]
+in_force = record.in_force(steps)
 run = process.runner()
 print(json.dumps(drift.drift(in_force, snapshot.take(run), record.made, run)))
 """
