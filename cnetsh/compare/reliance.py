@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from cnetsh.compare.remaining import found
-from cnetsh.compare.scope import scope_of
+from cnetsh.compare.scope import names_of
 from cnetsh.compare.snapshot import MARKED, Snapshot, state_of
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Change, Make, Ref, State, holders, refs_of
@@ -26,7 +26,8 @@ def relied_on(plan: Plan, now: Snapshot, standing: str = NOT_UP) -> dict[str, st
     for step, changes in read:
         for change in changes:
             facts |= _relied_on(change, step, now, state, owned)
-        used = [] if step.netns else sorted(scope_of([step]).names & now.links.keys())
+        names = {name for one in changes if not step.netns for name in names_of(one)}
+        used = sorted(names & now.links.keys())
         others = [name for name in used if Ref("link", "", name) not in owned]
         facts |= {f"link {name}": _link(name, now) for name in others}
     facts["routes"] = _routes(now)

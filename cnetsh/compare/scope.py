@@ -35,13 +35,13 @@ def scope_of(steps: Iterable[Step]) -> Scope:
     changes = [change for step in steps if not step.netns for change in step.changes]
     made = [change.ref for change in changes if isinstance(change, Make)]
     return Scope(
-        frozenset(name for change in changes for name in _names(change)),
+        frozenset(name for change in changes for name in names_of(change)),
         frozenset(one.ref.name for one in changes if one.ref.kind == "setting"),
         frozenset(ref.name for ref in made if ref.kind in ("rule", "chain")),
     )
 
 
-def _names(change: Change) -> Iterator[str]:
+def names_of(change: Change) -> Iterator[str]:
     """Give the names of what a change is about: its objects, and the links that it speaks of."""
     on = change.on if isinstance(change, Make | Set) else None
     yield from (ref.name for ref in (*refs_of(change), on) if ref and not ref.netns)
