@@ -5,28 +5,36 @@ that do a change; `see`, what is there; SAMPLES, commands for the battery; and, 
 turned without knowing what it was, `inverse`.
 """
 
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 from cnetsh.kinds import (
     address,
+    fdb,
     link,
     looks,
     name_server,
     neighbour,
     netns,
+    policy,
     queue,
     route,
     rule,
     setting,
 )
 from cnetsh.kinds.change import (
+    MARKED,
     NOTHING,
+    PLACE,
     Answers,
     Change,
     Changes,
     Command,
+    Fact,
     Facts,
+    Found,
     Make,
+    Reach,
     Ref,
     Remove,
     Seen,
@@ -56,11 +64,15 @@ ALL: dict[str, Kind] = {
     "route": route,
     "neighbour": neighbour,
     "queue": queue,
+    "fdb": fdb,
+    "policy": policy,
     "chain": rule,
     "rule": rule,
+    "table": rule,
     "setting": setting,
     "home": name_server,
     "folder": name_server,
+    "file": name_server,
     "name_server": name_server,
 }
 MODULES = tuple(dict.fromkeys(ALL.values()))
@@ -126,6 +138,19 @@ def inverse(change: Change) -> Change | None:
     return None
 
 
+# What ip prints only on demand, for it is nearly always so.
+_PLAIN = frozenset({"main", "unicast", "global", "boot", "medium"})
+
+
+def _said(facts: Facts, left_out: tuple[str, ...] = ()) -> str:
+    """Give facts as ip prints them."""
+    kept = {key: value for key, value in facts.items() if key not in (*left_out, *PLACE)}
+    words = [value if key in ("kind", "said") else f"{key} {value}"
+             for key, value in kept.items() if not isinstance(value, list | dict)
+             and value not in _PLAIN]  # fmt: skip
+    return "".join(f" {word}" for word in words if word)
+
+
 def called(ref: Ref, facts: Facts = NOTHING) -> str:
     """Give an object's name in words, with what tells it from others of the same name."""
     match ref.kind:
@@ -133,9 +158,13 @@ def called(ref: Ref, facts: Facts = NOTHING) -> str:
             return f"namespace {ref.name}"
         case "address":
             return f"address {ref.name} on {facts['dev']}"
+        case "neighbour" | "fdb" | "queue" if "dev" in facts:
+            name = "" if ref.kind == "queue" else f" {ref.name}"
+            return f"{ref.kind}{name}{_said(facts, ('dev',))} on {facts['dev']}"
+        case "policy":
+            return f"ip rule {ref.name}"
         case "route":
-            said = [f"{key} {value}" for key, value in facts.items() if value != "main"]
-            return " ".join(["route", ref.name, *said])
+            return f"route {ref.name}{_said(facts)}"
         case "rule":
             tool, table, words = ref.name.split(" ", 2)
             return f"{tool} {table}: -A {words}".replace("'!'", "!")
@@ -149,3 +178,143 @@ def see(answers: Answers, netns: str = "") -> State:
         for ref, facts in kind.see(answers, netns):
             state.setdefault(ref, []).append(facts)
     return state
+
+
+def facts_of(state: State) -> Found:
+    """Give a state fact by fact: each value, each object, and of each chain the rules in order."""
+    found: Found = {}
+    rules: dict[Ref, list[tuple[int, str]]] = {}
+    for ref, several in state.items():
+        if ref.kind in MARKED:
+            found |= {_fact(ref, key): several[0][key] for key in several[0].keys() - _UNCOMPARED}
+        elif ref.kind == "rule":
+            for facts in several:
+                words = ref.name.split(" ", 3)[3]
+                rules.setdefault(facts["on"], []).append((facts["at"], words))
+        elif ref.kind == "chain":
+            kept = several[0].get("policy", "own")
+            found |= {Fact(ref, "policy"): kept} if kept != "ACCEPT" else {}
+        elif ref.kind == "setting":
+            found[Fact(ref, "value")] = several[0]["value"]
+        elif ref.kind != "name_server":
+            found |= _told_apart(ref, several)
+    return found | {Fact(ref, "rules"): [words for _, words in sorted(some)]
+                    for ref, some in rules.items()}  # fmt: skip
+
+
+_UNCOMPARED = PLACE | {"ifindex"}
+
+
+def _fact(ref: Ref, key: str) -> Fact:
+    return Fact(ref, "" if key == "mark" else key)
+
+
+def _told_apart(ref: Ref, several: list[Facts]) -> Found:
+    """Give the facts of objects of one name, each by what its kind tells it from the others by."""
+    found: Found = {}
+    identity = getattr(ALL[ref.kind], "IDENTITY", ("dev",))
+    for facts in several:
+        key = " ".join(str(facts[key]) for key in identity if key in facts)
+        while Fact(ref, key) in found:
+            key += "+"
+        found[Fact(ref, key)] = {key: facts[key] for key in facts if key not in ("on", "at")}
+    return found
+
+
+def places(fact: Fact, value: Any) -> Iterator[Reach]:
+    """Give what takes a fact along when it changes."""
+    kind = ALL[fact.ref.kind]
+    return kind.places(fact, value) if hasattr(kind, "places") else iter(())
+
+
+def reach(change: Change, before: State) -> Iterator[Reach]:
+    """Give what a change takes along, besides what it names."""
+    kind = ALL[change.ref.kind]
+    return kind.reach(change, before) if hasattr(kind, "reach") else iter(())
+
+
+def derived(fact: Fact, found: Found) -> bool:
+    """Say whether a fact follows from others by itself, and is never set by hand."""
+    kind = ALL[fact.ref.kind]
+    return hasattr(kind, "derived") and kind.derived(fact, found)
+
+
+def holder(fact: Fact, value: Any) -> Ref | None:
+    """Give what a fact goes with, beside its own object."""
+    ref = fact.ref
+    match ref.kind:
+        case "setting":
+            return setting.link_of(ref)
+        case "file":
+            return Ref("folder", "", ref.name.rpartition("/")[0])
+    dev = value.get("dev") if isinstance(value, dict) else None
+    return Ref("link", ref.netns, dev) if dev else None
+
+
+def turned(fact: Fact, now: Any, wanted: Any) -> list[Change]:
+    """Give the changes that make a fact, which is so now, as it is wanted; None: it is not there.
+
+    Nothing where no command does it.
+    """
+    ref = fact.ref
+    if fact.key == "rules":
+        return list(rule.realigned(ref, now or [], wanted or []))
+    if (ref.kind in MARKED and fact.key) or ref.kind == "setting":
+        cleared = fact.key in ("master", "alias")
+        return [Set(ref, fact.key, wanted)] if wanted is not None or cleared else []
+    if ref.kind in MARKED or ref.kind in ("chain", "policy"):
+        gone = wanted is None and ref.kind == "home"
+        return [Remove(ref)] if gone else []
+    if wanted is None:
+        return [Remove(ref, now)]
+    return [Make(ref, wanted if now is None else {**wanted, "was": now})]
+
+
+def renamed(state: State, names: Mapping[Ref, str]) -> State:
+    """Give a state with links and namespaces under other names, all that speaks of them too."""
+    return {
+        renamed_ref(ref, names): [renamed_facts(ref, facts, names) for facts in several]
+        for ref, several in state.items()
+    }
+
+
+def renamed_change(change: Change, names: Mapping[Ref, str]) -> Change:
+    """Give a change of the same objects under other names."""
+    ref = change.ref
+    if isinstance(change, Make):
+        also = tuple(renamed_ref(one, names) for one in change.also)
+        on = renamed_ref(change.on, names) if change.on else None
+        return Make(renamed_ref(ref, names), renamed_facts(ref, change.facts, names), also, on)
+    if isinstance(change, Remove):
+        return Remove(renamed_ref(ref, names), renamed_facts(ref, change.facts, names))
+    if isinstance(change, Set) and change.key == "master" and change.value:
+        change = change._replace(value=_named(Ref("link", ref.netns, change.value), names))
+    return change._replace(ref=renamed_ref(ref, names))
+
+
+def renamed_ref(ref: Ref, names: Mapping[Ref, str]) -> Ref:
+    """Give an object's place under other names."""
+    name, link = names.get(ref, ref.name), None
+    if ref.kind == "queue":
+        name = _named(Ref("link", ref.netns, ref.name), names)
+    elif ref.kind == "setting" and (link := setting.link_of(ref)):
+        name = ref.name.replace(f"/{link.name}/", f"/{_named(link, names)}/")
+    home = Ref("netns", "", ref.netns)
+    return Ref(ref.kind, names.get(home, ref.netns), name)
+
+
+def _named(link: Ref, names: Mapping[Ref, str]) -> str:
+    return names.get(link, link.name)
+
+
+def renamed_facts(ref: Ref, facts: Facts, names: Mapping[Ref, str]) -> Facts:
+    """Give facts of an object with the links that they speak of under other names."""
+    told = dict(facts)
+    for key, value in facts.items():
+        if key in ("dev", "master") and value:
+            told[key] = _named(Ref("link", ref.netns, value), names)
+        elif isinstance(value, Ref):
+            told[key] = renamed_ref(value, names)
+        elif key == "next":
+            told[key] = [renamed_facts(ref, hop, names) for hop in value]
+    return told

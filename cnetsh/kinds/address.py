@@ -1,23 +1,31 @@
 """Addresses of links (ip-address(8))."""
 
 import re
+from collections.abc import Iterator
 from ipaddress import ip_interface
+from typing import Any
 
 from cnetsh.kinds.change import (
     Answers,
     Change,
     Changes,
     Command,
+    Fact,
+    Facts,
+    Found,
     Make,
+    Reach,
     Ref,
     Remove,
     Seen,
+    State,
     typed_in,
 )
 from cnetsh.kinds.looks import shows
 
 TOOLS = ("ip address", "ip addr", "ip a")
 SAMPLES = ("ip address add 10.0.0.1/8 dev p0", "ip -6 addr add FD00:0::1/64 dev p0 nodad")
+FOREVER = 4294967295  # seconds, INFINITY_LIFE_TIME
 # What is typed as the kernel prints it needs no ipaddress object, which takes ten times as long.
 _PLAIN = re.compile(r"(?:(?:[1-9]\d{0,2}|0)\.){3}(?:[1-9]\d{0,2}|0)/[1-9]\d?")
 
@@ -55,13 +63,31 @@ def with_all_parts(text: str) -> str:
 
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
-    """Give the command that does a change."""
+    """Give the command that does a change; what was valid before needs no look for duplicates."""
     assert isinstance(change, Make | Remove)
-    text = typed.rest[1] if typed else change.ref.name
-    verb = "delete" if isinstance(change, Remove) else "add"
-    nodad = ("nodad",) if isinstance(change, Make) and change.facts.get("nodad") else ()
-    words = ("ip", "address", verb, text, "dev", change.facts["dev"], *nodad)
+    facts, where = change.facts, [typed.rest[1] if typed else change.ref.name]
+    if "to" in facts:
+        where = [change.ref.name.partition("/")[0], "peer", facts["to"]]
+    verb = "delete" if isinstance(change, Remove) else "replace" if "was" in facts else "add"
+    words = ("ip", "address", verb, *where, "dev", facts["dev"])
+    if isinstance(change, Make):
+        words = (*words, *_said(facts, ":" in change.ref.name))
     return (typed_in(change.ref.netns, *words),)
+
+
+def _said(facts: Facts, six: bool) -> Iterator[str]:
+    """Give the words for what was typed, or seen, of an address."""
+    names = {"brd": "brd", "label": "label", "metric": "metric", "scope": "scope"}
+    for key, word in names.items():
+        if facts.get(key) not in (None, "global"):
+            yield from (word, str(facts[key]))
+    if facts.get("noprefixroute"):
+        yield "noprefixroute"
+    for word, seconds in zip(("valid_lft", "preferred_lft"), facts.get("left", ()), strict=False):
+        yield from (word, str(seconds))
+    # What was there needs no look for duplicates; only what was seen has a scope.
+    if facts.get("nodad") or (six and "scope" in facts):
+        yield "nodad"
 
 
 def see(answers: Answers, netns: str) -> Seen:
@@ -69,6 +95,51 @@ def see(answers: Answers, netns: str) -> Seen:
     for link in answers.addresses:
         for info in link.get("addr_info", ()):
             name = f"{info.get('local', '')}/{info.get('prefixlen', '')}"
-            link_ref = Ref("link", netns, link["ifname"])
-            facts = {"dev": link["ifname"], "scope": info.get("scope"), "on": link_ref}
-            yield Ref("address", netns, name), facts
+            yield Ref("address", netns, name), _facts(info, Ref("link", netns, link["ifname"]))
+
+
+def _facts(info: Facts, link: Ref) -> dict[str, Any]:
+    facts: dict[str, Any] = {"dev": link.name, "on": link, "scope": info.get("scope")}
+    if "address" in info:
+        facts["to"] = f"{info['address']}/{info['prefixlen']}"
+    # A rename of the link makes these labels anew, so they are nobody's wish.
+    name, _, number = info.get("label", link.name).rpartition(":")
+    if not (number == link.name or (name == link.name and number.isdigit())):
+        facts["label"] = info["label"]
+    for key, said in {
+        "brd": "broadcast",
+        "metric": "metric",
+        "noprefixroute": "noprefixroute",
+    }.items():
+        if said in info:
+            facts[key] = info[said]
+    left = [info.get(f"{word}_life_time", FOREVER) for word in ("valid", "preferred")]
+    if left != [FOREVER, FOREVER]:
+        # They are counted down: that they end is the fact.
+        facts |= {"ends": True, "left": [word if word != FOREVER else "forever" for word in left]}
+    return facts
+
+
+def places(fact: Fact, value: Any) -> Iterator[Reach]:
+    """Give what takes an address along."""
+    kind = "local" if is_local(fact) else "address"
+    yield kind, fact.ref.netns, value["dev"]
+    if ":" in fact.ref.name:
+        yield "six", fact.ref.netns, value["dev"]
+        yield "six", fact.ref.netns, ""
+
+
+def is_local(fact: Fact) -> bool:
+    """Say whether it is an address that the kernel makes of a link's MAC address."""
+    return fact.ref.kind == "address" and fact.ref.name.startswith("fe80:")
+
+
+def derived(fact: Fact, found: Found) -> bool:
+    """Say whether the kernel makes the address by itself."""
+    return is_local(fact) or fact.ref.name == "::1/128"
+
+
+def reach(change: Change, before: State) -> Iterator[Reach]:
+    """Give what goes with an address: the routes that it is the source of."""
+    if isinstance(change, Remove):
+        yield "route", change.ref.netns, change.facts["dev"]

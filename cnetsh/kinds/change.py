@@ -65,8 +65,27 @@ Changes: TypeAlias = tuple[Change, ...]
 State: TypeAlias = dict[Ref, list[Facts]]
 # What takes others along when it goes.
 OWNED = frozenset({"link", "netns", "folder", "chain"})
+# Of these the kernel gives something that tells an object from a later one of the same name.
+MARKED = frozenset({"link", "netns", "home", "folder", "file"})
 # Where an object hangs and stands, and how it was typed: not what it is.
-PLACE = frozenset({"peer", "far", "on", "at", "typed", "first", "nodad"})
+PLACE = frozenset({"peer", "far", "on", "at", "typed", "first", "nodad", "left", "names"})
+
+
+class Fact(NamedTuple):
+    """One thing that can be so or otherwise: a value of an object, or that the object is there.
+
+    key: the value's name; of what has no name of its own, what tells it from others of its name.
+    """
+
+    ref: Ref
+    key: str = ""
+
+
+# What is so, by fact; what is not there has none. And what became of it: before and after.
+Found: TypeAlias = dict[Fact, Any]
+Patch: TypeAlias = dict[Fact, tuple[Any, Any]]
+# Facts of one kind that hang together: those of a link, a family of settings.
+Reach: TypeAlias = tuple[str, str, str]
 
 
 class Command(NamedTuple):
@@ -84,21 +103,29 @@ class Command(NamedTuple):
 class Answers(NamedTuple):
     """What one namespace answered when it was asked, before any kind has looked at it.
 
-    addresses, routes, neighbours: of `ip -j -d`; saved: what each tool's -save prints, by the tool;
-    settings: value by path; namespaces: mark by name; folders: inode by path, of those of name
-    servers, and files: their texts by path; ids: the names of namespaces by the numbers that this
-    one knows them by.
+    addresses, routes, neighbours, policy: of `ip -j -d`; entries: of `bridge -j fdb`; queues: what
+    tc prints; saved: what each tool's -save prints, by the tool, None where it could not; settings:
+    value by path; namespaces: mark by name; folders, files: mark by path of what is in /etc/netns,
+    and texts: what is in the files; ids: the names of namespaces by the numbers that this one knows
+    them by;
+    marks, assigned: of links by name, the number that none gets twice and how it got its MAC.
     """
 
     addresses: Sequence[Facts] = ()
     routes: Sequence[Facts] = ()
     neighbours: Sequence[Facts] = ()
-    saved: Mapping[str, str] = NOTHING
+    policy: Sequence[Facts] = ()
+    entries: Sequence[Facts] = ()
+    queues: str = ""
+    saved: Mapping[str, str | None] = NOTHING
     settings: Mapping[str, str] = NOTHING
     namespaces: Mapping[str, int] = NOTHING
-    folders: Mapping[str, int] = NOTHING
-    files: Mapping[str, str] = NOTHING
+    folders: Mapping[str, Any] = NOTHING
+    files: Mapping[str, Any] = NOTHING
+    texts: Mapping[str, str] = NOTHING
     ids: Mapping[int, str] = NOTHING
+    marks: Mapping[str, int] = NOTHING
+    assigned: Mapping[str, str] = NOTHING
 
 
 Seen: TypeAlias = Iterator[tuple[Ref, Facts]]

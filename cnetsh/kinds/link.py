@@ -11,9 +11,12 @@ from cnetsh.kinds.change import (
     Change,
     Changes,
     Command,
+    Fact,
     Facts,
+    Found,
     Make,
     Move,
+    Reach,
     Ref,
     Remove,
     Seen,
@@ -52,6 +55,16 @@ _NUMBERS = frozenset({"mtu", "txqueuelen"})
 _NEW = frozenset({"name", "link", "netns", "address", "mtu", "type"})
 _SET = frozenset({"dev", "master", "netns", *KEYS})
 _REFUSED = object()
+# What is seen besides, and written to put it back: of a link its flags, of a bridge's port options.
+_FLAGS = {"arp": ("NOARP", False), "promisc": ("PROMISC", True), "allmulticast": ("ALLMULTI", True)}
+_PORT = (
+    "priority", "cost", "hairpin", "guard", "root_block", "fastleave", "learning", "flood",
+    "proxy_arp", "proxy_arp_wifi", "mcast_flood", "mcast_to_unicast", "bcast_flood",
+    "neigh_suppress", "vlan_tunnel", "isolated", "locked", "group_fwd_mask",
+)  # fmt: skip
+# The kernel gives a MAC address by itself, or somebody has set it (net_device's addr_assign_type).
+SET_BY_HAND = "3"
+ETHERNET = 1500
 _ALONE: dict[str, tuple[str, Any]] = {
     "up": ("up", True),
     "down": ("up", False),
@@ -185,12 +198,17 @@ def _set(change: Change) -> str:
             words = ("set", name, "up" if value else "down")
         case Set(_, "master", None):
             words = ("set", "dev", name, "nomaster")
-        case Set(_, "hairpin", value):
-            state = "on" if value else "off"
-            words = ("set", "dev", name, "type", "bridge_slave", "hairpin", state)
+        case Set(_, key, value) if key in _PORT:
+            words = ("set", "dev", name, "type", "bridge_slave", key, _said(value))
         case Set(_, key, value):
-            words = ("set", "dev", name, key, str(value or ""))
+            words = ("set", "dev", name, key, _said(value))
     return typed_in(change.ref.netns, "ip", "link", *words)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "" if value is None else str(value)
 
 
 def _add(change: Make) -> str:
@@ -223,21 +241,91 @@ def inverse(change: Change) -> Change | None:
 
 
 def see(answers: Answers, netns: str) -> Seen:
-    """Give the links with what a lab can set of them, each with its ifindex."""
+    """Give the links with what can be set of them, each with what no other link ever gets."""
     for link in answers.addresses:
         if "ifname" in link:
-            yield Ref("link", netns, link["ifname"]), _facts(link) | _far_end(link, answers, netns)
+            facts = _facts(link) | _far_end(link, answers, netns)
+            facts["mark"] = [link["ifindex"], answers.marks.get(link["ifname"], 0)]
+            if how := answers.assigned.get(link["ifname"]):
+                facts["assigned"] = how
+            yield Ref("link", netns, link["ifname"]), facts
 
 
 def _facts(link: Any) -> dict[str, Any]:
     info = link.get("linkinfo", {})
     kind, data = info.get("info_kind", ""), info.get("info_data", {})
+    flags, port = link.get("flags", ()), info.get("info_slave_data", {})
     facts = {key: link.get(said) for key, said in KEYS.items()}
-    facts |= {"ifindex": link["ifindex"], "kind": kind, "up": "UP" in link.get("flags", ())}
-    facts |= {"master": link.get("master"), "hairpin": _hairpin(info)}
+    facts |= {"ifindex": link["ifindex"], "kind": kind, "up": "UP" in flags}
+    facts |= {"master": link.get("master"), "hairpin": False, "names": link.get("altnames", [])}
+    facts |= {key: (flag in flags) == on for key, (flag, on) in _FLAGS.items()}
+    facts |= {key: port[key] for key in _PORT if key in port}
     for option, said in TYPES.get(kind, {}).items():
         facts[option] = str(data[said]) if said in data else None
     return facts
+
+
+def reach(change: Change, before: State) -> Iterator[Reach]:
+    """Give what a change of a link takes along, besides what it names.
+
+    Down takes addresses and routes of IPv6, all neighbours, and routes of IPv4; leaving a bridge
+    the port's options and entries; an MTU below 1280 all of IPv6; a MAC address the neighbours
+    (measured; kernel: dev_close, br_del_if, addrconf_ifdown, neigh_changeaddr).
+    """
+    ref = change.ref
+    match change:
+        case Set(_, "up"):
+            yield from _all_on(ref)
+            if peer := _known(ref, "peer", before):
+                yield "local", *peer[1:]
+        case Set(_, "mtu"):
+            yield from _all_on(ref)
+            yield "settings", ref.netns, ref.name
+        case Set(_, "address"):
+            yield "assigned", *ref[1:]
+            yield from _by_address(ref.netns, ref.name)
+            yield from _by_address(ref.netns, _known(ref, "master", before))
+        case Set(_, "master", value):
+            yield from (("port", *ref[1:]), ("fdb", *ref[1:]))
+            for bridge in (value, _known(ref, "master", before)):
+                yield from _by_address(ref.netns, bridge)
+
+
+def _by_address(netns: str, link: str | None) -> Iterator[Reach]:
+    """Give what another MAC address costs a link; a bridge's follows that of its ports."""
+    if link:
+        yield from (("local", netns, link), ("neighbour", netns, link))
+
+
+def _known(ref: Ref, key: str, state: State) -> Any:
+    return state.get(ref, [{}])[0].get(key)
+
+
+def _all_on(link: Ref) -> Iterator[Reach]:
+    for kind in ("address", "local", "route", "neighbour", "queue"):
+        yield kind, link.netns, link.name
+
+
+def places(fact: Fact, value: Any) -> Iterator[Reach]:
+    """Give what takes a value of a link along."""
+    if fact.key in _PORT:
+        yield "port", *fact.ref[1:]
+    if fact.key == "assigned":
+        yield "assigned", *fact.ref[1:]
+
+
+def derived(fact: Fact, found: Found) -> bool:
+    """Say whether the kernel makes a value of others: a bridge's follow those of its ports."""
+    if found.get(Fact(fact.ref, "kind")) != "bridge":
+        return fact.key == "kind"
+    if fact.key == "address":
+        return found.get(Fact(fact.ref, "assigned")) != SET_BY_HAND
+    ports = [found.get(Fact(port.ref, "mtu"), 0) for port, master in found.items()
+             if port.key == "master" and master == fact.ref.name]  # fmt: skip
+    # Nothing tells a bridge's own MTU; without ports it is Ethernet's (kernel: br_mtu_auto_adjust).
+    return fact.key == "kind" or (
+        fact.key == "mtu" and found.get(fact) == min(ports, default=ETHERNET)
+    )
 
 
 def _far_end(link: Any, answers: Answers, netns: str) -> dict[str, Any]:
@@ -254,11 +342,11 @@ def _far_end(link: Any, answers: Answers, netns: str) -> dict[str, Any]:
 def paired(state: State) -> State:
     """Give what several namespaces have, with the other end of every cable where it is known."""
     # ip tells the other end by name in the same namespace, else by its number there.
-    places: dict[Any, Ref] = {(ref.netns, ref.name): ref for ref, _ in _links(state)}
-    places |= {(ref.netns, found[0]["ifindex"]): ref for ref, found in _links(state)}
+    ends: dict[Any, Ref] = {(ref.netns, ref.name): ref for ref, _ in _links(state)}
+    ends |= {(ref.netns, found[0]["ifindex"]): ref for ref, found in _links(state)}
     more: dict[Ref, dict[str, Ref]] = {}
     for ref, found in _links(state):
-        if far := places.get(found[0].get("far")):
+        if far := ends.get(found[0].get("far")):
             cable = found[0]["kind"] == "veth"
             more |= {ref: {"peer": far}, far: {"peer": ref}} if cable else {ref: {"on": far}}
     return state | {ref: [{**state[ref][0], **known}] for ref, known in more.items()}
@@ -266,7 +354,3 @@ def paired(state: State) -> State:
 
 def _links(state: State) -> Iterator[tuple[Ref, list[Facts]]]:
     return ((ref, found) for ref, found in state.items() if ref.kind == "link")
-
-
-def _hairpin(info: Any) -> bool:
-    return bool(info.get("info_slave_data", {}).get("hairpin"))

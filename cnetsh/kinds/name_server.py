@@ -71,7 +71,7 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
         case Make(Ref("home")):
             return (f"mkdir -p {path}",)
         case Remove(Ref("home")):
-            return ()
+            return (f"rmdir {path}",)
         case Make(Ref("folder")):
             return (f"mkdir {path}",)
         case Remove(Ref("folder")):
@@ -83,10 +83,17 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
 
 
 def see(answers: Answers, netns: str) -> Seen:
-    """Give the folders and the servers that their files name, in the order of the lines."""
+    """Give the folders, the servers that their files name, in the order of the lines, and files.
+
+    A file is known by what no other file ever gets and by what is in it.
+    """
     for path, mark in answers.folders.items():
-        yield Ref("folder", "", path), {"mark": mark}
-    for path, text in answers.files.items():
+        # The folder of all is nobody's: only whether it is there counts.
+        home = path == HOME
+        yield Ref("home" if home else "folder", "", path), {"mark": True if home else mark}
+    for path, mark in answers.files.items():
+        yield Ref("file", "", path), {"mark": [*mark, answers.texts.get(path)]}
+    for path, text in answers.texts.items():
         on = Ref("folder", "", folder_of(path))
         for line in filter(names_server, text.split("\n")):
             yield Ref("name_server", "", path), {"server": line.split()[1], "on": on}

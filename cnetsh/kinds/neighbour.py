@@ -1,9 +1,25 @@
 """Permanent neighbours: whom a link knows without asking (ip-neighbour(8), arp(7))."""
 
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Make, Ref, Remove, Seen, typed_in
+from collections.abc import Iterator
+from typing import Any
+
+from cnetsh.kinds.change import (
+    Answers,
+    Change,
+    Changes,
+    Command,
+    Fact,
+    Make,
+    Reach,
+    Ref,
+    Remove,
+    Seen,
+    typed_in,
+)
 from cnetsh.kinds.route import canonical_network
 
 TOOLS = ("ip neigh", "ip neighbour")
+IDENTITY = ("dev", "proxy")
 SAMPLES = ("ip neigh add 10.0.0.7 lladdr 02:00:00:00:00:07 nud permanent dev p0",)
 
 
@@ -30,15 +46,33 @@ def _ref(netns: str, address: str) -> Ref:
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the command that does a change."""
     assert isinstance(change, Make | Remove)
-    removes, facts = isinstance(change, Remove), change.facts
-    words = () if removes else ("lladdr", facts["lladdr"], "nud", "permanent")
-    verb = ("delete" if removes else "add", change.ref.name)
-    return (typed_in(change.ref.netns, "ip", "neigh", *verb, *words, "dev", facts["dev"]),)
+    facts, words = change.facts, [change.ref.name]
+    if facts.get("proxy"):
+        words = ["proxy", change.ref.name]
+    elif isinstance(change, Make):
+        words += ["lladdr", facts["lladdr"], *(["router"] if facts.get("router") else [])]
+        words += ["nud", "permanent"]
+    verb = "delete" if isinstance(change, Remove) else "replace" if "was" in facts else "add"
+    return (typed_in(change.ref.netns, "ip", "neigh", verb, *words, "dev", facts["dev"]),)
 
 
 def see(answers: Answers, netns: str) -> Seen:
-    """Give the permanent neighbours of all links; the others come and go by themselves."""
+    """Give the permanent neighbours and the proxies of all links; others come and go."""
     for one in answers.neighbours:
         link = Ref("link", netns, one["dev"])
-        facts = {"dev": link.name, "lladdr": one.get("lladdr", ""), "on": link}
+        facts: dict[str, Any] = {"dev": link.name, "on": link}
+        if "proxy" in one:
+            facts["proxy"] = True
+        else:
+            facts["lladdr"] = one.get("lladdr", "")
+        if "router" in one:
+            facts["router"] = True
         yield Ref("neighbour", netns, canonical_network(str(one["dst"]))), facts
+
+
+def places(fact: Fact, value: Any) -> Iterator[Reach]:
+    """Give the link whose end takes a neighbour along."""
+    yield "neighbour", fact.ref.netns, value["dev"]
+    if ":" in fact.ref.name:
+        yield "six", fact.ref.netns, value["dev"]
+        yield "six", fact.ref.netns, ""

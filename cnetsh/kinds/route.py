@@ -1,6 +1,8 @@
 """Routes (ip-route(8))."""
 
+from collections.abc import Iterator
 from ipaddress import ip_network
+from typing import Any
 
 from cnetsh.kinds.address import with_all_parts
 from cnetsh.kinds.change import (
@@ -8,7 +10,11 @@ from cnetsh.kinds.change import (
     Change,
     Changes,
     Command,
+    Fact,
+    Facts,
+    Found,
     Make,
+    Reach,
     Ref,
     Remove,
     Seen,
@@ -25,11 +31,14 @@ SAMPLES = (
 )
 # How `ip -j route` calls what `ip route add` types.
 KEYS = {"via": "gateway", "dev": "dev", "table": "table", "src": "prefsrc", "metric": "metric"}
-# In the order in which they are written; proto and scope are only seen, of routes of others.
+# In the order in which they are written; the others are only seen, of routes of others.
 _SEEN = {
-    **{key: KEYS[key] for key in ("via", "dev", "table")},
+    **{"tos": "tos", "via": "gateway", "dev": "dev", "table": "table"},
     **{"proto": "protocol", "scope": "scope", "src": "prefsrc", "metric": "metric"},
+    **{"pref": "pref"},
 }
+# What tells routes to one network apart, as `ip route delete` takes it.
+IDENTITY = ("type", "tos", "via", "dev", "table", "metric", "next")
 
 
 def read(command: Command) -> Changes | None:
@@ -85,18 +94,67 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
         return (typed_in(change.ref.netns, "ip", *options, "route", verb, *typed.rest[1:]),)
     family = ("-6",) if ":" in change.ref.name + str(change.facts.get("via", "")) else ()
     kind = (change.facts["type"],) if change.facts.get("type", "unicast") != "unicast" else ()
-    told = {key: str(change.facts.get(key, "")) for key in _SEEN}
-    said = [
-        word for key, value in told.items() if value not in ("", "main") for word in (key, value)
-    ]
-    words = (*family, "route", verb, *kind, change.ref.name, *said)
+    facts = change.facts
+    if isinstance(change, Remove):
+        facts = {key: facts[key] for key in IDENTITY if key in facts}
+    verb = "replace" if "was" in facts else verb
+    words = (*family, "route", verb, *kind, change.ref.name, *_said(facts))
     return (typed_in(change.ref.netns, "ip", *words),)
+
+
+def _said(facts: Facts) -> Iterator[str]:
+    for key in _SEEN:
+        if facts.get(key) not in (None, "", "main"):
+            yield from (key, *str(facts[key]).split())
+    if "onlink" in facts.get("flags", ()):
+        yield "onlink"
+    for key, value in facts.get("metrics", {}).items():
+        yield from (key, str(value))
+    for hop in facts.get("next", ()):
+        via = ("via", hop["gateway"]) if "gateway" in hop else ()
+        yield from ("nexthop", *via, "dev", hop["dev"], "weight", str(hop.get("weight", 1)))
 
 
 def see(answers: Answers, netns: str) -> Seen:
     """Give the routes of all tables, also those that the kernel made for its addresses."""
     for route in answers.routes:
-        names = {**_SEEN, "type": "type"}
-        facts = {key: str(route[said]) for key, said in names.items() if said in route}
-        name = canonical_network(str(route["dst"]))
-        yield Ref("route", netns, name), {"table": "main", **facts}
+        yield Ref("route", netns, canonical_network(str(route["dst"]))), _facts_of(route)
+
+
+def _facts_of(route: Facts) -> dict[str, Any]:
+    names = {**_SEEN, "type": "type"}
+    facts = {key: str(route[said]) for key, said in names.items() if said in route}
+    if "via" in route:
+        facts["via"] = f"{route['via']['family']} {route['via']['host']}"
+    more: dict[str, Any] = {"table": "main", **facts}
+    if "onlink" in route.get("flags", ()):
+        more["flags"] = ["onlink"]
+    if route.get("metrics"):
+        more["metrics"] = {key: value for one in route["metrics"] for key, value in one.items()}
+    if route.get("nexthops"):
+        kept = ("gateway", "dev", "weight")
+        more["next"] = [{key: hop[key] for key in kept if key in hop} for hop in route["nexthops"]]
+    return more
+
+
+def places(fact: Fact, value: Any) -> Iterator[Reach]:
+    """Give the links whose end takes a route along."""
+    devs = [value.get("dev"), *(hop.get("dev") for hop in value.get("next", ()))]
+    for dev in filter(None, devs):
+        yield "route", fact.ref.netns, dev
+        if _is_six(fact.ref.name, value):
+            yield "six", fact.ref.netns, dev
+    if _is_six(fact.ref.name, value):
+        yield "six", fact.ref.netns, ""
+
+
+def _is_six(to: str, facts: Facts) -> bool:
+    # Only routes of IPv6 have a preference (RFC 4191).
+    return ":" in to or "pref" in facts
+
+
+def derived(fact: Fact, found: Found) -> bool:
+    """Say whether the kernel made the route for an address, or keeps it for itself."""
+    facts = found.get(fact) or {}
+    kinds = ("local", "broadcast", "multicast", "anycast")
+    return facts.get("proto") == "kernel" or facts.get("type") in kinds

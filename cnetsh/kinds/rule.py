@@ -6,6 +6,8 @@ A rule's name is its tool, its table, its chain and its words, as iptables-save 
 import re
 import shlex
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher
 
 from cnetsh.kinds.change import Answers, Change, Changes, Command, Make, Ref, Remove, Seen, typed_in
 from cnetsh.kinds.route import canonical_network
@@ -18,6 +20,8 @@ SAMPLES = (
 )
 # iptables --modprobe COMMAND, however it is shortened or put together (iptables(8)).
 _RUNS_A_PROGRAM = re.compile(r"-[a-zA-Z0-9]*M.*|--mod?(=.*)?|--modp.*")
+
+_UNREAD = re.compile(r"# Table `(\w+)' (?:is|contains) incompatible")
 
 
 def read(command: Command) -> Changes | None:
@@ -53,6 +57,10 @@ def _rule(chain: Ref, words: list[str]) -> Ref:
 
 def canonical_rule(words: list[str]) -> str:
     """Give a rule as the kernel keeps it: the network 172.18.0.0/12 is 172.16.0.0/12."""
+    # A protocol's own match comes with it, and iptables-save says so.
+    own = {("-m", words[at + 1]) for at, word in enumerate(words[:-1]) if word == "-p"}
+    cut = {at for at in range(len(words)) if tuple(words[at : at + 2]) in own}
+    words = [word for at, word in enumerate(words) if not {at, at - 1} & cut]
     pairs = zip(("", *words), words, strict=False)
     return shlex.join(canonical_network(word) if last in ("-s", "-d") else word
                       for last, word in pairs)  # fmt: skip
@@ -62,26 +70,36 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the command that does a change; a chain is emptied before it is deleted."""
     assert isinstance(change, Make | Remove)
     tool, table, chain, *rule = shlex.split(change.ref.name)
-    option: tuple[str, ...] = (tool, "-t", table)
+    option: tuple[str, ...] = (tool, "-w", "-t", table)
     if typed:
         at = next(at for at, word in enumerate(typed.words) if word in ("-A", "-I", "-N"))
         option, rule = typed.words[:at], list(typed.words[at + 2 :])
     if change.ref.kind == "rule":
-        added = "-I" if change.facts.get("first") else "-A"
-        # By its number where the same rule was there before: -D takes the first that fits.
-        number = change.facts.get("at")
-        words = (str(number),) if number else tuple(rule)
-        verb = "-D" if isinstance(change, Remove) else added
-        return (typed_in(change.ref.netns, *option, verb, chain, *words),)
+        return (typed_in(change.ref.netns, *option, *_placed(change, chain, rule)),)
     verbs = ("-F", "-X") if isinstance(change, Remove) else ("-N",)
     return tuple(typed_in(change.ref.netns, *option, verb, chain) for verb in verbs)
+
+
+def _placed(change: Make | Remove, chain: str, rule: list[str]) -> tuple[str, ...]:
+    """Give the words for a rule, by its number in the chain, from 1, where that is known.
+
+    By its words -D takes the first that fits, which may be somebody else's.
+    """
+    number = [str(change.facts["at"])] if change.facts.get("at") else []
+    if isinstance(change, Remove):
+        return "-D", chain, *(number or rule)
+    verb = "-I" if number or change.facts.get("first") else "-A"
+    return verb, chain, *number, *rule
 
 
 def see(answers: Answers, netns: str) -> Seen:
     """Give what is in the tables, each rule with its number in its chain, from 1."""
     for tool, saved in answers.saved.items():
         table, places = "", Counter[str]()
-        for line in saved.split("\n"):
+        for one in ["*"] if saved is None else _UNREAD.findall(saved):
+            # What is in it is not known, which is not the same as nothing.
+            yield Ref("table", netns, f"{tool} {one}"), {"unread": True}
+        for line in _lines(saved or ""):
             if line[:1] == "*":
                 table = line[1:]
             elif line[:1] == ":":
@@ -89,8 +107,57 @@ def see(answers: Answers, netns: str) -> Seen:
                 facts = {"policy": policy} if policy != "-" else {}
                 yield Ref("chain", netns, f"{tool} {table} {chain}"), facts
             elif line[:1] == "-":
-                # iptables-save quotes comments as a shell does.
-                _, chain, *rule = shlex.split(line)
+                # iptables-save quotes comments as a shell does, but for an apostrophe.
+                _, chain, *rule = shlex.split(line.replace("\\'", "'"))
                 places[f"{table} {chain}"] += 1
                 on = Ref("chain", netns, f"{tool} {table} {chain}")
                 yield _rule(on, rule), {"at": places[f"{table} {chain}"], "on": on}
+
+
+def _lines(saved: str) -> Iterator[str]:
+    """Give the lines of a table; a comment may hold line breaks, which are printed as they are."""
+    line = ""
+    for part in saved.split("\n"):
+        line = f"{line}\n{part}" if line else part
+        if line[:1] != "-" or _closed(line):
+            yield line
+            line = ""
+
+
+def _closed(line: str) -> bool:
+    try:
+        return bool(shlex.split(line))
+    except ValueError:
+        return False
+
+
+def realigned(chain: Ref, now: list[str], wanted: list[str]) -> Iterator[Change]:
+    """Give what makes a chain's rules into others: by place, from the last to the first."""
+    steps = SequenceMatcher(None, now, wanted, autojunk=False).get_opcodes()
+    for _, first, last, start, end in reversed(steps):
+        if now[first:last] != wanted[start:end]:
+            for at in range(last, first, -1):
+                yield Remove(Ref("rule", chain.netns, f"{chain.name} {now[at - 1]}"), {"at": at})
+            for words in reversed(wanted[start:end]):
+                made = Ref("rule", chain.netns, f"{chain.name} {words}")
+                yield Make(made, {"at": first + 1}, on=chain)
+
+
+def added(before: list[str], after: list[str]) -> list[int]:
+    """Give where in a chain the rules stand that came since before."""
+    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    return [at for word, _, _, start, end in steps if word != "equal" for at in range(start, end)]
+
+
+def without(added_to: list[str], places: Iterable[int], now: list[str]) -> list[str]:
+    """Give a chain as it is now without rules that stood at places of what it was then."""
+    steps = SequenceMatcher(None, added_to, now, autojunk=False).get_opcodes()
+    gone = set(places)
+    taken = {
+        start + at - first
+        for word, first, last, start, _ in steps
+        if word == "equal"
+        for at in range(first, last)
+        if at in gone
+    }
+    return [words for at, words in enumerate(now) if at not in taken]

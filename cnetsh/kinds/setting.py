@@ -1,6 +1,24 @@
 """Network settings of the kernel, /proc/sys/net/…, of which there is always one value."""
 
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Ref, Seen, Set, placed
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cnetsh.kinds.change import (
+    Answers,
+    Change,
+    Changes,
+    Command,
+    Fact,
+    Found,
+    Reach,
+    Ref,
+    Seen,
+    Set,
+    State,
+    placed,
+)
 
 TOOLS = ("tee",)
 SAMPLES = (
@@ -8,6 +26,10 @@ SAMPLES = (
     "echo 1 | tee /proc/sys/net/ipv4/conf/p0/proxy_arp",
 )
 ROOT = "/proc/sys/net/"
+_DERIVED = re.compile(
+    r"/conf/[^/]+/mtu$|/neigh/[^/]+/(base_reachable_time|retrans_time)$|/stable_secret$"
+    r"|/tcp_fastopen_key$|/mc_forwarding$|_congestion_control$|/fib_multipath_hash_seed$"
+)
 
 
 def read(command: Command) -> Changes | None:
@@ -15,7 +37,7 @@ def read(command: Command) -> Changes | None:
     match command.words:
         case ("tee", path) if is_setting(path) and command.given:
             ref = Ref("setting", command.netns, path)
-            return (Set(ref, "value", " ".join(command.given.split()), _link_of(ref)),)
+            return (Set(ref, "value", " ".join(command.given.split()), link_of(ref)),)
     return None
 
 
@@ -24,19 +46,11 @@ def is_setting(path: str) -> bool:
     return path.startswith(ROOT) and ".." not in path and "//" not in path
 
 
-def _link_of(ref: Ref) -> Ref | None:
-    """Give the link whose setting it is: /proc/sys/net/ipv4/conf/LINK/… goes with the link."""
-    # all and default are no links: what is written there stays when every link has gone.
-    match ref.name.removeprefix(ROOT).split("/"):
-        case (_, "conf" | "neigh", link, _) if link not in ("all", "default"):
-            return Ref("link", ref.netns, link)
-    return None
-
-
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the command that does a change."""
     assert isinstance(change, Set)
-    return (placed(change.ref.netns, f"echo {change.value} | tee {change.ref.name}"),)
+    value = change.value or "''"
+    return (placed(change.ref.netns, f"echo {value} | tee {change.ref.name}"),)
 
 
 def inverse(change: Change) -> Change | None:
@@ -45,13 +59,64 @@ def inverse(change: Change) -> Change | None:
     return change._replace(value="1" if change.value == "0" else "0")
 
 
-def along(path: str) -> tuple[str, ...]:
-    """Give the endings of the settings of its family that this one sets too (ip-sysctl.rst).
+def link_of(ref: Ref) -> Ref | None:
+    """Give the link whose setting it is: /proc/sys/net/ipv4/conf/LINK/… goes with the link."""
+    # all and default are no links: what is written there stays when every link has gone.
+    match ref.name.removeprefix(ROOT).split("/"):
+        case (_, "conf" | "neigh", link, _) if link not in ("all", "default"):
+            return Ref("link", ref.netns, link)
+    return None
 
-    ip_forward sets every interface's forwarding and turns accept_redirects.
+
+def family(path: str) -> tuple[str, str]:
+    """Give the version of IP that a setting is of, and its name: ipv4 and rp_filter."""
+    version, *_, name = path.removeprefix(ROOT).split("/")
+    return version, name
+
+
+def forwards(path: str) -> bool:
+    """Say whether a setting sets the forwarding of every interface."""
+    return path.endswith(("/ip_forward", "/conf/all/forwarding"))
+
+
+def reach(change: Change, before: State) -> Iterator[Reach]:
+    """Give what a setting sets besides itself (ip-sysctl.rst; measured).
+
+    One of all or default sets that of the links; ip_forward every interface's forwarding, and turns
+    accept_redirects; disable_ipv6 takes all of IPv6 away, addr_gen_mode the addresses made by it.
     """
-    everywhere = path.endswith(("/ip_forward", "/conf/all/forwarding"))
-    return ("/ip_forward", "/forwarding", "/accept_redirects") if everywhere else ()
+    ref = change.ref
+    (version, name), link = family(ref.name), link_of(ref)
+    names = ("ip_forward", "forwarding", "accept_redirects") if forwards(ref.name) else ()
+    for one in names or (() if link else (name,)):
+        yield "setting", version, one
+    if name in ("disable_ipv6", "addr_gen_mode"):
+        at = link.name if link else ""
+        yield "six" if name == "disable_ipv6" else "local", ref.netns, at
+        yield "local", ref.netns, at
+
+
+def places(fact: Fact, value: Any) -> Iterator[Reach]:
+    """Give what sets a setting besides: its family, its link."""
+    yield "setting", *family(fact.ref.name)
+    if link := link_of(fact.ref):
+        yield "settings", link.netns, link.name
+
+
+def reached(change: Change) -> Iterator[str]:
+    """Give the settings that a change sets besides its own, as far as there are some now."""
+    if isinstance(change, Set) and change.ref.kind == "setting" and not change.ref.netns:
+        for _, version, name in reach(change, {}):
+            yield from map(str, Path(ROOT, version, "conf").glob(f"*/{name}"))
+    elif isinstance(change, Set) and change.key == "mtu" and not change.ref.netns:
+        # Below 1280 all of IPv6 on a link goes, and comes with other values.
+        for place in ("ipv6/conf", "ipv6/neigh"):
+            yield from map(str, Path(ROOT, place, change.ref.name).glob("*"))
+
+
+def derived(fact: Fact, found: Found) -> bool:
+    """Say whether a setting changes by itself: keys made on first use, what follows the MTU."""
+    return bool(_DERIVED.search(fact.ref.name))
 
 
 def see(answers: Answers, netns: str) -> Seen:

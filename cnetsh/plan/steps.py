@@ -104,7 +104,7 @@ _NEEDS_CARE = re.compile(
 )
 _QUOTED = re.compile(r"""'[^'\x00-\x1f]*'|"[^"$`\\\x00-\x1f]*\"""")
 _WRITE = re.compile(
-    r"echo ([\w.:-]+(?: [\w.:-]+)*) \| ((?:ip netns exec [\w.-]+ )?tee (?:-a )?[\w./:@+-]+)"
+    r"echo ([\w.:,-]+(?: [\w.:,-]+)*|'') \| ((?:ip netns exec [\w.-]+ )?tee (?:-a )?[\w./:@+-]+)"
 )
 
 
@@ -117,9 +117,9 @@ def split(text: str) -> tuple[tuple[str, ...], str]:
         return tuple(text.split()), ""
     # The one pipe there is; what it brings is no word of the command.
     if write := _WRITE.fullmatch(text):
-        words = tuple(write[2].split())
-        if kinds.read(Command(*enter(words), (), write[1])) is not None:
-            return words, write[1] + "\n"
+        words, given = tuple(write[2].split()), write[1].strip("'") + "\n"
+        if kinds.read(Command(*enter(words), (), given)) is not None:
+            return words, given
     if found := _NEEDS_CARE.search(_QUOTED.sub("", text)):
         raise CnetshError(
             f"{found[0]!r} needs a shell, and commands run without one",
@@ -127,6 +127,16 @@ def split(text: str) -> tuple[tuple[str, ...], str]:
             "or echo nameserver ADDRESS | tee /etc/netns/NAME/resolv.conf",
         )
     return tuple(shlex.split(text)), ""
+
+
+def as_step(text: str) -> Step:
+    """Give a command of cnetsh's own, which may be one that no plan can have, as a step.
+
+    Raises CnetshError for one that only a shell could run.
+    """
+    command = command_in(text)
+    said = NO_DIRECTIVES._replace(look=kinds.read(command) is None)
+    return Step(text, command.netns, "", "", "change", 0, said)
 
 
 def enter(argv: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

@@ -104,9 +104,7 @@ def _undo(number: int, step: Step, changes: Changes, home: int | None) -> Undo:
 
 def _texts(change: Change, step: Step) -> Iterator[str]:
     back = kinds.inverse(change)
-    # A link in a namespace goes with it, whoever made that.
-    goes = isinstance(change, Make) and change.ref.kind == "link" and change.ref.netns != step.netns
-    if back and not goes:
+    if back:
         yield from kinds.write(back, step.command)
 
 
@@ -117,4 +115,4 @@ def down_order(needed: Sequence[Undo], down: Sequence[Step]) -> list[Undo]:
     """
     place = {step.text: number for number, step in reversed(list(enumerate(down)))}
     last = len(down)
-    return sorted(needed, key=lambda undo: (place.get(undo.texts[-1], last), -undo.step))
+    return sorted(needed, key=lambda undo: (place.get("".join(undo.texts[-1:]), last), -undo.step))

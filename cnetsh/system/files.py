@@ -1,12 +1,30 @@
 """Folders and files of cnetsh's own: only their owner can read them, and no link is followed."""
 
+import ctypes
 import os
 import stat
+import sys
 from pathlib import Path
 
 from cnetsh.errors import CnetshError
 
 FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC
+# statx(2), which Python 3.11 does not have: struct statx and the place of the birth time in it.
+AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_BTIME = -100, 0x100, 0x800
+_STATX, _BTIME = 256, slice(80, 92)
+_libc = ctypes.CDLL(None)
+
+
+def fill_streams() -> None:
+    """Have something be standard input, output and errors where the caller has closed them.
+
+    Otherwise the next file that is opened would get the number, and what is printed.
+    """
+    for name, mode in {"stdin": "r", "stdout": "w", "stderr": "w"}.items():
+        if getattr(sys, name) is None:
+            # Read-only, so that what is written there still fails.
+            fd = os.open(os.devnull, os.O_RDONLY)
+            setattr(sys, name, os.fdopen(fd, mode, errors="backslashreplace"))
 
 
 def private_folder(path: Path) -> Path:
@@ -43,13 +61,25 @@ def _refuse_foreign(path: Path, found: os.stat_result) -> None:
 def open_private(path: Path, flags: int) -> int:
     """Open a file of a private folder, made 0600 where flags say so, and give its descriptor.
 
-    Raises CnetshError when it is a link or not this user's.
+    Raises CnetshError when it is no file, such as a link, or not this user's.
     """
     try:
         fd = os.open(path, flags | FLAGS, 0o600)
     except OSError as error:
         raise CnetshError(f"the state file {path} cannot be opened: {error.strerror}") from None
-    if os.fstat(fd).st_uid != os.geteuid():
+    found = os.fstat(fd)
+    # Of a pipe nobody would ever write to, a read has no end.
+    if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
         os.close(fd)
-        raise CnetshError(f"the state file {path} belongs to someone else")
+        raise CnetshError(f"the state file {path} is not a file of user {os.geteuid()}")
     return fd
+
+
+def mark(path: str) -> list[int]:
+    """Give what tells a file from later ones at its path: its inode and its birth, 0 if unknown.
+
+    A number that is free is given to the next file at once (ext4). Raises OSError.
+    """
+    inode, answer = os.lstat(path).st_ino, ctypes.create_string_buffer(_STATX)
+    refused = _libc.statx(AT_FDCWD, os.fsencode(path), AT_SYMLINK_NOFOLLOW, STATX_BTIME, answer)
+    return [inode, 0 if refused else int.from_bytes(answer.raw[_BTIME], sys.byteorder)]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answers import seen
 
-from cnetsh.compare.reliance import refuse_changed, relied_on
-from cnetsh.compare.snapshot import Snapshot
+from cnetsh.compare.preview import preview, refuse_changed, relied_on
 from cnetsh.errors import CnetshError
 from cnetsh.labs import choose
 from cnetsh.plan import saved
@@ -172,18 +172,15 @@ def test_of_another_user_is_refused(tmp_path: Path) -> None:
 
 
 class TestWhatIsReliedOn:
-    LINKS = {  # noqa: RUF012
-        "lo": {"ifindex": 1, "kind": "", "up": True, "master": "", "mtu": 65536},
-        "eth0": {"ifindex": 2, "kind": "veth", "up": True, "master": "", "mtu": 1500},
-    }
+    LINKS = {"lo": {"up": True}, "eth0": {"kind": "veth", "up": True}}  # noqa: RUF012
     FORWARD = "/proc/sys/net/ipv4/ip_forward"
 
     def changes(self, lab: str, **now: Any) -> list[str]:
-        before = Snapshot(links=self.LINKS, settings={self.FORWARD: "0"})
-        plan = choose.plans(lab).up
-        facts = {"links": self.LINKS, "settings": {self.FORWARD: "0"}} | now
+        plan, facts = choose.plans(lab).up, {"links": self.LINKS, "settings": {self.FORWARD: "0"}}
+        before = seen(**facts)
+        known = relied_on(lab, preview(plan.steps, before), before)
         try:
-            refuse_changed(relied_on(plan, before), plan, Snapshot(**facts))
+            refuse_changed(known, plan, seen(**facts | now))
         except CnetshError as error:
             return [line.strip() for line in error.message.splitlines()[1:]]
         return []
@@ -192,7 +189,7 @@ class TestWhatIsReliedOn:
         assert self.changes("routing") == []
 
     def test_are_names_that_are_free(self) -> None:
-        taken = {**self.LINKS, "br0": {**self.LINKS["eth0"], "ifindex": 7}}
+        taken = {**self.LINKS, "br0": {"kind": "bridge"}}
         assert self.changes("routing", links=taken) == ["link br0: was absent, is there"]
         found = self.changes("routing", namespaces={"net0": 4})
         assert found == ["netns net0: was absent, is there"]

@@ -1,0 +1,23 @@
+"""Rules that choose a routing table (ip-rule(8)); no plan makes any."""
+
+from cnetsh.kinds.change import Answers, Change, Changes, Command, Ref, Seen
+
+TOOLS = ()
+SAMPLES = ()
+
+
+def read(command: Command) -> Changes | None:
+    """Give nothing: such a command is not allowed in a plan."""
+    return None
+
+
+def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
+    """Give nothing: what no plan changes is not put back."""
+    return ()
+
+
+def see(answers: Answers, netns: str) -> Seen:
+    """Give the rules of both versions of IP, each by all that is said of it."""
+    for rule in answers.policy:
+        said = " ".join(f"{key} {value}" for key, value in rule.items())
+        yield Ref("policy", netns, said), rule
