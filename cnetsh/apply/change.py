@@ -11,22 +11,24 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from cnetsh.apply.journal import Journal, plan_of
-from cnetsh.apply.rollback import neighbours, put_back, run_undos, undos_left, wait_until_gone
-from cnetsh.apply.run import Means, Outcome
+from cnetsh.apply.journal import Header, Journal, Record, plan_of, rows
+from cnetsh.apply.rollback import take_back, todo_for
+from cnetsh.apply.run import Means, Outcome, marked
+from cnetsh.apply.sharing import hand_over, others
+from cnetsh.apply.sight import Sight, done_by
 from cnetsh.apply.units import run_steps
 from cnetsh.apply.up import settled
-from cnetsh.compare import snapshot
-from cnetsh.compare.differences import Difference
-from cnetsh.compare.scope import Others, concerns, scope_of
-from cnetsh.compare.snapshot import Snapshot
+from cnetsh.compare.revert import composed, patch, predicted, same, without_own
+from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import (
     OWNED,
     Change,
     Changes,
+    Fact,
     Make,
     Move,
+    Patch,
     Ref,
     Remove,
     Set,
@@ -35,8 +37,7 @@ from cnetsh.kinds.change import (
     refs_of,
 )
 from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
-from cnetsh.plan.undo import Undo
-from cnetsh.system.process import never
+from cnetsh.system.process import Result, never
 
 # The changes of a lab's steps by their numbers in its journal.
 Read = Mapping[int, Changes]
@@ -57,10 +58,7 @@ def between(record: Journal, plan: Plan) -> LiveChange:
     """Give what makes the lab of a journal into the lab of a plan."""
     old, numbers = plan_of(record, "up").steps, sorted(record.applied)
     read = {number: old[number].changes for number in numbers}
-    others = neighbours(record)
-    surplus = {numbers[at] for at in _surplus([old[n] for n in numbers], plan.steps)}
-    # What another lab needs stays, and stays this lab's too: the last of them puts it back.
-    lacking = {number for number in surplus if not others.keep_from(old[number])}
+    lacking = {numbers[at] for at in _surplus([old[n] for n in numbers], plan.steps)}
     lacking |= _out_of_order(old, read, lacking, plan.steps)
     gone = _with_what_goes_along(read, lacking)
     gone |= _lost_routes(old, read, gone)
@@ -180,10 +178,27 @@ def _appended(read: Read) -> dict[Ref, list[int]]:
     return places
 
 
-def lines(undone: Iterable[Undo], new: Iterable[Step]) -> list[str]:
-    """Give a change as the lines that people compare: - what is undone, + what is run."""
-    minus = [f"- {text}" for one in undone for text in one.texts]
-    return minus + [f"+ {step.text}" for step in new]
+def homes_of(record: Journal, change: LiveChange) -> dict[int, str]:
+    """Give the names of the namespaces that a change takes away, by their marks."""
+    steps = plan_of(record, "up").steps
+    names = {ref.name for one in change.gone for ref in made_by(steps[one]) if ref.kind == "netns"}
+    return {mark: name for mark, name in record.homes.items() if name in names}
+
+
+def lines(record: Journal, change: LiveChange, means: Means) -> list[str]:
+    """Give a change as the lines that people compare: - what is undone, + what is run.
+
+    Raises CnetshError where others use what is to go.
+    """
+    sight = Sight.of(record, means, change.new)
+    going, _ = _parted(sight, change.gone)
+    todo = todo_for(sight, change.gone, going)
+    for line in (line for some in todo.blocked.values() for line in some):
+        raise CnetshError(f"{record.lab} is not changed: {line.text}", line.advice)
+    # Settings that follow others are written only where they do not.
+    rest = [one for one in todo.rest if one.change and one.change.ref.kind != "setting"]
+    minus = [f"- {one.text}" for one in (*todo.ordered, *rest)]
+    return minus + [f"+ {step.text}" for step in change.new]
 
 
 def apply(record: Journal, plans: Plans, change: LiveChange, means: Means) -> Outcome:
@@ -193,27 +208,116 @@ def apply(record: Journal, plans: Plans, change: LiveChange, means: Means) -> Ou
     crash at any point leaves a journal by which `recover` undoes all of it. So does an old step
     that cannot be run again.
     """
-    old = plan_of(record, "up").steps
+    steps = plan_of(record, "up").steps
     record.write(up=False)
-    _undo(record, change.gone, means)
-    _remember(record, change.new, means)
-    texts = {part.part: to_text(part) for part in (plans.check, plans.down)}
-    outcome = _append(record, change.new, means)
-    outcome = settled(record, outcome, header={"title": plans.up.title, **texts})
-    if outcome.well:
-        return outcome
+    texts: Header = {"title": plans.up.title, "check": to_text(plans.check)}
+    texts |= {"down": to_text(plans.down)}
     patient = replace(means, stopping=never)
-    _undo(record, [number for number in record.applied if number >= len(old)], patient)
-    again = _append(record, [old[number] for number in change.gone], patient)
-    # Not written, it stays interrupted, and recover undoes it.
-    with suppress(CnetshError):
-        record.write(up=again.well)
+    try:
+        # What is undone is undone to its end, whatever signal comes; then nothing new begins.
+        sight = Sight.of(record, patient, change.new)
+        _undo(sight, change.gone)
+        _remember(sight, change.new)
+        outcome = _append(sight, change.new, means)
+        outcome = settled(record, outcome, lambda: {"header": texts, **_did(sight, change.new)})
+    except Exception as error:
+        # Whatever it is, and wherever: what was changed is put back.
+        outcome = Outcome(result=Result(1, "", str(getattr(error, "message", error))))
+    if not outcome.well:
+        # Written down or not, it stays interrupted unless all is again as it was.
+        with suppress(Exception):
+            _put_back(record, change, len(steps), patient)
     return outcome
 
 
-def _append(record: Journal, steps: Sequence[Step], means: Means) -> Outcome:
+def _put_back(record: Journal, change: LiveChange, new: int, means: Means) -> None:
+    """Undo the new steps, those from that number on, and run again what was undone for them."""
+    steps = plan_of(record, "up").steps
+    old = [steps[number] for number in change.gone if number in record.dropped]
+    sight = Sight.of(record, means, old)
+    done = predicted(record.before, sight.now, _own_of(sight, steps[new:]))
+    record.patch = composed(record.patch or {}, done)
+    _undo(sight, [number for number in record.applied if number >= new])
+    sight.begun = sight.now
+    again = _append(sight, old, means)
+    if again.well:
+        record.write(**_did(sight, old))
+
+
+def _parted(sight: Sight, numbers: Collection[int]) -> tuple[Patch, Patch]:
+    """Give what steps that go have done to things of others, and what those that stay have."""
+    done = sight.journal.patch
+    if done is None:
+        done = done_by(sight.journal, sight.now, sight.scope)
+    applied = sight.journal.applied
+    going = scope_of([sight.steps[one] for one in sorted(numbers)], sight.state)
+    staying = scope_of([sight.steps[one] for one in sorted(applied - set(numbers))], sight.state)
+    gone: Patch = {}
+    left: Patch = {}
+    for fact, (was, mine) in done.items():
+        value = mine if was is None else was
+        if fact.key == "rules" and fact.ref in going.named:
+            without = without_own(was or [], mine or [], going.named[fact.ref])
+            gone[fact] = without, mine
+            left |= {} if same(was, without) else {fact: (was, without)}
+        elif _concerns(going, fact, value) and not _concerns(staying, fact, value):
+            gone[fact] = was, mine
+        else:
+            left[fact] = was, mine
+    return gone, left
+
+
+def _concerns(scope: Scope, fact: Fact, value: Any) -> bool:
+    return scope.names(fact, value) or scope.takes_along(fact, value)
+
+
+def _undo(sight: Sight, numbers: Collection[int]) -> None:
+    """Undo some steps of the lab as far as they are still its own, and take them out of it."""
+    record, beside = sight.journal, others(sight)
+    going, left = _parted(sight, numbers)
+    stays = hand_over(going, beside, sight)
+    free = {fact: values for fact, values in going.items() if fact not in stays}
+    taken = take_back(sight, numbers, free)
+    for fact in free:
+        wanted, now = taken.aimed.wanted.get(fact), sight.now.get(fact)
+        left |= {} if same(wanted, now) else {fact: (wanted, now)}
+    # With the identities of what they made: the next of the same name is another one.
+    names = (f"{ref.kind} {ref.name}" for number in numbers for ref in marked(sight.steps[number]))
+    made: dict[str, list[Any]] = {name: [] for name in names if name in record.made}
+    record.write(dropped=list(numbers), made=made, patch=rows(left), aim=[])
+    for other in beside:
+        other.journal.close()
+
+
+def _remember(sight: Sight, new: Sequence[Step]) -> None:
+    """Have the journal know how all that the lab touches only from now on was before."""
+    record, scope = sight.journal, _own_of(sight, new)
+    base: Patch = {}
+    for fact in {**record.before, **sight.now}:
+        was, is_now = record.before.get(fact), sight.now.get(fact)
+        value = is_now if was is None else was
+        if not same(was, is_now) and not scope.holds(fact, value) and _concerns(scope, fact, value):
+            base |= {} if fact in (record.patch or {}) else {fact: (None, is_now)}
+    record.write(base=rows(base))
+    sight.begun = sight.now
+
+
+def _own_of(sight: Sight, new: Sequence[Step]) -> Scope:
+    """Give what steps name and reach; the lab's own is that of all its steps."""
+    scope = scope_of(new, sight.state)
+    return replace(scope, own=scope.own | sight.scope.own)
+
+
+def _did(sight: Sight, steps: Sequence[Step]) -> Record:
+    """Give what the lab has done so far to what is not its own, with these steps."""
+    before = sight.begun
+    did = patch(before, sight.look(), _own_of(sight, steps))
+    return {"up": True, "patch": rows(composed(sight.journal.patch or {}, did))}
+
+
+def _append(sight: Sight, steps: Sequence[Step], means: Means) -> Outcome:
     # They are added to the end of the journal's plan, so that they have numbers there.
-    so_far = plan_of(record, "up")
+    record, so_far = sight.journal, plan_of(sight.journal, "up")
     longer = replace(so_far, steps=(*so_far.steps, *steps))
     record.write(header={"up": to_text(longer)})
 
@@ -225,43 +329,6 @@ def _append(record: Journal, steps: Sequence[Step], means: Means) -> Outcome:
 
     means.watch.expect(len(steps))
     return run_steps(steps, note, means)
-
-
-def _undo(record: Journal, numbers: Collection[int], means: Means) -> None:
-    """Undo some steps of the lab as far as they are still its own, and take them out of it."""
-    steps, before = plan_of(record, "up").steps, Snapshot(**record.header["before"])
-    going = [steps[number] for number in numbers]
-    run_undos(undos_left(numbers, record, means), record, means)
-    wait_until_gone(going, record, means)
-    # With the identities of what they made: the next of the same name is another one.
-    names = (f"{ref.kind} {ref.name}" for step in going for ref in made_by(step))
-    made: Mapping[str, list[Any]] = {name: [] for name in names if name in record.made}
-    record.write(dropped=list(numbers), made=made)
-    staying = {record.lab: scope_of(record.in_force(steps))}
-    others = Others(neighbours(record).labs | staying)
-    # The links that the lab keeps were not there before it either.
-    ours = scope_of(going)
-    foreign = replace(ours, names=ours.names & before.links.keys())
-    put_back(before, foreign, others, means)
-
-
-def _remember(record: Journal, new: Sequence[Step], means: Means) -> None:
-    """Have the journal know how all that the lab touches only from now on was before."""
-    there = record.in_force(plan_of(record, "up").steps)
-    ours, known = scope_of(new), scope_of(there)
-    now, before = snapshot.take(means.ask, ours.settings, record.links), record.header["before"]
-    fresh = (ours.names - known.names - record.links) & now.links.keys()
-    before = before | {"links": before["links"] | {name: now.links[name] for name in fresh}}
-    for part in ("addresses", "routes"):
-        # Those that a link has now, for it may have changed since the lab came up.
-        kept = [one for one in before[part] if one.get("dev") not in fresh]
-        before[part] = kept + [one for one in getattr(now, part) if one.get("dev") in fresh]
-    before["settings"] = before["settings"] | {
-        path: value
-        for path, value in now.settings.items()
-        if concerns(one := Difference("setting", path, ""), ours) and not concerns(one, known)
-    }
-    record.write(header={"before": before})
 
 
 def why_not(change: LiveChange, outcome: Outcome) -> str:

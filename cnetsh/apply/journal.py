@@ -13,15 +13,17 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
-from cnetsh.compare.reliance import NOT_UP
+from cnetsh.apply import upgrade
+from cnetsh.compare.preview import NOT_UP
 from cnetsh.errors import FAILED, CnetshError
-from cnetsh.plan.steps import Plan, Step, parse
+from cnetsh.kinds.change import Fact, Found, Patch, Ref
+from cnetsh.plan.steps import Plan, Plans, Step, parse, to_text
 from cnetsh.system import namespace
 from cnetsh.system.files import open_private, private_folder
 from cnetsh.system.process import never
@@ -32,32 +34,82 @@ LOCK_TIMEOUT = 30.0
 SUFFIX = ".journal"
 
 
+# A fact and its values: kind, namespace and name of the object, the key, and what it was and is.
+Rows = list[list[Any]]
+
+
+class Header(TypedDict, total=False):
+    """What a journal begins with; before: what was there, as rows of a fact and its value."""
+
+    lab: str
+    title: str
+    boot: str
+    pid: int
+    started: float
+    up: str
+    check: str
+    down: str
+    before: Any
+
+
+class Record(TypedDict, total=False):
+    """What a line may say. Steps are numbers; made: identities by kind and name, [] = no more.
+
+    patch: what the lab has done to what is not its own; aim: what an undo may cost others, as it
+    was; base: what was there before a change, where it is not as before the lab; rebased: what was
+    before the lab, with another lab that is gone never there; undoing: its undo has begun.
+    """
+
+    start: Sequence[int]
+    end: Sequence[int]
+    over: Sequence[int]
+    undone: Sequence[int]
+    dropped: Sequence[int]
+    made: Mapping[str, list[Any]]
+    held: Sequence[Sequence[Any]]
+    patch: Rows
+    base: Rows
+    rebased: Rows
+    aim: Rows
+    header: Header
+    up: bool
+    undoing: bool
+
+
 @dataclass(slots=True)
 class Journal:
     """An open journal: the header's facts, and what is known of the steps so far.
 
     done: steps that ended well; uncertain: started, end unknown; undone: their undo ended;
-    dropped: no part of the lab any more since it was changed;
-    made: identity of the objects made, by "kind name"; held: the processes that were in its
-    namespaces when undoing began; up: the lab is complete; unwritten: why the file says less.
+    dropped: no part of the lab any more since it was changed; made: identity of the objects made,
+    by "kind name"; held: the processes that were in its namespaces when undoing began; patch: None
+    where nobody has seen what the steps did; up: the lab is complete; undoing: its undo has begun;
+    unwritten, damaged: why the file says less; old: of the version before, which has seen less.
     """
 
     path: Path
-    header: dict[str, Any]
+    header: Header
+    before: Found = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
     uncertain: set[int] = field(default_factory=set)
     undone: set[int] = field(default_factory=set)
     dropped: set[int] = field(default_factory=set)
     made: dict[str, list[Any]] = field(default_factory=dict)
     held: Sequence[Sequence[Any]] = ()
+    patch: Patch | None = None
+    aim: Patch = field(default_factory=dict)
+    base: Found = field(default_factory=dict)
     up: bool = False
+    undoing: bool = False
     unwritten: str = ""
+    damaged: str = ""
+    old: bool = False
     fd: int = -1
 
     @property
     def lab(self) -> str:
         """The lab's name."""
-        return str(self.header["lab"])
+        return self.header["lab"]
 
     @property
     def links(self) -> set[str]:
@@ -80,6 +132,11 @@ class Journal:
         """Whether the kernel is still the one that the lab ran on."""
         return bool(self.header["boot"] == boot_id())
 
+    @property
+    def stands(self) -> bool:
+        """Whether the lab is whole: neither its run nor its undo was interrupted."""
+        return self.up and not self.undoing
+
     def in_force(self, steps: Sequence[Step]) -> list[Step]:
         """Give those of its plan's steps that make up the lab: a run may have been interrupted."""
         return [steps[number] for number in sorted(self.applied)]
@@ -98,9 +155,9 @@ class Journal:
                 self.unwritten = f"the journal {self.path} cannot be written: {error.strerror}"
         if self.unwritten and (record.get("start") or "up" in record):
             raise CnetshError(self.unwritten, "make room there", FAILED)
-        self.take(record)
+        self.take(cast(Record, record))
 
-    def take(self, record: dict[str, Any]) -> None:
+    def take(self, record: Record) -> None:
         """Take a record in."""
         self.uncertain.update(record.get("start", ()))
         self.done.update(record.get("end", ()))
@@ -112,8 +169,18 @@ class Journal:
             if not mark:
                 del self.made[key]
         self.held = record.get("held", self.held)
+        if "patch" in record:
+            self.patch = as_patch(record["patch"])
+        if "aim" in record:
+            self.aim = as_patch(record["aim"])
+        self.base |= {fact: value for fact, (_, value) in as_patch(record.get("base", [])).items()}
+        if "rebased" in record:
+            before = {fact: value for fact, (_, value) in as_patch(record["rebased"]).items()}
+            known = {**self.before, **before}
+            self.before = {fact: value for fact, value in known.items() if value is not None}
         self.header.update(record.get("header", {}))
         self.up = record.get("up", self.up)
+        self.undoing = record.get("undoing", self.undoing)
 
     def remove(self) -> None:
         """Remove the file: nothing is left to undo."""
@@ -137,16 +204,37 @@ def folder() -> Path:
     return private_folder(private_folder(ROOT) / str(namespace.own_network()))
 
 
-def create(lab: str, header: dict[str, Any]) -> Journal:
+def rows(changed: Patch) -> Rows:
+    """Give a patch as plain data."""
+    return [[*fact.ref, fact.key, was, is_now] for fact, (was, is_now) in changed.items()]
+
+
+def as_patch(some: Rows) -> Patch:
+    """Give back what `rows` gave."""
+    return {Fact(Ref(*ref), key): (was, is_now) for *ref, key, was, is_now in some}
+
+
+def create(plans: Plans, before: Found) -> Journal:
     """Start a lab's journal with its header. Raises CnetshError when it exists."""
+    lab = plans.up.lab
     path = folder() / f"{lab}{SUFFIX}"
-    facts = {"lab": lab, "boot": boot_id(), "pid": os.getpid(), "started": time.time(), **header}
+    header = Header(
+        lab=lab,
+        title=plans.up.title,
+        boot=boot_id(),
+        pid=os.getpid(),
+        started=time.time(),
+        before=rows({fact: (None, value) for fact, value in before.items()}),
+        up=to_text(plans.up),
+        check=to_text(plans.check),
+        down=to_text(plans.down),
+    )
     # The header is made complete under another name: a journal without one could not be undone.
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
     try:
-        _write_all(fd, as_line(facts))
+        _write_all(fd, as_line(header))
         os.link(temporary, path)
     except OSError as error:
         os.close(fd)
@@ -155,7 +243,7 @@ def create(lab: str, header: dict[str, Any]) -> Journal:
         ) from None
     finally:
         temporary.unlink()
-    return Journal(path, facts, fd=fd)
+    return Journal(path, header, dict(before), fd=fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -163,7 +251,7 @@ def _write_all(fd: int, data: bytes) -> None:
         data = data[os.write(fd, data) :]
 
 
-def as_line(record: dict[str, Any]) -> bytes:
+def as_line(record: Mapping[str, Any]) -> bytes:
     """Give a record as a line of the file."""
     text = json.dumps(record, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
@@ -184,23 +272,41 @@ def read_journal(path: Path) -> Journal:
     """
     fd = open_private(path, os.O_RDWR | os.O_APPEND)
     with os.fdopen(os.dup(fd), "rb") as file:
-        lines = file.read().split(b"\n")
-    torn = lines.pop()
-    if torn:
-        os.ftruncate(fd, os.fstat(fd).st_size - len(torn))
+        header, *lines = file.read().split(b"\n")
     try:
-        header, *records = [_of_line(line) for line in lines]
-        found = Journal(path, header, fd=fd)
-        for record in records:
-            found.take(record)
-        _ = found.lab, found.header["boot"], found.header["up"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        torn = lines.pop()
+        found = _begun(path, _of_line(header), fd)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         os.close(fd)
         raise CnetshError(
             f"the journal {path} is damaged, so nothing is undone by it",
             "compare `ip link`, `ip netns` and `iptables-save` by hand, then remove the file",
         ) from None
+    if torn:
+        os.ftruncate(fd, os.fstat(fd).st_size - len(torn))
+    _take_lines(found, lines)
     return found
+
+
+def _begun(path: Path, header: Header, fd: int) -> Journal:
+    old = isinstance(header["before"], dict)
+    if old:
+        before = upgrade.before_of(header["before"])
+    else:
+        before = {fact: value for fact, (_, value) in as_patch(header["before"]).items()}
+    _ = header["lab"], header["boot"], header["up"], header["started"]
+    return Journal(path, header, before, fd=fd, old=old)
+
+
+def _take_lines(found: Journal, lines: Iterable[bytes]) -> None:
+    for number, line in enumerate(lines, 2):
+        try:
+            found.take(_of_line(line))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # What came after it is not known, so the lab counts as interrupted.
+            found.damaged = f"the journal {found.path} is damaged from line {number} on"
+            found.up = False
+            return
 
 
 def find(lab: str) -> Journal | None:
@@ -209,10 +315,15 @@ def find(lab: str) -> Journal | None:
     return read_journal(path) if path.exists() else None
 
 
-def all_here() -> list[Journal]:
-    """Give every journal of this namespace, the newest first."""
-    found = [read_journal(path) for path in folder().glob(f"*{SUFFIX}")]
-    return sorted(found, key=lambda one: -float(one.header["started"]))
+def all_here() -> tuple[list[Journal], list[CnetshError]]:
+    """Give every journal of this namespace, the newest first, and why others cannot be read."""
+    found, unreadable = [], []
+    for path in sorted(folder().glob(f"*{SUFFIX}")):
+        try:
+            found.append(read_journal(path))
+        except CnetshError as error:
+            unreadable.append(error)
+    return sorted(found, key=lambda one: -one.header["started"]), unreadable
 
 
 def beside(one: Journal) -> list[Journal]:
@@ -230,8 +341,8 @@ def beside(one: Journal) -> list[Journal]:
 
 def plan_of(record: Journal, part: str) -> Plan:
     """Give the plan that a journal's lab was run by, whatever became of its files."""
-    header = record.header
-    return parse(header[part], header["lab"], header["title"], part, str(record.path))
+    text: str = record.header[part]  # type: ignore[literal-required]
+    return parse(text, record.lab, record.header["title"], part, str(record.path))
 
 
 def standing(record: Journal | None) -> str:

@@ -1,88 +1,52 @@
-"""Undoing what a journal says was done, and proving it: the kernel must equal the snapshot before.
+"""Undoing what a journal says was done: a revert on what is there now.
 
-Reverse order, past every failure; then what the undone steps changed besides is put back; what is
-still different is residue, and is named with the command that removes it.
+What a lab made is deleted as a whole; what it did to others' is taken back where it is still so.
+Undoing has a cost of its own, on facts of others that neither it nor they have named: it looks
+again, and goes on until nothing moves. What is then not as it should be is left, and named.
 """
 
+import shlex
 import time
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from cnetsh.apply.journal import Journal, beside, plan_of
+from cnetsh import kinds
+from cnetsh.apply.ending import Ending, Left, Mend, Taken, Undone
+from cnetsh.apply.journal import Journal, plan_of, rows
 from cnetsh.apply.run import Means, identities, link_index
+from cnetsh.apply.sharing import hand_over, others, pass_on
+from cnetsh.apply.sight import Sight, done_by
 from cnetsh.apply.units import run_steps
-from cnetsh.compare import snapshot
-from cnetsh.compare.differences import Difference, differences
-from cnetsh.compare.remaining import Sight, remaining
-from cnetsh.compare.scope import Others, Scope, concerns, handed_over, scope_of
-from cnetsh.compare.snapshot import Snapshot
+from cnetsh.compare.revert import Aim, aim, is_a_ports, same
+from cnetsh.compare.scope import is_named_by
+from cnetsh.compare.snapshot import LINKS, link_mark, readable
 from cnetsh.errors import CnetshError
-from cnetsh.kinds.change import Make
-from cnetsh.plan.steps import Step, made_by, parse, split
+from cnetsh.kinds.address import is_local
+from cnetsh.kinds.change import (
+    OWNED,
+    Fact,
+    Found,
+    Make,
+    Patch,
+    Reach,
+    Ref,
+    Remove,
+    Set,
+    refs_of,
+)
+from cnetsh.plan.steps import Step, as_step, made_by
 from cnetsh.plan.undo import Undo, down_order, undos
 from cnetsh.system.processes import found_in
 
 # After that it is a process inside that keeps them, and waiting longer would not help.
 GONE_TIMEOUT = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """What an undo left: residue of the lab's own, and what others changed meanwhile.
-
-    kept: a line for each thing that stays because another lab needs it, which puts it back.
-    """
-
-    residue: tuple[Difference, ...]
-    others: tuple[Difference, ...]
-    kept: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Lab:
-    """A lab as it is found: its steps, how far it and others reach, and what is there of it."""
-
-    steps: Sequence[Step]
-    ours: Scope
-    others: Others
-    sight: Sight
-
-    def undos(self, numbers: Collection[int]) -> list[Undo]:
-        """Give the undos of steps, in plan order, that change something no other lab needs."""
-        # Most steps are covered, and their changes need not be read.
-        free = (
-            one
-            for one in undos(self.steps, numbers)
-            if one.texts and not self.others.keep_from(self.steps[one.step])
-        )
-        left = (remaining(one, self.steps[one.step], self.sight) for one in free)
-        return [one for one in left if one]
-
-
-def _found(journal: Journal, means: Means) -> _Lab:
-    # Read once: 8,000 steps take 0.08 s.
-    steps, before = plan_of(journal, "up").steps, Snapshot(**journal.header["before"])
-    ours = scope_of(journal.in_force(steps))
-    now = snapshot.take(means.ask, ours.settings, journal.links)
-    sight = Sight(before, now, journal.made)
-    return _Lab(steps, ours, neighbours(journal), sight)
-
-
-def neighbours(journal: Journal) -> Others:
-    """Give what the other labs of the target touch."""
-    found = beside(journal)
-    for one in found:
-        one.close()
-    return Others({one.lab: scope_of(one.in_force(plan_of(one, "up").steps)) for one in found})
-
-
-def undos_left(numbers: Collection[int], journal: Journal, means: Means) -> list[Undo]:
-    """Give the undos of some steps that still have something to do, in the order in which they run.
-
-    The values in them are those from before the lab.
-    """
-    return _found(journal, means).undos(numbers)[::-1]
+# Seconds in which the kernel makes IPv6's own addresses again, after a look for duplicates.
+LOCAL_TIMEOUT = 1.2
+ROUNDS = 5
+# In this order where no step says one: what needs another is taken first and put back last.
+_TAKEN = ("rule", "route", "neighbour", "fdb", "address", "queue", "home")
+_PUT = ("setting", "link", "fdb", "address", "neighbour", "route", "queue", "rule")
+_VALUES = ("master", "mtu", "address", "alias", "txqueuelen", "up")
 
 
 def roll_back(journal: Journal, means: Means) -> Undone:
@@ -90,169 +54,354 @@ def roll_back(journal: Journal, means: Means) -> Undone:
 
     The journal stays when something is left, so that a later `recover` can go on.
     """
-    lab = _found(journal, means)
-    before = lab.sight.before
-    todo, refused = _in_order(lab, journal)
-    # Before the first of them runs, so that a later recover knows what this one knew.
-    held, adopted = found_in(journal.homes, journal.held), _adopted(lab, journal)
-    journal.write(undoing=[one.step for one in todo], held=held, made=adopted)
-    unread = run_undos(todo, journal, means)
-    stay = {line.name for line in refused}
-    going = [step for step in lab.steps if not stay & {ref.name for ref in made_by(step)}]
-    wait_until_gone(going, journal, means)
-    now = put_back(before, lab.ours, lab.others, means)
-    seen, left = Sight(before, now, journal.made), differences(before, now)
-    untold = _hand_over(left, lab, journal, seen)
-    more = (*refused, *_failed(todo, unread, lab, journal, seen), *untold, *_still_inside(journal))
-    return _undone(left, more, seen, lab)
+    sight = Sight.of(journal, means)
+    begun, beside = sight.now, others(sight)
+    done = done_by(journal, sight.now, sight.scope)
+    stays = hand_over(done, beside, sight)
+    held = found_in(journal.homes, journal.held)
+    journal.write(undoing=True, held=held, made=_adopted(sight))
+    free = {fact: values for fact, values in done.items() if fact not in stays}
+    taken = take_back(sight, journal.applied, free)
+    wanted, now = taken.aimed.wanted, sight.now
+    left = {fact: (wanted.get(fact), now.get(fact)) for fact in free
+            if not same(now.get(fact), wanted.get(fact))}  # fmt: skip
+    passed = pass_on(left, wanted, beside, now)
+    rest = {fact: values for fact, values in left.items() if fact not in passed}
+    rest |= {fact: values for fact, values in free.items() if sight.is_unread(fact.ref)}
+    if any(other.journal.unwritten for other in beside):
+        rest |= {fact: done[fact] for fact in (*stays, *passed)}
+    journal.write(patch=rows(rest), aim=[])
+    undone = Ending(sight, taken, begun, beside, {**stays, **passed}).undone
+    for other in beside:
+        other.journal.close()
+    return undone
 
 
-def _in_order(lab: _Lab, journal: Journal) -> tuple[list[Undo], list[Difference]]:
-    """Give the undos to run, in order, and what is refused because others use it."""
-    todo = lab.undos(journal.applied)
-    refused = [line for one in todo for line in _foreign_ports(lab.steps[one.step], lab)]
-    stay = {line.name for line in refused}
-    todo = [one for one in todo if not stay & {ref.name for ref in made_by(lab.steps[one.step])}]
-    if journal.up:
-        return down_order(todo, plan_of(journal, "down").steps), refused
-    return todo[::-1], refused
-
-
-def _foreign_ports(step: Step, lab: _Lab) -> Iterator[Difference]:
-    """Name the ports of a bridge to be deleted that are not ours: they would lose their bridge."""
-    made = [one for one in step.changes if isinstance(one, Make)]
-    if not made or made[0].facts.get("kind") != "bridge":
-        return
-    bridge = made[0].ref.name
-    own = {ref.name for one in lab.steps for ref in made_by(one) if lab.sight.ours(ref)}
-    for port, link in lab.sight.now.links.items():
-        if link.get("master") == bridge and port not in own:
-            text = f"bridge {bridge} stays: {port} is a port of it and not of this lab"
-            yield Difference("link", bridge, text, ("ip", "link", "set", "dev", port, "nomaster"))
-
-
-def _adopted(lab: _Lab, journal: Journal) -> dict[str, list[Any]]:
+def _adopted(sight: Sight) -> dict[str, list[object]]:
     """Give the identities of what was made by steps of which nobody wrote down the end."""
-    makes = [ref for number in journal.uncertain for ref in made_by(lab.steps[number])]
-    return identities(ref for ref in makes if not ref.netns and lab.sight.ours(ref))
+    uncertain = [sight.steps[number] for number in sight.journal.uncertain]
+    return identities(ref for step in uncertain for ref in made_by(step) if sight.ours(ref))
 
 
-def _hand_over(
-    left: Sequence[Difference], lab: _Lab, journal: Journal, seen: Sight
-) -> list[Difference]:
-    """Have the other labs put back what stays for them; tell what their journals did not take."""
-    kept = [one for one in left if concerns(one, lab.ours) and lab.others.keep(one)]
-    untold = []
-    for one in beside(journal):
-        theirs = Snapshot(**one.header["before"])
-        mine = [each for each in kept if one.lab in lab.others.keep(each)]
-        before = handed_over(theirs, mine, seen.before, seen.now)
-        if before != one.header["before"]:
-            one.write(header={"before": before})
-        if one.unwritten:
-            untold.append(Difference("journal", one.lab, one.unwritten))
-        one.close()
-    return untold
+class Todo(NamedTuple):
+    """What takes steps back: where that goes, what others use, commands in order, and the rest."""
+
+    aimed: Aim
+    blocked: Mapping[Ref, list[Left]]
+    ordered: list[Mend]
+    rest: list[Mend]
 
 
-def _undone(
-    left: Sequence[Difference], more: Sequence[Difference], seen: Sight, lab: _Lab
-) -> Undone:
-    """Sort what is left: the lab's own residue, what other labs need, and what others changed."""
-    ours, others = lab.ours, lab.others
-    mine = [one for one in left if concerns(one, ours) and not seen.replaced(one)]
-    kept = [one for one in mine if others.keep(one)]
-    # A rule that another lab has too may be that one's: nothing tells the two apart.
-    residue = [
-        one for one in mine if one not in kept and not (one.kind == "rule" and others.touch(one))
-    ]
-    lines = [
-        f"{one.text}: stays for {' and '.join(others.keep(one))}"
-        for one in kept
-        if one.kind != "setting" or one.name in ours.settings
-    ]
-    meanwhile = [one for one in left if one not in mine and not others.touch(one)]
-    return Undone((*more, *residue), tuple(meanwhile), tuple(lines))
+def todo_for(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
+    """Give what takes steps back, and what they have done to things of others."""
+    aimed = aim(done, sight.journal.before, sight.now, sight.scope)
+    # What a killed undo has cost others meanwhile.
+    aimed.wanted.update({fact: was for fact, (was, _) in sight.journal.aim.items()
+                         if fact not in done})  # fmt: skip
+    blocked: dict[Ref, list[Left]] = {}
+    going = {ref for number in numbers for ref in made_by(sight.steps[number])}
+    for ref, line in _blocked(sight, aimed.wanted):
+        if ref in going:
+            blocked.setdefault(ref, []).append(line)
+    return Todo(aimed, blocked, *_in_order(sight, numbers, aimed.wanted, blocked))
 
 
-def run_undos(todo: Sequence[Undo], journal: Journal, means: Means) -> list[Undo]:
-    """Run the undos in their order; one that fails does not stop the others.
+def take_back(sight: Sight, numbers: Collection[int], done: Patch) -> Taken:
+    """Take steps back, and what they have done to things of others."""
+    aimed, blocked, ordered, rest = todo_for(sight, numbers, done)
+    # What undoing a step reaches, the step has reached too.
+    cost = _cost([*ordered, *rest], sight) | sight.scope.reach
+    # Before the first of them runs, so that whoever goes on after a crash knows what this one knew.
+    sight.journal.write(aim=rows(_at_stake(aimed.wanted, done, cost)))
+    failed = run_mends(ordered, sight) + _one_by_one(rest, sight)
+    if ordered:
+        going = [sight.steps[number] for number in numbers]
+        wait_until_gone(going, blocked, sight)
+    cost |= _settle(sight, aimed.wanted, done, cost)
+    # A command of which somebody ended the process has done nothing.
+    if again := _still_there(sight, numbers, blocked):
+        failed = run_mends(again, sight)
+        sight.look()
+    _settle_locals(sight, aimed.wanted, done, cost)
+    return Taken(aimed, done, cost, blocked, tuple(failed))
 
-    Gives those that cannot be read: a name of the kernel's may be one that nobody can type.
+
+def _cost(mends: Iterable[Mend], sight: Sight) -> frozenset[Reach]:
+    """Give how far commands reach besides what they name."""
+    changes = [one.change for one in mends if one.change]
+    return frozenset(place for one in changes for place in kinds.reach(one, sight.state))
+
+
+def _at_stake(wanted: Found, done: Patch, cost: frozenset[Reach]) -> Patch:
+    return {
+        fact: (value, value)
+        for fact, value in wanted.items()
+        if fact not in done and not cost.isdisjoint(kinds.places(fact, value))
+    }
+
+
+def _blocked(sight: Sight, wanted: Found) -> Iterator[tuple[Ref, Left]]:
+    """Give what the lab made and others use now, each with the command that ends that."""
+    for fact, value in wanted.items():
+        ref = fact.ref
+        if fact.key == "master" and value and sight.ours(bridge := Ref("link", "", value)):
+            text = f"bridge {value} stays: {ref.name} is a port of it and not of this lab"
+            yield bridge, Left(text, sight.write(Set(ref, "master", None))[0])
+        elif fact.key == "rules":
+            yield from _jumps(fact, value, sight)
+
+
+def _jumps(fact: Fact, rules: Sequence[str], sight: Sight) -> Iterator[tuple[Ref, Left]]:
+    tool, table, name = fact.ref.name.split()
+    for at, words in enumerate(rules, 1):
+        target = words.split()[-1] if words.split()[-2:-1] in (["-j"], ["-g"]) else ""
+        chain = fact.ref._replace(name=f"{tool} {table} {target}")
+        if target and sight.ours(chain):
+            text = f"chain {target} stays: a rule of {name} leads to it and is not of this lab"
+            gone = Remove(Ref("rule", "", f"{fact.ref.name} {words}"), {"at": at})
+            yield chain, Left(text, sight.write(gone)[0])
+
+
+def _in_order(
+    sight: Sight, numbers: Collection[int], wanted: Found, blocked: Collection[Ref]
+) -> tuple[list[Mend], list[Mend]]:
+    """Give what takes steps back, in the order of the lab's `down`, and what the rest needs."""
+    now, found = sight.now, []
+    facts = [fact for fact in {**now, **wanted} if not is_local(fact) and not sight.holds(fact)]
+    left = {fact for fact in facts if not same(now.get(fact), wanted.get(fact))}
+    # What a port is in its bridge shows when it is there again.
+    moved = {fact.ref for fact in left if fact.key == "master"}
+    left = {fact for fact in left if fact.key == "master" or _link_of(fact, wanted) not in moved
+            or not is_a_ports(fact, wanted.get(fact, now.get(fact)))}  # fmt: skip
+    for one in _ordered(sight, numbers):
+        step = sight.steps[one.step]
+        if step.said.undo is not None or _is_unseen(step, sight):
+            untouched = one.step not in sight.journal.undone
+            found += [Mend(text, one.step) for text in one.texts if untouched]
+            continue
+        for change in reversed(step.changes):
+            if isinstance(change, Make) and change.ref.kind in OWNED:
+                found += _removal(change, one, sight, blocked)
+            for fact in [
+                each for each in left if is_named_by(change, each, _value(each, now, wanted))
+            ]:
+                left.remove(fact)
+                found += _mends(fact, wanted, sight, one.step)
+    return found, _sorted(left, wanted, sight)
+
+
+def _link_of(fact: Fact, found: Found) -> Ref | None:
+    return fact.ref if fact.ref.kind == "link" else kinds.holder(fact, found.get(fact))
+
+
+def _value(fact: Fact, now: Found, wanted: Found) -> object:
+    return now[fact] if fact in now else wanted[fact]
+
+
+def _is_unseen(step: Step, sight: Sight) -> bool:
+    """Say whether a step works on what is not looked into, or is the lab's own and stays."""
+    own = sight.scope.own
+    inside = [change for change in step.changes
+              if not (isinstance(change, Make) and change.ref.kind in OWNED)
+              and (change.ref in own or getattr(change, "on", None) in own)]  # fmt: skip
+    return bool(step.netns or inside) or any(change.ref.netns for change in step.changes)
+
+
+def _ordered(sight: Sight, numbers: Collection[int]) -> list[Undo]:
+    """Give the undos of steps that are not covered, in the order in which they run."""
+    found = [one for one in undos(sight.steps, numbers) if one.covered_by is None]
+    if sight.journal.patch is not None:
+        return down_order(found, plan_of(sight.journal, "down").steps)
+    return found[::-1]
+
+
+def _still_there(sight: Sight, numbers: Collection[int], blocked: Collection[Ref]) -> list[Mend]:
+    """Give what removes those of the lab's objects that should be gone by now."""
+    return [mend for one in _ordered(sight, numbers) for change in sight.steps[one.step].changes
+            if isinstance(change, Make) and change.ref.kind in OWNED
+            for mend in _removal(change, one, sight, blocked)
+            if not (change.ref.kind == "folder" and sight.foreign_in(change.ref))]  # fmt: skip
+
+
+def _removal(change: Make, undo: Undo, sight: Sight, blocked: Collection[Ref]) -> Iterator[Mend]:
+    """Give the commands that remove what a step made, where it is there and still the lab's."""
+    there = [ref for ref in refs_of(change) if sight.ours(ref) and ref not in blocked]
+    if not there:
+        return
+    if change.ref.kind == "folder":
+        texts: Sequence[str] = _emptied(change.ref, sight)
+    else:
+        # As the plan shows it, unless it has another name by now.
+        texts = sight.write(Remove(there[0])) if sight.names else undo.texts
+    for text in texts:
+        yield Mend(text, undo.step, Remove(there[0]))
+
+
+def _emptied(folder: Ref, sight: Sight) -> list[str]:
+    """Give what removes a folder and what the lab put into it; the files of others stay."""
+    inside = sight.inside.get(folder.name, ())
+    foreign = sight.foreign_in(folder)
+    texts = [f"rm -f {ref.name}" for ref in inside if ref not in foreign]
+    return texts if foreign else [*texts, f"rmdir {folder.name}"]
+
+
+def _mends(fact: Fact, wanted: Found, sight: Sight, step: int | None = None) -> list[Mend]:
+    changes = kinds.turned(fact, sight.now.get(fact), wanted.get(fact))
+    return [Mend(text, step, change) for change in changes for text in sight.write(change)]
+
+
+def _sorted(facts: Iterable[Fact], wanted: Found, sight: Sight) -> list[Mend]:
+    ordered = sorted(facts, key=lambda fact: _phase(fact, wanted.get(fact)))
+    return [mend for fact in ordered for mend in _mends(fact, wanted, sight)]
+
+
+def _phase(fact: Fact, value: object) -> tuple[int, int, str]:
+    """Give when a fact is put right: what goes first, then values, then what needs them."""
+    kind, name = fact.ref.kind, fact.ref.name
+    if fact.key == "rules":
+        kind = "rule"
+    if value is None and kind in _TAKEN:
+        return 0, _TAKEN.index(kind), name
+    order = _PUT.index(kind) if kind in _PUT else len(_PUT)
+    if kind == "setting":
+        if name.endswith("/disable_ipv6"):
+            # After MAC addresses, so that the kernel makes its own address of the right one.
+            return 1, _PUT.index("link"), "~"
+        everywhere = name.endswith("/ip_forward") or "/all/" in name
+        return 1, order, f"{0 if everywhere else 1 if '/default/' in name else 2}{name}"
+    if kind == "link":
+        # A port's options come when it is a port again.
+        return 1, order, f"{_VALUES.index(fact.key) if fact.key in _VALUES else 9}{name}"
+    far = isinstance(value, dict) and ("via" in value or "next" in value)
+    return 1, order, f"{int(far)}{name}"
+
+
+def run_mends(todo: Sequence[Mend], sight: Sight) -> list[Mend]:
+    """Run commands in their order, past every failure; give those that failed.
+
+    A name of the kernel's may be one that nobody can type: those run first, one by one.
     """
-    steps: list[Step] = []
-    numbers: list[int] = []
-    unread = []
+    steps, mends, failed = [], [], []
     for one in todo:
         try:
-            steps += parse("\n".join(one.texts), "", "", "undo", "").steps
-            numbers += [one.step] * (len(steps) - len(numbers))
+            steps.append(as_step(one.text))
+            mends.append(one)
         except CnetshError:
-            unread.append(one)
-    means.watch.expect(len(steps), "undo ")
+            # No step can hold it, and none has to.
+            failed += [one] if sight.means.run(shlex.split(one.text)).exit_code else []
+    sight.means.watch.expect(len(steps), "undo ")
     start = 0
     while start < len(steps):
 
         def note(first: int = start, **record: Any) -> None:
-            if ended := [numbers[first + at] for at in record.get("end", ())]:
-                journal.write(undone=ended)
+            ended = [mends[first + at].step for at in record.get("end", ())]
+            if known := [number for number in ended if number is not None]:
+                sight.journal.write(undone=known)
 
-        outcome = run_steps(steps[start:], note, means)
-        start = len(steps) if outcome.failed is None else start + outcome.failed + 1
-    return unread
-
-
-def _failed(
-    todo: Sequence[Undo], unread: Sequence[Undo], lab: _Lab, journal: Journal, seen: Sight
-) -> Iterator[Difference]:
-    """Tell which undos have not run, and which failed where no snapshot looks."""
-    for one in unread:
-        if remaining(one, lab.steps[one.step], seen):
-            texts = "; ".join(one.texts)
-            text = f"step {one.step + 1} is not undone, its undo cannot be read: {texts}"
-            yield Difference("undo", "", text)
-    for one in todo:
-        # In a namespace of somebody else's: one of the lab's own is gone by now.
-        if lab.steps[one.step].netns in seen.now.namespaces and one.step not in journal.undone:
-            text = f"step {one.step + 1} is not undone"
-            yield Difference("undo", "", text, *split(one.texts[-1]))
+        outcome = run_steps(steps[start:], note, sight.means)
+        if outcome.well:
+            break
+        # One that failed without a step, as where the journal could not be written, is the next.
+        start += outcome.failed or 0
+        failed.append(mends[start])
+        start += 1
+    return failed
 
 
-def wait_until_gone(steps: Sequence[Step], journal: Journal, means: Means) -> None:
+def _one_by_one(mends: Sequence[Mend], sight: Sight) -> list[Mend]:
+    """Run commands each after a look: a setting may have followed one that was written before."""
+    failed = []
+    for one in mends:
+        match one.change:
+            case Set(Ref("setting", "", path), _, value) if readable([path]).get(path) == value:
+                continue
+        failed += run_mends([one], sight)
+    return failed
+
+
+def wait_until_gone(steps: Sequence[Step], blocked: Collection[Ref], sight: Sight) -> None:
     """Wait until the links that went with their namespaces are gone, then delete survivors.
 
     `ip netns delete` is asynchronous (moby #48749), and a process inside keeps all of it alive.
     """
-    made = [ref for step in steps for ref in made_by(step) if ref.kind == "link"]
-    marks = {ref: journal.made.get(f"link {ref.name}", []) for ref in made if not ref.netns}
+    made = {ref for step in steps for ref in made_by(step) if ref.kind == "link" and not ref.netns}
+    marks = {ref: sight.journal.made.get(f"link {ref.name}") for ref in made - set(blocked)}
+    there = [(sight.names.get(ref, ref.name), mark) for ref, mark in marks.items() if mark]
     deadline = time.monotonic() + GONE_TIMEOUT
-    there = [(ref.name, mark[0]) for ref, mark in marks.items() if mark]
     while there and time.monotonic() < deadline:
-        there = [one for one in there if link_index(one[0]) == one[1]]
+        there = [one for one in there if _is_link(*one)]
         # A namespace that nobody is in is gone within some milliseconds.
         time.sleep(0.002 if there else 0)
-    run_undos([Undo(0, (f"ip link delete {name}",)) for name, _ in there], journal, means)
+    run_mends([Mend(f"ip link delete {name}") for name, _ in there], sight)
 
 
-def put_back(before: Snapshot, ours: Scope, others: Others, means: Means) -> Snapshot:
-    """Put back what the steps changed besides: other settings of forwarding, a bridge's MAC.
+def _is_link(name: str, mark: Sequence[Any]) -> bool:
+    # The version before has written down the MAC address, where the number of /sys stands now.
+    same_number = isinstance(mark[1], str) or link_mark(name) == mark[1]
+    return link_index(name) == mark[0] and same_number
 
-    Gives the snapshot after it.
+
+def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) -> frozenset[Reach]:
+    """Look, and mend what undoing has cost, until nothing moves; give how far that reached."""
+    last: list[Mend] = []
+    for _ in range(ROUNDS):
+        now = sight.look()
+        moved = [fact for fact in {**done, **wanted}
+                 if not same(now.get(fact), wanted.get(fact)) and not is_local(fact)
+                 and (fact in done or _lost(fact, wanted, now, cost))]  # fmt: skip
+        mends = _sorted(moved, wanted, sight)
+        if not mends or mends == last:
+            break
+        last = mends
+        _one_by_one(mends, sight)
+        cost |= _cost(mends, sight)
+    return cost
+
+
+def _lost(fact: Fact, wanted: Found, now: Found, cost: frozenset[Reach]) -> bool:
+    """Say whether a fact of others may have changed with what was undone."""
+    value = wanted.get(fact)
+    if value is None or kinds.derived(fact, wanted) or cost.isdisjoint(kinds.places(fact, value)):
+        return False
+    home = kinds.holder(fact, value)
+    return home is None or home.kind != "link" or Fact(home) in now
+
+
+def _settle_locals(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) -> None:
+    """Put back the addresses that the kernel makes of a MAC address: of that moment's, once.
+
+    Take away those that a link got through a cable of the lab's, and keeps without it.
     """
-    now = snapshot.take(means.ask, ours.settings)
-    todo = [
-        one
-        for one in differences(before, now)
-        if one.command and concerns(one, ours) and not others.keep(one)
-        if one.kind not in ("netns", "rule", "folder")
-        and one.command[:3] != ("ip", "link", "delete")
-    ]
-    for one in todo:
-        means.run(one.command, stdin=one.stdin)
-    return snapshot.take(means.ask, ours.settings) if todo else now
+    lost = list(_lost_locals(sight, wanted, done, cost))
+    deadline = time.monotonic() + LOCAL_TIMEOUT
+    while lost and time.monotonic() < deadline:
+        time.sleep(0.1)
+        sight.look()
+        lost = list(_lost_locals(sight, wanted, done, cost))
+    mends = _sorted(lost, wanted, sight)
+    links = {wanted[fact]["dev"] for fact in lost}
+    for fact, value in sight.now.items():
+        if is_local(fact) and fact not in sight.journal.before and not sight.holds(fact):
+            reached = not sight.scope.reach.isdisjoint(kinds.places(fact, value))
+            if value["dev"] in links or (reached and not _carrier(value["dev"], sight)):
+                wanted.pop(fact, None)
+                mends += _mends(fact, wanted, sight)
+    if mends:
+        _one_by_one(mends, sight)
+        sight.look()
 
 
-def _still_inside(journal: Journal) -> Iterator[Difference]:
-    for one in found_in(journal.homes, journal.held):
-        text = f"process {one.pid} ({one.name}) still runs in what was {one.netns}"
-        yield Difference("process", str(one.pid), text, ("kill", str(one.pid)))
+def _lost_locals(
+    sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]
+) -> Iterator[Fact]:
+    for fact, value in wanted.items():
+        if is_local(fact) and fact not in sight.now:
+            link = Ref("link", fact.ref.netns, value["dev"])
+            known = fact in done or not cost.isdisjoint(kinds.places(fact, value))
+            if known and sight.now.get(Fact(link, "up")):
+                yield fact
+
+
+def _carrier(link: str, sight: Sight) -> bool:
+    path = f"{LINKS}/{sight.names.get(Ref('link', '', link), link)}/carrier"
+    return readable([path]).get(path) == "1"

@@ -5,27 +5,22 @@ longer than SHORT, see units.py.
 """
 
 import contextlib
-import fcntl
 import re
 import socket
-import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 from cnetsh.apply.batch import LONGEST, Lane
-from cnetsh.compare.snapshot import NETNS
-from cnetsh.errors import CnetshError
-from cnetsh.kinds.change import Ref
-from cnetsh.plan.steps import Step, made_by
-from cnetsh.system import namespace
+from cnetsh.compare.snapshot import NETNS, link_mark
+from cnetsh.kinds.change import OWNED, Make, Ref, refs_of
+from cnetsh.plan.steps import Step
+from cnetsh.system import files, namespace
 from cnetsh.system.process import Result, Run, Start, ask, never, spawn
 
 SHORT = 50
-SIOCGIFHWADDR = 0x8927
 _PLAIN = re.compile(r"[\w ./:,=@%+!-]*")
 
 
@@ -134,26 +129,36 @@ def begin_unit(unit: Unit, note: Note, means: Means) -> Result | None:
     """Write down that a unit begins, before it does; give why it cannot."""
     try:
         note(start=unit.numbers)
-    except CnetshError as error:
-        return _not_run("", error)
+    except Exception as error:
+        return not_run("", error)
     for number, step in zip(unit.numbers, unit.steps, strict=True):
-        means.watch.begins(number, step)
+        _tell(means.watch.begins, number, step)
     return None
 
 
 def timed(unit: Unit, work: Callable[[], tuple[Result, int]]) -> tuple[Result, int, float]:
-    """Do the work of a unit; give its result, how many steps were taken up, and seconds."""
+    """Do the work of a unit; give its result, how many steps were taken up, and seconds.
+
+    Whatever is raised is a failure, after which nobody knows how many: -1.
+    """
     began = time.perf_counter()
     try:
         result, taken = work()
-    except (OSError, CnetshError) as error:
-        result, taken = _not_run(unit.netns, error), 1
+    except Exception as error:
+        result, taken = not_run(unit.netns, error), -1
     return result, taken, time.perf_counter() - began
 
 
-def _not_run(netns: str, error: OSError | CnetshError) -> Result:
-    why = error.message if isinstance(error, CnetshError) else error.strerror or str(error)
+def not_run(netns: str, error: Exception) -> Result:
+    """Give an error as the result of what could not be run, or not to its end."""
+    why = getattr(error, "strerror", "") or str(error) or type(error).__name__
     return Result(255, "", f"namespace {netns}: {why}" if netns else why)
+
+
+def _tell(watch: Callable[..., None], *of: Any) -> None:
+    # What is seen of a run never decides how it ends.
+    with contextlib.suppress(Exception):
+        watch(*of)
 
 
 def end_unit(
@@ -165,20 +170,29 @@ def end_unit(
     was there before it, and is not ours.
     """
     good = max(taken - 1, 0) if result.exit_code else taken
-    uncertain = 1 if result.exit_code and "File exists" not in result.stderr else 0
+    there = any(words in result.stderr for words in ("File exists", "already exists"))
+    uncertain = 1 if result.exit_code and not there else 0
+    uncertain = uncertain if taken >= 0 else len(unit.steps)
     # What is inside a namespace is known by that one's identity.
-    refs = (ref for step in unit.steps[:good] if not step.netns for ref in made_by(step))
+    refs = (ref for step in unit.steps[:good] if not step.netns for ref in marked(step))
     written = {"over": unit.numbers[good + uncertain :], "made": identities(refs)}
     note(end=unit.numbers[:good], **{key: value for key, value in written.items() if value})
     # Nobody knows how long one of several took, nor which of them said something.
     its_own = seconds if len(unit.steps) == 1 else None
     said = Result(0, "", "") if its_own is None else result
     for number, step in zip(unit.numbers[:good], unit.steps, strict=False):
-        means.watch.ended(number, step, said, its_own)
+        _tell(means.watch.ended, number, step, said, its_own)
     if not result.exit_code:
         return Outcome()
-    means.watch.ended(unit.numbers[good], unit.steps[good], result, its_own)
+    _tell(means.watch.ended, unit.numbers[good], unit.steps[good], result, its_own)
     return Outcome(unit.numbers[good], result)
+
+
+def marked(step: Step) -> Iterator[Ref]:
+    """Give the objects that a step makes and that can be told from later ones of their names."""
+    for change in step.changes:
+        if isinstance(change, Make) and change.ref.kind in (*OWNED, "name_server"):
+            yield from refs_of(change)
 
 
 def identities(refs: Iterable[Ref]) -> dict[str, list[Any]]:
@@ -195,24 +209,17 @@ def _identity(ref: Ref) -> list[Any]:
         if ref.kind == "netns":
             return [namespace.mark((NETNS / ref.name).stat())]
         if ref.kind == "link" and (index := link_index(ref.name)):
-            return [index, _mac(ref.name)]
-        if ref.kind == "folder":
-            # Its times change with what is put into it.
-            return [Path(ref.name).lstat().st_ino]
+            return [index, link_mark(ref.name)]
+        if ref.kind in ("folder", "name_server"):
+            return list(files.mark(ref.name))
     return []
 
 
 def link_index(name: str) -> int:
-    """Give a link's ifindex, which the kernel does not give twice; 0 when it is not there."""
+    """Give a link's ifindex, 0 when it is not there."""
     with contextlib.suppress(OSError):
         return socket.if_nametoindex(name)
     return 0
-
-
-def _mac(link: str) -> str:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("256s", link.encode())
-        return fcntl.ioctl(any_socket, SIOCGIFHWADDR, request)[18:24].hex(":")
 
 
 class Lanes:

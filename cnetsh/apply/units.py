@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from cnetsh.apply.batch import Lane
@@ -23,6 +24,7 @@ from cnetsh.apply.run import (
     batch_line,
     begin_unit,
     end_unit,
+    not_run,
     one_by_one,
     timed,
 )
@@ -34,8 +36,11 @@ from cnetsh.system.process import Result, spawn
 
 
 def run_steps(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
-    """Run steps: one by one when they are few, else in units."""
-    return (one_by_one if len(steps) <= SHORT else side_by_side)(steps, note, means)
+    """Run steps: one by one when they are few, else in units. Nothing is ever raised."""
+    try:
+        return (one_by_one if len(steps) <= SHORT else side_by_side)(steps, note, means)
+    except Exception as error:
+        return Outcome(result=not_run("", error))
 
 
 def units(steps: Sequence[Step]) -> list[Unit]:
@@ -73,14 +78,13 @@ class _SideBySide:
         # Nearly all that they do waits for the kernel's one lock of all networks (rtnl).
         workers = min(4, 2 * (os.cpu_count() or 1))
         free = threading.Semaphore(workers)
-        with ThreadPoolExecutor(workers) as pool:
+        with closing(self.host), ThreadPoolExecutor(workers) as pool:
             for unit in cut:
                 if self._stopped():
                     break
                 self._start(unit, pool, free)
             self._wait(self.busy)
             self._stopped()
-        self.host.close()
         return self.outcome
 
     def _start(self, unit: Unit, pool: ThreadPoolExecutor, free: threading.Semaphore) -> None:
@@ -134,8 +138,11 @@ class _SideBySide:
         # The worker needs no way back: it only ever goes from one namespace to the next.
         namespace.enter_network(str(NETNS / unit.netns))
         lane = Lane(spawn)
-        lane.feed(unit.lines, self._stopped)
-        return lane.close()
+        try:
+            lane.feed(unit.lines, self._stopped)
+        finally:
+            how = lane.close()
+        return how
 
     def _fail(self, outcome: Outcome) -> None:
         # The first failure is the one to be told, also when a signal came before it.

@@ -1,22 +1,25 @@
 """Bringing a lab up, taking it down, and recovering what an interrupted run left."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from cnetsh.apply.journal import Journal, create
-from cnetsh.apply.rollback import Undone, roll_back
+from cnetsh import kinds
+from cnetsh.apply.ending import Undone
+from cnetsh.apply.journal import Journal, Record, create, rows
+from cnetsh.apply.rollback import roll_back
 from cnetsh.apply.run import Means, Outcome
 from cnetsh.apply.units import run_steps
-from cnetsh.compare.remaining import Sight
-from cnetsh.compare.snapshot import Snapshot
+from cnetsh.compare import snapshot
+from cnetsh.compare.preview import refuse_taken
+from cnetsh.compare.revert import patch
+from cnetsh.compare.scope import scope_of, without_links
+from cnetsh.compare.snapshot import TABLES
 from cnetsh.errors import LEFT_BEHIND, CnetshError
-from cnetsh.kinds.change import NOTHING, Change, Make, Move, Ref, namespace_ref, refs_of
-from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
+from cnetsh.kinds.change import Change, Make, Move, Ref, State, namespace_ref, refs_of
+from cnetsh.plan.steps import Plan, Plans, Step, made_by
 from cnetsh.system.process import Result, never
 
-Made = Mapping[str, Sequence[Any]]
 # By what the kernel, Python or the journal says.
 ROOT_ONLY = "the target allows it to root only: use the sandbox, or --on host as root"
 NO_PROCESS = "there can be no more processes: ulimit -u, or pids.max of the control group"
@@ -38,31 +41,6 @@ class Ended:
     outcome: Outcome
     undone: Undone | None
     seconds: float
-
-
-def refuse_in_the_way(plan: Plan, now: Snapshot, made: Made = NOTHING) -> None:
-    """Raise CnetshError, before anything runs, when names that the plan makes are taken.
-
-    made: the identities of what the lab itself has made, which will go or is there already.
-    """
-    sight = Sight(Snapshot(), now, made)
-    refs = {ref for step in plan.steps for ref in made_by(step)}
-    foreign = [ref for ref in refs if f"{ref.kind} {ref.name}" not in made or not sight.ours(ref)]
-    if taken := {text for ref in foreign if (text := _occupied(ref, now))}:
-        raise CnetshError(
-            f"{plan.lab} cannot come up: {', '.join(sorted(taken))} is in the way and is not "
-            "this lab's",
-            "another name: in the lab file, or for a built-in lab with --set; or remove it",
-        )
-
-
-def _occupied(ref: Ref, now: Snapshot) -> str:
-    if ref.kind == "link" and not ref.netns and ref.name in now.links:
-        return f"{now.links[ref.name]['kind'] or 'link'} {ref.name}"
-    if ref.kind == "netns" and ref.name in now.namespaces:
-        ghost = "" if now.namespaces[ref.name] else " (a file that is no namespace)"
-        return f"namespace {ref.name}{ghost}"
-    return f"folder {ref.name}" if ref.kind == "folder" and ref.name in now.folders else ""
 
 
 def refuse_foreign(plan: Plan) -> None:
@@ -100,7 +78,21 @@ def _foreign(change: Change, made: Collection[Ref]) -> str:
     return ""
 
 
-def bring_up(plans: Plans, before: Snapshot, means: Means) -> Ended:
+def refuse_unread(plan: Plan, now: State) -> None:
+    """Raise CnetshError for a rule in a table that cannot be read: its undo could not be seen."""
+    unread = {ref.name for ref in now if ref.kind == "table"}
+    for change in plan.changes if unread else ():
+        tool, *more = change.ref.name.split(" ", 2)
+        ours = change.ref.kind in ("rule", "chain") and not change.ref.netns
+        if ours and unread & {f"{tool} *", f"{tool} {more[0]}"}:
+            raise CnetshError(
+                f"{plan.lab}: {tool} cannot read its table {more[0]}, so it could not be seen "
+                "whether the lab's rules are gone again",
+                f"see what others use there: nft list table ip {more[0]}",
+            )
+
+
+def bring_up(plans: Plans, before: State, means: Means) -> Ended:
     """Run the plan; when a step fails or a signal comes, undo what was done. The lock must be held.
 
     before: the target, with the settings that the plan writes. Raises CnetshError, with nothing
@@ -108,27 +100,48 @@ def bring_up(plans: Plans, before: Snapshot, means: Means) -> Ended:
     """
     began = time.monotonic()
     refuse_foreign(plans.up)
-    refuse_in_the_way(plans.up, before)
-    texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
-    header = {"title": plans.up.title, **texts, "before": before.to_json()}
-    record = create(plans.up.lab, header)
+    refuse_taken(plans.up, before, {})
+    refuse_unread(plans.up, before)
+    record = create(plans, kinds.facts_of(before))
     means.watch.expect(len(plans.up.steps))
     outcome = run_steps(plans.up.steps, record.write, means)
-    outcome = settled(record, outcome)
+    outcome = settled(record, outcome, lambda: _did(record, plans.up.steps, before, means))
     if not outcome.well:
         return Ended(outcome, undo(record, means), time.monotonic() - began)
     record.close()
     return Ended(outcome, None, time.monotonic() - began)
 
 
-def settled(record: Journal, outcome: Outcome, **more: Any) -> Outcome:
-    """Write down, when all went well, that the lab is up; give how that ended."""
+def _did(record: Journal, steps: Sequence[Step], before: State, means: Means) -> Record:
+    """Give what the steps have done to what is not their own, by a look at the target."""
+    scope = scope_of(steps, before)
+    if not scope.named and not scope.reach:
+        return {"up": True, "patch": []}
+    known, paths = record.before, [ref.name for ref in before if ref.kind == "setting"]
+    if {ref.kind for ref in scope.named} <= TABLES and {one[0] for one in scope.reach} <= {
+        "setting"
+    }:
+        # A lab that borrows no link: to ask for its own thousand would take a tenth of its time.
+        known = {fact: was for fact, was in known.items() if fact.ref.kind in TABLES}
+        seen = snapshot.take_tables(means.ask, paths)
+    else:
+        seen = snapshot.take(means.ask, paths, record.links)
+    now = kinds.facts_of(without_links(seen, record.links))
+    if any(fact.ref.kind == "table" for fact in now):
+        # What cannot be read is not known; the undo asks again.
+        return {"up": True}
+    return {"up": True, "patch": rows(patch(known, now, scope))}
+
+
+def settled(record: Journal, outcome: Outcome, did: Callable[[], Record]) -> Outcome:
+    """Write down, when all went well, that the lab is up, and what it did; give how that ended."""
     if not outcome.well:
         return outcome
     try:
-        record.write(up=True, **more)
-    except CnetshError as error:
-        return Outcome(result=Result(1, "", error.message))
+        record.write(**did())
+    except Exception as error:
+        # Whatever it is: what was begun is undone.
+        return Outcome(result=Result(1, "", str(getattr(error, "message", error))))
     return outcome
 
 
@@ -139,17 +152,17 @@ def undo(record: Journal, means: Means) -> Undone:
     """
     try:
         undone = roll_back(record, replace(means, stopping=never))
-    except (OSError, CnetshError) as error:
+    except Exception as error:
         record.close()
         raise CnetshError(
-            f"{record.lab} is not undone: {getattr(error, 'strerror', None) or error}",
+            f"{record.lab} is not undone: {getattr(error, 'message', error)}",
             "cnetsh recover, or down, undoes what is left",
             LEFT_BEHIND,
         ) from None
-    if undone.residue:
-        record.close()
-    else:
+    if all(one.final for one in undone.left):
         record.remove()
+    else:
+        record.close()
     return undone
 
 

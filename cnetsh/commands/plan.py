@@ -53,24 +53,25 @@ def _on_target(plans: Plans, down: bool, form: str, output: Path | None, on: str
     # Only here is a target looked at: without all this a plan is there in half the time.
     from cnetsh.apply import journal
     from cnetsh.commands.entering import entered
-    from cnetsh.compare import reliance, snapshot
-    from cnetsh.compare.preview import preview
-    from cnetsh.compare.scope import scope_of
+    from cnetsh.compare import snapshot
+    from cnetsh.compare.preview import preview, relied_on
+    from cnetsh.compare.scope import written
     from cnetsh.system.process import ask
     from cnetsh.targets import target
 
-    def show(seen: Sequence[str], relied_on: Mapping[str, str]) -> int:
+    def show(seen: Sequence[str], known: Mapping[str, str]) -> int:
         plan = plans.down if down else plans.up
-        told = _saved(plans, relied_on) if form == "saved" else _shown(plan, form, seen)
+        told = _saved(plans, known) if form == "saved" else _shown(plan, form, seen)
         deliver(told, output)
         return DONE
 
     def compared() -> int:
-        now = snapshot.take(ask, scope_of(plans.up.steps).settings)
-        found = journal.find(plans.up.lab)
-        record = found if found and found.same_boot else None
-        seen = () if down else preview(plans.up.steps, now, record.made if record else {})
-        return show(seen, reliance.relied_on(plans.up, now, journal.standing(record)))
+        steps = plans.up.steps
+        now, record = snapshot.take(ask, written(steps)), journal.find(plans.up.lab)
+        record = record if record and record.same_boot else None
+        found = preview(steps, now, record.made if record else {})
+        seen = () if down else [one.verdict for one in found]
+        return show(seen, relied_on(plans.up.lab, found, now, journal.standing(record)))
 
     return entered(target.named(on), compared, lambda: show((), {}))
 

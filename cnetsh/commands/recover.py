@@ -3,22 +3,27 @@
 from pathlib import Path
 
 from cnetsh.apply import journal
-from cnetsh.commands.changing import changing, forget, take_down
+from cnetsh.commands.changing import changing, forget, take_down, unless_killed
 from cnetsh.commands.entering import if_running
-from cnetsh.commands.output import say
-from cnetsh.errors import DONE
+from cnetsh.commands.output import say, show_error
+from cnetsh.errors import DONE, LEFT_BEHIND
 
 
 def run(on: str, verbose: bool = False, log: Path | None = None) -> int:
     """Undo every interrupted run of a target; give the exit code."""
-    return if_running(on, lambda: _recover(verbose, log), "nothing to recover")
+    return unless_killed(if_running(on, lambda: _recover(verbose, log), "nothing to recover"))
 
 
 def _recover(verbose: bool, log: Path | None) -> int:
     with changing(verbose, log) as means:
         # All under one lock, so that no lab comes up between two that share something.
-        waiting = [one for one in journal.all_here() if not one.up or not one.same_boot]
+        found, unreadable = journal.all_here()
+        waiting = [one for one in found if not one.stands or not one.same_boot]
         codes = [take_down(one, means) if one.same_boot else forget(one) for one in waiting]
-    if not waiting:
+    for error in unreadable:
+        # One that is damaged must not keep the others from being undone.
+        show_error(error)
+        codes.append(LEFT_BEHIND)
+    if not codes:
         say("nothing to recover")
     return max(codes, default=DONE)

@@ -7,8 +7,8 @@ from typing import Any
 from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal
 from cnetsh.commands.entering import entered
-from cnetsh.commands.output import say
-from cnetsh.errors import DONE
+from cnetsh.commands.output import say, show_error
+from cnetsh.errors import DONE, LEFT_BEHIND
 from cnetsh.targets import target
 
 MOST_NAMES = 6  # containers named in a line
@@ -18,14 +18,17 @@ def run(on: str, as_json: bool) -> int:
     """List the labs of a target; give the exit code."""
 
     def found() -> int:
-        return _show([_row(one) for one in journal.all_here()], as_json)
+        here, unreadable = journal.all_here()
+        for error in unreadable:
+            show_error(error)
+        return _show([_row(one) for one in here], as_json) or (LEFT_BEHIND if unreadable else DONE)
 
     return entered(target.named(on), found, lambda: _show([], as_json))
 
 
 def _row(record: Journal) -> dict[str, Any]:
     record.close()
-    state = "up" if record.up else "interrupted"
+    state = "up" if record.stands else "interrupted"
     return {
         "lab": record.lab,
         "title": record.header["title"],

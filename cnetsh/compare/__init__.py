@@ -1,1 +1,1 @@
-"""What is wanted against what is there: snapshot, preview, drift, difference, residue, scope."""
+"""What is wanted against what is there: snapshot, preview, drift, scope, patch and revert."""

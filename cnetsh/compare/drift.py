@@ -1,14 +1,15 @@
 """Whether what a plan made is still there as it was planned: each object missing or changed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cnetsh import kinds
-from cnetsh.compare.snapshot import MARKED, Snapshot, look_inside, readable, state_of
+from cnetsh.compare.scope import Made, is_own
+from cnetsh.compare.snapshot import look_inside
 from cnetsh.kinds.change import (
+    MARKED,
     NOTHING,
     PLACE,
-    Answers,
     Change,
     Facts,
     Make,
@@ -18,42 +19,57 @@ from cnetsh.kinds.change import (
     State,
     after,
     matches,
+    namespace_ref,
 )
 from cnetsh.plan.steps import Step
 from cnetsh.system.process import Run
 
 
-def drift(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Any], run: Run) -> list[str]:
+def drift(steps: Sequence[Step], now: State, made: Made, run: Run) -> list[str]:
     """Give a line for each planned object that is missing or not as planned.
 
-    made: the identities that the journal has, by "kind name".
+    made: the identities that the journal has.
     """
     changes = [(change, step) for step in steps for change in step.changes]
     # The last step that speaks of an object or a value is the one to name.
     planned = {key: step for change, step in changes for key in _keys(change)}
     wanted = after(change for change, _ in changes)
-    gone = {ref for ref in wanted if ref.netns and not now.namespaces.get(ref.netns)}
-    # Inside a namespace rules are not asked for: iptables-save would have to be started in each.
-    unseen = {ref for ref in wanted if ref.netns and ref.kind in ("rule", "chain")}
-    # The folder of all namespaces is nobody's own.
-    unseen |= {ref for ref in wanted if ref.kind == "home"}
-    asked = {ref: facts for ref, facts in wanted.items() if ref not in gone | unseen}
     lines = []
-    for ref, key, text in missing(asked, _seen(asked, run, now), made):
+    for ref, key, text in missing(*_asked(wanted, now, run), made):
         step = planned.get((ref, key)) or planned[ref, ""]
         if ref.kind != "rule" or _is_missing(step, run):
             lines.append(f"{text} (planned: {step.text})")
     return lines
 
 
-def missing(
-    wanted: State, now: State, made: Mapping[str, Any] = NOTHING
-) -> Iterator[tuple[Ref, str, str]]:
+def _asked(wanted: State, now: State, run: Run) -> tuple[State, State]:
+    """Give what can be asked for of what is wanted, and what there is, also inside namespaces."""
+    homes = {ref.netns for ref in wanted if ref.netns}
+    entered = {name for name in homes if now.get(namespace_ref(name), [{"mark": 0}])[0]["mark"]}
+    asked = {
+        ref: facts
+        for ref, facts in wanted.items()
+        # Inside a namespace rules are not asked for: iptables-save would have to be started in
+        # each. The folder of all namespaces is nobody's own.
+        if not ref.netns or (ref.netns in entered and ref.kind not in ("rule", "chain"))
+        if ref.kind != "home"
+    }
+    state, written = dict(now), [ref for ref in asked if ref.kind == "setting"]
+    for netns in entered:
+        state |= look_inside(netns, run, [ref.name for ref in written if ref.netns == netns])
+    return asked, state
+
+
+def missing(wanted: State, now: State, made: Made = NOTHING) -> Iterator[tuple[Ref, str, str]]:
     """Give what is not there as wanted: the object, the key of a value ("" = all of it), words."""
     for ref, known in wanted.items():
-        mark = made.get(f"{ref.kind} {ref.name}", [None])[0] if not ref.netns else None
-        for key, text in _differs(ref, known, now.get(ref, []), mark):
-            yield ref, key, text
+        there = now.get(ref, [])
+        marked = ref.kind in MARKED and not ref.netns
+        recorded = marked and f"{ref.kind} {ref.name}" in made
+        if there and recorded and not (there[0]["mark"] and is_own(ref, there[0], made)):
+            yield ref, "", f"{kinds.called(ref)} is another one than the lab made"
+        else:
+            yield from ((ref, key, text) for key, text in _differs(ref, known, there))
 
 
 def _keys(change: Change) -> Iterator[tuple[Ref, str]]:
@@ -67,25 +83,11 @@ def _keys(change: Change) -> Iterator[tuple[Ref, str]]:
             yield to, ""
 
 
-def _seen(wanted: State, run: Run, now: Snapshot) -> State:
-    """Give what there is in the namespaces that something is wanted of."""
-    state = state_of(now)
-    for netns in dict.fromkeys(ref.netns for ref in wanted):
-        if netns:
-            paths = [ref.name for ref in wanted if (ref.kind, ref.netns) == ("setting", netns)]
-            state |= look_inside(netns, run, paths)
-    files = readable(ref.name for ref in wanted if ref.kind == "name_server")
-    return state | kinds.see(Answers(files=files))
-
-
 def _differs(
-    ref: Ref, wanted: Sequence[Facts], there: Sequence[Facts], mark: Any
+    ref: Ref, wanted: Sequence[Facts], there: Sequence[Facts]
 ) -> Iterator[tuple[str, str]]:
     """Give what of an object is not as it is wanted: the key of a value, and the words for it."""
     if there and ref.kind in MARKED | {"setting"}:
-        if mark not in (None, there[0].get("ifindex"), there[0].get("mark")):
-            yield "", f"{kinds.called(ref)} is another one than the lab made"
-            return
         for key, value in wanted[0].items():
             if key not in PLACE and (is_now := there[0].get(key)) != value:
                 yield key, _not_as(ref, key, value, is_now)

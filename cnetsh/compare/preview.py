@@ -1,68 +1,193 @@
-"""What each step of a plan would find on a live target, before anything runs."""
+"""What each step of a plan would find on a live target, and what a plan takes for granted of it."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
-from cnetsh.compare.remaining import found
-from cnetsh.compare.snapshot import MARKED, Snapshot, state_of
-from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, Set, State, holders, refs_of
-from cnetsh.plan.steps import Step
+from cnetsh.compare.scope import Made, is_own, outside
+from cnetsh.errors import CnetshError
+from cnetsh.kinds import called
+from cnetsh.kinds.change import (
+    MARKED,
+    NOTHING,
+    OWNED,
+    Change,
+    Changes,
+    Facts,
+    Make,
+    Move,
+    Ref,
+    Set,
+    State,
+    holders,
+    matches,
+    refs_of,
+)
+from cnetsh.plan.steps import Plan, Step
+
+NOT_UP = "not up"
+# Of these a name is taken, or free.
+_NAMED = OWNED & MARKED
+_NO_COUNT = OWNED | MARKED
 
 
-def preview(steps: Sequence[Step], now: Snapshot, made: Mapping[str, Sequence[Any]]) -> list[str]:
+class Finding(NamedTuple):
+    """What a step would find: a verdict, and by fact what it takes for granted there."""
+
+    verdict: str
+    was: Mapping[str, str]
+
+
+def preview(steps: Sequence[Step], now: State, made: Made = NOTHING) -> list[Finding]:
     """Give for each step: create, change, look, already there, in the way, depends on step N.
 
     made: the identities of what the lab itself made when it is up, so that its own things are
     already there and not in the way.
     """
-    seen = _Preview(now, made, state_of(now))
-    return [seen.verdict(number, step, step.changes) for number, step in enumerate(steps)]
+    seen = _Preview(now, made)
+    return [seen.find(number, step, step.changes) for number, step in enumerate(steps)]
 
 
 @dataclass(slots=True)
 class _Preview:
-    now: Snapshot
-    made: Mapping[str, Sequence[Any]]
-    state: State
+    now: State
+    made: Made
     owner: dict[Ref, int] = field(default_factory=dict)
 
-    def verdict(self, number: int, step: Step, changes: Changes) -> str:
+    def find(self, number: int, step: Step, changes: Changes) -> Finding:
         """Give what a step would find, and remember what it makes for those after it."""
         # Before the step's own objects are known: it does not depend on itself.
-        home = self._home(changes)
+        held = (ref for change in changes for ref in holders(change))
+        home = next((self.owner[ref] for ref in held if ref in self.owner), None)
+        # What is inside a namespace is no business of the target's own.
+        here = () if step.netns else changes
+        was = {fact: value for one in here for fact, value in self._was(one, step)}
         for change in changes:
             if isinstance(change, Make):
                 self.owner |= dict.fromkeys(refs_of(change), number)
             elif isinstance(change, Move) and change.ref in self.owner:
                 self.owner[change.to] = self.owner[change.ref]
-        taken = [text for one in changes if isinstance(one, Make) for text in self._taken(one)]
-        if taken:
-            return taken[0]
+        return Finding(self._verdict(step, changes, home), was)
+
+    def _verdict(self, step: Step, changes: Changes, home: int | None) -> str:
+        made = [ref for one in changes for ref in _named(one)]
+        if any(taken(ref, self.now, self.made) for ref in made):
+            return "in the way"
+        if any(ref in self.now for ref in made):
+            return "already there"
         if home is not None:
             return f"depends on step {home + 1}"
-        if changes and all(map(self._there, changes)):
+        if changes and all(map(self._times, changes)):
             return "already there"
         creates = any(isinstance(one, Make) and one.ref.kind in MARKED for one in changes)
         return "create" if creates else step.kind
 
-    def _home(self, changes: Changes) -> int | None:
-        held = (ref for change in changes for ref in holders(change))
-        return next((self.owner[ref] for ref in held if ref in self.owner), None)
+    def _times(self, change: Change) -> int:
+        """Give how often there is already what a change makes or sets."""
+        there = self.now.get(change.ref, ()) if isinstance(change, Make | Set) else ()
+        return sum(matches(_typed(change), facts) for facts in there)
 
-    def _taken(self, change: Make) -> list[str]:
-        """Say for each object to be made whether it is there, and whose."""
-        texts = []
-        for ref in refs_of(change):
-            mark = None if ref.netns else self.now.mark(ref.kind, ref.name)
-            known = self.made.get(f"{ref.kind} {ref.name}", [None])[0]
-            if mark is not None:
-                texts.append("already there" if known == mark else "in the way")
-        return texts
+    def _was(self, change: Change, step: Step) -> Iterator[tuple[str, str]]:
+        for ref in _named(change):
+            if not ref.netns:
+                yield f"{ref.kind} {ref.name}", "there" if ref in self.now else "absent"
+        for ref in _used(change):
+            if ref not in self.owner:
+                yield f"link {ref.name}", self._link(ref)
+        kind, netns, name = change.ref
+        if netns or kind in _NO_COUNT or any(ref in self.owner for ref in holders(change)):
+            return
+        if kind == "setting":
+            yield f"setting {name}", self.now.get(change.ref, [{"value": "absent"}])[0]["value"]
+        elif isinstance(change, Make):
+            yield f"{kind} {step.text}", f"{self._times(change)} times"
 
-    def _there(self, change: Change) -> bool:
-        """Say whether a change of what is not the plan's own has nothing left to do."""
-        if isinstance(change, Make):
-            return bool(found(change, self.state))
-        known = self.state.get(change.ref, [{}])[0]
-        return isinstance(change, Set) and change.key in known and known[change.key] == change.value
+    def _link(self, ref: Ref) -> str:
+        keys = ("kind", "up", "master", "mtu")
+        there = self.now.get(ref)
+        return json.dumps({key: there[0].get(key) for key in keys}) if there else "absent"
+
+
+def _typed(change: Change) -> Facts:
+    return {change.key: change.value} if isinstance(change, Set) else getattr(change, "facts", {})
+
+
+def _named(change: Change) -> tuple[Ref, ...]:
+    """Give the objects that a change makes of those whose name only one can have."""
+    named = isinstance(change, Make) and change.ref.kind in _NAMED
+    return refs_of(change) if named else ()
+
+
+def _used(change: Change) -> set[Ref]:
+    """Give the links of the target's own namespace that a change speaks of and does not make."""
+    names = filter(None, map(_typed(change).get, ("dev", "master")))
+    refs = {Ref("link", change.ref.netns, name) for name in names}
+    refs |= {change.ref, getattr(change, "on", None) or change.ref}
+    return {ref for ref in refs - {*_named(change)} if ref.kind == "link" and not ref.netns}
+
+
+def taken(ref: Ref, now: State, made: Made = NOTHING) -> str:
+    """Give what has the name of an object to be made and is not the lab's own, "" for nothing."""
+    if ref.kind not in _NAMED or ref not in now or is_own(ref, now[ref][0], made):
+        return ""
+    facts = now[ref][0]
+    if ref.kind == "link":
+        return f"{facts['kind'] or 'link'} {ref.name}"
+    return called(ref) + ("" if facts["mark"] else " (a file that is no namespace)")
+
+
+def refuse_taken(plan: Plan, now: State, made: Made = NOTHING) -> None:
+    """Raise CnetshError, before anything runs, when names that the plan makes are taken."""
+    refs = [ref for changes in outside(plan.steps) for one in changes for ref in _named(one)]
+    others = {text for ref in refs if (text := taken(ref, now, made))}
+    names = {other: ref.name for ref, (facts, *_) in now.items() if ref.kind == "link"
+             for other in facts["names"]}  # fmt: skip
+    others |= {f"{ref.name}, another name of {names[ref.name]}," for ref in refs
+               if ref.kind == "link" and not ref.netns and ref.name in names}  # fmt: skip
+    if others:
+        raise CnetshError(
+            f"{plan.lab} cannot come up: {', '.join(sorted(others))} is in the way and is not "
+            "this lab's",
+            "another name: in the lab file, or for a built-in lab with --set; or remove it",
+        )
+
+
+def relied_on(
+    lab: str, found: Sequence[Finding], now: State, standing: str = NOT_UP
+) -> dict[str, str]:
+    """Give what a plan takes for granted of its target, fact by fact.
+
+    standing: of the lab, see `journal.standing`.
+    """
+    known = {fact: value for one in found for fact, value in one.was.items()}
+    return {f"lab {lab}": standing, **known, "routes": _routes(now)}
+
+
+def _routes(now: State) -> str:
+    """Give the routes that decide where packets go; those of table local follow the addresses."""
+    shown = (
+        f"{ref.name} {facts.get('via', '')} {facts.get('dev', '')}"
+        for ref, several in now.items()
+        for facts in several
+        if ref.kind == "route" and facts["table"] == "main"
+    )
+    return "; ".join(sorted(text for text in shown if not text.startswith(("fe80:", "ff00:"))))
+
+
+def refuse_changed(
+    saved: Mapping[str, str], plan: Plan, now: State, standing: str = NOT_UP
+) -> None:
+    """Raise CnetshError, with the changes, where a fact that a saved plan relied on is another."""
+    facts = relied_on(plan.lab, preview(plan.steps, now), now, standing) if saved else {}
+    # Plans of the version before also say what is not asked any more, and settings with their tabs.
+    lines = [
+        f"{fact}: was {value}, is {facts[fact]}"
+        for fact, value in saved.items()
+        if fact in facts and facts[fact].split() != value.split()
+    ]
+    if lines:
+        raise CnetshError(
+            "the target is not as it was when the plan was saved:\n  " + "\n  ".join(lines),
+            "look at the plan again, and save it anew",
+        )

@@ -1,135 +1,146 @@
-"""How far a lab reaches: what its steps make or change, and what it shares with other labs.
+"""What of a target is a lab's own, what of others' its steps name, and how far they reach."""
 
-Two labs may both switch forwarding on, or use the same bridge of the host. Who goes first hands
-what it found there over to the others, so that the last one to go puts it back.
-"""
-
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from cnetsh.compare.differences import Difference
-from cnetsh.compare.snapshot import Snapshot
+from cnetsh import kinds
 from cnetsh.kinds import setting
-from cnetsh.kinds.change import Change, Make, Remove, Set, refs_of
+from cnetsh.kinds.change import (
+    OWNED,
+    Change,
+    Changes,
+    Fact,
+    Facts,
+    Make,
+    Move,
+    Reach,
+    Ref,
+    Remove,
+    Set,
+    State,
+    matches,
+    namespace_ref,
+    refs_of,
+)
 from cnetsh.plan.steps import Step
+
+# The identities of what a lab made, by "kind name": what no other object ever gets.
+Made: TypeAlias = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What steps make or change in the target's own namespace.
+    """own: the objects made; named: the changes by object; reach: what they take along besides."""
 
-    names: of links, namespaces and folders. settings: the paths written. rules: the made ones, and
-    the chains.
+    own: frozenset[Ref]
+    named: Mapping[Ref, Sequence[Change]]
+    reach: frozenset[Reach]
+
+    def holds(self, fact: Fact, value: Any) -> bool:
+        """Say whether a fact is of an object of the lab's own, or goes with one."""
+        ref, home = fact.ref, kinds.holder(fact, value)
+        inside = bool(ref.netns) and namespace_ref(ref.netns) in self.own
+        return inside or ref in self.own or home in self.own
+
+    def names(self, fact: Fact, value: Any) -> bool:
+        """Say whether a step names a fact, which has, or had, this value."""
+        return any(is_named_by(change, fact, value) for change in self.named.get(fact.ref, ()))
+
+    def takes_along(self, fact: Fact, value: Any) -> bool:
+        """Say whether a fact may have changed with what the steps name."""
+        return not self.reach.isdisjoint(kinds.places(fact, value))
+
+
+def is_named_by(change: Change, fact: Fact, value: Any) -> bool:
+    """Say whether a change names a fact, which has, or had, this value."""
+    if _fact_home(change) != fact.ref:
+        return False
+    match change:
+        case Set(_, key):
+            return fact.key == key
+        case Make(ref, facts) | Remove(ref, facts):
+            if isinstance(value, dict):
+                return matches(facts, value)
+            return fact.key == ("rules" if ref.kind == "rule" else "")
+    return False
+
+
+NOWHERE = Scope(frozenset(), {}, frozenset())
+
+
+def scope_of(steps: Iterable[Step], before: State) -> Scope:
+    """Give what steps make, name and reach; before: the target as they found it."""
+    own: set[Ref] = set()
+    named: dict[Ref, list[Change]] = {}
+    reach: set[Reach] = set()
+    for changes in outside(steps):
+        for change in changes:
+            if isinstance(change, Make) and change.ref.kind in OWNED:
+                own.update(refs_of(change))
+            elif isinstance(change, Move):
+                own.update({change.to} if change.ref in own else ())
+            elif change.ref in own or getattr(change, "on", None) in own:
+                # A port of the lab's may cost a bridge of others the address made by its MAC.
+                if isinstance(change, Set) and change.key == "master":
+                    reach.update(one for one in kinds.reach(change, before)
+                                 if one[2] != change.ref.name)  # fmt: skip
+            else:
+                named.setdefault(_fact_home(change), []).append(change)
+                reach.update(kinds.reach(change, before))
+    return Scope(frozenset(own), named, frozenset(reach))
+
+
+def outside(steps: Iterable[Step]) -> Iterator[Changes]:
+    """Give the changes of those steps that are not inside a namespace which the steps make.
+
+    Half of a large lab is inside: that goes with its namespace, and need not be read.
     """
-
-    names: frozenset[str]
-    settings: frozenset[str]
-    rules: frozenset[str]
-
-
-def scope_of(steps: Iterable[Step]) -> Scope:
-    """Give what steps make or change, for many questions to `concerns`."""
-    changes = [change for step in steps if not step.netns for change in step.changes]
-    made = [change.ref for change in changes if isinstance(change, Make)]
-    return Scope(
-        frozenset(name for change in changes for name in names_of(change)),
-        frozenset(one.ref.name for one in changes if one.ref.kind == "setting"),
-        frozenset(ref.name for ref in made if ref.kind in ("rule", "chain")),
-    )
+    homes: set[str] = set()
+    for step in steps:
+        if step.netns in homes:
+            continue
+        changes = step.changes
+        homes.update(one.ref.name for one in changes
+                     if isinstance(one, Make) and one.ref.kind == "netns")  # fmt: skip
+        yield changes
 
 
-def names_of(change: Change) -> Iterator[str]:
-    """Give the names of what a change is about: its objects, and the links that it speaks of."""
-    on = change.on if isinstance(change, Make | Set) else None
-    yield from (ref.name for ref in (*refs_of(change), on) if ref and not ref.netns)
-    if isinstance(change, Set) and change.key == "master" and change.value:
-        yield change.value
-    if isinstance(change, Make | Remove) and "dev" in change.facts:
-        yield change.facts["dev"]
+def _fact_home(change: Change) -> Ref:
+    """Give the object whose facts a change names: of a rule that is its chain."""
+    on = change.on if isinstance(change, Make) else None
+    return on if on and change.ref.kind == "rule" else change.ref
 
 
-def concerns(difference: Difference, scope: Scope) -> bool:
-    """Say whether a difference is of something that steps made or changed.
+def written(steps: Iterable[Step]) -> set[str]:
+    """Give the settings of the target's own namespace that steps write or set besides."""
+    paths: set[str] = set()
+    for changes in outside(steps):
+        for change in changes:
+            if change.ref.kind == "setting" and not change.ref.netns:
+                paths.add(change.ref.name)
+            paths.update(setting.reached(change))
+    return paths
 
-    What others did to the host meanwhile is theirs, and is neither put back nor called residue.
+
+def is_own(ref: Ref, facts: Facts, made: Mapping[str, Sequence[Any]]) -> bool:
+    """Say whether an object that is there is the one that a lab made, by its identity.
+
+    made: identities by kind and name, as the journal has them. A namespace without a mark is what
+    is left of ours: a file that nobody can use.
     """
-    kind, name = difference.kind, difference.name
-    if kind == "setting":
-        return name in scope.settings or any(_family(path, name) for path in scope.settings)
-    if kind in ("rule", "chain"):
-        chain = " ".join(name.split(" ", 3)[:3])
-        return name in scope.rules or chain in scope.rules
-    return name in scope.names
+    known, mark = made.get(f"{ref.kind} {ref.name}"), facts.get("mark")
+    if known is None or mark is None:
+        return known is not None
+    if ref.kind == "netns":
+        return not mark or known[0] == mark
+    # The version before has written down of a link its MAC address, of a folder just the inode.
+    return all(one == other for one, other in zip(known, mark, strict=False)
+               if isinstance(one, int))  # fmt: skip
 
 
-def _family(written: str, path: str) -> bool:
-    """Say whether a path is set along with one that is written, of the same version of IP."""
-    same_version = path.split("/")[4] == written.split("/")[4]
-    return same_version and path.endswith(setting.along(written))
-
-
-@dataclass(frozen=True, slots=True)
-class Others:
-    """What the other labs of the target reach, by the lab's name."""
-
-    labs: dict[str, Scope]
-
-    def touch(self, difference: Difference) -> list[str]:
-        """Name the labs whose steps made or changed what differs."""
-        return [name for name, scope in self.labs.items() if concerns(difference, scope)]
-
-    def keep(self, difference: Difference) -> list[str]:
-        """Name the labs that need a setting, or a link's state, as it is."""
-        held = difference.kind == "setting" or difference.command[:3] == ("ip", "link", "set")
-        return self.touch(difference) if held else []
-
-    def keep_from(self, step: Step) -> list[str]:
-        """Name the labs for which a step must not be undone."""
-        if not self.labs or step.netns:
-            return []
-        values = [one.ref for one in step.changes if isinstance(one, Set)]
-        said = (Difference(ref.kind, ref.name, "", ("ip", "link", "set")) for ref in values)
-        return [name for difference in said for name in self.keep(difference)]
-
-
-def handed_over(
-    theirs: Snapshot, kept: Iterable[Difference], before: Snapshot, now: Snapshot
-) -> dict[str, Any]:
-    """Give another lab's snapshot of before it, as if the lab that goes had never been there.
-
-    What had come since before the one that goes, and is not there now, is not in it; what is kept
-    for the other lab gets the value that it had then. Done twice, it is the same.
-    """
-    facts = theirs.to_json()
-    for part in ("links", "namespaces", "folders"):
-        for name in facts[part].keys() - getattr(before, part).keys() - getattr(now, part).keys():
-            del facts[part][name]
-    for part in ("addresses", "routes", "policy", "neighbours"):
-        facts[part] = _as_if(facts[part], getattr(before, part), getattr(now, part))
-    for table, lines in facts["rules"].items():
-        known = before.rules.get(table, []), now.rules.get(table, [])
-        facts["rules"][table] = _as_if(lines, *known)
-    for one in kept:
-        if one.kind == "setting":
-            facts["settings"][one.name] = before.settings[one.name]
-        elif theirs.links.get(one.name, {}).get("ifindex") == before.links[one.name]["ifindex"]:
-            facts["links"][one.name] = before.links[one.name]
-    return facts
-
-
-def _as_if(theirs: Sequence[Any], before: Sequence[Any], now: Sequence[Any]) -> list[Any]:
-    """Leave out what is gone now, but for what is gone of before too: that others removed."""
-    return _without(theirs, _without(_without(theirs, now), _without(before, now)))
-
-
-def _without(some: Iterable[Any], others: Iterable[Any]) -> list[Any]:
-    """Give what is in some more often than in others."""
-    left, surplus = Counter(map(json.dumps, others)), []
-    for entry in some:
-        left[key := json.dumps(entry)] -= 1
-        if left[key] < 0:
-            surplus.append(entry)
-    return surplus
+def without_links(state: State, names: Collection[str]) -> State:
+    """Give a state of the target's own namespace without some links and what goes with them."""
+    left = {ref: some for ref, some in state.items() if ref.kind != "link" or ref.name not in names}
+    kept = {ref: [one for one in some if one.get("dev") not in names] for ref, some in left.items()}
+    return {ref: some for ref, some in kept.items() if some}

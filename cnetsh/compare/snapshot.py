@@ -1,116 +1,96 @@
-"""What the kernel says of the target's own namespace.
+"""What the kernel says of the target: of its own namespace, and of others where they are asked for.
 
-Only what a plan can change is read; counters, timers and carrier are not. The cost follows what is
-in the namespace, a few milliseconds on an ordinary host.
+Only what can be changed is read; counters, timers and carrier are not. The cost follows what is in
+these namespaces, a few milliseconds on an ordinary host.
 """
 
 import contextlib
 import json
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cnetsh import kinds
 from cnetsh.errors import CnetshError
-from cnetsh.kinds.change import Answers, State
-from cnetsh.kinds.link import TYPES, paired
-from cnetsh.kinds.name_server import HOME
-from cnetsh.system import namespace
+from cnetsh.kinds.change import Answers, Facts, Ref, State
+from cnetsh.kinds.link import paired
+from cnetsh.kinds.name_server import FILE, HOME
+from cnetsh.kinds.setting import link_of
+from cnetsh.system import files, namespace
 from cnetsh.system.process import Run, installed, real
 
 NETNS = Path("/run/netns")
 SYSCTL = Path("/proc/sys/net")
+LINKS = "/sys/class/net"
 LEGACY = {"iptables-legacy-save": "ip_tables_names", "ip6tables-legacy-save": "ip6_tables_names"}
-# Of these the kernel gives something that tells an object from a later one of the same name.
-MARKED = frozenset({"link", "netns", "folder"})
-ROUTE_KEYS = ("type", "dst", "via", "gateway", "dev", "table", "protocol", "scope", "prefsrc",
-              "metric")  # fmt: skip
-Facts = dict[str, Any]
-_QUESTIONS = "address show\nroute show table all\nneigh show nud permanent"
+# Whoever gives a link another one wants it so: these the kernel chooses (tc(8)).
+QUEUES = frozenset({"noqueue", "noop", "mq", "pfifo_fast", "fq_codel"})
+MOST_LINKS = 50
+_QUESTIONS = "address show\nroute show table all\nneigh show nud permanent\nneigh show proxy"
+Answer = list[Facts]
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Links by name, addresses, routes, rules of both kinds, settings, neighbours, and names.
+def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> State:
+    """Read the target's own namespace, with the settings at the paths written.
 
-    rules: iptables-save lines by "tool table"; settings: value by path; namespaces: mark by name,
-    0 for a file that is no namespace (left by a killed `ip netns add`); folders: the inode of each
-    path in /etc/netns.
-    """
-
-    links: dict[str, Facts] = field(default_factory=dict)
-    addresses: list[Facts] = field(default_factory=list)
-    routes: list[Facts] = field(default_factory=list)
-    policy: list[Facts] = field(default_factory=list)
-    rules: dict[str, list[str]] = field(default_factory=dict)
-    settings: dict[str, str] = field(default_factory=dict)
-    namespaces: dict[str, int] = field(default_factory=dict)
-    folders: dict[str, int] = field(default_factory=dict)
-    neighbours: list[Facts] = field(default_factory=list)
-
-    def mark(self, kind: str, name: str) -> int | None:
-        """Give what tells an object from another of the same name; None where there is none."""
-        match kind:
-            case "link":
-                return self.links.get(name, {}).get("ifindex")
-            case "netns":
-                return self.namespaces.get(name)
-            case "folder":
-                return self.folders.get(name)
-        return None
-
-    def to_json(self) -> dict[str, Any]:
-        """Give plain data that `Snapshot(**data)` reads back."""
-        return asdict(self)
-
-
-def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> Snapshot:
-    """Read the target's own namespace, with the settings that a plan has written.
-
-    The settings of the plan's own links are left out: they go with them. Raises CnetshError when a
+    The settings of a lab's own links are left out: they go with them. Raises CnetshError when a
     tool answers nothing usable.
     """
-    addresses, routes, neighbours, policy = _ask(run, ("ip",), f"{_QUESTIONS}\nrule show")
+    addresses, routes, *neighbours, policy = _ask(run, ("ip",), f"{_QUESTIONS}\nrule show")
     (policy6,) = _ask(run, ("ip", "-6"), "rule show")
-    links = {link["ifname"]: _link(link) for link in addresses if "ifname" in link}
-    return Snapshot(
-        links=links,
-        addresses=[
-            _address(link, info) for link in addresses for info in link.get("addr_info", ())
-        ],
-        routes=[_route(route) for route in routes if not _follows(route)],
-        policy=policy + policy6,
-        rules=_rules(run),
-        settings=settings(own) | readable(written),
+    foreign = [link for link in addresses if link.get("ifname", own) not in own]
+    folders, inside = folders_of_namespaces()
+    answers = Answers(
+        addresses=addresses,
+        routes=routes,
+        neighbours=[one for some in neighbours for one in some],
+        policy=policy + [{"family": 6, **rule} for rule in policy6],
+        entries=_entries(run, foreign),
+        queues=_queues(run, foreign),
+        saved=_tables(run),
+        settings=settings(own) | readable(path for path in written if not _is_of(path, own)),
         namespaces=namespaces(),
-        folders=folders(),
-        neighbours=neighbours,
+        folders=folders,
+        files=inside,
+        texts=readable(path for path in inside if path.endswith(f"/{FILE}")),
+        marks={link["ifname"]: link_mark(link["ifname"]) for link in addresses if "ifname" in link},
+        assigned={name: text for link in foreign for name, text in _assigned(link)},
     )
+    return paired(kinds.see(answers))
 
 
-def state_of(snapshot: Snapshot) -> State:
-    """Give a snapshot as the objects of the target's own namespace, with what is known of each."""
-    # By link once: a thousand links that each look through all addresses take seconds.
-    held: dict[str, list[Facts]] = {}
-    for one in snapshot.addresses:
-        local, _, length = one["address"].partition("/")
-        info = {"local": local, "prefixlen": length, "scope": one["scope"]}
-        held.setdefault(one["dev"], []).append(info)
-    links = [_answered(name, one, held.get(name, [])) for name, one in snapshot.links.items()]
-    answers = Answers(links, snapshot.routes, snapshot.neighbours, _saved(snapshot.rules),
-                      snapshot.settings, snapshot.namespaces, snapshot.folders)  # fmt: skip
+# Of these no link has to be asked for.
+TABLES = frozenset({"chain", "rule", "table", "setting", "home", "folder", "file"})
+
+
+def take_tables(run: Run, paths: Iterable[str]) -> State:
+    """Read just the rules, the settings at paths and the folders of name servers: TABLES."""
+    folders, inside = folders_of_namespaces()
+    answers = Answers(saved=_tables(run), settings=readable(paths), folders=folders, files=inside)
     return kinds.see(answers)
 
 
-def _answered(name: str, link: Facts, addresses: list[Facts]) -> Facts:
-    """Give a link as `ip -j -d address` told of it."""
-    slave = {"info_slave_data": {"hairpin": True}} if link.get("hairpin") else {}
-    info = {"info_kind": link["kind"], "info_data": link.get("info_data", {}), **slave}
-    flags = ["UP"] if link["up"] else []
-    return link | {"ifname": name, "flags": flags, "linkinfo": info, "addr_info": addresses}
+def _tables(run: Run) -> dict[str, str | None]:
+    return {name.removesuffix("-save"): _saved(run, name) for name in _savers()}
+
+
+def _is_of(setting: str, links: Collection[str]) -> bool:
+    link = link_of(Ref("setting", "", setting))
+    return link is not None and link.name in links
+
+
+def _entries(run: Run, links: Answer) -> Answer:
+    """Give what bridges know of MAC addresses, asked only where a link of others is a port."""
+    ports = any("info_slave_data" in link.get("linkinfo", {}) for link in links)
+    return _as_json(run(("bridge", "-j", "fdb", "show")).stdout or "[]") if ports else []
+
+
+def _queues(run: Run, links: Answer) -> str:
+    chosen = all(link.get("qdisc", "noop") in QUEUES for link in links)
+    return "" if chosen else run(("tc", "qdisc", "show")).stdout
 
 
 def look_inside(netns: str, run: Run, paths: Iterable[str] = ()) -> State:
@@ -135,8 +115,10 @@ def _look_around(netns: str, run: Run) -> State:
 
 
 def _look(netns: str, run: Run, paths: Iterable[str], ids: dict[int, str]) -> State:
-    addresses, routes, neighbours = _ask(run, ("ip",), _QUESTIONS)
-    answers = Answers(addresses, routes, neighbours, settings=readable(paths), ids=ids)
+    addresses, routes, *neighbours = _ask(run, ("ip",), _QUESTIONS)
+    known = [one for some in neighbours for one in some]
+    answers = Answers(addresses, routes, known, settings=readable(paths), ids=ids,
+                      queues=_queues(run, addresses))  # fmt: skip
     return kinds.see(answers, netns)
 
 
@@ -145,76 +127,31 @@ def _ids(run: Run) -> dict[int, str]:
 
     Where none has a name, the answer is not even an empty list.
     """
-    known = json.loads(run(("ip", "-j", "netns", "list")).stdout or "[]")
+    known = _as_json(run(("ip", "-j", "netns", "list")).stdout or "[]")
     return {one["id"]: one["name"] for one in known if "id" in one}
 
 
-def _saved(rules: dict[str, list[str]]) -> dict[str, str]:
-    """Give rules by their table as each tool's -save prints them."""
-    texts: dict[str, str] = {}
-    for key, lines in rules.items():
-        tool, _, table = key.partition(" ")
-        texts[tool] = texts.get(tool, "") + "\n".join([f"*{table}", *lines, ""])
-    return texts
-
-
-def _ask(run: Run, tool: tuple[str, ...], questions: str) -> list[list[Facts]]:
+def _ask(run: Run, tool: tuple[str, ...], questions: str) -> list[Answer]:
     """Ask several things of one process; each answer is a line of JSON."""
     answer = run((*tool, "-j", "-d", "-batch", "-"), stdin=questions + "\n")
     lines = [line for line in answer.stdout.split("\n") if line]
     asked = questions.count("\n") + 1
     if answer.exit_code or len(lines) != asked:
         raise CnetshError(f"the kernel's state cannot be read: {answer.stderr.strip()}")
+    return [_as_json(line) for line in lines]
+
+
+def _as_json(text: str) -> Any:
     # A name may hold a control character, which ip prints as it is: not JSON, strictly speaking.
-    return [json.loads(line, strict=False) for line in lines]
+    return json.loads(text, strict=False)
 
 
-def _link(link: Facts) -> Facts:
-    keys = ("ifindex", "mtu", "master", "address", "ifalias", "txqlen", "link_index",
-            "link_netnsid", "addrgenmode")  # fmt: skip
-    kept = {key: link[key] for key in keys if key in link}
-    kind = link.get("linkinfo", {}).get("info_kind", "")
-    if link.get("qdisc") in ("tbf", "netem"):
-        # The others come and go with the link's state; these two are somebody's wish.
-        kept["qdisc"] = link["qdisc"]
-    if link.get("linkinfo", {}).get("info_slave_data", {}).get("hairpin"):
-        kept["hairpin"] = "on"
-    if TYPES.get(kind):
-        # What was typed after the type, which the kernel keeps for as long as there is the link.
-        kept["info_data"] = link["linkinfo"].get("info_data", {})
-    return kept | {"kind": kind, "up": "UP" in link.get("flags", ())}
-
-
-def _route(route: Facts) -> Facts:
-    return {key: route[key] for key in ROUTE_KEYS if key in route}
-
-
-def _follows(route: Facts) -> bool:
-    """Say whether the kernel made a route of table local by itself for an address.
-
-    For IPv6 that is a second or two later, when nobody else has claimed the address.
-    """
-    return bool(route.get("table") == "local" and route.get("protocol") == "kernel")
-
-
-def _address(link: Facts, info: Facts) -> Facts:
-    address = f"{info.get('local', '')}/{info.get('prefixlen', '')}"
-    return {"dev": link["ifname"], "address": address, "scope": info.get("scope", "")}
-
-
-def _rules(run: Run) -> dict[str, list[str]]:
-    """Give the rules, the chains that are not built in, and the policies other than ACCEPT."""
-    tables: dict[str, list[str]] = {}
-    for saver in _savers():
-        table = ""
-        for line in run((saver,)).stdout.split("\n"):
-            if line.startswith("*"):
-                table = f"{saver.removesuffix('-save')} {line[1:]}"
-            elif line.startswith(":") and " ACCEPT " not in line:
-                tables.setdefault(table, []).append(line.partition(" [")[0])
-            elif line.startswith("-"):
-                tables.setdefault(table, []).append(line)
-    return tables
+def _saved(run: Run, saver: str) -> str | None:
+    """Give what a tool prints of its tables, None where it could not say."""
+    answer = run((saver,))
+    whole = answer.stdout.count("\nCOMMIT") == len(re.findall(r"^\*", answer.stdout, re.M))
+    silent = not answer.stdout and answer.stderr
+    return answer.stdout if whole and not silent and not answer.exit_code else None
 
 
 def _savers() -> Iterator[str]:
@@ -230,19 +167,21 @@ def _savers() -> Iterator[str]:
 
 
 def settings(own: Collection[str] = ()) -> dict[str, str]:
-    """Give the kernel settings that a plan, or forwarding, changes: value by path under /proc.
+    """Give the kernel settings of IP and of its links: value by path under /proc.
 
-    Those of the links own are left out.
+    Those of the links own are left out. Of very many links only what forwarding changes is read: a
+    link has ninety, which take most of a millisecond.
     """
     found: dict[str, str] = {}
     for family in ("ipv4", "ipv6"):
         conf = SYSCTL / family / "conf"
-        folders = (SYSCTL / family, conf / "all", conf / "default")
-        names = [name for folder in folders for name in _files(folder)]
         with contextlib.suppress(OSError):
-            links = [link for link in conf.iterdir() if link.name not in own]
-            names += [f"{link}/forwarding" for link in links]
-        found |= readable(names)
+            links = [folder for folder in conf.iterdir() if folder.name not in own]
+            few = len(links) <= MOST_LINKS
+            always = (SYSCTL / family, conf / "all", conf / "default")
+            folders = {*always, *links} if few else always
+            names = [name for folder in folders for name in _files(folder)]
+            found |= readable(names if few else [*names, *(f"{link}/forwarding" for link in links)])
     return found
 
 
@@ -258,7 +197,8 @@ def readable(paths: Iterable[str]) -> dict[str, str]:
 
 def _read(path: str) -> str:
     """Read a setting; there are hundreds, and Path.read_text takes three times as long."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # Of files of others: no link is followed, and nobody is waited for.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         return os.read(fd, 4096).decode().strip()
     finally:
@@ -269,6 +209,24 @@ def _files(folder: Path) -> Iterable[str]:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         return [entry.path for entry in entries if entry.is_file()]
     return []
+
+
+def link_mark(name: str) -> int:
+    """Give the number of a link of the target's own namespace, 0 where /sys does not show it.
+
+    No other link gets it, it stays with a new name, and a link made again with the same ifindex has
+    another one (measured; sysfs).
+    """
+    with contextlib.suppress(OSError):
+        return Path(LINKS, name).stat().st_ino
+    return 0
+
+
+def _assigned(link: Facts) -> Iterator[tuple[str, str]]:
+    """Give how a bridge got its MAC address: by itself, it goes on to follow its ports."""
+    if link.get("linkinfo", {}).get("info_kind") == "bridge":
+        for text in readable([f"{LINKS}/{link['ifname']}/addr_assign_type"]).values():
+            yield link["ifname"], text
 
 
 def namespaces() -> dict[str, int]:
@@ -283,11 +241,23 @@ def namespaces() -> dict[str, int]:
     return found
 
 
-def folders() -> dict[str, int]:
-    """Give the inode of everything in /etc/netns by its path."""
-    found: dict[str, int] = {}
+def folders_of_namespaces() -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Give the marks of /etc/netns and of what is in it, and of the files one below, by path."""
+    paths = [HOME, *_listed(HOME)]
+    inside = [path for folder in paths[1:] for path in _listed(folder)]
+    return _marks(paths), _marks(inside)
+
+
+def _listed(folder: str) -> list[str]:
+    # What somebody made a link there leads elsewhere, and is not looked into.
     with contextlib.suppress(OSError):
-        for path in Path(HOME).iterdir():
-            with contextlib.suppress(OSError):
-                found[str(path)] = path.lstat().st_ino
+        return [] if Path(folder).is_symlink() else sorted(map(str, Path(folder).iterdir()))
+    return []
+
+
+def _marks(paths: Iterable[str]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            found[path] = files.mark(path)
     return found

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cnetsh.kinds.change import Set
-from cnetsh.kinds.setting import along
+from cnetsh.kinds.setting import forwards
 from cnetsh.labs.render import rendered
 from cnetsh.plan.steps import Plan, Step, changes_of
 from cnetsh.plan.undo import undos
@@ -85,7 +85,7 @@ def _line(text: str, sudo: bool) -> Line:
 def _settings(written: Iterable[str]) -> list[str]:
     """Give the paths to note, as patterns: forwarding sets others besides."""
     paths = list(dict.fromkeys(written))
-    for family in dict.fromkeys(path.split("/")[4] for path in paths if along(path)):
+    for family in dict.fromkeys(path.split("/")[4] for path in paths if forwards(path)):
         paths.append(f"/proc/sys/net/{family}/conf/*/forwarding")
         if family == "ipv4":
             paths.append("/proc/sys/net/ipv4/conf/all/accept_redirects")

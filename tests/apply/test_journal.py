@@ -11,24 +11,32 @@ import pytest
 from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal
 from cnetsh.errors import CnetshError
+from cnetsh.kinds.change import Fact, Found, Patch, Ref
 from cnetsh.system import files
 
-BEFORE = {"links": {"p\u2028\x1b0": {"ifindex": 7}}}
+FORWARD = Fact(Ref("setting", "", "/proc/sys/net/ipv4/ip_forward"), "value")
+LINK = Fact(Ref("link", "", "p\u2028\x1b0"))
+BEFORE: Found = {LINK: [7, 70], FORWARD: "0"}
+PATCH: Patch = {
+    FORWARD: ("0", "1"),
+    Fact(Ref("chain", "", "iptables nat LAB"), "rules"): ([], ["x"]),
+}
 RECORDS: list[dict[str, Any]] = [
     {"start": [0]},
     {"end": [0], "made": {"netns n0": [4711]}},
     {"start": [1, 2, 3]},
-    {"end": [1], "over": [3], "made": {"link v0": [7, "02:00:00:00:00:01"]}},
-    {"header": {"up": "ip netns add n0\n"}, "up": True},
-    {"dropped": [1], "made": {"link v0": []}},
-    {"undoing": [0], "held": [[7, "sh\n", "n0", 9]]},
+    {"end": [1], "over": [3], "made": {"link v0": [7, 77]}},
+    {"header": {"up": "ip netns add n0\n"}, "up": True, "patch": journal.rows(PATCH)},
+    {"dropped": [1], "made": {"link v0": []}, "base": [[*LINK.ref, "", None, None]]},
+    {"undoing": True, "held": [[7, "sh\n", "n0", 9]], "aim": journal.rows(PATCH)},
     {"undone": [0], "up": False},
 ]
 
 
 def header(**facts: Any) -> dict[str, Any]:
     known = {"lab": "own", "boot": journal.boot_id(), "started": 1.5, "pid": 1, "title": ""}
-    return known | {"up": "", "check": "", "down": "", "before": BEFORE} | facts
+    before = journal.rows({fact: (None, value) for fact, value in BEFORE.items()})
+    return known | {"up": "", "check": "", "down": "", "before": before} | facts
 
 
 def as_lines(*records: dict[str, Any]) -> bytes:
@@ -42,16 +50,21 @@ def opened(folder: Path, *records: dict[str, Any], name: str = "own.journal") ->
 
 
 def known(one: Journal) -> dict[str, Any]:
-    keys = ("header", "done", "uncertain", "undone", "dropped", "made", "held", "up", "applied")
+    keys = ("header", "before", "done", "uncertain", "undone", "dropped", "made", "held")
+    keys += ("patch", "aim", "up", "undoing", "applied", "stands")
     return {key: getattr(one, key) for key in keys}
 
 
 def taken(number: int) -> dict[str, Any]:
     """What is known after the first so many records."""
-    one = Journal(Path("own"), header())
+    one = Journal(Path("own"), header(), dict(BEFORE))
     for record in RECORDS[:number]:
         one.take(json.loads(json.dumps(record)))
     return known(one)
+
+
+def lines() -> list[bytes]:
+    return as_lines(header(), *RECORDS).split(b"\n")[:-1]
 
 
 class TestRead:
@@ -67,7 +80,7 @@ class TestRead:
         one = opened(tmp_path, *RECORDS[:4])
         assert (one.lab, one.same_boot, one.up) == ("own", True, False)
         assert (one.done, one.uncertain, one.applied) == ({0, 1}, {2}, {0, 1, 2})
-        assert one.made == {"netns n0": [4711], "link v0": [7, "02:00:00:00:00:01"]}
+        assert one.made == {"netns n0": [4711], "link v0": [7, 77]}
 
     def test_a_dropped_step_is_not_of_the_lab(self, tmp_path: Path) -> None:
         one = opened(tmp_path, *RECORDS[:6])
@@ -107,28 +120,19 @@ class TestDamaged:
     @pytest.mark.parametrize(
         "spoil",
         [
-            lambda lines: [lines[0], b"{", *lines[1:]],
-            lambda lines: [lines[0], b"\0" * 40, *lines[1:]],
-            lambda lines: [lines[0], b"[]", *lines[1:]],
-            lambda lines: [lines[0], b"7", *lines[1:]],
-            lambda lines: [lines[0], b"", *lines[1:]],
-            lambda lines: [lines[0], b'{"start": [7]}', *lines[1:]],
-            lambda lines: [lines[0], journal.as_line({"start": 7})[:-1]],
-            lambda lines: [lines[0], journal.as_line({"made": []})[:-1]],
-            lambda lines: [lines[0], lines[1].replace(b"[0]", b"[1]"), *lines[2:]],
-            lambda lines: [lines[0], b"\xff", *lines[1:]],
             lambda lines: lines[1:],
             lambda lines: [b"[]", *lines[1:]],
             lambda lines: [b"{}", *lines[1:]],
+            lambda lines: [lines[0].replace(b"own", b"OWN"), *lines[1:]],
+            lambda lines: [as_lines(header(before=[["link"]]))[:-1], *lines[1:]],
             lambda lines: [],
         ],
     )
-    def test_nothing_is_read_of_it(
+    def test_in_the_header_nothing_is_read(
         self, tmp_path: Path, spoil: Callable[[list[bytes]], list[bytes]]
     ) -> None:
         path = tmp_path / "own.journal"
-        lines = as_lines(header(), *RECORDS).split(b"\n")[:-1]
-        bad = b"".join(line + b"\n" for line in spoil(lines))
+        bad = b"".join(line + b"\n" for line in spoil(lines()))
         path.write_bytes(bad)
         before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
         with pytest.raises(CnetshError, match="is damaged, so nothing is undone by it") as caught:
@@ -136,13 +140,38 @@ class TestDamaged:
         assert "ip link" in caught.value.hint and path.read_bytes() == bad
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"{", b"\0" * 40, b"[]", b"7", b"", b"\xff", b'{"start": [7]}',
+            *(journal.as_line(one)[:-1] for one in ({"start": 7}, {"made": []}, {"patch": [1]})),
+            journal.as_line({"start": [0]})[:-1].replace(b"[0]", b"[1]"),
+        ],
+    )  # fmt: skip
+    def test_later_what_stands_before_it_is_known(self, tmp_path: Path, line: bytes) -> None:
+        path = tmp_path / "own.journal"
+        path.write_bytes(b"".join(one + b"\n" for one in [*lines()[:6], line, *lines()[6:]]))
+        one = journal.read_journal(path)
+        # The lab was up there, but nobody knows what came then.
+        assert known(one) == taken(5) | {"up": False, "stands": False}
+        assert one.damaged == f"the journal {path} is damaged from line 7 on"
+        one.close()
+
     def test_a_bit_that_is_another_one_is_noticed_wherever_it_is(self, tmp_path: Path) -> None:
         """In the header, too: a lab must not be taken for one of another boot and be forgotten."""
         path, whole = tmp_path / "own.journal", as_lines(header(), *RECORDS)
+        first = whole.index(b"\n") + 1
         for at in range(len(whole) - 1):
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-            with pytest.raises(CnetshError, match="is damaged"):
-                journal.read_journal(path)
+            if at < first:
+                with pytest.raises(CnetshError, match="is damaged"):
+                    journal.read_journal(path)
+                continue
+            one = journal.read_journal(path)
+            number = whole[first:at].count(b"\n")
+            assert known(one) == taken(number) | {"up": False, "stands": False}
+            assert one.damaged.endswith(f" from line {number + 2} on")
+            one.close()
 
     @pytest.mark.parametrize("make", ["link", "folder", "nothing"])
     def test_what_is_no_file_of_ours_is_not_followed(self, tmp_path: Path, make: str) -> None:
@@ -160,7 +189,9 @@ class TestFull:
     """What cannot be written begins nothing, and what has happened is known all the same."""
 
     def test_nothing_begins_and_nothing_is_forgotten(self, tmp_path: Path) -> None:
-        one = Journal(tmp_path / "own.journal", header(), {0}, fd=os.open("/dev/full", os.O_WRONLY))
+        one = Journal(
+            tmp_path / "own.journal", header(), done={0}, fd=os.open("/dev/full", os.O_WRONLY)
+        )
         one.write(end=[1], made={"netns n0": [4711]})
         assert one.applied == {0, 1} and one.made == {"netns n0": [4711]}
         for record in ({"start": [2]}, {"up": True}):

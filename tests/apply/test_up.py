@@ -3,8 +3,9 @@
 import pytest
 
 from cnetsh.apply import up
-from cnetsh.compare.snapshot import Snapshot
+from cnetsh.compare.preview import refuse_taken
 from cnetsh.errors import CnetshError
+from cnetsh.kinds.change import Facts, Ref, State
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import builtin_names
 from cnetsh.plan.steps import Plan, parse
@@ -14,11 +15,20 @@ def plan(text: str) -> Plan:
     return parse(text, "own", "", "up", "own")
 
 
+def link(name: str, kind: str) -> State:
+    facts: Facts = {"mark": [7, 70], "names": [], "kind": kind, "up": True}
+    return {Ref("link", "", name): [facts]}
+
+
+def namespace(mark: int) -> State:
+    return {Ref("netns", "", "net0"): [{"mark": mark}]}
+
+
 @pytest.mark.parametrize("name", builtin_names())
 def test_no_lab_needs_what_it_does_not_make(name: str) -> None:
     found = choose.part(name, (), "up")
     up.refuse_foreign(found)
-    up.refuse_in_the_way(found, Snapshot())
+    refuse_taken(found, {})
 
 
 @pytest.mark.parametrize(
@@ -65,19 +75,18 @@ def test_the_plans_own_may_be_changed(text: str) -> None:
 @pytest.mark.parametrize(
     ("before", "named"),
     [
-        (Snapshot(links={"br0": {"ifindex": 7, "kind": "bridge", "up": True}}), "bridge br0"),
-        (Snapshot(links={"br0": {"ifindex": 7, "kind": "", "up": True}}), "link br0"),
-        (Snapshot(namespaces={"net0": 7}), "namespace net0"),
-        (Snapshot(namespaces={"net0": 0}), "namespace net0 (a file that is no namespace)"),
+        (link("br0", "bridge"), "bridge br0"),
+        (link("br0", ""), "link br0"),
+        (namespace(7), "namespace net0"),
+        (namespace(0), "namespace net0 (a file that is no namespace)"),
     ],
 )
-def test_a_name_that_is_taken_is_named(before: Snapshot, named: str) -> None:
+def test_a_name_that_is_taken_is_named(before: State, named: str) -> None:
     with pytest.raises(CnetshError, match="is in the way and is not this lab's") as caught:
-        up.refuse_in_the_way(choose.part("bridge", (), "up"), before)
+        refuse_taken(choose.part("bridge", (), "up"), before)
     assert named in caught.value.message and "--set" in caught.value.hint
 
 
 def test_a_name_inside_a_namespace_is_not_taken_by_the_hosts() -> None:
-    before = Snapshot(links={"a": {"ifindex": 7, "kind": "veth", "up": True}})
     text = "ip netns add n0\nip netns exec n0 ip link add a type veth peer name b"
-    up.refuse_in_the_way(plan(text), before)
+    refuse_taken(plan(text), link("a", "veth"))

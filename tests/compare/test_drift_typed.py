@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 
 import pytest
+from answers import seen
 
 from cnetsh.compare.drift import drift
-from cnetsh.compare.snapshot import Snapshot
+from cnetsh.kinds.change import State
 from cnetsh.plan.steps import parse
 from cnetsh.system.process import Result
 
 RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
-LINK = {"links": {"p0": {"ifindex": 7, "kind": "veth", "up": True}}}
+LINK = {"links": {"p0": {"kind": "veth", "up": True}}}
 
 
-def off(text: str, now: Snapshot, exit_code: int = 1) -> list[str]:
+def off(text: str, now: State, exit_code: int = 1) -> list[str]:
     """What drift says of a plan; iptables -C answers with the exit code."""
 
     def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
@@ -27,25 +28,25 @@ def off(text: str, now: Snapshot, exit_code: int = 1) -> list[str]:
 def test_routes_of_the_second_family(add: str) -> None:
     text = f"{add} FD01:0::/64 via fd00::9"
     route = {"dst": "fd01::/64", "gateway": "fd00::9", "dev": "p0"}
-    assert off(text, Snapshot(**LINK, routes=[route])) == []
-    assert off(text, Snapshot(**LINK)) != []
+    assert off(text, seen(**LINK, routes=[route])) == []
+    assert off(text, seen(**LINK)) != []
 
 
 @pytest.mark.parametrize(
     "text", ["ip -4 link set p0 up", "ip l set p0 up", "ip -4 a add 10.5/16 dev p0"]
 )
 def test_however_it_is_typed(text: str) -> None:
-    there = [{"dev": "p0", "address": "10.5.0.0/16", "scope": "global"}]
-    assert off(text, Snapshot(**LINK, addresses=there)) == []
-    assert off(text, Snapshot(links={"p0": {"ifindex": 7, "kind": "veth", "up": False}})) != []
+    there = [{"dev": "p0", "address": "10.5.0.0/16"}]
+    assert off(text, seen(**LINK, addresses=there)) == []
+    assert off(text, seen(links={"p0": {"kind": "veth", "up": False}})) != []
 
 
 @pytest.mark.parametrize("typed", ["fd00::a/64", "FD00:0::A/64", "fd00:0:0:0:0:0:0:a/64"])
 def test_addresses(typed: str) -> None:
     text = f"ip address add {typed} dev p0 nodad"
-    there = [{"dev": "p0", "address": "fd00::a/64", "scope": "global"}]
-    assert off(text, Snapshot(**LINK, addresses=there)) == []
-    assert off(text, Snapshot(**LINK)) == [f"address fd00::a/64 on p0 is missing (planned: {text})"]
+    there = [{"dev": "p0", "address": "fd00::a/64"}]
+    assert off(text, seen(**LINK, addresses=there)) == []
+    assert off(text, seen(**LINK)) == [f"address fd00::a/64 on p0 is missing (planned: {text})"]
 
 
 @pytest.mark.parametrize("add", ["ip route add", "ip -4 route add", "ip r add"])
@@ -64,20 +65,20 @@ def test_addresses(typed: str) -> None:
 def test_routes(typed: str, dst: str, add: str) -> None:
     route = {"dst": dst, "gateway": "10.0.0.9", "dev": "p0"}
     text = f"{add} {typed}"
-    assert off(text, Snapshot(**LINK, routes=[route])) == []
-    assert len(off(text, Snapshot(**LINK, routes=[{**route, "gateway": "10.0.0.8"}]))) == 1
-    assert len(off(text, Snapshot(**LINK))) == 1
+    assert off(text, seen(**LINK, routes=[route])) == []
+    assert len(off(text, seen(**LINK, routes=[{**route, "gateway": "10.0.0.8"}]))) == 1
+    assert len(off(text, seen(**LINK))) == 1
 
 
 def test_settings_of_several_words() -> None:
     text = f"echo 1024 2048 | tee {RANGE}"
-    assert off(text, Snapshot(settings={RANGE: "1024\t2048"})) == []
-    assert off(text, Snapshot(settings={RANGE: "1024\t4096"}))[0].startswith(f"{RANGE} is 1024")
+    assert off(text, seen(settings={RANGE: "1024\t2048"})) == []
+    assert off(text, seen(settings={RANGE: "1024\t4096"}))[0].startswith(f"{RANGE} is 1024")
 
 
 def test_rules_that_iptables_words_otherwise() -> None:
     text = "iptables -A FORWARD -p tcp --dport 80 -j ACCEPT"
     line = "-A FORWARD -p tcp -m tcp --dport 80 -j ACCEPT"
-    there = Snapshot(rules={"iptables filter": [line]})
+    there = seen(rules={"iptables filter": [line]})
     assert off(text, there, exit_code=0) == []
-    assert len(off(text, Snapshot(), exit_code=1)) == 1
+    assert len(off(text, {}, exit_code=1)) == 1

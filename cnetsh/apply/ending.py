@@ -1,0 +1,228 @@
+"""How an undo ended, by the last comparison: what is left, what others did, what others need."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cnetsh import kinds
+from cnetsh.apply.sharing import Other
+from cnetsh.apply.sight import Sight
+from cnetsh.compare.revert import Aim, is_a_ports, same
+from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Ref, Remove, namespace_ref
+from cnetsh.plan.steps import as_step, made_by
+from cnetsh.system.processes import found_in
+
+
+class Mend(NamedTuple):
+    """A command that takes something back: its text, the step that it undoes, what it changes."""
+
+    text: str
+    step: int | None = None
+    change: Change | None = None
+
+
+class Left(NamedTuple):
+    """Something of the lab's that is left, and the command that ends that, where there is one.
+
+    final: there is no way back, so nothing more can be done about it.
+    """
+
+    text: str
+    advice: str = ""
+    final: bool = False
+
+
+class Taken(NamedTuple):
+    """What taking steps back has come to: what should be so now, and how far it reached.
+
+    blocked: what others use, and so stays; failed: commands that did not end well.
+    """
+
+    aimed: Aim
+    done: Patch
+    cost: frozenset[Reach]
+    blocked: Mapping[Ref, Sequence[Left]]
+    failed: tuple[Mend, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What is left, and lines of what others changed meanwhile.
+
+    notes: lines of what stays for other labs, and of what the kernel goes on to do otherwise.
+    """
+
+    left: tuple[Left, ...] = ()
+    others: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is compared in the end; begun: what was there first, stays: facts, each for a lab."""
+
+    sight: Sight
+    taken: Taken
+    begun: Found
+    beside: Sequence[Other]
+    stays: Mapping[Fact, str]
+
+    @property
+    def undone(self) -> Undone:
+        """How the undo ended."""
+        blocked = (line for lines in self.taken.blocked.values() for line in lines)
+        left = (*blocked, *self._objects(), *self._facts(), *self._unread(), *self._record())
+        return Undone(
+            tuple(dict.fromkeys(left)), tuple(self._others()), (*self._kept(), *self._follows())
+        )
+
+    def _objects(self) -> Iterator[Left]:
+        """Give what the lab made and is still there."""
+        for step in self.sight.in_force:
+            for ref in made_by(step):
+                used = ref.kind == "folder" and self.sight.foreign_in(ref)
+                if self.sight.ours(ref) and ref not in self.taken.blocked and not used:
+                    yield Left(f"{self._called(ref)} is still there", self._command(Remove(ref)))
+
+        for ref, facts in self.sight.state.items():
+            name = self.sight.journal.homes.get(facts[0]["mark"]) if ref.kind == "netns" else None
+            if name not in (None, ref.name):
+                text = f"{kinds.called(ref)} is what {name} was"
+                yield Left(text, self._command(Remove(ref)))
+
+    def _called(self, ref: Ref) -> str:
+        return kinds.called(kinds.renamed_ref(ref, self.sight.names))
+
+    def _command(self, *changes: Change) -> str:
+        return "; ".join(text for change in changes for text in self.sight.write(change))
+
+    def _facts(self) -> Iterator[Left]:
+        """Give what is not as it should be: what the lab did, and what undoing it has cost."""
+        wanted, now = self.taken.aimed.wanted, self.sight.now
+        for fact in {**self.taken.done, **wanted}:
+            was, is_now = wanted.get(fact), now.get(fact)
+            if same(was, is_now) or fact in self.stays or not self._answers_for(fact, was):
+                continue
+            changes = kinds.turned(fact, is_now, was)
+            for line in self.sight.told(fact, was, is_now):
+                more = "" if changes else ": the kernel has no way back"
+                yield Left(line + more, self._command(*changes), final=not changes)
+
+    def _answers_for(self, fact: Fact, was: object) -> bool:
+        if fact in self.taken.done:
+            return True
+        if was is None or kinds.derived(fact, self.taken.aimed.wanted):
+            return False
+        home = kinds.holder(fact, was)
+        there = home is None or home.kind != "link" or Fact(home) in self.sight.now
+        return there and not self.taken.cost.isdisjoint(kinds.places(fact, was))
+
+    def _unread(self) -> Iterator[Left]:
+        """Give what could not be read: that is not the same as not there."""
+        for step in self.sight.in_force:
+            for change in step.changes:
+                if self.sight.is_unread(change.ref) and isinstance(change, Make):
+                    text = f"{kinds.called(change.ref)}: not known, for its table cannot be read"
+                    yield Left(text, "; ".join(kinds.write(Remove(change.ref))))
+
+    def _record(self) -> Iterator[Left]:
+        for one in self.taken.failed:
+            if one.change is None and one.step is not None and self._is_there(one.text):
+                yield Left(f"step {one.step + 1} is not undone", one.text)
+        journals = [self.sight.journal, *(other.journal for other in self.beside)]
+        yield from (Left(one.damaged, f"rm {one.path}") for one in journals[:1] if one.damaged)
+        yield from (Left(one.unwritten) for one in journals[1:] if one.unwritten)
+        for process in found_in(self.sight.journal.homes, self.sight.journal.held):
+            text = f"process {process.pid} ({process.name}) still runs in what was {process.netns}"
+            yield Left(text, f"kill {process.pid}")
+
+    def _is_there(self, text: str) -> bool:
+        """Say whether the namespace that a command is for is there."""
+        netns = as_step(text).netns
+        return not netns or namespace_ref(netns) in self.sight.state
+
+    def _others(self) -> Iterator[str]:
+        """Tell what is not as before, and not by the lab."""
+        before, now, kept = self.sight.journal.before, self.sight.now, self.taken.aimed.kept
+        for fact, (was, mine, is_now) in kept.items():
+            (line, *_) = self.sight.told(fact, was, is_now)
+            made = kinds.called(fact.ref, mine) if isinstance(mine, dict) else mine
+            yield f"{line}; this lab had made it {made}: not this lab's, kept"
+        for fact in {**before, **now}:
+            was, is_now = before.get(fact), now.get(fact)
+            if not same(was, is_now) and fact not in kept and self._is_foreign(fact, was, is_now):
+                yield from self.sight.told(fact, was, is_now)
+        for fact, value in self.begun.items():
+            gone = fact not in now and fact not in before and not is_a_ports(fact, value)
+            gone = gone and not (fact.ref.kind == "netns" and value in self.sight.journal.homes)
+            if gone and self._is_foreign(fact, value, None):
+                yield f"{self.sight.told(fact, value, None)[0]}: it went with this lab's"
+        yield from self._folders()
+
+    def _is_foreign(self, fact: Fact, was: object, is_now: object) -> bool:
+        """Say whether a difference is by others, and is told by itself."""
+        sight, value = self.sight, was if is_now is None else is_now
+        if fact in self.stays or self._is_taken_back(fact) or sight.holds(fact):
+            return False
+        seen = [some for some in (sight.now, sight.journal.before, self.begun) if fact in some]
+        if (
+            fact.ref.kind in ("home", "table")
+            or self._is_made_of_ports(fact)
+            or all(kinds.derived(fact, some) for some in seen)
+        ):
+            return False
+        # A host may have so many links that their settings are not all read.
+        if fact.ref.kind == "setting" and (was is None or is_now is None):
+            return False
+        # What goes with its link, or comes with it, is told with the link alone.
+        home = fact.ref if fact.key and fact.ref.kind == "link" else kinds.holder(fact, value)
+        stays = Fact(home) in sight.journal.before and Fact(home) in sight.now if home else True
+        if home and home.kind == "link" and not stays:
+            return False
+        return not any(_touches(one, fact, value) for one in self.beside)
+
+    def _is_taken_back(self, fact: Fact) -> bool:
+        wanted = self.taken.aimed.wanted.get(fact)
+        return fact in self.taken.done and same(wanted, self.sight.journal.before.get(fact))
+
+    def _folders(self) -> Iterator[str]:
+        for fact in self.taken.done:
+            if fact.ref.kind == "home" and fact in self.sight.now and fact not in self.stays:
+                yield f"folder {fact.ref.name} stays: what is in it is not this lab's"
+        for step in self.sight.in_force:
+            for ref in made_by(step):
+                if ref.kind == "folder" and self.sight.ours(ref):
+                    names = ", ".join(one.name for one in self.sight.foreign_in(ref))
+                    if names:
+                        yield f"folder {ref.name} stays: {names} is not this lab's"
+
+    def _kept(self) -> Iterator[str]:
+        for fact, lab in self.stays.items():
+            if fact.ref.kind != "setting" or fact.ref in self.sight.scope.named:
+                was, is_now = self.sight.journal.before.get(fact), self.sight.now.get(fact)
+                yield from (
+                    f"{line}: stays for {lab}" for line in self.sight.told(fact, was, is_now)
+                )
+
+    def _follows(self) -> Iterator[str]:
+        """Tell what the kernel makes of bridges now, which nothing takes back."""
+        before, now = self.sight.journal.before, self.sight.now
+        for fact in self.taken.done:
+            if fact.key == "mtu" and now.get(Fact(fact.ref, "kind")) == "bridge":
+                yield f"{fact.ref.name} does not follow the MTU of its ports any more"
+        for fact, was in before.items():
+            if self._is_made_of_ports(fact) and not same(was, now.get(fact, was)):
+                lines = self.sight.told(fact, was, now[fact])
+                yield from (f"{line}: the kernel makes it of its ports" for line in lines)
+
+    def _is_made_of_ports(self, fact: Fact) -> bool:
+        """Say whether it is of a bridge that the lab had a port of, and follows its ports."""
+        reached = ("local", fact.ref.netns, fact.ref.name) in self.sight.scope.reach
+        of_ports = fact.ref.kind == "link" and fact.key in ("mtu", "address") and reached
+        return of_ports and kinds.derived(fact, self.sight.now)
+
+
+def _touches(other: Other, fact: Fact, value: object) -> bool:
+    scope = other.scope
+    known = scope.holds(fact, value) or scope.names(fact, value)
+    return known or scope.takes_along(fact, value)

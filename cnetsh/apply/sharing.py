@@ -1,0 +1,88 @@
+"""What labs of one target share: who goes first hands over what the others still need.
+
+Two labs may both switch forwarding on, or use the same bridge of the host. Their patches lie on
+each other: with the lower one gone, the other's begins where that one had begun.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cnetsh import kinds
+from cnetsh.apply.journal import Journal, beside, plan_of, rows
+from cnetsh.apply.sight import Sight, done_by
+from cnetsh.compare.revert import handed_over, rebased, same, without_lab
+from cnetsh.compare.scope import Scope, scope_of
+from cnetsh.kinds.change import Fact, Found, Patch
+
+
+@dataclass(slots=True)
+class Other:
+    """Another lab of the target: its journal, what it has done so far, and what it names."""
+
+    journal: Journal
+    done: Patch
+    scope: Scope
+
+
+def others(sight: Sight) -> list[Other]:
+    """Give the other labs of the target; their journals are open."""
+    found = []
+    for one in beside(sight.journal):
+        scope = scope_of(one.in_force(plan_of(one, "up").steps), sight.state)
+        found.append(Other(one, done_by(one, sight.now, scope), scope))
+    return found
+
+
+def hand_over(done: Patch, beside: Iterable[Other], sight: Sight) -> dict[Fact, str]:
+    """Have the other labs know what a lab that goes has found; give what stays, for whom.
+
+    Done twice, as after a crash, it is the same.
+    """
+    stays: dict[Fact, str] = {}
+    for other in beside:
+        known = other.journal.before
+        needed = handed_over(done, sight.now, other.done, known, other.scope)
+        gone = {fact: values for fact, values in done.items() if fact not in needed}
+        base = {fact: value for fact, value in _without(known, sight, gone, needed).items()
+                if not same(value, known.get(fact))}  # fmt: skip
+        its = without_lab(other.done, gone, other.scope) | needed
+        if base or its != other.done:
+            other.journal.write(rebased=rows({fact: (None, value) for fact, value in base.items()}))
+            _rewrite(other, its)
+        stays |= dict.fromkeys(needed, other.journal.lab)
+    return stays
+
+
+def _without(known: Found, sight: Sight, gone: Patch, needed: Patch) -> Found:
+    """Give what was before another lab where this one has made it so; None: it was not there."""
+    scope = sight.scope
+    found: Found = {fact: None for fact, value in known.items() if scope.holds(fact, value)}
+    for fact, was in sight.journal.before.items():
+        if fact in known and kinds.derived(fact, known):
+            found[fact] = was
+    for fact, (was, mine) in {**gone, **needed}.items():
+        if fact.key == "rules":
+            found[fact] = rebased(was, mine, known.get(fact)) or None
+        elif same(known.get(fact), mine):
+            found[fact] = was
+    return found
+
+
+def _rewrite(other: Other, done: Patch) -> None:
+    other.done = done
+    other.journal.write(patch=rows(done))
+
+
+def pass_on(
+    left: Iterable[Fact], wanted: Mapping[Fact, object], beside: Iterable[Other], now: Found
+) -> dict[Fact, str]:
+    """Have another lab put back what it keeps from going back now; give what, and which."""
+    passed: dict[Fact, str] = {}
+    for fact in left:
+        was = wanted.get(fact)
+        for other in beside:
+            named = was is not None and other.scope.names(fact, was)
+            if was is not None and (named or other.scope.takes_along(fact, was)):
+                _rewrite(other, {**other.done, fact: (was, now.get(fact))})
+                passed[fact] = other.journal.lab
+    return passed

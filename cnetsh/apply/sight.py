@@ -1,0 +1,181 @@
+"""A lab as it is found on its target: by the names that its objects had, whatever they are now."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cnetsh import kinds
+from cnetsh.apply import upgrade
+from cnetsh.apply.journal import Journal, plan_of
+from cnetsh.apply.run import Means
+from cnetsh.compare import snapshot
+from cnetsh.compare.revert import predicted, told
+from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
+from cnetsh.kinds.change import Change, Fact, Facts, Found, Make, Patch, Ref, State
+from cnetsh.plan.steps import Step
+
+Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Sight:
+    """A lab's journal and steps, and what was seen last.
+
+    state, now: by the names that things had when the lab came up; begun: what was so before the
+    steps that were run last; names: those they have now, of what others have renamed
+    since; servers: the name servers that the lab wrote, by file; inside: the files in each folder.
+    """
+
+    journal: Journal
+    means: Means
+    steps: Sequence[Step]
+    state: State = field(default_factory=dict)
+    now: Found = field(default_factory=dict)
+    begun: Found = field(default_factory=dict)
+    names: Mapping[Ref, str] = field(default_factory=dict)
+    scope: Scope = NOWHERE
+    servers: dict[str, list[str]] = field(default_factory=dict)
+    inside: dict[str, list[Ref]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, journal: Journal, means: Means, more: Sequence[Step] = ()) -> "Sight":
+        """Give a lab as it is; more: steps that it is to get."""
+        sight = cls(journal, means, [*plan_of(journal, "up").steps, *more])
+        sight.look()
+        found = scope_of(sight.in_force, sight.state)
+        for change in (change for changes in outside(sight.in_force) for change in changes):
+            if change.ref.kind == "name_server" and isinstance(change, Make):
+                sight.servers.setdefault(change.ref.name, []).append(change.facts["server"])
+        # What others have put in the place of a folder is theirs, with all that is in it.
+        lost = {ref for ref in found.own if ref.kind == "folder" and not sight.is_made(ref)}
+        sight.scope = replace(found, own=found.own - lost)
+        return sight
+
+    @property
+    def in_force(self) -> list[Step]:
+        """The steps that make up the lab: a run may have been interrupted."""
+        return self.journal.in_force(self.steps)
+
+    def look(self) -> Found:
+        """See the target anew; give what is so."""
+        seen = snapshot.take(self.means.ask, written(self.steps), self.journal.links)
+        then = dict(_names_then(seen, self.journal))
+        self.names = {ref._replace(name=name): ref.name for ref, name in then.items()}
+        self.state = kinds.renamed(seen, then) if then else seen
+        # A thousand links of the lab's own have sixteen thousand facts that nobody asks for.
+        found = kinds.facts_of(without_links(self.state, self.journal.links))
+        self.now = upgrade.reduced(found) if self.journal.old else found
+        self.inside = {}
+        for ref in (fact.ref for fact in found if fact.ref.kind == "file"):
+            self.inside.setdefault(ref.name.rpartition("/")[0], []).append(ref)
+        return self.now
+
+    def ours(self, ref: Ref) -> bool:
+        """Say whether an object of the target's own namespace is there and is the lab's."""
+        return bool(self.state.get(ref)) and ref in self.scope.own and self.is_made(ref)
+
+    def is_made(self, ref: Ref) -> bool:
+        """Say whether what has an object's name is the one that the lab made, if there is one."""
+        there = self.state.get(ref)
+        if not there or ref.netns:
+            return not ref.netns
+        if f"{ref.kind} {ref.name}" not in self.journal.made:
+            # Nobody noted what a step made of which the end is not known.
+            known = Fact(ref, "policy" if ref.kind == "chain" else "")
+            before = self.journal.before.get(known)
+            return before is None or before != self.now.get(known)
+        return is_own(ref, there[0], self.journal.made)
+
+    def is_unread(self, ref: Ref) -> bool:
+        """Say whether a rule or chain is in a table that could not be read."""
+        tool, *table = ref.name.split(" ", 2)[:2]
+        tables = (f"{tool} *", " ".join((tool, *table)))
+        known = ref.kind in ("rule", "chain") and not ref.netns
+        return known and any(Ref("table", "", name) in self.state for name in tables)
+
+    def told(self, fact: Fact, was: Any, is_now: Any) -> list[str]:
+        """Give the lines that say how a fact differs, of things as they are called now."""
+        if not self.names:
+            return told(fact, was, is_now)
+        values = [kinds.renamed_facts(fact.ref, one, self.names) if isinstance(one, dict) else one
+                  for one in (was, is_now)]  # fmt: skip
+        return told(fact._replace(ref=kinds.renamed_ref(fact.ref, self.names)), *values)
+
+    def holds(self, fact: Fact) -> bool:
+        """Say whether a fact goes with what the lab made."""
+        value = self.now.get(fact, self.journal.before.get(fact))
+        return self.scope.holds(fact, value)
+
+    def foreign_in(self, folder: Ref) -> list[Ref]:
+        """Give what is in a folder and is not the lab's."""
+        return [ref for ref in self.inside.get(folder.name, ()) if not self.wrote(ref)]
+
+    def wrote(self, file: Ref) -> bool:
+        """Say whether a file is as the lab wrote it, and the very file."""
+        made, mark = self.journal.made.get(f"name_server {file.name}"), self.now[Fact(file)]
+        lines = [f"nameserver {server}" for server in self.servers.get(file.name, ())]
+        # One that is not known to have ended may have written some of its lines.
+        least = 0 if self.journal.uncertain else len(lines)
+        texts = ["\n".join(lines[:count]) for count in range(least, len(lines) + 1)]
+        return made in (None, mark[:2]) and bool(lines) and mark[2] in texts
+
+    def write(self, change: Change) -> tuple[str, ...]:
+        """Give the commands that do a change of things as they are called now."""
+        return kinds.write(kinds.renamed_change(change, self.names) if self.names else change)
+
+
+def _names_then(seen: State, journal: Journal) -> Iterator[tuple[Ref, str]]:
+    """Give the names that links and namespaces had, of those that have another one now."""
+    known = dict(_marks(journal))
+    names = {(kind[0], name) for kind, name in known.items()}
+    keys = {ref: _key(ref.kind, _mark(some[0], journal.old)) for ref, some in seen.items()
+            if ref.kind in ("link", "netns") and not ref.netns}  # fmt: skip
+    for ref, key in keys.items():
+        name = known.get(key)
+        # A namespace without a mark is what is left of the one of that name.
+        if name is None and key[1] and (ref.kind, ref.name) in names:
+            # What has the name of one that was renamed, or is gone, is another thing.
+            name = f"{ref.name}%{seen[ref][0].get('ifindex', '')}"
+        # One that has several names is known by the one that it had.
+        if name and name != ref.name and keys.get(ref._replace(name=name)) != key:
+            yield ref, name
+
+
+def _mark(facts: Facts, old: bool) -> Any:
+    # The version before knew no number of /sys.
+    mark = facts["mark"]
+    return mark[:1] if old and isinstance(mark, list) else mark
+
+
+def _marks(journal: Journal) -> Iterator[tuple[Key, str]]:
+    """Give the names of what was there before the lab and of what it made, by their marks."""
+    for fact, mark in journal.before.items():
+        if fact.ref.kind in ("link", "netns") and not fact.key and mark:
+            yield _key(fact.ref.kind, mark), fact.ref.name
+    for key, made in journal.made.items():
+        kind, _, name = key.partition(" ")
+        if kind == "link":
+            yield _key(kind, made[:1] if journal.old else made), name
+        elif kind == "netns":
+            yield _key(kind, made[0]), name
+
+
+def _key(kind: str, mark: Any) -> Key:
+    if not isinstance(mark, list):
+        return kind, mark
+    # The number of /sys alone where it is known: an ifindex can be asked for again.
+    number = mark[1] if len(mark) > 1 and isinstance(mark[1], int) else 0
+    return kind, number or -mark[0]
+
+
+def done_by(journal: Journal, now: Found, scope: Scope) -> Patch:
+    """Give what a lab has done to what is not its own, as it was seen or as its steps foretell."""
+    if journal.patch is not None and journal.up:
+        return journal.patch
+    before = journal.before | journal.base
+    done = predicted({fact: was for fact, was in before.items() if was is not None}, now, scope)
+    for fact, (was, mine) in (journal.patch or {}).items():
+        # Of what an interrupted change did anew, what is there now tells.
+        if fact not in done or done[fact][1] != now.get(fact):
+            done[fact] = was, mine
+    return done

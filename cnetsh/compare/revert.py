@@ -1,0 +1,241 @@
+"""What a lab did, as a patch of facts, and what takes it back from what is there now.
+
+A gain is the lab's only where a step names it; a loss, or another value, also where a step reaches:
+no step ever adds what it does not name, but for what the kernel makes by itself. What is no longer
+the lab's value is somebody else's, and stays. Pure functions.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from cnetsh import kinds
+from cnetsh.compare.scope import Scope
+from cnetsh.kinds import rule
+from cnetsh.kinds.address import is_local
+from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Set
+
+
+class Aim(NamedTuple):
+    """Where an undo goes: all that is to be so in the end, and what others have changed too.
+
+    kept: for each of those what was before, what the lab made of it, and what it is now.
+    """
+
+    wanted: Found
+    kept: Mapping[Fact, tuple[Any, Any, Any]]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Say whether two values of a fact are the same: seconds that run down tell nothing."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {**one, "left": 0} == {**other, "left": 0}
+    return bool(one == other)
+
+
+def patch(before: Found, now: Found, scope: Scope) -> Patch:
+    """Give what steps have done to what is not their own, by what was there before and is now."""
+    both = before | now
+    done: Patch = {}
+    for fact in both:
+        was, is_now = before.get(fact), now.get(fact)
+        value = is_now if was is None else was
+        if same(was, is_now) or scope.holds(fact, value):
+            continue
+        named = scope.names(fact, value)
+        if not named and (was is None or not scope.takes_along(fact, value)):
+            continue
+        if fact.key == "rules":
+            was = without_own(was or [], is_now or [], scope.named[fact.ref])
+        by_itself = kinds.derived(fact, both) and not (named and fact.ref.kind == "link")
+        if not same(was, is_now) and (is_local(fact) or not by_itself):
+            done[fact] = was, is_now
+    return done
+
+
+def without_own(before: list[str], now: list[str], changes: Iterable[Change]) -> list[str]:
+    """Give a chain without the steps' rules: others may have added some in the same time.
+
+    The steps' are those in the words typed, where iptables-save has the same, else the last ones.
+    """
+    left = [one.ref.name.split(" ", 3)[3] for one in changes if isinstance(one, Make)]
+    ours, others = [], []
+    for at in rule.added(before, now):
+        if now[at] in left:
+            left.remove(now[at])
+            ours.append(at)
+        else:
+            others.append(at)
+    if left:
+        ours += others[-len(left) :]
+    return rule.without(now, ours, now)
+
+
+def predicted(before: Found, now: Found, scope: Scope) -> Patch:
+    """Give the patch of steps of which nobody saw the end, by what is there now.
+
+    A value that a step typed is the lab's only for as long as it is there.
+    """
+    done = patch(before, now, scope)
+    for fact, (was, is_now) in list(done.items()):
+        typed = [one.value for one in scope.named.get(fact.ref, ())
+                 if isinstance(one, Set) and one.key == fact.key]  # fmt: skip
+        if typed and not same(typed[-1], is_now):
+            done[fact] = was, typed[-1]
+    return done
+
+
+def composed(first: Patch, then: Patch) -> Patch:
+    """Give what two patches have done, one after the other."""
+    done = dict(first)
+    for fact, (was, is_now) in then.items():
+        base, left = first.get(fact, (was, was))
+        if fact.key == "rules" and fact in first:
+            base = rebased(base, left, was)
+        elif not same(left, was):
+            # Others had changed it in between: theirs is the base.
+            base = was
+        done[fact] = base, is_now
+        if same(base, is_now):
+            del done[fact]
+    return done
+
+
+def rebased(was: Any, mine: Any, now: Any) -> list[str]:
+    """Give a chain as it is now without the rules that came between was and mine."""
+    added = rule.added(was or [], mine or [])
+    return rule.without(mine or [], added, now or [])
+
+
+def handed_over(done: Patch, now: Found, theirs: Patch, before: Found, claims: Scope) -> Patch:
+    """Give what stays for another lab, with its values from before this lab.
+
+    theirs: what the other did since its own before; claims: what it names.
+    """
+    stays: Patch = {}
+    for fact, (was, mine) in done.items():
+        value = was if mine is None else mine
+        needs = claims.names(fact, value)
+        if fact.ref.kind == "setting":
+            needs = needs or claims.takes_along(fact, value)
+        _, its = theirs.get(fact, (None, before.get(fact)))
+        there = mine is not None and same(its, mine) and same(now.get(fact), mine)
+        if needs and there and fact.key != "rules":
+            stays[fact] = was, mine
+    return stays
+
+
+def without_lab(theirs: Patch, gone: Patch, claims: Scope) -> Patch:
+    """Give another lab's patch as if a lab had never been below it; gone: what is taken back."""
+    left = dict(theirs)
+    for fact in gone.keys() & theirs.keys():
+        (was, mine), (before, after) = gone[fact], theirs[fact]
+        if fact.key == "rules":
+            before, after = rebased(was, mine, before), rebased(was, mine, after)
+        else:
+            named = claims.names(fact, mine if was is None else was)
+            before = was if same(before, mine) else before
+            after = was if same(after, mine) and not named else after
+        left[fact] = before, after
+        if same(before, after):
+            del left[fact]
+    return left
+
+
+def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
+    """Give what is there now with a patch taken back; what others changed since stays."""
+    wanted = {fact: value for fact, value in now.items() if not scope.holds(fact, value)}
+    kept = {}
+    for fact, (was, mine) in done.items():
+        is_now = now.get(fact)
+        if fact.key == "rules":
+            _put(wanted, fact, rebased(was, mine, is_now) or None)
+        elif not _can_be(fact, mine if was is None else was, now, scope):
+            continue
+        elif same(is_now, mine):
+            _put(wanted, fact, was)
+        elif not same(is_now, was):
+            kept[fact] = was, mine, is_now
+    for fact, was in _ports_before(done, before, now):
+        _put(wanted, fact, was)
+        kept.pop(fact, None)
+    return Aim(wanted | _inherited(done, before, now), kept)
+
+
+def _put(wanted: Found, fact: Fact, value: Any) -> None:
+    wanted.pop(fact, None)
+    if value is not None:
+        wanted[fact] = value
+
+
+def _can_be(fact: Fact, value: Any, now: Found, scope: Scope) -> bool:
+    """Say whether what a fact goes with is still there, and nobody else uses what is to go."""
+    if fact.ref.kind == "home":
+        inside = (one for one in now if one.ref.name.startswith(f"{fact.ref.name}/"))
+        return all(scope.holds(one, now[one]) for one in inside)
+    home = fact.ref if fact.ref.kind == "link" else kinds.holder(fact, value)
+    return home is None or home.kind != "link" or Fact(home) in now
+
+
+def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact, Any]]:
+    """Give what ports that go back to their bridge, or to none, were there.
+
+    What they are in the lab's, or was done to them in it, goes with their leaving.
+    """
+    left = {fact.ref for fact, (_, mine) in done.items()
+            if fact.key == "master" and same(now.get(fact), mine)}  # fmt: skip
+    stays = {fact.ref for fact in done if fact.key == "master"} - left
+    for fact in {**before, **now} if left or stays else ():
+        value = now.get(fact, before.get(fact))
+        link = fact.ref if fact.ref.kind == "link" else kinds.holder(fact, value)
+        if is_a_ports(fact, value) and link in left:
+            yield fact, done[fact][0] if fact in done else before.get(fact)
+        elif is_a_ports(fact, value) and link in stays and fact in done:
+            yield fact, now.get(fact)
+
+
+def is_a_ports(fact: Fact, value: Any) -> bool:
+    """Say whether a fact is of a port, and goes with its leaving the bridge."""
+    return any(place[0] in ("port", "fdb") for place in kinds.places(fact, value))
+
+
+def _inherited(done: Patch, before: Found, now: Found) -> Found:
+    """Give what links of others that came since took from a default that the lab had set."""
+    more: Found = {}
+    for fact, (was, mine) in done.items():
+        head, default, name = fact.ref.name.partition("/default/")
+        if fact.ref.kind != "setting" or not default:
+            continue
+        for other, is_now in now.items():
+            link = kinds.holder(other, is_now) if other.ref.kind == "setting" else None
+            if link and other.ref.name == f"{head}/{link.name}/{name}" and same(is_now, mine):
+                more |= {other: was} if Fact(link) not in before and other not in done else {}
+    return more
+
+
+def told(fact: Fact, was: Any, is_now: Any) -> list[str]:
+    """Give the lines that say how a fact differs."""
+    ref = fact.ref
+    if fact.key == "rules":
+        return _rules_told(ref.name, was or [], is_now or [])
+    if ref.kind == "setting" or fact.key in ("policy", "unread"):
+        name = ref.name if ref.kind == "setting" else f"{kinds.called(ref)}: {fact.key}"
+        return [f"{name} was {was}, is {is_now}"]
+    if fact.key and not isinstance(was or is_now, dict):
+        return [f"{kinds.called(ref)}: {fact.key} was {was}, is {is_now}"]
+    named = kinds.called(ref, is_now if was is None else was)
+    if was is None:
+        return [f"{named} is new"]
+    if is_now is None:
+        return [f"{named} is gone"]
+    if isinstance(was, dict):
+        return [f"{named} is now {kinds.called(ref, is_now)}"]
+    return [f"{named} is another one than before"]
+
+
+def _rules_told(chain: str, was: list[str], is_now: list[str]) -> list[str]:
+    tool, table, name = chain.split()
+    if sorted(was) == sorted(is_now):
+        return [f"{tool} {table}: the order of the rules of {name} is another one"]
+    lines = [f"{tool} {table}: -A {name} {is_now[at]} is new" for at in rule.added(was, is_now)]
+    gone = [f"{tool} {table}: -A {name} {was[at]} is gone" for at in rule.added(is_now, was)]
+    return [line.replace("'!'", "!") for line in lines + gone]
