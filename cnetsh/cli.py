@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from cnetsh.commands.output import told
+from cnetsh.commands.output import told, written
 
 # Typer offers the values of an enumeration; the commands take them for plain words.
 Format = StrEnum("Format", ["rich", "shell", "json", "markdown"])
@@ -42,6 +42,7 @@ On = Annotated[
 Container = Annotated[str, typer.Argument(help="A container, or host for the target itself.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")]
+Kill = Annotated[bool, typer.Option("--kill", help="End the processes inside what goes.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every step, with its time.")]
 Log = Annotated[Path | None, typer.Option("--log", help="Append a JSON line for every step.")]
 Sudo = Annotated[bool, typer.Option("--sudo/--no-sudo", help="With or without sudo in front.")]
@@ -81,7 +82,7 @@ def _command(file: str, name: str = "", **settings: Any) -> Callable[[Callable[.
         def call(**given: Any) -> None:
             module = import_module(f"cnetsh.commands.{file}")
             run = getattr(module, f"run_{name}" if name else "run")
-            raise typer.Exit(run(**given) or 0)
+            raise typer.Exit(written(lambda: run(**given)))
 
         one = _declared.setdefault(file, _typer(add_completion=False))
         one.command(name or file, **settings)(call)
@@ -140,6 +141,11 @@ def _up(
     allow_overlap: Annotated[
         bool, typer.Option("--allow-overlap", help="Accept routes that overlap the host's.")
     ] = False,
+    kill: Kill = False,
+    allow_cut_off: Annotated[
+        bool,
+        typer.Option("--allow-cut-off", help="Cut off the way to you or the Internet, with --try."),
+    ] = False,
     verbose: Verbose = False,
     log: Log = None,
 ) -> None:
@@ -150,7 +156,7 @@ def _up(
 def _down(
     lab: Lab,
     on: On = "sandbox",
-    kill: Annotated[bool, typer.Option("--kill", help="End the processes inside it.")] = False,
+    kill: Kill = False,
     verbose: Verbose = False,
     log: Log = None,
 ) -> None:

@@ -3,10 +3,11 @@
 import ipaddress
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cnetsh.doctor.asked import Address
 from cnetsh.doctor.finding import Case, Sign, few
+from cnetsh.kinds.change import Facts
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -23,16 +24,13 @@ class There(NamedTuple):
 
 
 def overlap(case: Case) -> Iterator[Sign]:
-    """P03: the plan's networks against the target's gateways, servers, addresses and routes."""
+    """P03: the plan's networks against the target's addresses and routes."""
     if not case.asked.addresses:
         return
     there, here = list(_there(case)), _networks(case, inside=False)
     for network, dev in here.items():
-        near = list(_near(case, network))
-        lines = [*(line for line, _ in near), *_meeting(network, there)]
-        if lines:
-            lost = "".join(f", {loss}" for loss in dict.fromkeys(loss for _, loss in near))
-            effect = f"{dev} gets a route to {network}, beside or instead of what is there{lost}"
+        if lines := _meeting(network, there):
+            effect = f"{dev} gets a route to {network}, beside or instead of what is there"
             yield Sign("refuse", few(lines), effect, _another(network, there))
     for network, name in _networks(case, inside=True).items():
         lines = _meeting(network, there)
@@ -55,44 +53,29 @@ def _networks(case: Case, inside: bool) -> dict[Network, str]:
 def _there(case: Case) -> Iterator[There]:
     """Give the addresses and routes of the target, each network of a link once."""
     seen = set()
-    for one in case.seen.snapshot.addresses:
-        network = ipaddress.ip_interface(one["address"]).network
-        seen.add((one["dev"], network))
-        if one["dev"] not in case.ours:
-            yield There(network, f"address {one['address']} on {one['dev']}")
-    for route in case.seen.snapshot.routes:
-        dev = route.get("dev")
-        if is_default(route) or dev in case.ours or _belongs_to_address(route):
+    for name, facts in case.seen.all_of("address"):
+        network, dev = ipaddress.ip_interface(name).network, facts["dev"]
+        seen.add((dev, network))
+        if dev not in case.ours:
+            yield There(network, f"address {name} on {dev}")
+    for to, facts in case.seen.all_of("route"):
+        dev = facts.get("dev")
+        if is_default(to) or dev in case.ours or _belongs_to_address(facts):
             continue
-        if (dev, network := ipaddress.ip_network(str(route["dst"]))) not in seen:
-            yield There(network, f"route {route_text(route)}")
+        if (dev, network := ipaddress.ip_network(to)) not in seen:
+            yield There(network, f"route {route_text(to, facts)}")
 
 
-def _belongs_to_address(route: dict[str, Any]) -> bool:
-    return route.get("table") == "local" or route.get("type") in ("local", "broadcast", "multicast")
+def _belongs_to_address(route: Facts) -> bool:
+    return route["table"] == "local" or route.get("type") in ("local", "broadcast", "multicast")
 
 
-def is_default(route: dict[str, Any]) -> bool:
+def is_default(to: str) -> bool:
     """Say whether a route is the default one, or a part of it as VPNs divide it."""
-    if route["dst"] == "default":
+    if to == "default":
         return True
-    network = ipaddress.ip_network(str(route["dst"]))
+    network = ipaddress.ip_network(to)
     return network.prefixlen <= WIDEST[network.version]
-
-
-def _near(case: Case, network: Network) -> Iterator[tuple[str, str]]:
-    """Give what a person would miss at once: the line, and the loss."""
-    # The ssh session and the name servers are not behind a sandbox's network.
-    peer, servers = (case.seen.ssh_peer, case.seen.nameservers) if case.on_host else ("", ())
-    if _in(peer, network):
-        yield f"ssh session from {peer}", "and your ssh session ends"
-    for server in servers:
-        if _in(server, network):
-            yield f"DNS server {server} in resolv.conf", "names are no longer found"
-    for route in case.seen.snapshot.routes:
-        gateway = str(route.get("gateway", ""))
-        if is_default(route) and _in(gateway, network) and route.get("dev") not in case.ours:
-            yield f"gateway {route_text(route)}", "the way to the Internet may be lost"
 
 
 def _meeting(network: Network, there: Sequence[There]) -> list[str]:
@@ -104,22 +87,13 @@ def _meets(one: Network, other: Network) -> bool:
     return one.version == other.version and not everywhere and one.overlaps(other)
 
 
-def _in(text: str, network: Network) -> bool:
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    return address.version == network.version and address in network
-
-
-def route_text(route: dict[str, Any]) -> str:
+def route_text(to: str, facts: Facts) -> str:
     """Give a route as `ip route` prints it."""
-    kind = str(route.get("type", "unicast"))
-    words = [*([] if kind == "unicast" else [kind]), str(route["dst"])]
-    names = {"gateway": "via", "dev": "dev", "protocol": "proto", "table": "table"}
-    for key, word in names.items():
-        if key in route and (key, route[key]) != ("table", "main"):
-            words += [word, str(route[key])]
+    kind = facts.get("type", "unicast")
+    words = [*([] if kind == "unicast" else [kind]), to]
+    for key in ("via", "dev", "proto", "table"):
+        if key in facts and (key, facts[key]) != ("table", "main"):
+            words += [key, facts[key]]
     return " ".join(words)
 
 

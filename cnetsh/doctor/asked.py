@@ -24,11 +24,19 @@ class Address(NamedTuple):
 class Rule(NamedTuple):
     """A command to iptables or ip6tables; words: what follows the table, -A CHAIN and so on."""
 
-    netns: str
+    ref: Ref
     tool: str
     table: str
     words: tuple[str, ...]
     text: str
+
+
+class Here(NamedTuple):
+    """What a step does to the target's own namespace."""
+
+    number: int
+    step: Step
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,8 @@ class Asked:
     kinds: of links and queues; bridges: those of the target's own namespace, and whether their MAC
     is given; renumbered: links that get one later; netns, folders: the made ones; entered, looped
     (lo is brought up), routed (a default route): namespaces; uses: links of the target's own
-    namespace. Those with a text have it from the first command that says so.
+    namespace; here: what is done to that, but for links that the plan makes. Those with a text have
+    it from the first command that says so.
     """
 
     lab: str = ""
@@ -57,6 +66,7 @@ class Asked:
     routed: set[str] = field(default_factory=set)
     tools: set[str] = field(default_factory=set)
     uses: dict[str, str] = field(default_factory=dict)
+    here: list[Here] = field(default_factory=list)
 
     @property
     def own_links(self) -> set[str]:
@@ -71,7 +81,7 @@ class Asked:
 def asked_by(plan: Plan) -> Asked:
     """Give what a plan asks of its target. Raises CnetshError for an address that is none."""
     found = Asked(plan.lab)
-    for step in plan.steps:
+    for number, step in enumerate(plan.steps, 1):
         changes = step.changes
         if changes:
             found.tools.add(step.inner[0])
@@ -80,7 +90,19 @@ def asked_by(plan: Plan) -> Asked:
             found.entered.setdefault(step.netns, step.text)
         for change in changes:
             _take(step, change, found)
+            if _is_here(change, found):
+                found.here.append(Here(number, step, change))
     return found
+
+
+def _is_here(change: Change, found: Asked) -> bool:
+    """Say whether a change is to what the target's own namespace has, or to what it sends."""
+    kind, netns, name = change.ref
+    if netns or kind != "link":
+        return not netns and kind not in ("netns", "home", "folder", "name_server", "queue")
+    # A large plan makes thousands of links, of which only matters that they come up.
+    own = ("", name) in found.links
+    return not isinstance(change, Make) and (not own or getattr(change, "key", "") == "up")
 
 
 def _take(step: Step, change: Change, found: Asked) -> None:
@@ -99,10 +121,13 @@ def _take(step: Step, change: Change, found: Asked) -> None:
             ip = _ip(step.command.rest[1], step.text)
             found.addresses.append(Address(netns, facts["dev"], ip, step.text))
             _use(netns, facts["dev"], step, found)
-        case Make(Ref("route")) if name == "default":
-            found.routed.add(netns)
+        case Make(Ref("route" | "neighbour"), facts):
+            if "dev" in facts:
+                _use(netns, facts["dev"], step, found)
+            if name == "default":
+                found.routed.add(netns)
         case Make(Ref("rule" | "chain")) | Remove(Ref("rule" | "chain")):
-            found.rules.append(_rule(step, name))
+            found.rules.append(_rule(step, change.ref))
         case Set(Ref("setting"), _, value) if not netns:
             found.settings.add((name, value))
         case Set(Ref("link")):
@@ -111,11 +136,11 @@ def _take(step: Step, change: Change, found: Asked) -> None:
             _use(netns, name, step, found)
 
 
-def _rule(step: Step, name: str) -> Rule:
-    tool, table, *_ = name.split()
+def _rule(step: Step, ref: Ref) -> Rule:
+    tool, table, *_ = ref.name.split()
     words = step.inner
     verb = next(at for at, word in enumerate(words) if word in _VERBS)
-    return Rule(step.netns, tool, table, words[verb:], step.text)
+    return Rule(ref, tool, table, words[verb:], step.text)
 
 
 def _take_link(step: Step, change: Make, found: Asked) -> None:

@@ -1,6 +1,6 @@
 """What stands in a lab's way on a target, found before the first step, and only by reading."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,18 +9,21 @@ from cnetsh.doctor.evidence import Evidence, gather
 from cnetsh.doctor.finding import SEVERITIES, Case, Finding, Severity, Sign
 from cnetsh.doctor.table import TRAPS, Trap
 from cnetsh.names import visible
-from cnetsh.plan.steps import Plan
+from cnetsh.plan.steps import Plan, Step
 
 __all__ = ["Evidence", "Finding", "as_text", "diagnose", "findings_as_json", "gather", "worst"]
 
 
-def diagnose(plan: Plan | None, check_host: bool, seen: Evidence) -> list[Finding]:
+def diagnose(
+    plan: Plan | None, check_host: bool, seen: Evidence, new: Iterable[Step] = ()
+) -> list[Finding]:
     """Give what was found, the gravest first; without a plan only what concerns labs in general.
 
     check_host: the target is the machine itself. In a sandbox nothing is refused: it would only
-    warn. Raises CnetshError for a plan with an address that is none.
+    warn. new: the steps to run of a lab that is up. Raises CnetshError for a plan with an address
+    that is none.
     """
-    case = Case(asked_by(plan) if plan else None, seen, check_host)
+    case = Case(asked_by(plan) if plan else None, seen, check_host, frozenset(new))
     found = [_finding(trap, sign, check_host) for trap in TRAPS for sign in trap.look(case)]
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.id))
 

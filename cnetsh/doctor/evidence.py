@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cnetsh.compare.snapshot import Snapshot, readable, take
+from cnetsh.compare.snapshot import readable, take
 from cnetsh.doctor import machine
 from cnetsh.doctor.asked import asked_by
 from cnetsh.doctor.probe import lacking
 from cnetsh.errors import CnetshError
+from cnetsh.kinds.change import Facts, Ref, State
 from cnetsh.plan.steps import Plan
 from cnetsh.system import processes
 from cnetsh.system.process import Run, real, tool
@@ -39,14 +40,15 @@ class BaseChain(NamedTuple):
 class Evidence:
     """What is so in the target; the default of each says nothing unusual.
 
-    labs: those with a journal here; settings: values by path that the snapshot has not; signs:
+    now: what is there; labs: those with a journal here; settings: more values by path; signs:
     paths that exist; backend: what `iptables` is, nft or legacy; other_rules: nft ones beside the
     legacy; unmanaged: what NetworkManager leaves alone; inside: processes by namespace; missing:
     tools, and what to do; lacking: what the kernel refused, and its words; powers: what root may
-    not do here; xtables: who holds that lock.
+    not do here; xtables: who holds that lock; neighbours: address, MAC, link; below: the link that
+    another is on.
     """
 
-    snapshot: Snapshot = field(default_factory=Snapshot)
+    now: State = field(default_factory=dict)
     labs: frozenset[str] = frozenset()
     settings: Mapping[str, str] = field(default_factory=dict)
     signs: frozenset[str] = frozenset()
@@ -55,7 +57,7 @@ class Evidence:
     chains: tuple[BaseChain, ...] = ()
     nft_tables: frozenset[str] = frozenset()
     nameservers: tuple[str, ...] = ()
-    ssh_peer: str = ""
+    ssh: machine.Session | None = None
     unmanaged: tuple[str, ...] = ()
     persistent_macs: bool = False
     initial_user: bool = True
@@ -64,31 +66,56 @@ class Evidence:
     lacking: Mapping[str, str] = field(default_factory=dict)
     powers: tuple[str, ...] = ()
     xtables: str = ""
+    neighbours: tuple[tuple[str, str, str], ...] = ()
+    below: Mapping[str, str] = field(default_factory=dict)
 
     def setting(self, path: str) -> str:
         """Give the value of a kernel setting by its path, "" where there is none."""
-        return self.settings.get(path, self.snapshot.settings.get(path, ""))
+        known = self.now.get(Ref("setting", "", path), [{"value": ""}])[0]["value"]
+        return self.settings.get(path, str(known))
+
+    def all_of(self, kind: str) -> Iterator[tuple[str, Facts]]:
+        """Give the objects of a kind in the target's own namespace: name and facts."""
+        of_kind = (ref for ref in self.now if ref.kind == kind)
+        return ((ref.name, facts) for ref in of_kind for facts in self.now[ref])
+
+    def state(self) -> tuple[State, list[Facts]]:
+        """Give what is in the target's own namespace as one state, and its rules of `ip rule`."""
+        state = dict(self.now)
+        for path, value in self.settings.items():
+            state[Ref("setting", "", path)] = [{"value": value}]
+        for address, mac, link in self.neighbours:
+            ref = Ref("neighbour", "", address)
+            state[ref] = [*state.get(ref, ()), {"dev": link, "lladdr": mac}]
+        for name, lower in self.below.items():
+            ref = Ref("link", "", name)
+            state[ref] = [{**facts, "far": ("", lower)} for facts in state[ref]]
+        return state, [
+            facts for ref, some in state.items() if ref.kind == "policy" for facts in some
+        ]
 
 
-def gather(run: Run, snapshot: Snapshot | None = None, plan: Plan | None = None) -> Evidence:
+def gather(run: Run, now: State | None = None, plan: Plan | None = None) -> Evidence:
     """Read the target, which this process is in; with a plan, try also what it needs of the kernel.
 
     Raises CnetshError when the kernel's state cannot be read.
     """
-    seen = snapshot or take(run)
+    seen = take(run) if now is None else now
     tables, chains = _nftables(run)
     backend = _backend()
     return Evidence(
-        snapshot=seen,
+        now=seen,
         labs=machine.labs_here(),
-        settings=readable([*SETTINGS, *_router_advertisements(seen)]),
+        settings=readable([*SETTINGS, *_of_the_way_out(seen)]),
         signs=machine.signs(),
         backend=backend,
         other_rules=_other_rules(run, backend),
         chains=chains,
         nft_tables=tables,
         nameservers=tuple(machine.nameservers()),
-        ssh_peer=machine.ssh_peer(),
+        ssh=machine.ssh_session(),
+        neighbours=tuple(machine.neighbours()),
+        below={name: machine.below(name) for name in _on_another(seen)},
         unmanaged=tuple(machine.unmanaged()),
         persistent_macs=machine.persistent_macs(),
         initial_user=machine.initial_user(),
@@ -100,10 +127,16 @@ def gather(run: Run, snapshot: Snapshot | None = None, plan: Plan | None = None)
     )
 
 
-def _router_advertisements(snapshot: Snapshot) -> Iterator[str]:
-    for route in snapshot.routes:
-        if route.get("protocol") == "ra" and route.get("dst") == "default":
-            yield f"/proc/sys/net/ipv6/conf/{route.get('dev')}/accept_ra"
+def _of_the_way_out(now: State) -> Iterator[str]:
+    for facts in now.get(Ref("route", "", "default"), ()):
+        yield f"/proc/sys/net/ipv6/conf/{facts.get('dev')}/accept_ra"
+        yield f"/proc/sys/net/ipv4/conf/{facts.get('dev')}/rp_filter"
+
+
+def _on_another(now: State) -> list[str]:
+    kinds = ("vlan", "macvlan", "ipvlan", "macsec")
+    links = ((ref.name, some[0]) for ref, some in now.items() if ref.kind == "link")
+    return [name for name, facts in links if facts["kind"] in kinds]
 
 
 def _backend() -> str:
@@ -114,7 +147,7 @@ def _backend() -> str:
 
 
 def _other_rules(run: Run, backend: str) -> tuple[str, ...]:
-    """Give the nft rules where `iptables` is the legacy one; the snapshot has the opposite case."""
+    """Give the nft rules where `iptables` is the legacy one; `take` has the opposite case."""
     with contextlib.suppress(CnetshError):
         text = run(("iptables-nft-save",)).stdout if backend == "legacy" else ""
         return tuple(line for line in text.split("\n") if line.startswith("-A"))
@@ -141,10 +174,11 @@ def _nftables(run: Run) -> tuple[frozenset[str], tuple[BaseChain, ...]]:
     return frozenset(tables), tuple(chains)
 
 
-def _inside(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
+def _inside(now: State) -> dict[str, tuple[str, ...]]:
     """Give the processes in each named namespace as "123 (sleep)"."""
     # A file that is no namespace has no mark, and nobody is in it.
-    homes = {mark: name for name, mark in snapshot.namespaces.items() if mark}
+    marks = {ref.name: now[ref][0]["mark"] for ref in now if ref.kind == "netns"}
+    homes = {mark: name for name, mark in marks.items() if mark}
     found: dict[str, tuple[str, ...]] = {}
     for one in processes.found_in(homes) if homes else ():
         found[one.netns] = (*found.get(one.netns, ()), f"{one.pid} ({one.name})")

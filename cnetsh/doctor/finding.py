@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
 from cnetsh.doctor.asked import Asked
 from cnetsh.doctor.evidence import Evidence
+from cnetsh.plan.steps import Step
 
 Severity: TypeAlias = Literal["lacks", "refuse", "warn", "note"]
 SEVERITIES: tuple[Severity, ...] = ("lacks", "refuse", "warn", "note")  # the gravest first
@@ -38,13 +40,33 @@ class Sign(NamedTuple):
     advice: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
-    """What is asked: the plan, if any, what was seen, and whether the target is the host."""
+    """What is asked: the plan, if any, what was seen, and whether the target is the host.
+
+    new: the steps to run of a lab that is up.
+    """
 
     plan: Asked | None
     seen: Evidence
     on_host: bool
+    new: frozenset[Step] = frozenset()
+
+    @cached_property
+    def tables(self) -> dict[str, list[str]]:
+        """Give rules and chains by "tool table", as iptables-save prints them.
+
+        Not those that the kernel has by itself and that accept.
+        """
+        found: dict[str, list[str]] = {}
+        chains = ((name, facts.get("policy", "-")) for name, facts in self.seen.all_of("chain"))
+        lines = [(name, f":{{}} {kept}") for name, kept in chains if kept != "ACCEPT"]
+        lines += [(name, "-A {}") for name, _ in self.seen.all_of("rule")]
+        for name, line in lines:
+            tool, table, words = name.split(" ", 2)
+            words = words.replace("'!'", "!")
+            found.setdefault(f"{tool} {table}", []).append(line.format(words))
+        return found
 
     @property
     def asked(self) -> Asked:
@@ -60,6 +82,10 @@ class Case:
     def is_up(self) -> bool:
         """Say whether the lab is up already, so that what the plan makes is there and its own."""
         return self.asked.lab in self.seen.labs
+
+    def runs(self, step: Step) -> bool:
+        """Say whether a step of the plan is still to run."""
+        return not self.is_up or step in self.new
 
     @property
     def ours(self) -> set[str]:

@@ -1,12 +1,12 @@
 """Traps in the target's firewall: P01, P02, P05, P06, P09 and P10."""
 
 import re
-import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from cnetsh.doctor.finding import Case, Severity, Sign
-from cnetsh.kinds.rule import canonical_rule
+from cnetsh.kinds import called
+from cnetsh.kinds.change import Ref
 
 NF_CALL = {
     "iptables": "/proc/sys/net/bridge/bridge-nf-call-iptables",
@@ -74,7 +74,7 @@ def _filter_lines(case: Case, tool: str) -> Iterator[tuple[str, str]]:
 def _lines(case: Case, key: str) -> list[str]:
     """Give the rules of a table, none of a legacy one that `iptables` itself shows already."""
     shown = "-legacy " in key and case.seen.backend == "legacy"
-    return [] if shown else case.seen.snapshot.rules.get(key, [])
+    return [] if shown else case.tables.get(key, [])
 
 
 def passes_on(case: Case, tool: str = "iptables") -> bool:
@@ -150,16 +150,10 @@ def _forward_rules(case: Case, tool: str) -> list[str]:
 def rule_there(case: Case) -> Iterator[Sign]:
     """P05: a rule of the plan is there already, and iptables -A adds it once more."""
     for rule in () if case.is_up else case.asked.rules:
-        verb, chain, *words = rule.words
-        if rule.netns or verb not in ("-A", "-I"):
-            continue
-        home, wanted = f"{rule.tool} -t {rule.table}", canonical_rule(words)
-        for line in _lines(case, f"{rule.tool} {rule.table}"):
-            in_chain = line.startswith(f"-A {chain} ")
-            if in_chain and canonical_rule(shlex.split(line)[2:]) == wanted:
-                effect = "it is there twice then; down takes the lab's own, and the other goes on"
-                yield Sign("warn", f"{home}: {line}", effect, _deleted(home, line))
-                break
+        if rule.ref in case.seen.now and rule.words[0] in ("-A", "-I"):
+            home, line = f"{rule.tool} -t {rule.table}", called(rule.ref).partition(": ")[2]
+            effect = "it is there twice then; down takes the lab's own, and the other goes on"
+            yield Sign("warn", f"{home}: {line}", effect, _deleted(home, line))
 
 
 def _deleted(home: str, line: str) -> str:
@@ -172,7 +166,7 @@ def leftovers(case: Case) -> Iterator[Sign]:
         home = f"{tool} -t nat"
         for line in _lines(case, f"{tool} nat"):
             found = _LEFT.fullmatch(line)
-            if found and found[1] not in case.seen.snapshot.links:
+            if found and Ref("link", "", found[1]) not in case.seen.now:
                 effect = f"it still translates, although there is no link {found[1]}"
                 advice = f"if nobody needs it: {_deleted(home, line)}"
                 yield Sign("note", f"{home}: {line}", effect, advice)
@@ -182,7 +176,7 @@ def two_back_ends(case: Case) -> Iterator[Sign]:
     """P09: the back end that `iptables` does not show has rules too."""
     other = "nft" if case.seen.backend == "legacy" else "legacy"
     lines = list(case.seen.other_rules)
-    for key in (key for key in case.seen.snapshot.rules if "-legacy " in key):
+    for key in (key for key in case.tables if "-legacy " in key):
         # A chain without rules, and a policy that accepts, stop nothing.
         stops = (line for line in _lines(case, key) if line[0] != ":" or line.endswith("DROP"))
         lines += [f"{key}: {line}" for line in stops]
@@ -217,6 +211,6 @@ def _daemon_signs(case: Case, name: str) -> Iterator[str]:
     # In a sandbox the host's files are seen too, and its daemons do nothing there.
     yield from sorted(sign for sign in case.seen.signs if name in sign and case.on_host)
     yield from sorted(f"nft table {table}" for table in case.seen.nft_tables if name in table)
-    for key, lines in case.seen.snapshot.rules.items():
+    for key, lines in case.tables.items():
         own = (line for line in lines if line.startswith(_BEGINS[name]))
         yield from (f"{key}: chain {line[1:].split()[0]}" for line in own)

@@ -17,15 +17,15 @@ TUNNEL_KINDS = ("wireguard", "tun", "ppp", "ipsec", "xfrm")
 
 def forwarding_family(case: Case) -> Iterator[Sign]:
     """P07: ip_forward is not one value; writing it sets a family of others."""
-    settings = case.seen.snapshot.settings
     off = case.seen.setting("/proc/sys/net/ipv4/ip_forward") == "0"
     if not off or case.is_up or not case.asked.turns_on("/ipv4/ip_forward"):
         return
     # The kernel's defaults, which these are not: redirects are accepted, and nothing is forwarded.
     redirects = f"{IPV4}/all/accept_redirects"
     kept = [redirects] if case.seen.setting(redirects) == "0" else []
-    forwards = (path for path in settings if path.startswith(IPV4) and path.endswith("/forwarding"))
-    kept += [path for path in forwards if settings[path] == "1"]
+    forwards = re.compile(f"{IPV4}/.*/forwarding").fullmatch
+    on = (path for path, facts in case.seen.all_of("setting") if facts["value"] == "1")
+    kept += filter(forwards, on)
     if kept:
         lines = [f"{path} is {case.seen.setting(path)}" for path in kept]
         effect = "turning ip_forward on and off again sets these to the kernel's defaults"
@@ -68,14 +68,14 @@ def router_advertisements(case: Case) -> Iterator[Sign]:
     wanted = case.plan is None or case.asked.turns_on("/ipv6/conf/all/forwarding")
     if not wanted or case.seen.setting(f"{IPV6}/all/forwarding") == "1":
         return
-    for route in case.seen.snapshot.routes:
-        accept = f"{IPV6}/{route.get('dev')}/accept_ra"
+    for to, facts in case.seen.all_of("route"):
+        accept = f"{IPV6}/{facts.get('dev')}/accept_ra"
         value = case.seen.setting(accept)
-        if route.get("protocol") == "ra" and is_default(route) and value != "2":
+        if facts.get("proto") == "ra" and is_default(to) and value != "2":
             # With 0 the kernel did not make the route: a daemon did, and goes on doing so.
             severity: Severity = "warn" if value == "0" else "refuse"
             effect = "with forwarding on, the kernel forgets this route and ignores the router"
-            evidence = f"{route_text(route)}\n{accept} is {value or 'unknown'}"
+            evidence = f"{route_text(to, facts)}\n{accept} is {value or 'unknown'}"
             advice = f"first: echo 2 | tee {accept}"
             yield Sign("note" if case.plan is None else severity, evidence, effect, advice)
 
@@ -128,7 +128,7 @@ def loopback(case: Case) -> Iterator[Sign]:
 def local_resolver(case: Case) -> Iterator[Sign]:
     """P23: a name server at 127.x is the host's; in a namespace that address is its own."""
     local = [server for server in case.seen.nameservers if server.startswith("127.")]
-    known = case.seen.snapshot.folders.keys() | case.asked.folders.keys()
+    known = {path for path, _ in case.seen.all_of("folder")} | case.asked.folders.keys()
     inner = sorted(name for name in case.asked.routed if name and f"{HOME}/{name}" not in known)
     if local and case.on_host and (case.plan is None or (inner and passes_on(case))):
         name = inner[0] if inner else "NAME"
@@ -184,7 +184,7 @@ def _without_ipv6(case: Case) -> Iterator[Sign]:
     asked = [one for one in case.asked.addresses if one.ip.version == 6]
     # What is off here is on again in a new namespace, but for a kernel that has none at all.
     refused = [one.text for one in asked if not one.netns]
-    settings = case.seen.snapshot.settings
+    settings = [path for path, _ in case.seen.all_of("setting")]
     if settings and not any(path.startswith(IPV6) for path in settings):
         off, refused = ["the kernel has no IPv6"], [one.text for one in asked]
     if off and refused:
@@ -195,14 +195,14 @@ def _without_ipv6(case: Case) -> Iterator[Sign]:
 def tunnel(case: Case) -> Iterator[Sign]:
     """P25: with a VPN as the way out, what leaves by `! -o br0` goes through it."""
     nat = any("MASQUERADE" in rule.words for rule in case.asked.rules)
-    for route in case.seen.snapshot.routes if nat or case.plan is None else ():
-        dev = str(route.get("dev", ""))
-        kind = case.seen.snapshot.links.get(dev, {}).get("kind", "")
-        is_tunnel = kind in TUNNEL_KINDS or TUNNELS.fullmatch(dev)
-        if is_default(route) and is_tunnel and dev not in case.ours:
+    kinds = {name: facts["kind"] for name, facts in case.seen.all_of("link")}
+    for to, facts in case.seen.all_of("route") if nat or case.plan is None else ():
+        dev = facts.get("dev", "")
+        is_tunnel = kinds.get(dev) in TUNNEL_KINDS or TUNNELS.fullmatch(dev)
+        if is_default(to) and is_tunnel and dev not in case.ours:
             effect = f"what the containers send to the Internet goes through {dev}"
             severity: Severity = "warn" if nat else "note"
-            yield Sign(severity, route_text(route), effect, "take the VPN down, or accept it")
+            yield Sign(severity, route_text(to, facts), effect, "take the VPN down, or accept it")
 
 
 def xtables_lock(case: Case) -> Iterator[Sign]:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from cnetsh.system import namespace
 
@@ -63,8 +64,18 @@ def nameservers() -> Iterator[str]:
             return
 
 
-def ssh_peer() -> str:
-    """Give the other end of the ssh session that this process belongs to, "" where it is none."""
+class Session(NamedTuple):
+    """An ssh session: both ends, and the only link between them where that is said."""
+
+    peer: str
+    port: int
+    server: str
+    server_port: int
+    link: str = ""
+
+
+def ssh_session() -> Session | None:
+    """Give the ssh session that this process belongs to, None where it is none."""
     connection, pid = os.environ.get("SSH_CONNECTION", ""), os.getpid()
     # sudo drops the variable, so the processes that started this one are asked too.
     for _ in range(MOST_PARENTS):
@@ -72,10 +83,29 @@ def ssh_peer() -> str:
             break
         connection = _first(r"(?:\A|\0)SSH_CONNECTION=([^\0]*)", f"/proc/{pid}/environ")
         pid = int(_first(r"^PPid:\t(\d+)", f"/proc/{pid}/status") or 0)
-    with contextlib.suppress(ValueError, IndexError):
-        peer = ipaddress.ip_address(connection.split()[0].partition("%")[0])
-        return str(getattr(peer, "ipv4_mapped", None) or peer)
-    return ""
+    with contextlib.suppress(ValueError):
+        peer, port, server, server_port = connection.split()
+        link = peer.partition("%")[2]
+        return Session(_plain(peer), int(port), _plain(server), int(server_port), link)
+    return None
+
+
+def _plain(text: str) -> str:
+    address = ipaddress.ip_address(text.partition("%")[0])
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def neighbours() -> Iterator[tuple[str, str, str]]:
+    """Give whom a link knows by IPv4, asked or by hand: address, MAC and link."""
+    for line in _found(r"^\S+ +0x1 +0x[26] .*", "/proc/net/arp"):
+        address, _, _, mac, _, link = line.split()
+        yield address, mac, link
+
+
+def below(link: str) -> str:
+    """Give the link that another is on, "" where it is on none."""
+    lower = (name for name in _names(f"/sys/class/net/{link}") if name.startswith("lower_"))
+    return next(lower, "").removeprefix("lower_")
 
 
 def unmanaged() -> Iterator[str]:

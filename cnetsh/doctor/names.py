@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from cnetsh.compare import preview
 from cnetsh.doctor.finding import Case, Sign, few
+from cnetsh.kinds.change import Ref, namespace_ref
 from cnetsh.kinds.name_server import HOME
 
 LONGEST = 15  # bytes of a link's name: IFNAMSIZ of linux/if.h, less 1
@@ -20,7 +22,7 @@ def netns_files(case: Case) -> Iterator[Sign]:
     """P12: `ip netns exec` puts files of /etc/netns/NAME in the place of those in /etc."""
     for name in sorted(_namespaces(case)):
         path = f"{HOME}/{name}"
-        if path in case.seen.snapshot.folders and path not in case.asked.folders:
+        if Ref("folder", "", path) in case.seen.now and path not in case.asked.folders:
             instead = "its files instead of those in /etc; nsenter does not"
             effect = f"in {name}, ip netns exec shows {instead}"
             yield Sign("note", f"{path} exists", effect, "remove it, unless it is wanted")
@@ -37,8 +39,9 @@ def kept_alive(case: Case) -> Iterator[Sign]:
         effect = f"what the lab does in {name} happens to them, and they outlive its deletion"
         advice = f"ip netns pids {name} names them; end them first, or take another name"
         yield Sign("warn", f"in {name}: {few(case.seen.inside[name], ', ')}", effect, advice)
-    for name, inode in sorted(case.seen.snapshot.namespaces.items()):
-        if not inode and (case.plan is None or name in names):
+    ghosts = [name for name, facts in case.seen.all_of("netns") if not facts["mark"]]
+    for name in sorted(ghosts):
+        if case.plan is None or name in names:
             effect = "ip netns add refuses the name, and nothing can be run in it"
             evidence = f"/run/netns/{name} is a file without a namespace"
             yield Sign("warn", evidence, effect, f"ip netns delete {name}")
@@ -46,11 +49,10 @@ def kept_alive(case: Case) -> Iterator[Sign]:
 
 def taken(case: Case) -> Iterator[Sign]:
     """P26: a link, namespace or folder that the plan makes is there, and is not this lab's."""
-    asked, seen = case.asked, case.seen.snapshot
-    links, netns = asked.own_links & seen.links.keys(), asked.netns.keys() & seen.namespaces.keys()
-    found = [f"{seen.links[name].get('kind') or 'link'} {name}" for name in sorted(links)]
-    found += [f"namespace {name}" for name in sorted(netns)]
-    found += [f"folder {path}" for path in sorted(asked.folders.keys() & seen.folders.keys())]
+    refs = [Ref("link", "", name) for name in sorted(case.asked.own_links)]
+    refs += map(namespace_ref, sorted(case.asked.netns))
+    refs += [Ref("folder", "", path) for path in sorted(case.asked.folders)]
+    found = [text for ref in refs if (text := preview.taken(ref, case.seen.now))]
     if found and not case.is_up:
         effect = "File exists: the lab cannot come up, and nothing is tried"
         advice = "another name (in the lab file, else with --set), or remove what is there"
@@ -59,10 +61,13 @@ def taken(case: Case) -> Iterator[Sign]:
 
 def absent(case: Case) -> Iterator[Sign]:
     """P27: the plan uses a link or namespace that it does not make and that is not there."""
-    asked, seen = case.asked, case.seen.snapshot
-    links = {"lo", *asked.own_links, *seen.links}
-    netns = {*asked.netns, *(name for name, inode in seen.namespaces.items() if inode)}
-    lines = [text for name, text in asked.uses.items() if name not in links]
+    asked, seen = case.asked, case.seen
+    links = {"lo", *asked.own_links, *(name for name, _ in seen.all_of("link"))}
+    netns = {*asked.netns, *(name for name, facts in seen.all_of("netns") if facts["mark"])}
+    first = {other: name for name, facts in seen.all_of("link") for other in facts["names"]}
+    lines = [f"{text}: {name} is another name of {first[name]}: say {first[name]}"
+             if name in first else text
+             for name, text in asked.uses.items() if name not in links]  # fmt: skip
     lines += [text for name, text in asked.entered.items() if name not in netns]
     if lines and not case.is_up:
         effect = "the first of these commands fails, so the lab cannot come up"

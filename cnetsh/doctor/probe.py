@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cnetsh.compare.snapshot import Snapshot
 from cnetsh.doctor.asked import Asked, Rule
 from cnetsh.errors import CnetshError
+from cnetsh.kinds.change import State
 from cnetsh.kinds.name_server import HOME
 from cnetsh.system.process import Run
 
@@ -32,17 +32,17 @@ _CHAINS = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"}
 _FAILED = re.compile(r"(.*)\nCommand failed -:(\d+)")
 
 
-def lacking(run: Run, asked: Asked, snapshot: Snapshot) -> dict[str, str]:
+def lacking(run: Run, asked: Asked, now: State) -> dict[str, str]:
     """Give what the kernel refused, and its words: netem -> Specified qdisc kind is unknown."""
     # What is in use already needs no trial.
-    kinds = asked.kinds - {str(link.get("kind")) for link in snapshot.links.values()}
+    kinds = asked.kinds - {now[ref][0]["kind"] for ref in now if ref.kind == "link"}
     # Where nothing can be tried, nothing is known to lack.
     with contextlib.suppress(CnetshError):
         links = _tried(run, "ip", _LINKS, kinds).items()
         found = {kind: said for kind, said in links if any(one in said for one in _UNKNOWN)}
         found |= _tried(run, "tc", _QUEUES, kinds)
         for tool in ("iptables", "ip6tables"):
-            found |= _rules(run, tool, asked.rules, snapshot.rules)
+            found |= _rules(run, tool, asked.rules, now)
         return found | _settings(asked) | _folders(asked)
     return {}
 
@@ -72,14 +72,12 @@ def _folders(asked: Asked) -> dict[str, str]:
     return {HOME: "nothing can be written there, which dns needs"} if refused else {}
 
 
-def _rules(
-    run: Run, tool: str, rules: Sequence[Rule], present: Mapping[str, Sequence[str]]
-) -> dict[str, str]:
+def _rules(run: Run, tool: str, rules: Sequence[Rule], now: State) -> dict[str, str]:
     """Try the plan's own rules as a whole; interfaces need not exist for that."""
     mine = [rule for rule in rules if rule.tool == tool and rule.words[0] in ("-N", "-A", "-I")]
     if not mine:
         return {}
-    lines = list(_restored(tool, mine, present))
+    lines = list(_restored(tool, mine, now))
     answer = run(("unshare", "--net", f"{tool}-restore"), stdin="\n".join(lines) + "\n")
     if not answer.exit_code or answer.stderr.startswith("unshare:"):
         return {}
@@ -90,14 +88,13 @@ def _rules(
     return {f"{tool} {rule}".strip(): next(said, "it failed")}
 
 
-def _restored(
-    tool: str, rules: Sequence[Rule], present: Mapping[str, Sequence[str]]
-) -> Iterator[str]:
+def _restored(tool: str, rules: Sequence[Rule], now: State) -> Iterator[str]:
+    present = [ref.name.split() for ref in now if ref.kind == "chain"]
     for table in dict.fromkeys(rule.table for rule in rules):
         here = [rule.words for rule in rules if rule.table == table]
         made = {words[1] for words in here if words[0] == "-N"}
-        known = present.get(f"{tool} {table}", ())
-        others = {line[1:].split()[0] for line in known if line[0] == ":"} - made - _CHAINS
+        known = {chain for *place, chain in present if place == [tool, table]}
+        others = known - made - _CHAINS
         yield f"*{table}"
         # Chains of others are not in the new namespace, where a jump to them would fail.
         yield from (f":{chain} - [0:0]" for chain in sorted(others))

@@ -7,7 +7,7 @@ wherever it runs, whether doctor sees it or not.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from cnetsh.doctor import addresses, firewall, kernel, names
+from cnetsh.doctor import addresses, cut_off, firewall, kernel, names
 from cnetsh.doctor.finding import Case, Sign
 
 
@@ -63,7 +63,7 @@ TRAPS = (
     # Labs add theirs with nodad where nobody could object, and checks wait.
     Trap("P14", "a new IPv6 address is tentative", kernel.duplicate_detection,
          "ip-address(8); CNI plugins #680, #695; moby #42830"),
-    # Refused on the host without --allow-overlap.
+    # Refused on the host as P28 is.
     Trap("P15", "forwarding IPv6 loses the default route", kernel.router_advertisements,
          "moby #43466; docker/for-linux #1373; CNI plugins #21"),
     # `cnetsh check` shows what it has changed.
@@ -105,4 +105,7 @@ TRAPS = (
     # Refused before anything runs.
     Trap("P27", "something that the plan uses is not there", names.absent,
          "ip-link(8): Cannot find device"),
+    # Refused on the host without --allow-cut-off and --try.
+    Trap("P28", "the way to you, or to the Internet, is lost", cut_off.cut_off,
+         "ip-route(8): get; kernel: Documentation/networking/ip-sysctl.rst"),
 )  # fmt: skip
