@@ -1,12 +1,15 @@
-"""The process that holds a sandbox: run as `python -I -S holder.py REGISTRY READY_FD`.
+"""The process that holds a sandbox, run as `python -I -S holder.py` by who builds what is in it.
 
 It makes a user, network, mount and pid namespace and keeps them for as long as it lives. Its child
 is process 1 of the pid namespace: when either ends, the kernel ends everything inside.
 `unshare --fork` would not do: it ignores SIGTERM, and its `sleep` would not collect dead children.
+
+Its input ends when the builder has ended, its output when all is made that it makes itself, and the
+descriptor REGISTRY carries the lock that says that the sandbox lives: the kernel lets go of it
+however the holder ends.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -16,14 +19,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
 import namespace  # type: ignore[import-not-found]
 
+INPUT, OUTPUT, REGISTRY = 0, 1, 3
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def hold_namespaces(registry: str, ready: int) -> None:
-    """Make the namespaces, close the descriptor `ready`, and stay until SIGTERM or SIGKILL."""
-    # The lock says that the sandbox lives: the kernel lets go of it however the holder ends.
-    lock = os.open(registry, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def hold_namespaces() -> None:
+    """Make the namespaces, tell their processes, and stay until SIGTERM or SIGKILL."""
     uid, gid = os.geteuid(), os.getegid()
     namespace.unshare(namespace.USER)
     Path("/proc/self/setgroups").write_text("deny")
@@ -33,16 +34,19 @@ def hold_namespaces(registry: str, ready: int) -> None:
     holder = os.getpid()
     child = os.fork()
     if not child:
-        _be_init(holder, ready)
-    os.ftruncate(lock, 0)
-    os.write(lock, json.dumps({"holder": holder, "init": child}).encode())
+        _be_init(holder)
     for number in STOPPING:
         signal.signal(number, lambda *_: os.kill(child, signal.SIGKILL))
-    os.close(ready)
+    os.write(OUTPUT, json.dumps({"holder": holder, "init": child}).encode())
+    os.close(OUTPUT)
+    os.read(INPUT, 1)
+    # What is in the registry is there for everybody; what is not is only half built.
+    if not os.fstat(REGISTRY).st_size:
+        os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 
 
-def _be_init(holder: int, ready: int) -> None:
+def _be_init(holder: int) -> None:
     namespace.die_with_parent(signal.SIGKILL)
     # Inside the new pid namespace the holder is out of sight, which getppid() tells as 0.
     if os.getppid() not in (0, holder):
@@ -58,7 +62,7 @@ def _be_init(holder: int, ready: int) -> None:
     with contextlib.suppress(OSError):
         namespace.mount("sysfs", "/sys", "sysfs", locked)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    os.close(ready)
+    os.close(OUTPUT)
     while True:
         try:
             os.wait()
@@ -89,7 +93,7 @@ if __name__ == "__main__":
         pass
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGCHLD})
     try:
-        hold_namespaces(sys.argv[1], int(sys.argv[2]))
+        hold_namespaces()
     except OSError as error:
-        os.write(int(sys.argv[2]), f"{error.errno} {error.strerror}".encode())
+        os.write(OUTPUT, f"{error.errno} {error.strerror}".encode())
         sys.exit(1)

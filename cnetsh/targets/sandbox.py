@@ -1,7 +1,8 @@
 """The sandbox: a private user, network, mount and pid namespace of an ordinary user.
 
 It protects from mistakes; it is not a security boundary. A sandbox lives as long as the lock on its
-registry file is held, which is as long as its holder lives.
+registry file is held, which is as long as its holder lives; it is there for others once the file
+says which processes hold it, which is written when all in it is built.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from pathlib import Path
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system.files import open_private, private_folder
 from cnetsh.system.namespace import MOUNT, NET, PID, USER, setns
+from cnetsh.system.signals import hold_back
 
 HOLDER = Path(__file__).with_name("holder.py")
 # Long enough for the kernel to take down what is in it.
@@ -95,24 +97,43 @@ def use(name: str, mode: int = fcntl.LOCK_SH) -> Iterator[int]:
         os.close(fd)
 
 
-def start(name: str) -> Sandbox:
-    """Start a sandbox, still empty, and give it back. Raises CnetshError where it is refused."""
-    # The holder closes its end when all is made, so there is no time to wait for.
+@contextmanager
+def building(name: str) -> Iterator[Sandbox]:
+    """Start a sandbox, still empty, for who builds it; it ends when that fails, or he is killed.
+
+    Used under the exclusive use lock. Raises CnetshError where it is refused.
+    """
+    lock = open_private(_file(name, "holder"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    # The one who was killed while he built another is followed by his sandbox at once.
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    hold_back()
+    answer, building = _start_holder(lock)
+    try:
+        try:
+            box = Sandbox(name, **json.loads(answer))
+        except ValueError:
+            # It may be process 1 that failed, after the holder has told its number.
+            raise _refusal(answer.rpartition("}")[2]) from None
+        yield box
+        os.write(lock, answer.encode())
+    finally:
+        os.close(building)
+        os.close(lock)
+
+
+def _start_holder(lock: int) -> tuple[str, int]:
+    """Start the holder; give its answer, and the descriptor that it lives by at first."""
+    # Both ends of its pipes are closed here or there, so there is no time to wait for.
+    theirs, building = os.pipe()
     read, write = os.pipe()
-    os.set_inheritable(write, True)
-    file = str(_file(name, "holder"))
-    program = [sys.executable, "-I", "-S", str(HOLDER), file, str(write)]
     null = os.open(os.devnull, os.O_RDWR)
-    streams = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
+    program = [sys.executable, "-I", "-S", str(HOLDER)]
+    streams = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate((theirs, write, null, lock))]
     os.posix_spawn(sys.executable, program, {}, file_actions=streams, setsid=True)
-    os.close(write)
-    os.close(null)
+    for fd in (theirs, write, null):
+        os.close(fd)
     with os.fdopen(read) as answer:
-        refused = answer.read()
-    box = running_as(name)
-    if refused or box is None:
-        raise _refusal(refused)
-    return box
+        return answer.read(), building
 
 
 def _refusal(answer: str) -> CnetshError:
@@ -135,11 +156,10 @@ def stop(box: Sandbox) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(box.init, signal.SIGKILL)
     deadline = time.monotonic() + STOP_TIMEOUT
-    while running_as(box.name):
+    while running_as(box.name) == box:
         if time.monotonic() > deadline:
             raise CnetshError(f"sandbox {box.name} does not end: process {box.holder}", code=FAILED)
         time.sleep(0.01)
-    _file(box.name, "holder").unlink(missing_ok=True)
 
 
 def keep(box: Sandbox) -> None:

@@ -4,6 +4,7 @@ Inside, the process sees the target's network, mounts and processes as its own, 
 cnetsh knows no target: it runs commands and reads files.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -55,13 +56,12 @@ def ensure(target: Target, build: Action) -> None:
     with sandbox.use(target.name, fcntl.LOCK_EX):
         if sandbox.running_as(target.name):
             return
-        hold_back()
-        box = sandbox.start(target.name)
-        if code := _in_child(box, build):
-            sandbox.stop(box)
+        with sandbox.building(target.name) as box:
+            code = _in_child(box, build)
             if code - 128 in SIGNALS:
                 sys.exit(code)
-            raise CnetshError("the sandbox was started, but its network could not be built")
+            if code:
+                raise CnetshError("the sandbox was started, but its network could not be built")
 
 
 def in_target(target: Target, action: Action) -> int | None:
@@ -86,7 +86,8 @@ def in_target(target: Target, action: Action) -> int | None:
 
 def _become_root() -> NoReturn:
     """Start again under sudo: one password at the start, none in the middle of a plan."""
-    print("cnetsh: the host's network needs root: starting again with sudo", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print("cnetsh: the host's network needs root: starting again with sudo", file=sys.stderr)
     program = [sys.executable, "-I", "-m", "cnetsh", *sys.argv[1:]]
     sudo = tool("sudo")
     # sudo gives a clean environment, which is as it should be but for these.
@@ -117,9 +118,8 @@ def _entered(box: sandbox.Sandbox, action: Action) -> int:
         release()
         code = action()
     except BaseException:
-        # Nothing may come out of this process but its exit code: the parent goes on in the code.
-        traceback.print_exc()
         code = FAILED
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+        traceback.print_exc()
+    finally:
+        # Nothing may come out of this process but its exit code: the parent goes on in the code.
+        os._exit(code)
