@@ -1,22 +1,24 @@
 """What commands share that change a target: its start, its lock, the means, how an undo is told."""
 
 import shlex
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from cnetsh.apply import journal
+from cnetsh.apply.ending import Undone
 from cnetsh.apply.journal import Journal
-from cnetsh.apply.rollback import Undone
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.up import reason, undo
 from cnetsh.commands.output import say, told
 from cnetsh.commands.progress import Echo, Quiet
-from cnetsh.compare.differences import Difference
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
+from cnetsh.names import visible
+from cnetsh.system import processes
 from cnetsh.system.process import require_descriptors, runner, through_sh
 from cnetsh.system.signals import Stop
 from cnetsh.targets import target
@@ -54,23 +56,43 @@ def _build_sandbox() -> int:
 def changing(verbose: bool, log: Path | None) -> Iterator[Means]:
     """Hold the target's lock and give the means to change it."""
     require_descriptors()
+    # Before the lock: a pipe that nobody reads would keep all others waiting.
+    echo = Echo(verbose, log)
     # Children keep the lock open, so it is held until the last of them has ended.
     with Stop() as stop, journal.lock(sys.argv, stop) as lock:
-        echo = Echo(verbose, log)
         try:
             yield Means(runner(lock), through_sh((lock,)), echo, stop)
         finally:
             echo.over()
 
 
+def unless_killed(code: int) -> int:
+    """Give the exit code of a run in a target; after its death, say how to undo what it left."""
+    # On a host nobody is left to tell it.
+    if code != 128 + signal.SIGKILL:
+        return code
+    say("killed: cnetsh recover undoes what it left")
+    return LEFT_BEHIND
+
+
 def take_down(record: Journal, means: Means) -> int:
     """Undo a journal's lab and tell how that went; give the exit code."""
     began = time.monotonic()
     undone = undo(record, means)
-    if code := tell_left(undone):
-        return code
-    say(f"{record.lab} is down, the target as before, in {time.monotonic() - began:.2f} s")
-    return DONE
+    return tell_ended(undone, f"{record.lab} is down", f"in {time.monotonic() - began:.2f} s")
+
+
+def refuse_in_use(record: Journal, homes: Mapping[int, str], kill: bool) -> None:
+    """Raise CnetshError while processes are in namespaces that are to go, or end just those."""
+    # A process keeps its namespace alive, and all links in it, whatever is deleted.
+    found = processes.found_in(homes, record.held)
+    if found and kill:
+        found = processes.kill(found, lambda: processes.found_in(homes, record.held))
+    if found:
+        names = ", ".join(f"{one.pid} ({one.name}) in {one.netns}" for one in found)
+        raise CnetshError(
+            f"{record.lab} is in use by process {names}", "end it, or --kill ends just those"
+        )
 
 
 def forget(record: Journal) -> int:
@@ -80,24 +102,24 @@ def forget(record: Journal) -> int:
     return DONE
 
 
-def tell_left(undone: Undone) -> int:
-    """Tell what an undo left; give 3 when something of the lab is left, else 0."""
-    for one in undone.others:
-        say(f"  changed meanwhile, not by this lab, left as it is: {one.text}")
-    for line in undone.kept:
-        say(f"  {line}")
-    if not undone.residue:
+def tell_ended(undone: Undone, what: str, seconds: str = "") -> int:
+    """Tell how an undo ended; give 3 when something of the lab is left, else 0."""
+    for line in undone.notes:
+        say(f"  {visible(line)}")
+    if not undone.left and not undone.others:
+        say(", ".join(filter(None, (what, "as before", seconds))))
+        return DONE
+    if undone.others:
+        meanwhile = f"{what}, as before, but for what others changed meanwhile:"
+        say("not as before, besides:" if undone.left else meanwhile)
+    for line in undone.others:
+        say(f"  {visible(line)}")
+    if not undone.left:
         return DONE
     say("left behind:")
-    for one in undone.residue:
-        say(f"  {one.text}{_mend(one)}")
+    for one in undone.left:
+        say(
+            f"  {visible(one.text)}"
+            + (f"\n    sudo sh -c {shlex.quote(one.advice)}" if one.advice else "")
+        )
     return LEFT_BEHIND
-
-
-def _mend(one: Difference) -> str:
-    """Give the line with the command that removes a residue, where there is one."""
-    command = shlex.join(one.command)
-    # As in the plan: the one pipe there is writes a setting.
-    if one.stdin:
-        command = f"echo {one.stdin.strip()} | {command}"
-    return f"\n    sudo sh -c {shlex.quote(command)}" if command else ""

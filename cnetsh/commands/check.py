@@ -1,7 +1,9 @@
 """The command `check`: a lab's pings are tried, and what has changed since `up` is told."""
 
 import json
+import signal
 from collections.abc import Sequence
+from functools import partial
 from typing import NoReturn
 
 from cnetsh import checks
@@ -9,7 +11,7 @@ from cnetsh.apply import journal
 from cnetsh.commands.entering import entered
 from cnetsh.commands.output import say, visible_lines
 from cnetsh.compare import drift, snapshot
-from cnetsh.compare.scope import scope_of
+from cnetsh.compare.scope import written
 from cnetsh.errors import DONE, FAILED, CnetshError
 from cnetsh.labs import choose
 from cnetsh.system.process import ask
@@ -36,13 +38,14 @@ def _check(name: str, as_json: bool) -> int:
     # The plan of the journal, not of the lab file: that is what is up.
     plan = journal.plan_of(record, "check")
     in_force = record.in_force(journal.plan_of(record, "up").steps)
-    now = snapshot.take(ask, scope_of(in_force).settings)
+    now = snapshot.take(ask, written(in_force))
     drifted = drift.drift(in_force, now, record.made, ask)
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
     with Stop() as stop:
         ping = checks.patient(checks.entering(stop), stop)
         # As JSON, all is printed in the end.
-        findings = checks.run_checks(plan, ping, (lambda _: None) if as_json else _tell, stop)
+        tell = (lambda _: None) if as_json else partial(_tell, stop)
+        findings = checks.run_checks(plan, ping, tell, stop)
         if stop():
             say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
             return 128 + stop()
@@ -67,9 +70,14 @@ def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]
     return FAILED if failed or drifted else DONE
 
 
-def _tell(finding: checks.Tried) -> None:
+def _tell(stop: Stop, finding: checks.Tried) -> None:
     if finding.verdict == "look":
         text = f"{finding.step.text}\n{finding.detail.rstrip()}"
     else:
         text = f"{finding.verdict:<9} {finding.step.text}\n{'':9} {finding.detail}"
-    print(visible_lines(text), flush=True)
+    try:
+        print(visible_lines(text), flush=True)
+    except OSError:
+        # Nobody waits for the pings that still run.
+        stop.come(signal.SIGPIPE)
+        raise

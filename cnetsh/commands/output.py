@@ -3,22 +3,21 @@
 It is loaded at every start, and so imports little; progress.py shows steps that run.
 """
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
-from cnetsh.errors import FAILED, CnetshError
+from cnetsh.errors import DONE, FAILED, CnetshError
 
 
 def told(action: Callable[[], int], debug: bool = False) -> int:
     """Give the exit code of action, or that of its error: a message, with debug a traceback."""
     try:
-        return action()
-    except BrokenPipeError:
-        # Nobody reads on; what is still in the buffer must not fail again when the program ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return written(action)
     except (CnetshError, OSError) as error:
         if debug:
             raise
@@ -27,12 +26,41 @@ def told(action: Callable[[], int], debug: bool = False) -> int:
         return known.code
 
 
-def say(text: str) -> None:
-    """Print a line for the person at the terminal; one who has left must not stop a rollback."""
+def written(action: Callable[[], int | None]) -> int:
+    """Give the exit code of action when all that it printed is written, or 141 to a closed pipe.
+
+    Raises OSError when it cannot be written: at the end, the interpreter would fail in its own way.
+    """
     try:
-        print(visible_lines(text), file=sys.stderr, flush=True)
+        try:
+            return action() or DONE
+        finally:
+            # Not sys.stdout: typer leaves one there that hides a closed pipe.
+            (sys.__stdout__ or sys.stdout).flush()
+    except OSError as error:
+        _silence(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return 128 + signal.SIGPIPE
+        raise
+
+
+def _silence(stream: TextIO) -> None:
+    """Have what a stream still holds, and all that comes, go nowhere."""
+    with contextlib.suppress(OSError), Path(os.devnull).open("w") as null:
+        os.dup2(null.fileno(), stream.fileno())
+
+
+def say(text: str) -> None:
+    """Print a line for the person at the terminal."""
+    show(f"{visible_lines(text)}\n")
+
+
+def show(text: str) -> None:
+    """Print to the terminal as it is; one that is gone or full must not stop a rollback."""
+    try:
+        print(text, end="", file=sys.stderr, flush=True)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        _silence(sys.stderr)
 
 
 def visible_lines(text: str) -> str:
@@ -65,4 +93,4 @@ def deliver(text: str, path: Path | None) -> None:
         raise CnetshError(f"{path} is there already", "remove it, or name another file") from None
     except OSError as error:
         raise CnetshError(f"{path} cannot be written: {error.strerror}") from None
-    print(f"wrote {path}", file=sys.stderr)
+    say(f"wrote {path}")

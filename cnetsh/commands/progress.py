@@ -1,5 +1,6 @@
 """What a person sees while steps run: each before it begins, a bar for many, and the log."""
 
+import contextlib
 import json
 import os
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from cnetsh.apply.run import SHORT
-from cnetsh.commands.output import say
+from cnetsh.commands.output import say, show
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step
 from cnetsh.system.process import Result
@@ -19,7 +20,7 @@ class Echo:
 
     def __init__(self, verbose: bool = False, log: Path | None = None) -> None:
         self._verbose = verbose
-        self._log = _open_log(log) if log else None
+        self._path, self._log = log, _open_log(log) if log else None
         self._verb, self._total, self._count, self._drawn = "", 0, 0, 0.0
 
     def expect(self, total: int, verb: str = "") -> None:
@@ -50,9 +51,7 @@ class Echo:
                 # Not known of a step that ran inside a batch.
                 "milliseconds": None if seconds is None else round(seconds * 1000, 3),
             }
-            self._log.write(json.dumps(record) + "\n")
-            # At once, for cnetsh may be killed.
-            self._log.flush()
+            self._write(json.dumps(record) + "\n")
         if self._verbose and seconds is not None:
             say(f"{'':8}{seconds * 1000:.1f} ms")
 
@@ -60,17 +59,30 @@ class Echo:
         """End the bar's line and the log."""
         self._bar_over()
         if self._log:
-            self._log.close()
+            # What could not be written is still in it.
+            with contextlib.suppress(OSError):
+                self._log.close()
+            self._log = None
+
+    def _write(self, line: str) -> None:
+        assert self._log
+        try:
+            self._log.write(line)
+            # At once, for cnetsh may be killed.
+            self._log.flush()
+        except OSError as error:
+            self.over()
+            say(f"the log {self._path} cannot be written: {error.strerror}; it ends here")
 
     def _bar(self) -> None:
         if sys.stderr.isatty():
             filled = self._count * 30 // max(self._total, 1)
             bar = "#" * filled + "-" * (30 - filled)
-            print(f"\r{self._verb}[{bar}] {self._count}/{self._total}", end="", file=sys.stderr)
+            show(f"\r{self._verb}[{bar}] {self._count}/{self._total}")
 
     def _bar_over(self) -> None:
         if self._drawn and sys.stderr.isatty():
-            print(file=sys.stderr)
+            show("\n")
         self._drawn = 0.0
 
 

@@ -249,15 +249,17 @@ def through_sh(keep: Collection[int]) -> Start:
             return _ThroughSh(sh.Command(argv[0])(*argv[1:], **how))
         except sh.ForkException as error:
             raise OSError(errno.EAGAIN, str(error).strip().split("\n")[-1]) from None
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
+            # There was no thread for it, or it was killed before it said its session's number.
             _end_newest_child()
-            raise OSError(errno.EAGAIN, str(error)) from None
+            said = "killed as it began" if isinstance(error, ValueError) else str(error)
+            raise OSError(errno.EAGAIN, said) from None
 
     return start
 
 
 def _end_newest_child() -> None:
-    # There was no thread for the process, which runs already, and sh has forgotten its number.
+    # It has begun already, and sh has forgotten its number.
     with contextlib.suppress(OSError, IndexError):
         children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
         os.kill(newest := int(children.split()[-1]), signal.SIGKILL)
