@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "kernel"))
 
 import oracle
-from hosts import Private, end_host, host_env, start_holder
+from hosts import Ordinary, Private, end_host, host_env, ordinary_user, start_holder
 
 Figure = Callable[[str, int, int], None]
 REACHED = pytest.StashKey[list[tuple[str, int, int]]]()
@@ -45,6 +45,13 @@ def new_private() -> Iterator[Callable[[], Private]]:
 def private(new_private: Callable[[], Private]) -> Private:
     """One private host."""
     return new_private()
+
+
+@pytest.fixture
+def ordinary(installed: Path) -> Iterator[Ordinary]:
+    """An ordinary user."""
+    with ordinary_user(installed) as user:
+        yield user
 
 
 @pytest.fixture

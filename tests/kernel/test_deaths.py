@@ -1,0 +1,40 @@
+"""Signals, deaths and a full disk at random moments: the exit code is true, and all is undone."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from hosts import HERE, Private, report
+from runs import Rows
+
+
+def deaths(host: Private, seeds: Sequence[int], seconds: float = 600) -> Rows:
+    argv = [sys.executable, str(HERE / "deaths.py"), json.dumps({"seeds": list(seeds)})]
+    done = host.run(argv, timeout=seconds)
+    assert done.returncode == 0, report(done)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def wrong(rows: Rows) -> list[str]:
+    return [told(row) for row in rows if row["wrong"]]
+
+
+def told(row: dict[str, Any]) -> str:
+    lines = [f"{row['run']}: exit {row['exit']}", str(row["wrong"]), row["said"], *row["ends"]]
+    return "\n".join(lines)
+
+
+def summary(rows: Rows) -> str:
+    """How many runs of each command went wrong, and in which way."""
+    runs = Counter(row["command"] for row in rows)
+    ways = Counter((row["command"], row["how"], way) for row in rows for way in row["wrong"])
+    lines = [f"{command}: {number} runs" for command, number in runs.items()]
+    return "\n".join([*lines, *(f"{' '.join(way)}: {number}" for way, number in ways.items())])
+
+
+def test_the_exit_code_is_true_and_recover_leaves_the_twin(private: Private) -> None:
+    rows = deaths(private, range(30))
+    print(summary(rows))
+    assert not wrong(rows), "\n".join(wrong(rows))

@@ -1,0 +1,83 @@
+"""What others do while labs are up stays, and what the labs did goes: a twin host is the judge."""
+
+import meanwhile
+import pytest
+from hosts import Private
+
+PARTS, EACH = 2, 15
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_sequences(private: Private, part: int) -> None:
+    """Thirty in all; `make soak` plays two thousand."""
+    seeds = range(part * EACH, (part + 1) * EACH)
+    answers = meanwhile.answers_of(private, seeds, 1200)
+    print(meanwhile.summary(answers))
+    bad = [meanwhile.whole_answer(each) for each in answers if each["class"] in meanwhile.BAD]
+    assert not bad, "\n\n".join(bad)
+
+
+def test_show_is_a_script() -> None:
+    """What is shown can be typed, for any seed."""
+    for seed in range(200):
+        lines = list(meanwhile.sequences.shown(meanwhile.sequences.sequence(seed)))
+        assert any(line.startswith("cnetsh up ") for line in lines)
+        assert lines[-1].startswith("cnetsh down ")
+
+
+# One of each kind of fact that a lab may cost others; after each the oracle sees another host.
+CHANGES = """
+ip link set eth7 mtu 1400
+ip link set eth7 alias theirs
+ip link set eth7 txqueuelen 7
+ip link set eth7 address 02:00:00:00:00:aa
+ip link set eth7 promisc on
+ip link set d0 up
+ip link set q8 master br9
+ip link set br9 type bridge ageing_time 1000
+ip link set br8 address 02:00:00:00:00:bb
+ip address add 10.9.0.1/24 dev eth7
+ip address add 10.9.1.1/24 dev eth7 label eth7:x
+ip -6 address add 2001:db8:9::1/64 dev eth7 nodad
+ip -6 address add 2001:db8:8::1/64 dev eth7 nodad noprefixroute
+ip address change 2001:db8:9::1/64 dev eth7 valid_lft 1000 preferred_lft 900
+ip route add 203.0.113.0/24 via 10.66.0.254
+ip route change 203.0.113.0/24 via 10.66.0.254 mtu 1300
+ip route add 203.0.113.0/24 via 10.66.0.254 metric 9
+ip route add 203.0.114.0/24 via 10.66.0.254 table 99
+ip -6 route add 2001:db8:99::/48 via 2001:db8:7::fd
+ip neigh add 10.66.0.50 lladdr 02:00:00:00:00:50 nud permanent dev eth7
+ip neigh add proxy 10.66.0.51 dev eth7
+ip -6 neigh add proxy 2001:db8:7::51 dev eth7
+bridge link set dev p9 cost 5
+bridge link set dev p9 guard on
+bridge fdb add 02:00:00:00:00:52 dev p9 master static
+ip rule add from 10.1.0.0/16 table 99
+ip -6 rule add from 2001:db8:1::/48 table 99
+tc qdisc add dev eth7 root tbf rate 1mbit burst 32kb latency 50ms
+tc qdisc change dev eth7 root tbf rate 2mbit burst 32kb latency 50ms
+iptables -A OUTPUT -s 10.1.0.0/16 -j DROP
+iptables -A OUTPUT -s 10.1.0.0/16 -j DROP
+iptables -I OUTPUT 2 -j ACCEPT
+iptables -t nat -N THEIRS2
+ip6tables -A OUTPUT -j ACCEPT
+echo 1 > /proc/sys/net/ipv4/conf/eth7/log_martians
+echo 50 > /proc/sys/net/ipv6/conf/default/hop_limit
+echo 77 > /proc/sys/net/ipv4/neigh/eth7/gc_stale_time
+ip -n f0 link set lo up
+ip -n f0 route add 203.0.113.0/24 via 10.6.0.9
+ip netns add f1
+mkdir /etc/netns/f1
+touch /etc/netns/f1/resolv.conf
+ip link set g0 down
+ip link delete d1
+""".strip().splitlines()
+
+
+def test_the_oracle_sees_every_change(private: Private) -> None:
+    assert list(meanwhile.inside(private, "unseen", CHANGES)) == [[]]
+
+
+def test_two_hosts_without_labs_are_equal(private: Private) -> None:
+    """What differs later is a lab's doing, and not chance."""
+    assert list(meanwhile.inside(private, "alone", list(range(300, 310)))) == [[]] * 10

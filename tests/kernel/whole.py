@@ -1,0 +1,231 @@
+"""All that can be lost of a host: what oracle.py sees, and what is lost without a word.
+
+Addresses with their flags, permanent and proxy neighbours, the options of ports and bridges, static
+entries of a bridge's table, VLANs, queues, and how a link got its MAC. One process for many
+questions, so that thousands of hosts can be compared. Independent of cnetsh, as oracle.py is.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import oracle
+from oracle import Facts
+
+QUESTIONS = """link show
+address show
+route show table all
+neigh show nud permanent
+neigh show proxy
+rule show
+"""
+# What counts, runs or follows from the rest; `state` and `designated` are spanning tree's.
+RUNS = re.compile(
+    r"timer|_id$|^id$|^no$|^root_p|topology|designated|^state$|config_pending|_str$|^refcnt$"
+)
+LINK_KEYS = ("mtu", "master", "address", "ifalias", "txqlen", "group", "inet6_addr_gen_mode")
+ADDRESS_FLAGS = ("secondary", "nodad", "noprefixroute", "home", "mngtmpaddr", "deprecated")
+ADDRESS_KEYS = ("local", "prefixlen", "address", "broadcast", "scope", "label", "metric")
+FOREVER = 4294967295
+# Given by the kernel in the order in which queues are made; smaller ones are typed.
+OWN_HANDLE = 0x8000
+STATES = ("operstate", "carrier")
+TENTATIVE = 0x40
+
+
+def whole() -> Facts:
+    """All facts of this process's network namespace, of the named ones in it, and their files."""
+    inside = {name: _inside(name) for name in oracle.names()}
+    return facts() | {"namespaces": inside, "files": oracle.files()}
+
+
+def facts() -> Facts:
+    """All facts of the network namespace that this process is in."""
+    shown, addresses, routes, neighbours, proxies, policy = _batch("-d", questions=QUESTIONS)
+    policy6 = _batch("-6", questions="rule show\n")[0]
+    links = {link["ifname"]: link for link in shown}
+    return {
+        "links": {name: _link(link) for name, link in links.items()},
+        "ports": {name: data for name, link in links.items() if (data := _port(link))},
+        "addresses": {link["ifname"]: _addresses(link) for link in addresses if "ifname" in link},
+        "routes": sorted(_route(route) for route in routes),
+        "neighbours": sorted(_neighbour(one) for one in neighbours + proxies if "dev" in one),
+        "table": _static(links),
+        "vlans": _shown("bridge", "-j", "vlan", "show") if _with_vlans(shown) else [],
+        "queues": sorted(_queues()) if any(map(_made, shown)) else [],
+        "policy": [oracle._line(rule) for rule in policy + policy6],
+        "rules": oracle.rules(),
+        "settings": settings(),
+    }
+
+
+def _inside(name: str) -> Facts:
+    if oracle.names()[name] == "ghost":
+        return {"kind": "ghost"}
+    with oracle._entered(oracle.NAMES / name):
+        return {"kind": "nsfs"} | facts()
+
+
+def settings() -> dict[str, str]:
+    """Every kernel setting below net.ipv4 and net.ipv6, as oracle.settings in half the time."""
+    found = {}
+    for folder, names in _folders():
+        for name in names:
+            found[f"{folder}/{name}"] = oracle._read(f"{oracle.SETTINGS}/{folder}/{name}")
+    return found
+
+
+def _folders() -> Iterator[tuple[str, list[str]]]:
+    """Each folder with its files; the folders of all links hold the same."""
+    for family in ("ipv4", "ipv6"):
+        for parent in (family, *_inner(family)):
+            if parent.endswith(("/conf", "/neigh")):
+                for link in os.listdir(oracle.SETTINGS / parent):  # noqa: PTH208
+                    yield f"{parent}/{link}", _files(f"{parent}/lo")
+            else:
+                yield parent, _files(parent)
+
+
+@cache
+def _inner(family: str) -> list[str]:
+    root = oracle.SETTINGS
+    return [str(each.relative_to(root)) for each in (root / family).iterdir() if each.is_dir()]
+
+
+@cache
+def _files(folder: str) -> list[str]:
+    return [
+        each.name
+        for each in (oracle.SETTINGS / folder).iterdir()
+        if each.is_file() and not oracle.VOLATILE_SETTING.fullmatch(f"{folder}/{each.name}")
+    ]
+
+
+def _with_vlans(links: list[Facts]) -> bool:
+    options = [link.get("linkinfo", {}).get("info_data", {}) for link in links]
+    return any(each.get("vlan_filtering") for each in options)
+
+
+def _batch(*options: str, questions: str) -> list[list[Facts]]:
+    """The answers of one `ip` to many questions."""
+    done = subprocess.run(
+        [str(oracle._which("ip")), "-j", *options, "-batch", "-"],
+        input=questions,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        timeout=60,
+        env={"PATH": oracle.PATH, "LC_ALL": "C"},
+    )
+    answers = [json.loads(line, strict=False) for line in done.stdout.splitlines() if line.strip()]
+    return [[one for one in answer if one] for answer in answers]
+
+
+def _json(*argv: str) -> list[Facts]:
+    return [one for one in json.loads(oracle._run(*argv) or "[]", strict=False) if one]
+
+
+def _shown(*argv: str) -> list[str]:
+    return sorted(oracle._line(one) for one in _json(*argv))
+
+
+def _link(link: Facts) -> Facts:
+    found = {key: link[key] for key in LINK_KEYS if key in link}
+    about = link.get("linkinfo", {})
+    return found | {
+        "kind": about.get("info_kind", ""),
+        "flags": sorted(link["flags"]),
+        "assigned": _assigned(link["ifname"]),
+        "options": _still(about.get("info_data", {})),
+    }
+
+
+def _assigned(name: str) -> str:
+    # Of this process's own /sys, so not for links in a named namespace.
+    return oracle._read(f"/sys/class/net/{name}/addr_assign_type")
+
+
+def _port(link: Facts) -> Facts:
+    return _still(link.get("linkinfo", {}).get("info_slave_data", {}))
+
+
+def _still(options: Facts) -> Facts:
+    return {key: value for key, value in options.items() if not RUNS.search(key)}
+
+
+def _addresses(link: Facts) -> list[str]:
+    """In their order where it matters: of IPv4 the first of a subnet is the one that is used."""
+    found = [(one["family"], _address(one)) for one in link["addr_info"]]
+    fours = [line for family, line in found if family == "inet"]
+    return fours + sorted(line for family, line in found if family != "inet")
+
+
+def _address(one: Facts) -> str:
+    kept = {key: one[key] for key in ADDRESS_KEYS if key in one}
+    flags = [flag for flag in (*ADDRESS_FLAGS, "tentative", "dadfailed") if one.get(flag)]
+    ends = ["ends"] if one.get("valid_life_time", FOREVER) != FOREVER else []
+    return " ".join([f"{key} {value}" for key, value in kept.items()] + flags + ends)
+
+
+def _route(route: Facts) -> str:
+    kept = {key: route[key] for key in route if key not in oracle.VOLATILE_ROUTE_KEYS}
+    kept["flags"] = [flag for flag in kept.get("flags", []) if flag not in ("linkdown", "dead")]
+    return oracle._line(kept)
+
+
+def _neighbour(one: Facts) -> str:
+    return oracle._line({key: value for key, value in one.items() if key != "state"})
+
+
+def _static(links: dict[str, Facts]) -> list[str]:
+    """What somebody put into the tables of bridges; MACs of the host's own links come and go."""
+    own = {link.get("address") for link in links.values()}
+    entries = _json("bridge", "-j", "fdb", "show")
+    found = [one for one in entries if one.get("state") in ("static", "permanent")]
+    return sorted(
+        oracle._line(one)
+        for one in found
+        if one["mac"] not in own and not one["mac"].startswith(("33:33", "01:00:5e"))
+    )
+
+
+def _made(link: Facts) -> bool:
+    return link.get("qdisc") not in ("noop", "noqueue")
+
+
+def _queues() -> list[str]:
+    found = _json("tc", "-j", "qdisc", "show")
+    return [_queue(one) for one in found if one["kind"] not in ("noop", "noqueue")]
+
+
+def _queue(queue: Facts) -> str:
+    kept: dict[str, Any] = {key: value for key, value in queue.items() if key != "refcnt"}
+    if int(str(kept["handle"]).split(":")[0] or "0", 16) >= OWN_HANDLE:
+        del kept["handle"]
+    return oracle._line(kept)
+
+
+def pulse() -> tuple[str, bool]:
+    """What moves while the kernel settles, cheap to read, and whether it is bound to move on."""
+    links = [link for link in sorted(Path("/sys/class/net").iterdir()) if link.is_dir()]
+    seen = [(link.name, *(_state(f"{link}/{key}") for key in STATES)) for link in links]
+    ready = {name for name, _, carrier in seen if carrier == "1"}
+    late = any((carrier, state) in (("1", "down"), ("0", "up")) for _, state, carrier in seen)
+    inet6 = oracle._read("/proc/net/if_inet6")
+    checked = any(
+        int(flags, 16) & TENTATIVE and name in ready
+        for *_, flags, name in map(str.split, inet6.splitlines())
+    )
+    return f"{seen}{inet6}", late or checked
+
+
+def _state(path: str) -> str:
+    try:
+        return oracle._read(path)
+    except OSError:
+        return ""  # the carrier of a link that is down
