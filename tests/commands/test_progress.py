@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cnetsh.apply.rollback import Undone
+from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.run import SHORT
 from cnetsh.commands import output
-from cnetsh.commands.changing import tell_left
+from cnetsh.commands.changing import tell_ended
 from cnetsh.commands.progress import Echo, Quiet
-from cnetsh.compare.differences import Difference
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step, parse
 from cnetsh.system.process import Result
@@ -135,32 +134,51 @@ class TestSaid:
             "cnetsh: no such lab: \\x1b\n  did you mean veth?\ncnetsh: alone\n"
         )
 
-    def test_residue_has_the_commands_that_mend_it(self, capsys: Captured) -> None:
-        alias = ("ip", "link", "set", "dev", "p0", "alias", "what it is")
-        residue = (
-            Difference("link", "p0", "link p0 is gone"),
-            Difference("link", "p0", "link p0: ifalias was what it is", alias),
-            Difference("setting", FORWARD, f"{FORWARD} was 0", ("tee", FORWARD), "0\n"),
+    def test_as_before(self, capsys: Captured) -> None:
+        assert tell_ended(Undone(), "own is down", "in 0.30 s") == 0
+        assert tell_ended(Undone(), "undone") == 0
+        assert capsys.readouterr().err == "own is down, as before, in 0.30 s\nundone, as before\n"
+
+    def test_what_is_left_has_the_commands_that_end_it(self, capsys: Captured) -> None:
+        left = (
+            Left("link p\x1b0 is still there"),
+            Left("link p0: alias was it's, is None", "ip link set dev p0 alias 'it'\\''s'; true"),
         )
-        assert tell_left(Undone(residue, ())) == 3
+        assert tell_ended(Undone(left), "own is down", "in 0.30 s") == 3
         lines = capsys.readouterr().err.splitlines()
         assert lines[:3] == [
             "left behind:",
-            "  link p0 is gone",
-            "  link p0: ifalias was what it is",
+            "  link p\\x1b0 is still there",
+            "  link p0: alias was it's, is None",
         ]
-        assert lines[5] == f"    sudo sh -c 'echo 0 | tee {FORWARD}'"
         # What is shown is what a shell then runs.
-        shown = lines[3].strip().removeprefix("sudo ").replace("ip link", "printf %s+ ip link")
-        done = subprocess.run(["sh", "-c", shown], capture_output=True, text=True, check=True)
-        assert tuple(done.stdout.rstrip("+").split("+")) == alias
+        (shown,) = lines[3:]
+        words = shown.strip().removeprefix("sudo ").replace("ip link", "printf %s+ ip link")
+        done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=True)
+        assert done.stdout == "ip+link+set+dev+p0+alias+it's+"
 
-    def test_others_changes_are_told_apart(self, capsys: Captured) -> None:
-        others = (Difference("link", "x", "link x\x1b is new"),)
-        assert tell_left(Undone((), others, ("another lab keeps br0",))) == 0
-        told, kept = capsys.readouterr().err.splitlines()
-        assert "not by this lab" in told and told.endswith("link x\\x1b is new")
-        assert kept == "  another lab keeps br0"
+    def test_what_others_changed_is_told_apart(self, capsys: Captured) -> None:
+        undone = Undone((), ("link x\x1b is new",), ("ip_forward was 0, is 1: stays for b",))
+        assert tell_ended(undone, "own is down", "in 0.30 s") == 0
+        assert capsys.readouterr().err.splitlines() == [
+            "  ip_forward was 0, is 1: stays for b",
+            "own is down, as before, but for what others changed meanwhile:",
+            "  link x\\x1b is new",
+        ]
+
+    def test_with_something_left_it_is_not_said_to_be_as_before(self, capsys: Captured) -> None:
+        assert tell_ended(Undone((Left("link p0 is gone"),), ("link x is new",)), "undone") == 3
+        assert capsys.readouterr().err.splitlines() == [
+            "not as before, besides:",
+            "  link x is new",
+            "left behind:",
+            "  link p0 is gone",
+        ]
+
+    def test_what_stays_for_another_lab_is_no_difference(self, capsys: Captured) -> None:
+        assert tell_ended(Undone(notes=("br0 stays for b",)), "own is down", "in 0.30 s") == 0
+        first, last = capsys.readouterr().err.splitlines()
+        assert (first, last) == ("  br0 stays for b", "own is down, as before, in 0.30 s")
 
     def test_to_one_who_has_left_stops_nothing(self) -> None:
         code = (

@@ -23,8 +23,9 @@ WORLD = {
         "ip link add p0 type veth peer name p1\nip link set p0 up\nip link set p1 up\n"
         "ip address add 10.0.0.9/8 dev p0\nip address add fd00::9/64 dev p0 nodad"
     ),
-    # Down: one that is up and had no port before loses its carrier with its last port.
-    ("link br0",): "ip link add br0 type bridge",
+    # Down: one that is up and had no port before loses its carrier with its last port. Without a
+    # MAC address of its own it would lose that too (test_foreign.py).
+    ("link br0",): "ip link add br0 address 02:00:00:00:00:b0 type bridge",
     ("home /etc/netns",): "#: undo none: empty, it has no effect\nmkdir -p /etc/netns",
     ("folder /etc/netns/n0",): "mkdir /etc/netns/n0",
 }

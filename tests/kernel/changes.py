@@ -29,10 +29,11 @@ def seen() -> oracle.Facts:
     """What the kernel has, without MAC addresses and what comes by itself."""
     found = oracle.shape(oracle.snapshot())
     for facts in (found, *found["namespaces"].values()):
-        for link in facts["links"].values():
+        # A namespace that is a file only has nothing in it.
+        for link in facts.get("links", {}).values():
             link["flags"] = [flag for flag in link["flags"] if flag not in CARRIER]
         for part in ("addresses", "routes"):
-            lines = [line for line in facts[part] if not SOON.search(line)]
+            lines = [line for line in facts.get(part, ()) if not SOON.search(line)]
             facts[part] = sorted(FLAGS.sub("", line) for line in lines)
     return found
 

@@ -1,15 +1,13 @@
 """Fixtures for tests that need a real kernel, and the proof that the machine stays untouched."""
 
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import oracle
 import pytest
-from hosts import Ordinary, Private, end_host, host_env, kill, new_user, start_holder
+from hosts import Ordinary, Private, end_host, host_env, ordinary_user, start_holder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,15 +58,8 @@ def private(new_private: Callable[[], Private]) -> Private:
 
 @pytest.fixture
 def ordinary(installed: Path) -> Iterator[Ordinary]:
-    """Uid 65534 (or who runs the tests) in /tmp with a clean environment; ends with the test."""
-    folder = Path(tempfile.mkdtemp(prefix="cnetsh-user-"))
-    folder.chmod(0o755)
-    try:
-        user = new_user(folder, installed)
+    """An ordinary user, who ends with the test."""
+    with ordinary_user(installed) as user:
         if user.run(["unshare", "--user", "--map-root-user", "--net", "true"]).returncode:
             unavailable("an ordinary user gets no user namespace here")
         yield user
-        for pid in user.processes():
-            kill(pid)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -23,17 +23,17 @@ from typing import Any
 import oracle
 import sh  # noqa: F401 (imported once here, and not in each of many processes)
 
+from cnetsh import kinds
 from cnetsh.apply import journal, rollback, units
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means, Note, one_by_one
-from cnetsh.apply.up import to_text
 from cnetsh.commands.down import run as run_down
 from cnetsh.commands.output import told
 from cnetsh.commands.progress import Quiet
 from cnetsh.commands.recover import run as run_recover
 from cnetsh.commands.up import run as run_up
 from cnetsh.compare import snapshot
-from cnetsh.compare.scope import scope_of
+from cnetsh.compare.scope import written
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plans
 from cnetsh.system.process import runner, spawn, through_sh
@@ -215,20 +215,18 @@ def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> 
     """An `up` that is killed at a point of a step; long plans run in units, side by side."""
     with journal.lock(["crash"]) as lock:
         with_lock = means(lock)
-        record = journal.create(plans.up.lab, header(plans, with_lock))
+        before = snapshot.take(with_lock.run, written(plans.up.steps))
+        record = journal.create(plans, kinds.facts_of(before))
         note = deadly(record.write, step, point, delay)
         run = units.side_by_side if long else one_by_one
-        run(plans.up.steps, note, with_lock)
+        outcome = run(plans.up.steps, note, with_lock)
+        if not outcome.well:
+            print(outcome)
+            return 1
         if point == "during":
             signal.pause()  # a short plan may be over before its end comes
         record.write(up=True)
     return 0
-
-
-def header(plans: Plans, with_lock: Means) -> dict[str, Any]:
-    texts = {part.part: to_text(part) for part in (plans.up, plans.check, plans.down)}
-    before = snapshot.take(with_lock.run, scope_of(plans.up.steps).settings)
-    return {"title": plans.up.title, **texts, "before": before.to_json()}
 
 
 def killed(
@@ -290,13 +288,13 @@ class Deadly(Journal):
 def killed_recover(countdown: int, delay: float) -> int:
     """A `recover` that is killed: at a write of the journal, or delay seconds after it."""
     with journal.lock(["crash"]) as lock:
-        for found in [one for one in journal.all_here() if not one.up]:
+        for found in [one for one in journal.all_here()[0] if not one.stands]:
             record = Deadly(**{one.name: getattr(found, one.name) for one in fields(found)})
             record.countdown = countdown
             if delay:
                 die_soon(delay)
             undone = rollback.roll_back(record, means(lock))
-            if not undone.residue:
+            if not undone.left:
                 record.remove()
     return 0
 

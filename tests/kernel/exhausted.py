@@ -70,7 +70,7 @@ def starved(
                 starving = replace(means(lock), watch=Starving(step, for_good))
                 ended = bring_up(plans, snapshot.take(starving.ask), starving)
                 print(reason(plans.up, ended.outcome))
-                return 0 if ended.undone is None else 3 if ended.undone.residue else 1
+                return 0 if ended.undone is None else 3 if ended.undone.left else 1
 
         code, said = in_child(run)
         if code == 0:

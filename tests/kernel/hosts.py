@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -210,6 +211,20 @@ def belongs(pid: int, mark: int) -> bool:
     if ROOT:
         return str(mark) in status["Groups"].split()
     return pid != os.getpid() and status["Uid"].split()[0] == str(os.getuid())
+
+
+@contextmanager
+def ordinary_user(installed: Path) -> Iterator[Ordinary]:
+    """Uid 65534 (or who runs the tests) in /tmp with a clean environment; all of it ends."""
+    folder = Path(tempfile.mkdtemp(prefix="cnetsh-user-"))
+    folder.chmod(0o755)
+    try:
+        user = new_user(folder, installed)
+        yield user
+        for pid in user.processes():
+            kill(pid)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_user(folder: Path, installed: Path) -> Ordinary:

@@ -24,7 +24,7 @@ from cnetsh.apply.run import Means
 from cnetsh.apply.up import bring_up, undo
 from cnetsh.commands.progress import Quiet
 from cnetsh.compare import snapshot
-from cnetsh.compare.scope import scope_of
+from cnetsh.compare.scope import written
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Plan, Plans, parse
 from cnetsh.system import namespace
@@ -57,13 +57,12 @@ def means() -> Means:
 def up(text: str) -> list[str]:
     """Brings the steps up; what a rollback left, if one was needed."""
     wanted, how = plans(text), means()
-    before = snapshot.take(how.run, scope_of(wanted.up.steps).settings)
-    ended = bring_up(wanted, before, how)
+    ended = bring_up(wanted, snapshot.take(how.run, written(wanted.up.steps)), how)
     return ["rolled back", *residue(ended.undone)] if ended.undone else []
 
 
 def residue(undone: Any) -> list[str]:
-    return [f"residue: {one.text}" for one in undone.residue]
+    return [f"residue: {one.text}" for one in undone.left]
 
 
 def without_settings(facts: oracle.Facts) -> oracle.Facts:

@@ -34,7 +34,17 @@ VOLATILE = (
     "ipv6/conf/*/stable_secret",
 )
 VOLATILE_SETTING = re.compile("|".join(fnmatch.translate(each) for each in VOLATILE))
-ADDRESS_KEYS = ("family", "local", "prefixlen", "peer", "broadcast", "scope", "label", "tentative")
+ADDRESS_KEYS = (
+    *("family", "local", "prefixlen", "peer", "broadcast", "scope", "label", "tentative"),
+    *("metric", "noprefixroute", "nodad", "home", "mngtmpaddr"),
+)
+FOREVER = 2**32 - 1
+# Of a bridge's port, what somebody may have set; the others are numbers and timers of the kernel.
+PORT_KEYS = (
+    *("priority", "cost", "hairpin", "guard", "root_block", "fastleave", "learning", "flood"),
+    *("proxy_arp", "proxy_arp_wifi", "multicast_router", "mcast_flood", "bcast_flood"),
+    *("mcast_to_unicast", "neigh_suppress", "group_fwd_mask", "vlan_tunnel", "isolated", "locked"),
+)
 VOLATILE_ROUTE_KEYS = ("expires", "used", "users", "age", "error", "cache")
 COUNTERS = re.compile(r"^(:.*) \[\d+:\d+\]$")
 EMPTY_CHAIN = re.compile(r":\S+ ACCEPT")
@@ -51,11 +61,16 @@ def snapshot() -> Facts:
 
 
 def facts() -> Facts:
-    """Links, addresses, routes, policy, rules and settings of this process's network namespace."""
+    """All that can be set in this process's network namespace."""
     shown = _ip("-d", "address", "show")
     return {
         "links": _links(shown),
+        "ports": _ports(shown),
+        "fdb": _static(_shown("bridge", "fdb", "show")),
+        "vlans": [_line(port) for port in _shown("bridge", "vlan", "show")],
+        "queues": _queues(_shown("tc", "qdisc", "show")),
         "addresses": _addresses(shown),
+        "neighbours": _neighbours(),
         "routes": routes(),
         "policy": [_line(rule) for rule in _ip("rule", "show") + _ip("-6", "rule", "show")],
         "rules": rules(),
@@ -85,17 +100,55 @@ def _links(shown: list[Facts]) -> Facts:
             "master": link.get("master", ""),
             "address": link.get("address", ""),
             "alias": link.get("ifalias", ""),
+            "txqlen": link.get("txqlen", 0),
+            "group": link.get("group", ""),
+            "addr_gen_mode": link.get("inet6_addr_gen_mode", ""),
         }
         for link in shown
     }
 
 
+def _ports(shown: list[Facts]) -> Facts:
+    """Per port of a bridge its options there."""
+    found = {link["ifname"]: link.get("linkinfo", {}).get("info_slave_data", {}) for link in shown}
+    return {
+        name: {key: options[key] for key in PORT_KEYS if key in options}
+        for name, options in found.items()
+        if options
+    }
+
+
+def _static(entries: list[Facts]) -> list[str]:
+    return sorted(_line(each) for each in entries if each["state"] == "static")
+
+
+def _queues(queues: list[Facts]) -> list[str]:
+    """Those that somebody set: the kernel's own have no handle, and his own a random one."""
+    chosen = [each for each in queues if each["handle"] != "0:"]
+    return sorted(_line({key: each[key] for key in each if key != "handle"}) for each in chosen)
+
+
+def _neighbours() -> list[str]:
+    """The permanent ones and those that a link answers for."""
+    kinds = (("nud", "permanent"), ("proxy",))
+    found = [each for kind in kinds for each in _ip("neigh", "show", *kind)]
+    return sorted(_line(each) for each in found)
+
+
 def _addresses(shown: list[Facts]) -> list[str]:
     return sorted(
-        f"{link['ifname']} {_line({key: each[key] for key in ADDRESS_KEYS if key in each})}"
-        for link in shown
-        for each in link["addr_info"]
+        f"{link['ifname']} {_line(_address(each))}" for link in shown for each in link["addr_info"]
     )
+
+
+def _address(info: Facts) -> Facts:
+    """With whether it ends, for how long it still lives is another answer each second."""
+    ends = {
+        key: "ends"
+        for key in ("valid_life_time", "preferred_life_time")
+        if info.get(key, FOREVER) != FOREVER
+    }
+    return {key: info[key] for key in ADDRESS_KEYS if key in info} | ends
 
 
 def routes() -> list[str]:
@@ -225,8 +278,12 @@ def _setns(descriptor: int) -> None:
 def _ip(*arguments: str) -> list[Facts]:
     if "-6" in arguments and not Path("/proc/net/if_inet6").exists():
         return []
-    # `ip` does not escape an ESC in the name of an interface, which strict JSON refuses.
-    text = _run("ip", "-j", *arguments)
+    return _shown("ip", *arguments)
+
+
+def _shown(tool: str, *arguments: str) -> list[Facts]:
+    # They do not escape an ESC in the name of an interface, which strict JSON refuses.
+    text = _run(tool, "-j", *arguments)
     return [each for each in json.loads(text or "[]", strict=False) if each]
 
 

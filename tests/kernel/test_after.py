@@ -15,9 +15,8 @@ EXAMPLES = sorted((HERE.parent.parent / "examples").glob("*.yaml"))
 PROGRAM = """
 import json, sys
 from cnetsh.compare.drift import missing
-from cnetsh.compare.snapshot import look_everywhere, state_of, take
-from cnetsh.kinds import see
-from cnetsh.kinds.change import Answers, after
+from cnetsh.compare.snapshot import look_everywhere, take
+from cnetsh.kinds.change import after
 from cnetsh.labs.choose import plans
 from cnetsh.plan.steps import changes_of
 from cnetsh.system.process import ask
@@ -27,8 +26,7 @@ changes = list(plans(lab).up.changes) if lab else []
 changes += [change for line in lines for change in changes_of(line)]
 wanted = after(changes)
 paths = {ref.name for ref in wanted if ref.kind == "setting"}
-files = {ref.name: open(ref.name).read() for ref in wanted if ref.kind == "name_server"}
-now = look_everywhere(ask) | state_of(take(ask, paths)) | see(Answers(files=files))
+now = look_everywhere(ask) | take(ask, paths)
 seen = {ref: facts for ref, facts in wanted.items()
         if ref.kind != "home" and not (ref.netns and ref.kind in ("rule", "chain", "setting"))}
 print(json.dumps([text for _, _, text in missing(seen, now)] + [len(seen)]))

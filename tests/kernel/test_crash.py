@@ -11,6 +11,7 @@ from pathlib import Path
 
 import oracle
 import pytest
+from endings import assert_left
 from hosts import Private, report, wait_for
 from runs import KILLED, POINTS, crash, unequal
 from test_foreign import NAT_LAB, lab_file
@@ -239,7 +240,7 @@ class TestJournal:
         private.cnetsh("recover")
         assert oracle.diff(before, private.snapshot()) == []
 
-    def test_that_is_damaged_stops_everything(self, private: Private) -> None:
+    def test_that_is_damaged_in_its_header_stops_everything(self, private: Private) -> None:
         before = private.snapshot()
         path = interrupted(private)
         there = private.snapshot(settled=1.5)
@@ -248,13 +249,32 @@ class TestJournal:
         joined = whole[: header - 5] + whole[header + 5 :]
         at = whole.index(journal.boot_id().encode())
         other_boot = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
-        for damage in (joined, other_boot, whole.replace(b"[0]", b"[1]", 1), b"\n"):
+        for damage in (joined, other_boot, b"\n"):
             path.write_bytes(damage)
             for command in ("recover", "down", "up"):
                 words = [command] if command == "recover" else [command, "routing"]
                 done = private.cnetsh(*words, check=False)
-                assert done.returncode == 2 and "damaged" in done.stderr, report(done)
+                assert done.returncode == (3 if command == "recover" else 2), report(done)
+                assert "is damaged, so nothing is undone by it" in done.stderr, report(done)
         assert oracle.diff(there, private.snapshot()) == []
+        path.write_bytes(whole)
+        private.cnetsh("recover")
+        assert oracle.diff(before, private.snapshot()) == []
+
+    def test_that_is_damaged_later_undoes_what_stands_before(self, private: Private) -> None:
+        before = private.snapshot()
+        path = interrupted(private)
+        whole = path.read_bytes()
+        # The last that is known: net0 may have been made.
+        number = next(
+            at for at, line in enumerate(whole.split(b"\n"), 1) if b'"netns net0"' in line
+        )
+        path.write_bytes(whole.replace(b'"netns net0"', b'"netns net9"'))
+        done = private.cnetsh("recover", check=False)
+        assert_left(done, f"is damaged from line {number} on")
+        # What is not known to be the lab's is spared, and what it uses.
+        assert private.sh("ip netns list").split()[:1] == ["net1"]
+        assert "br0 stays: veth1 is a port of it" in done.stderr, report(done)
         path.write_bytes(whole)
         private.cnetsh("recover")
         assert oracle.diff(before, private.snapshot()) == []

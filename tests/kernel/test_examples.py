@@ -118,7 +118,7 @@ def test_as_an_ordinary_user(ordinary: Ordinary, examples: list[Path]) -> None:
         checked = ordinary.cnetsh("check", name, *on)
         assert " 0 failed, 0 not tried, 0 changed" in checked.stderr, report(checked)
         down = ordinary.cnetsh("down", file.name, *on)
-        assert f"{name} is down, the target as before" in down.stderr
+        assert f"{name} is down, as before" in down.stderr
         left = oracle.diff(before, snapshot())
         ordinary.cnetsh("sandbox", "stop", name)
         return left

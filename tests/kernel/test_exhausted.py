@@ -3,13 +3,12 @@
 import json
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import oracle
 import pytest
-from hosts import HERE, Ordinary, Private, report, wait_for
+from hosts import HERE, Ordinary, Private, ignored_if_gone, report, wait_for
 from runs import Rows, unequal
 from test_foreign import NAT_LAB, lab_file
 
@@ -34,7 +33,7 @@ class TestFullDisk:
         assert bad == [] and len(rows) > 8
         for row in rows:
             assert "cannot be written: File too large" in row["said"]
-            assert "the target is as it was before" in row["said"]
+            assert "undone, as before\n" in row["said"]
 
     def test_in_a_long_plan(self, private: Private) -> None:
         settings = ["--set", "containers=40"]
@@ -139,21 +138,27 @@ class TestProcesses:
         ordinary.cnetsh("exec", "host", "--", "sh", "-c", limit)
         done = ordinary.cnetsh("up", "routing", check=False)
         assert done.returncode == 1 and "No space left on device" in done.stderr, report(done)
-        assert "the target is as it was before" in done.stderr
+        assert "undone, as before\n" in done.stderr
 
 
 def names(user: Ordinary) -> str:
     return user.cnetsh("exec", "host", "--", "sh", "-c", "ls /run/netns; ip -br link").stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def waits_for_the_lock(pid: int) -> bool:
+    with ignored_if_gone():
+        return any(fd.readlink().name == "lock" for fd in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_waiting_for_the_lock_can_be_stopped(private: Private, number: signal.Signals) -> None:
     private.cnetsh("recover")
     holder = private.start(["sh", "-c", "exec flock /run/cnetsh/*/lock sleep 60"])
     locked = ["sh", "-c", "flock -n /run/cnetsh/*/lock true"]
     assert wait_for(lambda: private.run(locked).returncode)
     process = private.start([sys.executable, "-m", "cnetsh", "up", "veth"], stderr=-1)
-    time.sleep(1)
+    assert wait_for(lambda: waits_for_the_lock(process.pid))
     process.send_signal(number)
     _, said = process.communicate(timeout=2)
     assert process.returncode == 128 + number and "stopped while waiting" in said

@@ -5,6 +5,7 @@ kernel, or the tool, really refuses.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
@@ -89,7 +90,7 @@ def wrong(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [
         f"{row['run']}: exit {row['exit']}, left {row['left']}\n{row['said']}"
         for row in rows
-        if row["exit"] != 1 or row["left"] or "the target is as it was before" not in row["said"]
+        if row["exit"] != 1 or row["left"] or "undone, as before\n" not in row["said"]
     ]
 
 
@@ -209,7 +210,7 @@ class TestWhatIsNotOurs:
     @pytest.mark.parametrize(
         "texts",
         [
-            ("ip netns add net0", "ip link set far0 netns net0"),
+            ("ip netns add net0", "ip link set p9 netns net0"),
             ("ip -n other link set q9 up",),
             ("ip netns exec other iptables -A INPUT -s 10.9.0.9 -j DROP",),
         ],
@@ -232,7 +233,8 @@ class TestUndoing:
     def test_goes_on_past_an_undo_that_cannot_be_read(
         self, private: Private, tmp_path: Path, name: str
     ) -> None:
-        made = "ip link add br8 type bridge; ip link add p9 type veth peer name q9"
+        made = "ip link add br8 address 02:00:00:00:00:b8 type bridge"
+        made += "; ip link add p9 type veth peer name q9"
         odd = f"odd=$(printf '{name}'); ip link add name $odd type bridge"
         private.sh(f"{made}; {odd}; ip link set p9 master $odd")
         before = private.snapshot()
@@ -274,3 +276,58 @@ class TestUndoing:
             assert "ip -n other route delete 10.77.0.0/16" in done.stderr
         private.sh("ip netns delete other")
         assert private.cnetsh("down", "own").returncode == 0
+
+
+# Kills the child of one fork, as the kernel does when memory runs out, before it can do anything.
+KILLED_AT = """
+import os, signal, sys
+count, at = 0, int(sys.argv.pop(1))
+
+def forks():
+    global count
+    count += 1
+
+def begins():
+    if count == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.register_at_fork(before=forks, after_in_child=begins)
+from cnetsh.__main__ import begin
+begin()
+"""
+# More than one command at a time, and commands that no batch takes.
+LONG_LAB = """
+name: long
+bridges: {br1: {address: 10.31.0.1/16, nat: true}}
+containers: {a: {bridge: br1, count: 5, dns: 1.1.1.1}}
+"""
+
+
+class TestCommandsThatDoNotStart:
+    @pytest.mark.parametrize("every", [{"routing": 1}, {"long.yaml": 4}], ids=["short", "long"])
+    def test_are_failed_steps(
+        self, private: Private, tmp_path: Path, every: dict[str, int]
+    ) -> None:
+        (tmp_path / "long.yaml").write_text(LONG_LAB)
+        ((lab, apart),) = every.items()
+        lab = str(tmp_path / lab) if "." in lab else lab
+        before, killed, code = private.snapshot(), 0, 1
+        while code:
+            argv = [sys.executable, "-c", KILLED_AT, str(1 + killed * apart), "up", lab]
+            done = private.run(argv)
+            code, killed = done.returncode, killed + 1
+            if code:
+                assert code == 1 and "Traceback" not in done.stderr, report(done)
+                assert "killed" in done.stderr and " failed: " in done.stderr, report(done)
+                assert "undone, as before" in done.stderr, report(done)
+                assert oracle.diff(before, private.snapshot()) == []
+        assert killed > 2
+
+    def test_do_not_stop_an_undo(self, private: Private) -> None:
+        before = private.snapshot()
+        for killed in (1, 2):
+            private.cnetsh("up", "routing")
+            done = private.run([sys.executable, "-c", KILLED_AT, str(killed), "down", "routing"])
+            assert done.returncode in (0, 3) and "Traceback" not in done.stderr, report(done)
+            private.cnetsh("down", "routing")
+            assert oracle.diff(before, private.snapshot()) == []

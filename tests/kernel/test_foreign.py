@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import oracle
 import pytest
+from endings import assert_as_before, assert_others_named
 from hosts import Private, report, wait_for
 
 from cnetsh.system import namespace
@@ -164,11 +165,33 @@ class TestWhatWasThereBefore:
         private.cnetsh("down", "a")
         assert oracle.diff(before, private.snapshot()) == []
 
-    def test_a_bridge_without_ports_keeps_its_mac_and_mtu(
+    @pytest.mark.parametrize("by_hand", [True, False])
+    def test_a_bridge_without_ports_keeps_its_mac_and_an_mtu_set_by_hand(
+        self, private: Private, tmp_path: Path, by_hand: bool
+    ) -> None:
+        """One that it got when it was made follows its ports: set anew it never would again."""
+        private.sh(PORTLESS + "; ip link set br9 mtu 8000; ip link set br9 mtu 9000" * by_hand)
+        before = private.snapshot()
+        private.cnetsh("up", lab_file(tmp_path, PORT_LAB, "a", 2))
+        done = private.cnetsh("down", "a")
+        assert_as_before(done, "a")
+        told = done.stderr.partition("a is down")[0]
+        assert ("link br9: mtu was 9000, is 1500" in told) != by_hand, report(done)
+        found = oracle.diff(before, private.snapshot())
+        assert all("mtu" in line for line in found) and bool(found) != by_hand, found
+
+    def test_a_bridge_that_had_no_port_is_said_to_follow_the_next_one(
         self, private: Private, tmp_path: Path
     ) -> None:
-        private.sh(PORTLESS)
-        assert what_is_left(private, lab_file(tmp_path, PORT_LAB, "a", 2)) == []
+        """It has no MAC address any more: to give it the old one would pin it for ever."""
+        private.sh(f"{NO_IPV6} ip link add br9 type bridge")
+        before = private.snapshot()
+        private.cnetsh("up", lab_file(tmp_path, PORT_LAB, "a", 2))
+        done = private.cnetsh("down", "a")
+        assert_as_before(done, "a")
+        assert "br9" in done.stderr.partition("a is down")[0], report(done)
+        left = oracle.diff(before, private.snapshot())
+        assert len(left) == 1 and left[0].startswith("links/br9/address"), left
 
     def test_a_bridge_without_ports_keeps_all_but_its_carrier(
         self, private: Private, tmp_path: Path
@@ -179,7 +202,7 @@ class TestWhatWasThereBefore:
         before = private.snapshot(settled=1.2)
         private.cnetsh("up", lab_file(tmp_path, PORT_LAB, "a", 2))
         done = private.cnetsh("down", "a")
-        assert "meanwhile" not in done.stderr and "target as before" in done.stderr
+        assert_as_before(done, "a")
         left = oracle.diff(before, private.snapshot(settled=1.2))
         assert [line for line in left if "flags" not in line and "linkdown" not in line] == []
 
@@ -248,7 +271,7 @@ class TestReplaced:
         assert all("forward" in line or "rules" in line or "redirects" in line for line in left)
         assert value(private, FORWARD) == "0" and "MASQ" not in private.sh("iptables -t nat -S")
         for name in ("link br0", "link veth0", "namespace net0"):
-            assert f"not by this lab, left as it is: {name} is new" in done.stderr
+            assert f"\n  {name} is new\n" in done.stderr
 
     def test_another_namespace_of_the_same_name(self, private: Private) -> None:
         private.cnetsh("up", "container")
@@ -256,7 +279,7 @@ class TestReplaced:
         assert wait_for(lambda: "veth0" not in private.sh("ip link show"))
         private.sh("ip netns add net0; ip -n net0 link add precious type bridge")
         done = private.cnetsh("down", "container")
-        assert "not by this lab, left as it is: namespace net0 is new" in done.stderr
+        assert_others_named(done, "container", "namespace net0 is new")
         assert "precious" in private.sh("ip -n net0 link show")
 
     def test_the_inode_alone_does_not_tell_a_namespace(self) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import oracle
 import pytest
+from endings import assert_others_named
 from hosts import Ordinary, Private, report
 from runs import KILLED, POINTS, crash, unequal
 
@@ -55,11 +56,11 @@ def test_another_file_in_the_folder_stays(private: Private, lab: str) -> None:
     before = private.snapshot()
     private.cnetsh("up", lab)
     private.sh("echo mine > /etc/netns/net0/hosts")
-    left = private.cnetsh("down", lab, check=False)
-    assert left.returncode == 3 and "folder /etc/netns/net0 is new" in left.stderr, report(left)
-    assert private.sh("cat /etc/netns/net0/hosts") == "mine\n"
-    private.sh("rm /etc/netns/net0/hosts")
-    private.cnetsh("down", lab)
+    down = private.cnetsh("down", lab)
+    folder = "/etc/netns/net0"
+    assert_others_named(down, "x", f"folder {folder} stays: {folder}/hosts is not this lab's")
+    assert private.sh(f"cat {folder}/*") == "mine\n"
+    private.sh(f"rm {folder}/hosts; rmdir {folder}")
     assert oracle.diff(before, private.snapshot()) == []
 
 
@@ -68,7 +69,7 @@ def test_another_folder_of_that_name_stays(private: Private, lab: str) -> None:
     private.sh("mkdir /etc/netns/new; echo mine > /etc/netns/new/resolv.conf")
     private.sh("rm -r /etc/netns/net0; mv /etc/netns/new /etc/netns/net0")
     down = private.cnetsh("down", lab)
-    assert "not by this lab, left as it is: folder /etc/netns/net0" in down.stderr, report(down)
+    assert_others_named(down, "x", "folder /etc/netns/net0 is new")
     assert private.sh("cat /etc/netns/net0/resolv.conf") == "mine\n"
 
 
@@ -79,7 +80,7 @@ def test_two_labs_side_by_side(private: Private, lab: str, tmp_path: Path) -> No
     before = private.snapshot()
     for command in (("up", lab), ("up", str(other)), ("down", lab), ("down", str(other))):
         done = private.cnetsh(*command)
-        assert "not by this lab" not in done.stderr and "folder" not in done.stderr, report(done)
+        assert "meanwhile" not in done.stderr and "folder" not in done.stderr, report(done)
     assert oracle.diff(before, private.snapshot()) == []
 
 
@@ -99,7 +100,7 @@ def test_of_an_ordinary_user(ordinary: Ordinary) -> None:
     assert ordinary.cnetsh("exec", "net0", "--", "cat", "/etc/resolv.conf").stdout == WRITTEN
     assert oracle.diff(machine, oracle.outline()) == []
     down = ordinary.cnetsh("down", "lab.yaml")
-    assert "x is down, the target as before" in down.stderr, report(down)
+    assert "x is down, as before" in down.stderr, report(down)
 
 
 def test_a_sandbox_without_an_etc_of_its_own(ordinary: Ordinary) -> None:

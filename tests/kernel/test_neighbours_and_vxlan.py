@@ -37,7 +37,7 @@ def test_from_plan_to_down(private: Private, tmp_path: Path) -> None:
     assert private.cnetsh("check", "two").returncode == 0
     private.sh("ip neigh delete 10.7.0.2 dev v0; ip link delete vx0")
     drifted = private.cnetsh("check", "two", check=False)
-    assert "neighbour 10.7.0.2 is missing" in drifted.stderr
+    assert "neighbour 10.7.0.2 lladdr 02:00:00:00:00:02 on v0 is missing" in drifted.stderr
     assert "link vx0 is missing" in drifted.stderr and drifted.returncode == 1
     private.cnetsh("down", "two")
     assert oracle.diff(before, private.snapshot()) == []

@@ -20,6 +20,34 @@ DIFFERENCES = {
         "addresses: - br0",
     ),
     "address v6": ("ip address add fd00::1/64 dev veth0", "addresses: + veth0"),
+    "address that ends": (
+        "ip address add 10.0.0.2/24 dev br0 valid_lft 900 preferred_lft 800",
+        "ends",
+    ),
+    "address without a route": (
+        "ip address add 10.0.0.2/24 dev br0 noprefixroute",
+        "noprefixroute",
+    ),
+    "neighbour": (
+        "ip neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 nud permanent dev br0",
+        "neighbours: + ",
+    ),
+    "proxied neighbour": ("ip neigh add proxy 10.0.0.9 dev br0", "neighbours: + "),
+    "proxied neighbour v6": ("ip -6 neigh add proxy fd00::9 dev veth0", "neighbours: + "),
+    "route's packet size": (
+        "ip route add 10.9.0.0/16 via 10.0.0.9 mtu 1400",
+        '"metrics": [{"mtu": 1400}]',
+    ),
+    "port of a bridge": (
+        "ip link set veth0 master br1; bridge link set dev veth0 cost 77",
+        "ports",
+    ),
+    "static entry": (
+        "ip link set veth0 master br1; bridge fdb add 02:00:00:00:00:99 dev veth0 master static",
+        "fdb: + ",
+    ),
+    "queue": ("tc qdisc add dev veth0 root pfifo limit 7", "queues: + "),
+    "queue's length": ("ip link set veth0 txqueuelen 77", "links/veth0/txqlen: 1000 -> 77"),
     "route": ("ip route add 10.9.0.0/16 via 10.0.0.9", "routes: + "),
     "route in another table": ("ip route add 10.9.0.0/16 dev br0 table 7", '"table": "7"'),
     "blackhole v6": ("ip -6 route add blackhole fd01::/64", "routes: + "),

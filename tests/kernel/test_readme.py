@@ -53,4 +53,4 @@ def test_own_template(ordinary: Ordinary) -> None:
         file.parent.chmod(0o755)
     for command in ("up", "check", "down"):
         done = ordinary.cnetsh(command, "./two_rooms")
-    assert "two_rooms is down, the target as before" in done.stderr, report(done)
+    assert "two_rooms is down, as before" in done.stderr, report(done)

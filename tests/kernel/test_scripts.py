@@ -39,7 +39,9 @@ def written(private: Private, lab: str, folder: Path, *options: str) -> Path:
 
 
 def bash(private: Private, script: Path, verb: str, path: str) -> None:
-    done = private.run(["bash", str(script), verb], env=private.env | {"PATH": path})
+    # What it remembers is its own: others' scripts may run at the same time.
+    env = private.env | {"PATH": path, "XDG_RUNTIME_DIR": str(script.parent)}
+    done = private.run(["bash", str(script), verb], env=env)
     assert done.returncode == 0, report(done)
 
 

@@ -1,12 +1,16 @@
 """A signal ends every command, whenever it comes and whichever of its processes it comes to."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import oracle
 import pytest
 from hosts import Ordinary, Private, ignored_if_gone, report, wait_for
 
@@ -104,9 +108,77 @@ def test_ctrl_c_in_exec(ordinary: Ordinary) -> None:
     assert wait_for(lambda: "sleep 60" not in ordinary.processes().values())
 
 
-def test_ctrl_c_in_the_first_up_of_a_sandbox(ordinary: Ordinary) -> None:
-    """Either the lab is up, and the exit code says so, or there is no lab and no sandbox."""
-    for at in range(12):
-        if ctrl_c(ordinary, 0.04 * at, "up", "container") == 0:
-            ordinary.cnetsh("down", "container")
-        assert wait_for(lambda: not ordinary.processes()), (at, ordinary.processes())
+def in_the_middle(
+    host: Private, words: str, stop: Callable[["subprocess.Popen[str]"], None]
+) -> str:
+    """What a cnetsh said that was stopped while it ran steps, and its exit code in the end.
+
+    Its standard error is nearly full, so that it waits there until somebody reads on.
+    """
+    read, write = os.pipe()
+    room = fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(write, b"." * (room - 100))
+    process = host.start([sys.executable, "-m", "cnetsh", *words.split()], stderr=write)
+    os.close(write)
+    stuck = Path(f"/proc/{process.pid}/wchan")
+    assert wait_for(lambda: "pipe_write" in stuck.read_text())
+    stop(process)
+    with os.fdopen(read) as said:
+        text = said.read().lstrip(".")
+    return f"{text}exit {process.wait(10)}"
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+class TestInTheMiddle:
+    def test_of_an_up_undoes_it(self, private: Private, number: signal.Signals) -> None:
+        before = private.snapshot()
+        said = in_the_middle(private, "up routing", lambda process: process.send_signal(number))
+        assert "undone, as before" in said and "[21/21]" not in said
+        assert said.endswith(f"exit {128 + number}")
+        assert oracle.diff(before, private.snapshot()) == []
+
+    def test_of_a_change_undoes_the_change(self, private: Private, number: signal.Signals) -> None:
+        private.cnetsh("up", "bridge", "--set", "containers=3")
+        before = private.snapshot(settled=1.5)
+        words = "up bridge --set containers=5 --verbose"
+        said = in_the_middle(private, words, lambda process: process.send_signal(number))
+        assert said.endswith(f"the lab is as it was before\nexit {128 + number}")
+        assert oracle.diff(before, private.snapshot(settled=1.5)) == []
+
+    @pytest.mark.parametrize("words", ["down routing", "recover"])
+    def test_of_an_undo_does_not_stop_it(
+        self, private: Private, number: signal.Signals, words: str
+    ) -> None:
+        before = private.snapshot()
+        private.cnetsh("up", "routing")
+        if words == "recover":
+            private.sh("sed -i '$d' /run/cnetsh/*/routing.journal")
+        said = in_the_middle(private, words, lambda process: process.send_signal(number))
+        assert "routing is down, as before" in said and said.endswith("exit 0")
+        assert oracle.diff(before, private.snapshot()) == []
+
+
+class TestTerminal:
+    """That goes away: a SIGHUP, and nothing more can be written or read."""
+
+    def hung_up(self, host: Private, *words: str) -> int:
+        ours, theirs = os.openpty()
+        process = host.start(
+            [sys.executable, "-m", "cnetsh", *words],
+            **dict.fromkeys(("stdin", "stdout", "stderr"), theirs),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(theirs)
+        os.read(ours, 1)
+        os.close(ours)
+        return process.wait(30)
+
+    def test_ends_an_up_and_a_check_but_no_down(self, private: Private) -> None:
+        before = private.snapshot()
+        assert self.hung_up(private, "up", "routing", "--try", "30") == 128 + signal.SIGHUP
+        assert oracle.diff(before, private.snapshot()) == []
+        private.cnetsh("up", "routing")
+        assert self.hung_up(private, "check", "routing") == 128 + signal.SIGHUP
+        assert self.hung_up(private, "down", "routing") == 0
+        assert oracle.diff(before, private.snapshot()) == []

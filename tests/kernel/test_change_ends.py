@@ -1,0 +1,179 @@
+"""A live change ends as a fresh `up` would, asks what `down` asks, and survives every signal."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from endings import assert_not_blamed
+from hosts import Private, report, wait_for
+from others import NO_IPV6, UPLINK, Hosts, lab_file, not_as, not_shaped_as, often
+
+HOME = "containers:\n  a: {bridge: br1}\n"
+MACVLAN = (
+    "containers: {m0: {gateway: none,"
+    " interfaces: [{macvlan: eth7, name: lan0, address: 10.66.0.77/24}]}}"
+)
+CABLE = """
+containers:
+  a: {interfaces: [{container: b, name: ab, address: 10.9.0.1/30}]}
+  b: {interfaces: [{container: a, name: ba, address: 10.9.0.2/30}]}
+  c: {}
+"""
+BRIDGE = "bridges: {br1: {address: 10.31.0.1/24}}\ncontainers: {a: {bridge: br1}, b: {bridge: br1}}"
+NAT = """
+bridges:
+  br1: {address: 10.31.0.1/24, nat: true}
+  br2: {address: 10.32.0.1/24, isolated: true}
+containers:
+  a: {bridge: br1}
+"""
+# Lab files before and after.
+CHANGES = {
+    "macvlan renamed": (MACVLAN, MACVLAN.replace("lan0", "lan1")),
+    "macvlan on another link": (MACVLAN, MACVLAN.replace("eth7", "eth7x")),
+    "one macvlan less": (
+        MACVLAN.replace("}]", "}, {macvlan: eth7, name: lan1, address: 10.66.0.78/24}]"),
+        MACVLAN,
+    ),
+    "cable to another container": (
+        CABLE.replace("c: {}", "c: {interfaces: []}"),
+        CABLE.replace("container: b", "container: c").replace("  b: {int", "  B: {int")
+        .replace("  c: {}", "  b: {interfaces: []}").replace("  B:", "  c:"),
+    ),
+    "cable renamed": (CABLE, CABLE.replace("ab,", "far,")),
+    "bridge renamed": (BRIDGE, BRIDGE.replace("br1", "br2")),
+    "bridge with rules renamed": (NAT, NAT.replace("br1", "br7")),
+    "bridges' names swapped": (
+        NAT + "  b: {bridge: br2}\n",
+        NAT.replace("br1", "x").replace("br2", "br1").replace("x", "br2") + "  b: {bridge: br1}\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "what", often(CHANGES, ("macvlan renamed", "cable renamed", "bridge renamed"))
+)
+def test_a_change_gives_what_a_fresh_up_gives(
+    new_private: Hosts, tmp_path: Path, what: str
+) -> None:
+    host, twin = new_private(), new_private()
+    for each in (host, twin):
+        each.sh(UPLINK)
+    before = host.snapshot()
+    # Only a macvlan has an address in a network of the host's.
+    options = ["--allow-overlap"] if "macvlan" in what else []
+    for text in CHANGES[what]:
+        host.cnetsh("up", lab_file(tmp_path, "mv", text), *options)
+    twin.cnetsh("up", str(tmp_path / "mv.yaml"), *options)
+    assert not_shaped_as(host, twin) == []
+    done = host.cnetsh("down", "mv")
+    assert not_as(host, before) == [], report(done)
+
+
+class TestInUse:
+    """A change that deletes a container asks what `down` asks."""
+
+    ONE = BRIDGE.replace(", b: {bridge: br1}", "")
+
+    def test_it_is_refused(self, private: Private, tmp_path: Path) -> None:
+        private.cnetsh("up", lab_file(tmp_path, "n", BRIDGE))
+        inside = start_inside(private, "b")
+        up = private.snapshot(settled=1)
+        lab = lab_file(tmp_path, "n", self.ONE)
+        done = private.cnetsh("up", lab, check=False)
+        assert done.returncode == 2 and f"{inside.pid} (sleep) in b" in done.stderr, report(done)
+        assert "--kill" in done.stderr and "undo [" not in done.stderr, report(done)
+        assert not_as(private, up) == [] and inside.poll() is None
+        done = private.cnetsh("up", lab, "--kill", check=False)
+        assert done.returncode == 0 and inside.wait(5), report(done)
+        assert "\nb " not in private.sh("ip netns list; echo")
+
+    def test_where_another_container_is_it_is_not(self, private: Private, tmp_path: Path) -> None:
+        private.cnetsh("up", lab_file(tmp_path, "n", BRIDGE))
+        inside = start_inside(private, "a")
+        done = private.cnetsh("up", lab_file(tmp_path, "n", self.ONE), check=False)
+        assert done.returncode == 0 and inside.poll() is None, report(done)
+
+    def test_a_bridge_that_others_have_a_port_of(self, private: Private, tmp_path: Path) -> None:
+        two = BRIDGE.replace("24}}", "24}, br2: {address: 10.32.0.1/24}}")
+        private.cnetsh("up", lab_file(tmp_path, "n", two))
+        private.sh("ip link add p7 type veth peer name q7; ip link set p7 master br2")
+        up = private.snapshot(settled=1)
+        done = private.cnetsh("up", lab_file(tmp_path, "n", BRIDGE), check=False)
+        assert done.returncode in (2, 3) and "p7" in done.stderr, report(done)
+        assert done.returncode == 3 or not_as(private, up) == [], report(done)
+        assert "master br2" in private.sh("ip link show p7")
+
+
+def start_inside(private: Private, name: str) -> "subprocess.Popen[str]":
+    process = private.start(["ip", "netns", "exec", name, "sleep", "600"])
+    assert wait_for(lambda: f"{process.pid}\n" in private.sh(f"ip netns pids {name}"))
+    assert wait_for(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
+    return process
+
+
+class TestSignals:
+    """The lab is as it was or as it shall be; if not, `recover` takes all of it."""
+
+    # Of 8 containers the steps run side by side, of one they do not.
+    COUNTS, MOMENTS = (1, 8), (0, 0, 0.01, 0.02, 0.04, 0.08)
+    LAB = """
+bridges: {br1: {address: 10.31.0.1/16}}
+containers: {a: {bridge: br1, count: COUNT, dns: 1.1.1.1,
+  sysctls: {net.ipv6.conf.all.disable_ipv6: 1}}}
+"""
+
+    @pytest.mark.parametrize(
+        "number",
+        [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)],
+    )
+    def test_in_a_change(self, private: Private, tmp_path: Path, number: signal.Signals) -> None:
+        private.sh(NO_IPV6)
+        before, states = private.snapshot(), {}
+        for count in self.COUNTS:
+            private.cnetsh("down", "s")
+            private.cnetsh("up", self.lab(tmp_path, count))
+            # A bridge has no carrier yet when its lab has just come up.
+            states[count] = private.snapshot(settled=1.0)
+        now, other = count, 1
+        for moment in self.MOMENTS:
+            done = signalled(private, self.lab(tmp_path, other), number, moment)
+            if done.returncode == 0:
+                now, other = other, now
+            if done.returncode in (0, 128 + number):
+                assert not_shaped_as(private, states[now]) == [], (moment, report(done))
+                continue
+            assert done.returncode in (3, -number), (moment, report(done))
+            recovered = private.cnetsh("recover", check=False)
+            assert_not_blamed(recovered)
+            assert recovered.returncode == 0, report(recovered)
+            assert private.cnetsh("down", "s", check=False).returncode == 0
+            assert not_as(private, before) == [], (moment, report(done), report(recovered))
+            private.cnetsh("up", self.lab(tmp_path, now))
+        down = private.cnetsh("down", "s")
+        assert_not_blamed(down)
+        assert not_as(private, before) == [], report(down)
+
+    def lab(self, folder: Path, count: int) -> str:
+        return lab_file(folder, "s", self.LAB.replace("COUNT", str(count)))
+
+
+def signalled(
+    private: Private, lab: str, number: signal.Signals, seconds: float
+) -> "subprocess.CompletedProcess[str]":
+    """How a change ended that got a signal so long after it said that there is one."""
+    argv = [sys.executable, "-m", "cnetsh", "up", lab]
+    process = private.start(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr
+    said = ""
+    for line in process.stderr:
+        said += line
+        if "has changed" in line:
+            break
+    time.sleep(seconds)
+    process.send_signal(number)
+    said += process.stderr.read()
+    return subprocess.CompletedProcess(argv, process.wait(20), "", said)

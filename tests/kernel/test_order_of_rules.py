@@ -1,0 +1,66 @@
+"""The order of the host's own firewall rules, among them the same as the lab's, in all chains."""
+
+from pathlib import Path
+
+import pytest
+from endings import assert_as_before, assert_others_named
+from hosts import Private, report
+from others import Hosts, not_as_twin, often, template
+
+OWN = """
+{tool} -A FORWARD -p tcp --dport 80 -j DROP; {tool} -A FORWARD -j ACCEPT
+{tool} -A INPUT -j ACCEPT; {tool} -A INPUT -p udp -m udp --dport 53 -j DROP
+{tool} -A OUTPUT -p tcp --dport 25 -j REJECT; {tool} -A OUTPUT -p tcp --dport 25 -j REJECT
+{tool} -t nat -A POSTROUTING -s {net} ! -o eth7 -j MASQUERADE
+{tool} -t nat -A POSTROUTING -j RETURN
+{tool} -N OURS; {tool} -A FORWARD -j OURS; {tool} -A OURS -j LOG; {tool} -A OURS -j DROP
+"""
+LAB = """
+{tool} -A FORWARD -p tcp --dport 80 -j DROP
+{tool} -I INPUT -p udp --dport 53 -j DROP
+{tool} -A OUTPUT -p tcp --dport 25 -j REJECT
+{tool} -t nat -A POSTROUTING -s {net} ! -o eth7 -j MASQUERADE
+{tool} -A OURS -j LOG
+"""
+NETS = {"iptables": "10.0.0.0/8", "ip6tables": "fd00::/8"}
+OTHERS = """
+{tool} -I FORWARD -s {net} -j ACCEPT; {tool} -A FORWARD -p tcp --dport 80 -j DROP
+{tool} -I INPUT {second} -p udp -m udp --dport 53 -j DROP
+{tool} -I OUTPUT -p tcp --dport 25 -j REJECT
+{tool} -t nat -I POSTROUTING -d {net} -j ACCEPT; {tool} -A OURS -d {net} -j LOG
+"""
+MEANWHILE = {
+    "nothing": "",
+    "restored": "{tool}-save > /run/saved; {tool}-restore < /run/saved",
+    "others": OTHERS,
+    "others and restored": OTHERS + "{tool}-save > /run/saved; {tool}-restore < /run/saved",
+}
+
+
+@pytest.mark.parametrize("tool", NETS)
+@pytest.mark.parametrize("what", often(MEANWHILE, ("nothing", "others and restored")))
+def test_the_order_is_as_before(new_private: Hosts, tmp_path: Path, tool: str, what: str) -> None:
+    if tool == "ip6tables" and "restored" in what:
+        pytest.skip("both tools go the same way there")
+    host, twin = new_private(), new_private()
+    words = {"tool": tool, "net": NETS[tool]}
+    for each in (host, twin):
+        each.sh(OWN.format(**words))
+    host.cnetsh("up", template(tmp_path, "tr", LAB.format(**words)))
+    for each in (host, twin):
+        # The lab's rule stands before the host's there.
+        second = 2 if each is host else 1
+        each.sh(MEANWHILE[what].format(**words, second=second))
+    done = host.cnetsh("down", "tr", check=False)
+    assert not_as_twin(host, twin) == [], report(done)
+    if "others" in what:
+        assert_others_named(done, "tr", NETS[tool])
+    else:
+        assert_as_before(done, "tr")
+
+
+def test_doctor_warns_of_a_rule_that_is_there_twice(private: Private, tmp_path: Path) -> None:
+    rule = "iptables -A FORWARD -p tcp --dport 80 -j DROP"
+    private.sh(rule)
+    done = private.cnetsh("doctor", template(tmp_path, "tr", rule), check=False)
+    assert "P05" in done.stdout + done.stderr, report(done)

@@ -1,0 +1,207 @@
+"""`down` takes back what the lab did, and not one thing that somebody else did meanwhile."""
+
+from pathlib import Path
+
+import pytest
+from endings import KEPT, assert_as_before, assert_others_named
+from hosts import Private, report
+from others import (
+    BRIDGE,
+    UPLINK,
+    Hosts,
+    beside_twin,
+    lab_file,
+    not_as,
+    not_as_twin,
+    often,
+    template,
+)
+
+# What somebody does to a link, and how it is named afterwards.
+BY_HAND = {
+    "MAC": ("ip link set {link} address 02:00:00:00:00:77", "02:00:00:00:00:77"),
+    "mtu": ("ip link set {link} mtu 1300", "1300"),
+    "alias": ("ip link set {link} alias mine", "mine"),
+    "queue length": ("ip link set {link} txqueuelen 77", "77"),
+    "queue": ("tc qdisc add dev {link} root pfifo limit 7", "pfifo"),
+    "address": ("ip address add 192.168.7.1/24 dev {link}", "192.168.7.1/24"),
+    "address v6": ("ip -6 address add fd00:7::1/64 dev {link} nodad", "fd00:7::1/64"),
+    "route": ("ip route add 203.0.113.0/24 via 192.168.7.9", "203.0.113.0/24"),
+    "route v6": ("ip -6 route add fd00:8::/64 via fd00:7::9", "fd00:8::/64"),
+    "neighbour": (
+        "ip neigh add 192.168.7.5 lladdr 02:00:00:00:00:05 nud permanent dev {link}",
+        "192.168.7.5",
+    ),
+    "proxied neighbour": ("ip neigh add proxy 192.168.7.6 dev {link}", "192.168.7.6"),
+    "setting": ("echo 1 > /proc/sys/net/ipv4/conf/{link}/proxy_arp", "proxy_arp"),
+}
+EVERYTHING = tuple(BY_HAND)
+
+
+PORT = """
+bridges: {br9: {external: true}}
+containers: {c1: {bridge: br9, address: 10.5.0.7/24}}
+"""
+ONE_VALUE = {
+    "mtu": "ip link set eth7 mtu 1400",
+    "address": "ip address add 10.9.0.1/24 dev eth7",
+    "alias": "ip link set eth7 alias lab txqueuelen 500",
+    "queue": "tc qdisc add dev eth7 root tbf rate 1mbit burst 10kb latency 10ms",
+    "neighbour": "ip neigh add 10.66.0.7 lladdr 02:00:00:00:00:07 nud permanent dev eth7",
+    "setting": "echo 1 | tee /proc/sys/net/ipv4/conf/eth7/arp_ignore",
+}
+# A MAC address that changes takes permanent neighbours along, whoever made them.
+NOT_BESIDE: dict[str, set[str]] = {
+    "address": set(),
+    "alias": {"alias", "queue length"},
+    "neighbour": {"MAC"},
+}
+
+
+def by_hand(link: str, kinds: tuple[str, ...]) -> tuple[str, list[str]]:
+    lines, named = zip(*(BY_HAND[kind] for kind in kinds), strict=True)
+    return "\n".join(lines).format(link=link), list(named)
+
+
+class TestBorrowedBridge:
+    """The lab has a port of a bridge of the host's, and nothing else of it."""
+
+    LAB = (
+        "bridges:\n  br9: {external: true}\ncontainers:\n  c1: {bridge: br9, address: 10.5.0.7/24}"
+    )
+
+    @pytest.mark.parametrize(
+        ("meanwhile", "named"),
+        [
+            by_hand("br9", EVERYTHING),
+            ("ip link set br9 down", ["br9"]),
+            ("ip link set br9 down; ip link set br9 up; ip address del 10.5.0.1/24 dev br9",
+             ["10.5.0.1/24"]),
+        ],
+        ids=["everything", "down", "down and up, without its address"],
+    )  # fmt: skip
+    def test_what_others_did_to_it_stays(
+        self, new_private: Hosts, tmp_path: Path, meanwhile: str, named: list[str]
+    ) -> None:
+        lab = lab_file(tmp_path, "ext", PORT)
+        done, differs = beside_twin(new_private, BRIDGE, lab, "ext", meanwhile)
+        assert differs == [], report(done)
+        assert_others_named(done, "ext", *named)
+
+    def test_of_two_labs_one_after_the_other(self, new_private: Hosts, tmp_path: Path) -> None:
+        """What others do between the two downs stays as well."""
+        host, twin = new_private(), new_private()
+        labs = [
+            lab_file(tmp_path, name, PORT.replace("c1", f"c{name}").replace("0.7", f"0.{at}"))
+            for at, name in enumerate("xy", 7)
+        ]
+        for each in (host, twin):
+            each.sh(BRIDGE)
+        for lab in labs:
+            host.cnetsh("up", lab)
+        for name, kind in (("x", "address"), ("y", "neighbour")):
+            for each in (host, twin):
+                each.sh(BY_HAND[kind][0].format(link="br9"))
+            done = host.cnetsh("down", name)
+        assert not_as_twin(host, twin) == []
+        assert_others_named(done, "y", "192.168.7.1/24", "192.168.7.5")
+
+
+class TestOneValueOfALink:
+    """A template sets one thing of the host's uplink."""
+
+    @pytest.mark.parametrize("lab", often(ONE_VALUE, ("mtu", "address")))
+    def test_the_others_stay(self, new_private: Hosts, tmp_path: Path, lab: str) -> None:
+        left_out = NOT_BESIDE.get(lab, {lab})
+        kinds = tuple(kind for kind in BY_HAND if kind not in left_out)
+        meanwhile, named = by_hand("eth7", kinds)
+        folder = template(tmp_path, "t1", ONE_VALUE[lab])
+        done, differs = beside_twin(new_private, UPLINK, folder, "t1", meanwhile)
+        assert differs == [], report(done)
+        assert_others_named(done, "t1", *named)
+
+    def test_a_second_value_of_the_same_stays(self, new_private: Hosts, tmp_path: Path) -> None:
+        """Somebody wants it his way since: neither the lab's value nor the one before is his."""
+        folder = template(
+            tmp_path,
+            "t2",
+            """
+ip link set eth7 mtu 1400
+ip link set eth7 alias lab
+ip link set eth7 txqueuelen 500
+tc qdisc add dev eth7 root tbf rate 1mbit burst 10kb latency 10ms
+ip route add 203.0.113.0/24 via 10.66.0.254
+ip neigh add 10.66.0.7 lladdr 02:00:00:00:00:07 nud permanent dev eth7
+echo 1 | tee /proc/sys/net/ipv4/conf/eth7/rp_filter
+""",
+        )
+        meanwhile = """
+ip link set eth7 mtu 1300
+ip link set eth7 alias mine
+ip link set eth7 txqueuelen 77
+tc qdisc replace dev eth7 root tbf rate 5mbit burst 20kb latency 20ms
+ip route replace 203.0.113.0/24 via 10.66.0.253
+ip neigh replace 10.66.0.7 lladdr 02:00:00:00:00:08 nud permanent dev eth7
+echo 2 > /proc/sys/net/ipv4/conf/eth7/rp_filter
+"""
+        done, differs = beside_twin(new_private, UPLINK, folder, "t2", meanwhile)
+        assert differs == [], report(done)
+        named = ("1300", "mine", "77", "tbf", "203.0.113.0/24", "10.66.0.7", "rp_filter")
+        lines = assert_others_named(done, "t2", *named)
+        # The way of a route is a part of what it is: his is another one than the lab's.
+        values = [line for line in lines if "203.0.113.0/24" not in line]
+        assert all(KEPT in line for line in values if any(each in line for each in named)), lines
+
+    def test_what_somebody_put_back_is_as_before(self, private: Private, tmp_path: Path) -> None:
+        private.sh(UPLINK)
+        before = private.snapshot()
+        lines = "ip link set eth7 mtu 1400\nip address add 10.9.0.1/24 dev eth7"
+        private.cnetsh("up", template(tmp_path, "t3", lines))
+        private.sh("ip link set eth7 mtu 1500; ip address del 10.9.0.1/24 dev eth7")
+        done = private.cnetsh("down", "t3", check=False)
+        assert not_as(private, before) == []
+        assert_as_before(done, "t3")
+
+
+class TestLabsOnOneBridge:
+    """A bridge has the lowest MAC address of its ports, as long as nobody sets it."""
+
+    PREPARED = BRIDGE.replace("02:00:00:00:00:01", "82:00:00:00:00:01")
+    LOOK = "cat /sys/class/net/br9/address /sys/class/net/br9/addr_assign_type"
+
+    @pytest.mark.parametrize("ups", often(("abc", "bac"), ("abc",)))
+    def test_it_follows_its_own_port_again(
+        self, private: Private, tmp_path: Path, ups: str
+    ) -> None:
+        private.sh(self.PREPARED)
+        before, look = private.snapshot(), private.sh(self.LOOK)
+        labs = {name: self.lab(tmp_path, name) for name in "abc"}
+        for downs in (ups[:2], ups[1::-1], ups[1] + ups[2] + ups[0]):
+            for name in sorted(downs, key=ups.index):
+                private.cnetsh("up", labs[name])
+            for name in downs:
+                done = private.cnetsh("down", f"l{name}", check=False)
+                assert done.returncode == 0, report(done)
+            assert private.sh(self.LOOK) == look, (downs, report(done))
+        assert not_as(private, before) == []
+        assert_as_before(done, f"l{downs[-1]}")
+
+    def test_it_does_under_another_name(self, private: Private, tmp_path: Path) -> None:
+        private.sh(self.PREPARED)
+        before, look = private.snapshot(), private.sh(self.LOOK)
+        for name in "ab":
+            private.cnetsh("up", self.lab(tmp_path, name))
+        private.sh("ip link set br9 name brz")
+        for name in "ab":
+            done = private.cnetsh("down", f"l{name}", check=False)
+            assert done.returncode == 0, report(done)
+        private.sh("ip link set brz name br9")
+        assert private.sh(self.LOOK) == look, report(done)
+        assert not_as(private, before) == []
+
+    @staticmethod
+    def lab(folder: Path, name: str) -> str:
+        first = {"a": "22", "b": "92", "c": "62"}[name]
+        lines = f"ip link add y{name} address {first}:00:00:00:00:01 type veth peer name z{name}"
+        lines += f"\nip link set dev y{name} master br9\nip link set y{name} up"
+        return template(folder, f"l{name}", lines)

@@ -1,0 +1,134 @@
+"""What a command does to the host besides what it names is put back with it."""
+
+from pathlib import Path
+
+import oracle
+import pytest
+from endings import assert_as_before, assert_others_named, assert_undone
+from hosts import Private, report
+from others import UPLINK, Hosts, beside_twin, not_as, often, template
+
+TWO_LINKS = f"""{UPLINK}
+cd /proc/sys/net
+ip -6 route add fd00:8::/64 via 2001:db8::9; ip -6 route add fd00:9::/64 via 2001:db8::9 mtu 1400
+ip -6 neigh add proxy 2001:db8::7 dev eth7
+ip -6 neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 nud permanent dev eth7
+ip link add eth8 address 02:00:00:00:08:01 type veth peer name eth8x address 02:00:00:00:08:02
+echo 1 > ipv6/conf/eth8/disable_ipv6; ip link set eth8 up; ip link set eth8x up
+echo 1 > ipv6/conf/eth8x/forwarding; echo 1 > ipv4/conf/eth8x/forwarding
+echo 0 > ipv4/conf/eth7/accept_redirects; echo 2 > ipv6/conf/eth7/accept_ra
+echo 1 > ipv4/conf/eth8/proxy_arp; echo 77 > ipv6/conf/eth7/hop_limit
+until ip -6 address show dev eth8x | grep -q fe80; do sleep 0.01; done
+"""
+SETTINGS = (
+    *("ipv6/conf/all/disable_ipv6", "ipv6/conf/eth7/disable_ipv6"),
+    *("ipv6/conf/default/disable_ipv6", "ipv6/conf/all/forwarding"),
+    *("ipv6/conf/default/forwarding", "ipv6/conf/eth7/forwarding"),
+    *("ipv6/conf/eth7/addr_gen_mode", "ipv6/conf/default/addr_gen_mode"),
+    *("ipv4/ip_forward", "ipv4/conf/default/forwarding", "ipv4/conf/all/proxy_arp"),
+)
+
+MUCH = f"""{UPLINK}
+ip neigh add 10.66.0.9 lladdr 02:00:00:00:00:09 nud permanent dev eth7
+ip -6 neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 nud permanent dev eth7
+ip neigh add proxy 10.66.0.8 dev eth7; ip -6 neigh add proxy 2001:db8::8 dev eth7
+ip address add 10.67.0.1/24 dev eth7 noprefixroute metric 77
+ip address add 10.68.0.1/24 dev eth7 label eth7:lan valid_lft 3000 preferred_lft 2000
+ip address add 10.69.0.1 peer 10.69.0.2 dev eth7
+ip -6 address add fd00:7::1/64 dev eth7 nodad noprefixroute
+ip -6 address add fd00:6::1/64 dev eth7 nodad metric 55 valid_lft 3000 preferred_lft 2000
+ip route add 198.51.100.0/24 via 10.66.0.254 mtu 1100 metric 7
+ip route add 198.51.101.0/24 via 10.66.0.254 src 10.66.0.1 proto static
+ip route add 198.51.102.0/24 dev eth7 table 7; ip rule add from 10.68.0.0/16 table 7
+ip route add blackhole 198.51.103.0/24; ip route add 198.51.104.0/24 via 10.66.0.254 metric 900
+ip -6 route add fd00:8::/64 via 2001:db8::9 mtu 1300 metric 8
+ip -6 route add fd00:9::/64 via 2001:db8::9 expires 900
+ip link add br8 type bridge; ip link add bx address 02:00:00:00:00:0b type bridge
+ip link add p8 address 02:00:00:00:08:01 type veth peer name p8x address 02:00:00:00:08:02
+ip link set p8 master br8; ip link set p8x up; ip link set p8 up; ip link set br8 up
+ip address add 10.8.0.1/24 dev br8
+bridge link set dev p8 isolated on; bridge link set dev p8 cost 77
+bridge link set dev p8 hairpin on
+bridge link set dev p8 learning off; bridge link set dev p8 priority 9
+bridge link set dev p8 neigh_suppress on
+bridge fdb add 02:00:00:00:00:99 dev p8 master static
+tc qdisc add dev eth7 root pfifo limit 7
+until ip -6 address show dev br8 | grep -q fe80; do sleep 0.01; done
+"""
+TAKING = {
+    "down": "ip link set eth7 down",
+    "down and up": "ip link set eth7 down\nip link set eth7 up",
+    "no bridge": "ip link set dev p8 nomaster",
+    "another bridge": "ip link set dev p8 master bx",
+    "a bridge": "ip link set dev eth7 master bx",
+    "too small for IPv6": "ip link set eth7 mtu 1200",
+    "another MAC": "ip link set eth7 address 02:00:00:00:00:70",
+    "down and no bridge": "ip link set p8 down\nip link set dev p8 nomaster",
+}
+
+
+def assert_back_or_refused(host: Private, lab: str, name: str) -> None:
+    """After `up` and `down` all is as before, and said to be; or `up` was refused at once."""
+    before = host.snapshot()
+    up = host.cnetsh("up", lab, check=False)
+    if up.returncode == 2:
+        assert oracle.diff(before, host.snapshot()) == []
+        return
+    assert up.returncode == 0, report(up)
+    done = host.cnetsh("down", name, check=False)
+    assert not_as(host, before) == [], report(done)
+    assert_as_before(done, name)
+
+
+class TestSideEffects:
+    """A command does more than what it names, and all of it is put back."""
+
+    @pytest.mark.parametrize("setting", often(SETTINGS, SETTINGS[:7:3]))
+    def test_of_a_setting(self, private: Private, tmp_path: Path, setting: str) -> None:
+        private.sh(TWO_LINKS)
+        lab = template(tmp_path, "v6", f"echo 1 | tee /proc/sys/net/{setting}")
+        assert_back_or_refused(private, lab, "v6")
+
+    def test_of_several_settings(self, private: Private, tmp_path: Path) -> None:
+        private.sh(TWO_LINKS)
+        paths = ("ipv6/conf/all/forwarding", "ipv6/conf/eth8/disable_ipv6", "ipv4/ip_forward")
+        paths += ("ipv6/conf/all/disable_ipv6",)
+        lines = [f"echo {int('eth8' not in p)} | tee /proc/sys/net/{p}" for p in paths]
+        assert_back_or_refused(private, template(tmp_path, "v6", "\n".join(lines)), "v6")
+
+    @pytest.mark.parametrize(
+        "setting", ["ipv6/conf/default/disable_ipv6", "ipv4/conf/default/forwarding"]
+    )
+    def test_on_a_link_that_others_make_meanwhile(
+        self, new_private: Hosts, tmp_path: Path, setting: str
+    ) -> None:
+        """It takes the defaults that the lab has set."""
+        lab = template(tmp_path, "v6", f"echo 1 | tee /proc/sys/net/{setting}")
+        made = "ip link add br7 address 02:00:00:00:00:07 type bridge"
+        done, differs = beside_twin(new_private, TWO_LINKS, lab, "v6", made)
+        assert differs == [], report(done)
+        assert_others_named(done, "v6", "br7")
+
+
+class TestTakenAlong:
+    """What a link loses when it goes down, leaves its bridge or becomes too small for IPv6."""
+
+    @pytest.mark.parametrize(
+        "what", often(TAKING, ("down", "another bridge", "too small for IPv6"))
+    )
+    def test_is_put_back(self, private: Private, tmp_path: Path, what: str) -> None:
+        private.sh(MUCH)
+        assert_back_or_refused(private, template(tmp_path, "dn", TAKING[what]), "dn")
+
+    @pytest.mark.parametrize("what", ["down", "another bridge"])
+    def test_is_put_back_by_the_rollback_of_a_failed_up(
+        self, private: Private, tmp_path: Path, what: str
+    ) -> None:
+        private.sh(MUCH)
+        before = private.snapshot()
+        fails = "\nip link add name brx type bridge\nip address add 10.7.0.1/24 dev brx\n"
+        fails += "ip route add 192.0.2.0/24 via 10.99.0.1"
+        done = private.cnetsh("up", template(tmp_path, "dn", TAKING[what] + fails), check=False)
+        assert not_as(private, before) == [], report(done)
+        if done.returncode != 2:
+            assert_undone(done)
