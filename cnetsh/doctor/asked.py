@@ -45,10 +45,10 @@ class Asked:
 
     settings: paths and values of the target's own; links: the made ones, with their namespace;
     kinds: of links and queues; bridges: those of the target's own namespace, and whether their MAC
-    is given; renumbered: links that get one later; netns, folders: the made ones; entered, looped
-    (lo is brought up), routed (a default route): namespaces; uses: links of the target's own
-    namespace; here: what is done to that, but for links that the plan makes. Those with a text have
-    it from the first command that says so.
+    is given; renumbered, resized: links that get a MAC or an MTU later; netns, folders: the made
+    ones; entered, looped (lo is brought up), routed (a default route): namespaces; uses: links of
+    the target's own namespace; here: what is done to that, but for links that the plan makes. Those
+    with a text have it from the first command that says so.
     """
 
     lab: str = ""
@@ -59,6 +59,7 @@ class Asked:
     kinds: set[str] = field(default_factory=set)
     bridges: dict[str, bool] = field(default_factory=dict)
     renumbered: dict[str, str] = field(default_factory=dict)
+    resized: dict[str, str] = field(default_factory=dict)
     netns: dict[str, str] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     entered: dict[str, str] = field(default_factory=dict)
@@ -164,6 +165,8 @@ def _take_value(step: Step, change: Set, found: Asked) -> None:
             _use(netns, bridge, step, found)
         case "address", _ if not netns:
             found.renumbered[name] = step.text
+        case "mtu", _ if not netns:
+            found.resized[name] = step.text
 
 
 def _use(netns: str, link: str, step: Step, found: Asked) -> None:

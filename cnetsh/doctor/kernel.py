@@ -116,6 +116,16 @@ def bridge_mac(case: Case) -> Iterator[Sign]:
         yield Sign("note", few(case.asked.links["", name] for name in free), effect, advice)
 
 
+def pinned(case: Case) -> Iterator[Sign]:
+    """P29: a bridge of others gets a MAC address or an MTU by hand, which nothing takes back."""
+    bridges = {name for name, facts in case.seen.all_of("link") if facts["kind"] == "bridge"}
+    given = {**case.asked.renumbered, **case.asked.resized}
+    lines = [given[name] for name in given if name in bridges - case.asked.own_links]
+    if lines:
+        effect = "the value is put back, but the bridge does not follow its ports any more"
+        yield Sign("warn", few(lines), effect, "set it on the bridge's ports instead")
+
+
 def loopback(case: Case) -> Iterator[Sign]:
     """P19: lo starts down in a new namespace."""
     down = [name for name in case.asked.netns if name not in case.asked.looped]

@@ -108,4 +108,7 @@ TRAPS = (
     # Refused on the host without --allow-cut-off and --try.
     Trap("P28", "the way to you, or to the Internet, is lost", cut_off.cut_off,
          "ip-route(8): get; kernel: Documentation/networking/ip-sysctl.rst"),
+    # Told again when it is undone.
+    Trap("P29", "a bridge of others is set by hand", kernel.pinned,
+         "kernel: br_set_mac_address, br_change_mtu"),
 )  # fmt: skip

@@ -231,6 +231,10 @@ HITS = {
         "P26", plan("mkdir /etc/netns/n0"), host(folders={"/etc/netns/n0": 5}), "lacks",
     ),
     "no such link": ("P27", plan("ip link set eth9 up"), host(), "lacks"),
+    "a bridge's MTU": ("P29", plan("ip link set br0 mtu 1400"), host(links={"br0": BR0}), "warn"),
+    "a bridge's MAC": (
+        "P29", plan("ip link set br0 address 02:00:00:00:00:01"), host(links={"br0": BR0}), "warn",
+    ),
     "no such namespace": ("P27", plan("ip netns exec old ip link set lo up"), host(), "lacks"),
 }  # fmt: skip
 
@@ -336,6 +340,10 @@ MISSES = {
             )
         ),
     ),
+    "MTU of a bridge of its own": (
+        "P29", plan("ip link add br0 type bridge\nip link set br0 mtu 1400"), host(),
+    ),
+    "MTU of another link": ("P29", plan("ip link set eth0 mtu 1400"), host()),
     "VPN, no NAT": ("P25", "bridge", host(routes=[route("0.0.0.0/1")])),
     "a tool that is not needed": (
         "P25", "veth", host(Evidence(missing={"iptables": "install it"})),
@@ -355,7 +363,7 @@ def test_the_articles_labs_have_nothing_against_an_ordinary_machine(name: str) -
 
 def test_the_table_has_every_row() -> None:
     # P21 cannot happen: what would need a shell is refused.
-    assert {trap.id for trap in TRAPS} == {f"P{n:02}" for n in range(1, 29)} - {"P21"}
+    assert {trap.id for trap in TRAPS} == {f"P{n:02}" for n in range(1, 30)} - {"P21"}
     assert len({trap.title for trap in TRAPS}) == len(TRAPS)
     assert all(trap.source for trap in TRAPS)
 
