@@ -87,7 +87,15 @@ def up(private: Private, *argv: str) -> subprocess.CompletedProcess[str]:
     return private.cnetsh("up", *argv, check=False, env=private.env | SSH)
 
 
-@pytest.mark.parametrize(("text", "step", "whom"), CUTS.values(), ids=CUTS)
+# The others are decided alike in tests/doctor, without a kernel.
+OFTEN = ("cut1", "cut2", "cut3", "INPUT", "a wrong MAC")
+
+
+@pytest.mark.parametrize(
+    ("text", "step", "whom"),
+    [pytest.param(*row, id=name, marks=() if name in OFTEN else pytest.mark.soak)
+     for name, row in CUTS.items()],
+)  # fmt: skip
 def test_is_refused_and_is_right(
     host: Private, tmp_path: Path, text: str, step: int, whom: list[str]
 ) -> None:

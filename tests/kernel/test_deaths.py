@@ -35,6 +35,6 @@ def summary(rows: Rows) -> str:
 
 
 def test_the_exit_code_is_true_and_recover_leaves_the_twin(private: Private) -> None:
-    rows = deaths(private, range(30))
+    rows = deaths(private, range(24))
     print(summary(rows))
     assert not wrong(rows), "\n".join(wrong(rows))
