@@ -173,7 +173,10 @@ def _can_be(fact: Fact, value: Any, now: Found, scope: Scope) -> bool:
         inside = (one for one in now if one.ref.name.startswith(f"{fact.ref.name}/"))
         return all(scope.holds(one, now[one]) for one in inside)
     home = fact.ref if fact.ref.kind == "link" else kinds.holder(fact, value)
-    return home is None or home.kind != "link" or Fact(home) in now
+    if home is None or home.kind != "link":
+        return True
+    port = now.get(Fact(home, "master")) is not None
+    return Fact(home) in now and (port or not is_a_ports(fact, value))
 
 
 def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact, Any]]:

@@ -29,7 +29,8 @@ RUNS = re.compile(
     r"timer|_id$|^id$|^no$|^root_p|topology|designated|^state$|config_pending|_str$|^refcnt$"
 )
 LINK_KEYS = ("mtu", "master", "address", "ifalias", "txqlen", "group", "inet6_addr_gen_mode")
-ADDRESS_FLAGS = ("secondary", "nodad", "noprefixroute", "home", "mngtmpaddr", "deprecated")
+# Not nodad: an address that was valid is put back without another look for duplicates.
+ADDRESS_FLAGS = ("secondary", "noprefixroute", "home", "mngtmpaddr", "deprecated")
 ADDRESS_KEYS = ("local", "prefixlen", "address", "broadcast", "scope", "label", "metric")
 FOREVER = 4294967295
 # Given by the kernel in the order in which queues are made; smaller ones are typed.
