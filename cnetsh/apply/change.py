@@ -25,7 +25,6 @@ from cnetsh.kinds.change import (
     OWNED,
     Change,
     Changes,
-    Fact,
     Make,
     Move,
     Patch,
@@ -260,15 +259,11 @@ def _parted(sight: Sight, numbers: Collection[int]) -> tuple[Patch, Patch]:
             without = without_own(was or [], mine or [], going.named[fact.ref])
             gone[fact] = without, mine
             left |= {} if same(was, without) else {fact: (was, without)}
-        elif _concerns(going, fact, value) and not _concerns(staying, fact, value):
+        elif going.concerns(fact, value) and not staying.concerns(fact, value):
             gone[fact] = was, mine
         else:
             left[fact] = was, mine
     return gone, left
-
-
-def _concerns(scope: Scope, fact: Fact, value: Any) -> bool:
-    return scope.names(fact, value) or scope.takes_along(fact, value)
 
 
 def _undo(sight: Sight, numbers: Collection[int]) -> None:
@@ -278,9 +273,7 @@ def _undo(sight: Sight, numbers: Collection[int]) -> None:
     stays = hand_over(going, beside, sight)
     free = {fact: values for fact, values in going.items() if fact not in stays}
     taken = take_back(sight, numbers, free)
-    for fact in free:
-        wanted, now = taken.aimed.wanted.get(fact), sight.now.get(fact)
-        left |= {} if same(wanted, now) else {fact: (wanted, now)}
+    left |= taken.missed(sight.now)
     # With the identities of what they made: the next of the same name is another one.
     names = (f"{ref.kind} {ref.name}" for number in numbers for ref in marked(sight.steps[number]))
     made: dict[str, list[Any]] = {name: [] for name in names if name in record.made}
@@ -296,7 +289,7 @@ def _remember(sight: Sight, new: Sequence[Step]) -> None:
     for fact in {**record.before, **sight.now}:
         was, is_now = record.before.get(fact), sight.now.get(fact)
         value = is_now if was is None else was
-        if not same(was, is_now) and not scope.holds(fact, value) and _concerns(scope, fact, value):
+        if not same(was, is_now) and not scope.holds(fact, value) and scope.concerns(fact, value):
             base |= {} if fact in (record.patch or {}) else {fact: (None, is_now)}
     record.write(base=rows(base))
     sight.begun = sight.now

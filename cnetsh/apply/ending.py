@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cnetsh import kinds
 from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
-from cnetsh.compare.revert import Aim, is_a_ports, same
+from cnetsh.compare.revert import Aim, is_a_ports, lost, same
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Ref, Remove, namespace_ref
 from cnetsh.plan.steps import as_step, made_by
 from cnetsh.system.processes import found_in
@@ -43,6 +43,12 @@ class Taken(NamedTuple):
     cost: frozenset[Reach]
     blocked: Mapping[Ref, Sequence[Left]]
     failed: tuple[Mend, ...]
+
+    def missed(self, now: Found) -> Patch:
+        """Give what of the patch is not as it should be: what it should be, and what it is."""
+        wanted = self.aimed.wanted
+        return {fact: (wanted.get(fact), now.get(fact)) for fact in self.done
+                if not same(wanted.get(fact), now.get(fact))}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +107,13 @@ class Ending:
         wanted, now = self.taken.aimed.wanted, self.sight.now
         for fact in {**self.taken.done, **wanted}:
             was, is_now = wanted.get(fact), now.get(fact)
-            if same(was, is_now) or fact in self.stays or not self._answers_for(fact, was):
+            answers = fact in self.taken.done or lost(fact, wanted, now, self.taken.cost)
+            if same(was, is_now) or fact in self.stays or not answers:
                 continue
             changes = kinds.turned(fact, is_now, was)
             for line in self.sight.told(fact, was, is_now):
                 more = "" if changes else ": the kernel has no way back"
                 yield Left(line + more, self._command(*changes), final=not changes)
-
-    def _answers_for(self, fact: Fact, was: object) -> bool:
-        if fact in self.taken.done:
-            return True
-        if was is None or kinds.derived(fact, self.taken.aimed.wanted):
-            return False
-        home = kinds.holder(fact, was)
-        there = home is None or home.kind != "link" or Fact(home) in self.sight.now
-        return there and not self.taken.cost.isdisjoint(kinds.places(fact, was))
 
     def _unread(self) -> Iterator[Left]:
         """Give what could not be read: that is not the same as not there."""
@@ -179,7 +177,8 @@ class Ending:
         stays = Fact(home) in sight.journal.before and Fact(home) in sight.now if home else True
         if home and home.kind == "link" and not stays:
             return False
-        return not any(_touches(one, fact, value) for one in self.beside)
+        return not any(one.scope.holds(fact, value) or one.scope.concerns(fact, value)
+                       for one in self.beside)  # fmt: skip
 
     def _is_taken_back(self, fact: Fact) -> bool:
         wanted = self.taken.aimed.wanted.get(fact)
@@ -220,9 +219,3 @@ class Ending:
         reached = ("local", fact.ref.netns, fact.ref.name) in self.sight.scope.reach
         of_ports = fact.ref.kind == "link" and fact.key in ("mtu", "address") and reached
         return of_ports and kinds.derived(fact, self.sight.now)
-
-
-def _touches(other: Other, fact: Fact, value: object) -> bool:
-    scope = other.scope
-    known = scope.holds(fact, value) or scope.names(fact, value)
-    return known or scope.takes_along(fact, value)

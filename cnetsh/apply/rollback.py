@@ -17,7 +17,7 @@ from cnetsh.apply.run import Means, identities, link_index
 from cnetsh.apply.sharing import hand_over, others, pass_on
 from cnetsh.apply.sight import Sight, done_by
 from cnetsh.apply.units import run_steps
-from cnetsh.compare.revert import Aim, aim, is_a_ports, same
+from cnetsh.compare.revert import Aim, aim, is_a_ports, lost, same
 from cnetsh.compare.scope import is_named_by
 from cnetsh.compare.snapshot import LINKS, link_mark, readable
 from cnetsh.errors import CnetshError
@@ -63,8 +63,7 @@ def roll_back(journal: Journal, means: Means) -> Undone:
     free = {fact: values for fact, values in done.items() if fact not in stays}
     taken = take_back(sight, journal.applied, free)
     wanted, now = taken.aimed.wanted, sight.now
-    left = {fact: (wanted.get(fact), now.get(fact)) for fact in free
-            if not same(now.get(fact), wanted.get(fact))}  # fmt: skip
+    left = taken.missed(now)
     passed = pass_on(left, wanted, beside, now)
     rest = {fact: values for fact, values in left.items() if fact not in passed}
     rest |= {fact: values for fact, values in free.items() if sight.is_unread(fact.ref)}
@@ -171,8 +170,10 @@ def _in_order(
     left = {fact for fact in facts if not same(now.get(fact), wanted.get(fact))}
     # What a port is in its bridge shows when it is there again.
     moved = {fact.ref for fact in left if fact.key == "master"}
-    left = {fact for fact in left if fact.key == "master" or _link_of(fact, wanted) not in moved
-            or not is_a_ports(fact, wanted.get(fact, now.get(fact)))}  # fmt: skip
+    later = {fact for fact in left if fact.key != "master"
+             and kinds.link_of(fact, wanted.get(fact)) in moved
+             and is_a_ports(fact, _value(fact, wanted, now))}  # fmt: skip
+    left -= later
     for one in _ordered(sight, numbers):
         step = sight.steps[one.step]
         if step.said.undo is not None or _is_unseen(step, sight):
@@ -188,10 +189,6 @@ def _in_order(
                 left.remove(fact)
                 found += _mends(fact, wanted, sight, one.step)
     return found, _sorted(left, wanted, sight)
-
-
-def _link_of(fact: Fact, found: Found) -> Ref | None:
-    return fact.ref if fact.ref.kind == "link" else kinds.holder(fact, found.get(fact))
 
 
 def _value(fact: Fact, now: Found, wanted: Found) -> object:
@@ -348,7 +345,7 @@ def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) ->
         now = sight.look()
         moved = [fact for fact in {**done, **wanted}
                  if not same(now.get(fact), wanted.get(fact)) and not is_local(fact)
-                 and (fact in done or _lost(fact, wanted, now, cost))]  # fmt: skip
+                 and (fact in done or lost(fact, wanted, now, cost))]  # fmt: skip
         mends = _sorted(moved, wanted, sight)
         if not mends or mends == last:
             break
@@ -358,28 +355,19 @@ def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) ->
     return cost
 
 
-def _lost(fact: Fact, wanted: Found, now: Found, cost: frozenset[Reach]) -> bool:
-    """Say whether a fact of others may have changed with what was undone."""
-    value = wanted.get(fact)
-    if value is None or kinds.derived(fact, wanted) or cost.isdisjoint(kinds.places(fact, value)):
-        return False
-    home = kinds.holder(fact, value)
-    return home is None or home.kind != "link" or Fact(home) in now
-
-
 def _settle_locals(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) -> None:
     """Put back the addresses that the kernel makes of a MAC address: of that moment's, once.
 
     Take away those that a link got through a cable of the lab's, and keeps without it.
     """
-    lost = list(_lost_locals(sight, wanted, done, cost))
+    gone = list(_lost_locals(sight, wanted, done, cost))
     deadline = time.monotonic() + LOCAL_TIMEOUT
-    while lost and time.monotonic() < deadline:
+    while gone and time.monotonic() < deadline:
         time.sleep(0.1)
         sight.look()
-        lost = list(_lost_locals(sight, wanted, done, cost))
-    mends = _sorted(lost, wanted, sight)
-    links = {wanted[fact]["dev"] for fact in lost}
+        gone = list(_lost_locals(sight, wanted, done, cost))
+    mends = _sorted(gone, wanted, sight)
+    links = {wanted[fact]["dev"] for fact in gone}
     for fact, value in sight.now.items():
         if is_local(fact) and fact not in sight.journal.before and not sight.holds(fact):
             reached = not sight.scope.reach.isdisjoint(kinds.places(fact, value))

@@ -80,9 +80,8 @@ def pass_on(
     passed: dict[Fact, str] = {}
     for fact in left:
         was = wanted.get(fact)
-        for other in beside:
-            named = was is not None and other.scope.names(fact, was)
-            if was is not None and (named or other.scope.takes_along(fact, was)):
+        for other in beside if was is not None else ():
+            if other.scope.concerns(fact, was):
                 _rewrite(other, {**other.done, fact: (was, now.get(fact))})
                 passed[fact] = other.journal.lab
     return passed

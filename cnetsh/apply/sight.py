@@ -11,6 +11,7 @@ from cnetsh.apply.run import Means
 from cnetsh.compare import snapshot
 from cnetsh.compare.revert import predicted, told
 from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
+from cnetsh.kinds import rule
 from cnetsh.kinds.change import Change, Fact, Facts, Found, Make, Patch, Ref, State
 from cnetsh.plan.steps import Step
 
@@ -22,8 +23,9 @@ class Sight:
     """A lab's journal and steps, and what was seen last.
 
     state, now: by the names that things had when the lab came up; begun: what was so before the
-    steps that were run last; names: those they have now, of what others have renamed
-    since; servers: the name servers that the lab wrote, by file; inside: the files in each folder.
+    steps that were run last; names: those they have now, of what others have renamed since; paths:
+    the settings that are looked at; servers: the name servers that the lab wrote, by file; inside:
+    the files in each folder.
     """
 
     journal: Journal
@@ -33,6 +35,7 @@ class Sight:
     now: Found = field(default_factory=dict)
     begun: Found = field(default_factory=dict)
     names: Mapping[Ref, str] = field(default_factory=dict)
+    paths: set[str] = field(default_factory=set)
     scope: Scope = NOWHERE
     servers: dict[str, list[str]] = field(default_factory=dict)
     inside: dict[str, list[Ref]] = field(default_factory=dict)
@@ -41,6 +44,11 @@ class Sight:
     def of(cls, journal: Journal, means: Means, more: Sequence[Step] = ()) -> "Sight":
         """Give a lab as it is; more: steps that it is to get."""
         sight = cls(journal, means, [*plan_of(journal, "up").steps, *more])
+        # Once, for a large plan takes a tenth of a second to be read; with those known already, for
+        # a link may have lost its own meanwhile.
+        known = {**journal.before, **(journal.patch or {})}
+        sight.paths = written(sight.steps)
+        sight.paths |= {fact.ref.name for fact in known if fact.ref.kind == "setting"}
         sight.look()
         found = scope_of(sight.in_force, sight.state)
         for change in (change for changes in outside(sight.in_force) for change in changes):
@@ -58,7 +66,7 @@ class Sight:
 
     def look(self) -> Found:
         """See the target anew; give what is so."""
-        seen = snapshot.take(self.means.ask, written(self.steps), self.journal.links)
+        seen = snapshot.take(self.means.ask, self.paths, self.journal.links)
         then = dict(_names_then(seen, self.journal))
         self.names = {ref._replace(name=name): ref.name for ref, name in then.items()}
         self.state = kinds.renamed(seen, then) if then else seen
@@ -88,10 +96,7 @@ class Sight:
 
     def is_unread(self, ref: Ref) -> bool:
         """Say whether a rule or chain is in a table that could not be read."""
-        tool, *table = ref.name.split(" ", 2)[:2]
-        tables = (f"{tool} *", " ".join((tool, *table)))
-        known = ref.kind in ("rule", "chain") and not ref.netns
-        return known and any(Ref("table", "", name) in self.state for name in tables)
+        return rule.is_unread(ref, self.state)
 
     def told(self, fact: Fact, was: Any, is_now: Any) -> list[str]:
         """Give the lines that say how a fact differs, of things as they are called now."""

@@ -16,6 +16,7 @@ from cnetsh.compare.revert import patch
 from cnetsh.compare.scope import scope_of, without_links
 from cnetsh.compare.snapshot import TABLES
 from cnetsh.errors import LEFT_BEHIND, CnetshError
+from cnetsh.kinds import rule
 from cnetsh.kinds.change import Change, Make, Move, Ref, State, namespace_ref, refs_of
 from cnetsh.plan.steps import Plan, Plans, Step, made_by
 from cnetsh.system.process import Result, never
@@ -80,15 +81,15 @@ def _foreign(change: Change, made: Collection[Ref]) -> str:
 
 def refuse_unread(plan: Plan, now: State) -> None:
     """Raise CnetshError for a rule in a table that cannot be read: its undo could not be seen."""
-    unread = {ref.name for ref in now if ref.kind == "table"}
+    # Nearly always all can be read, and a large plan need not be read for it.
+    unread = any(ref.kind == "table" for ref in now)
     for change in plan.changes if unread else ():
-        tool, *more = change.ref.name.split(" ", 2)
-        ours = change.ref.kind in ("rule", "chain") and not change.ref.netns
-        if ours and unread & {f"{tool} *", f"{tool} {more[0]}"}:
+        if rule.is_unread(change.ref, now):
+            tool, table, *_ = change.ref.name.split(" ", 2)
             raise CnetshError(
-                f"{plan.lab}: {tool} cannot read its table {more[0]}, so it could not be seen "
+                f"{plan.lab}: {tool} cannot read its table {table}, so it could not be seen "
                 "whether the lab's rules are gone again",
-                f"see what others use there: nft list table ip {more[0]}",
+                f"see what others use there: nft list table ip {table}",
             )
 
 
@@ -118,9 +119,8 @@ def _did(record: Journal, steps: Sequence[Step], before: State, means: Means) ->
     if not scope.named and not scope.reach:
         return {"up": True, "patch": []}
     known, paths = record.before, [ref.name for ref in before if ref.kind == "setting"]
-    if {ref.kind for ref in scope.named} <= TABLES and {one[0] for one in scope.reach} <= {
-        "setting"
-    }:
+    named, reached = {ref.kind for ref in scope.named}, {kind for kind, *_ in scope.reach}
+    if named <= TABLES and reached <= {"setting"}:
         # A lab that borrows no link: to ask for its own thousand would take a tenth of its time.
         known = {fact: was for fact, was in known.items() if fact.ref.kind in TABLES}
         seen = snapshot.take_tables(means.ask, paths)

@@ -12,7 +12,7 @@ from cnetsh import kinds
 from cnetsh.compare.scope import Scope
 from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_local
-from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Set
+from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set
 
 
 class Aim(NamedTuple):
@@ -172,11 +172,11 @@ def _can_be(fact: Fact, value: Any, now: Found, scope: Scope) -> bool:
     if fact.ref.kind == "home":
         inside = (one for one in now if one.ref.name.startswith(f"{fact.ref.name}/"))
         return all(scope.holds(one, now[one]) for one in inside)
-    home = fact.ref if fact.ref.kind == "link" else kinds.holder(fact, value)
-    if home is None or home.kind != "link":
+    link = kinds.link_of(fact, value)
+    if link is None:
         return True
-    port = now.get(Fact(home, "master")) is not None
-    return Fact(home) in now and (port or not is_a_ports(fact, value))
+    port = now.get(Fact(link, "master")) is not None
+    return Fact(link) in now and (port or not is_a_ports(fact, value))
 
 
 def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact, Any]]:
@@ -189,7 +189,7 @@ def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact
     stays = {fact.ref for fact in done if fact.key == "master"} - left
     for fact in {**before, **now} if left or stays else ():
         value = now.get(fact, before.get(fact))
-        link = fact.ref if fact.ref.kind == "link" else kinds.holder(fact, value)
+        link = kinds.link_of(fact, value)
         if is_a_ports(fact, value) and link in left:
             yield fact, done[fact][0] if fact in done else before.get(fact)
         elif is_a_ports(fact, value) and link in stays and fact in done:
@@ -199,6 +199,15 @@ def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact
 def is_a_ports(fact: Fact, value: Any) -> bool:
     """Say whether a fact is of a port, and goes with its leaving the bridge."""
     return any(place[0] in ("port", "fdb") for place in kinds.places(fact, value))
+
+
+def lost(fact: Fact, wanted: Found, now: Found, cost: frozenset[Reach]) -> bool:
+    """Say whether a fact of others may be another one by what was undone, which reached so far."""
+    value = wanted.get(fact)
+    if value is None or kinds.derived(fact, wanted) or cost.isdisjoint(kinds.places(fact, value)):
+        return False
+    home = kinds.holder(fact, value)
+    return home is None or home.kind != "link" or Fact(home) in now
 
 
 def _inherited(done: Patch, before: Found, now: Found) -> Found:
@@ -220,7 +229,7 @@ def told(fact: Fact, was: Any, is_now: Any) -> list[str]:
     ref = fact.ref
     if fact.key == "rules":
         return _rules_told(ref.name, was or [], is_now or [])
-    if ref.kind == "setting" or fact.key in ("policy", "unread"):
+    if ref.kind == "setting" or fact.key == "policy":
         name = ref.name if ref.kind == "setting" else f"{kinds.called(ref)}: {fact.key}"
         return [f"{name} was {was}, is {is_now}"]
     if fact.key and not isinstance(was or is_now, dict):

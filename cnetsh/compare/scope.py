@@ -51,6 +51,10 @@ class Scope:
         """Say whether a fact may have changed with what the steps name."""
         return not self.reach.isdisjoint(kinds.places(fact, value))
 
+    def concerns(self, fact: Fact, value: Any) -> bool:
+        """Say whether the steps name a fact, or may have changed it along with what they name."""
+        return self.names(fact, value) or self.takes_along(fact, value)
+
 
 def is_named_by(change: Change, fact: Fact, value: Any) -> bool:
     """Say whether a change names a fact, which has, or had, this value."""
@@ -123,7 +127,7 @@ def written(steps: Iterable[Step]) -> set[str]:
     return paths
 
 
-def is_own(ref: Ref, facts: Facts, made: Mapping[str, Sequence[Any]]) -> bool:
+def is_own(ref: Ref, facts: Facts, made: Made) -> bool:
     """Say whether an object that is there is the one that a lab made, by its identity.
 
     made: identities by kind and name, as the journal has them. A namespace without a mark is what

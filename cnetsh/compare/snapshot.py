@@ -51,7 +51,7 @@ def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> St
         entries=_entries(run, foreign),
         queues=_queues(run, foreign),
         saved=_tables(run),
-        settings=settings(own) | readable(path for path in written if not _is_of(path, own)),
+        settings=_settings(own, written),
         namespaces=namespaces(),
         folders=folders,
         files=inside,
@@ -60,6 +60,12 @@ def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> St
         assigned={name: text for link in foreign for name, text in _assigned(link)},
     )
     return paired(kinds.see(answers))
+
+
+def _settings(own: Collection[str], written: Iterable[str]) -> dict[str, str]:
+    found = settings(own)
+    more = (path for path in written if path not in found and not _is_of(path, own))
+    return found | readable(more)
 
 
 # Of these no link has to be asked for.

@@ -251,6 +251,12 @@ def holder(fact: Fact, value: Any) -> Ref | None:
     return Ref("link", ref.netns, dev) if dev else None
 
 
+def link_of(fact: Fact, value: Any) -> Ref | None:
+    """Give the link that a fact is of, or goes with."""
+    home = fact.ref if fact.ref.kind == "link" else holder(fact, value)
+    return home if home and home.kind == "link" else None
+
+
 def turned(fact: Fact, now: Any, wanted: Any) -> list[Change]:
     """Give the changes that make a fact, which is so now, as it is wanted; None: it is not there.
 

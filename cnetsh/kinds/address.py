@@ -19,6 +19,7 @@ from cnetsh.kinds.change import (
     Remove,
     Seen,
     State,
+    six_on,
     typed_in,
 )
 from cnetsh.kinds.looks import shows
@@ -125,8 +126,7 @@ def places(fact: Fact, value: Any) -> Iterator[Reach]:
     kind = "local" if is_local(fact) else "address"
     yield kind, fact.ref.netns, value["dev"]
     if ":" in fact.ref.name:
-        yield "six", fact.ref.netns, value["dev"]
-        yield "six", fact.ref.netns, ""
+        yield from six_on(fact.ref.netns, value["dev"])
 
 
 def is_local(fact: Fact) -> bool:

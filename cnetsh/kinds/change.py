@@ -131,6 +131,12 @@ class Answers(NamedTuple):
 Seen: TypeAlias = Iterator[tuple[Ref, Facts]]
 
 
+def six_on(netns: str, link: str) -> Iterator[Reach]:
+    """Give what takes a fact of IPv6 on a link along: IPv6's end there, and everywhere."""
+    yield "six", netns, link
+    yield "six", netns, ""
+
+
 def typed_in(netns: str, *words: str) -> str:
     """Give the command of these words for a namespace, as it is typed in the target's own.
 

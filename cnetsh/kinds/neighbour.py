@@ -14,6 +14,7 @@ from cnetsh.kinds.change import (
     Ref,
     Remove,
     Seen,
+    six_on,
     typed_in,
 )
 from cnetsh.kinds.route import canonical_network
@@ -74,5 +75,4 @@ def places(fact: Fact, value: Any) -> Iterator[Reach]:
     """Give the link whose end takes a neighbour along."""
     yield "neighbour", fact.ref.netns, value["dev"]
     if ":" in fact.ref.name:
-        yield "six", fact.ref.netns, value["dev"]
-        yield "six", fact.ref.netns, ""
+        yield from six_on(fact.ref.netns, value["dev"])

@@ -9,7 +9,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Make, Ref, Remove, Seen, typed_in
+from cnetsh.kinds.change import (
+    Answers,
+    Change,
+    Changes,
+    Command,
+    Make,
+    Ref,
+    Remove,
+    Seen,
+    State,
+    typed_in,
+)
 from cnetsh.kinds.route import canonical_network
 
 TOOLS = ("iptables", "ip6tables")
@@ -129,6 +140,14 @@ def _closed(line: str) -> bool:
         return bool(shlex.split(line))
     except ValueError:
         return False
+
+
+def is_unread(ref: Ref, state: State) -> bool:
+    """Say whether a rule or chain is in a table that could not be read."""
+    if ref.kind not in ("rule", "chain") or ref.netns:
+        return False
+    tool, table, *_ = ref.name.split(" ", 2)
+    return any(Ref("table", "", f"{tool} {name}") in state for name in ("*", table))
 
 
 def realigned(chain: Ref, now: list[str], wanted: list[str]) -> Iterator[Change]:
