@@ -119,7 +119,7 @@ def take_back(sight: Sight, numbers: Collection[int], done: Patch) -> Taken:
     cost |= _settle(sight, aimed.wanted, done, cost)
     # A command of which somebody ended the process has done nothing.
     if again := _still_there(sight, numbers, blocked):
-        failed = run_mends(again, sight)
+        run_mends(again, sight)
         sight.look()
     _settle_locals(sight, aimed.wanted, done, cost)
     return Taken(aimed, done, cost, blocked, tuple(failed))

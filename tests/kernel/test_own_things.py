@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from endings import assert_as_before, assert_not_blamed, assert_undone, ending
+from endings import assert_as_before, assert_left, assert_not_blamed, assert_undone, ending
 from hosts import Private, report
 from others import UPLINK, Hosts, nat, not_as, not_as_twin, often, template
 
@@ -170,3 +170,25 @@ class TestFolderOfNameServers:
 
 def there(private: Private) -> bool:
     return private.run(["test", "-d", "/etc/netns"]).returncode == 0
+
+
+def test_an_undo_of_the_template_that_fails_is_told_also_where_others_are_tried_again(
+    private: Private, tmp_path: Path
+) -> None:
+    """The chain can only be deleted in the second try, when nothing leads to it any more."""
+    private.sh(UPLINK)
+    lab = template(
+        tmp_path,
+        "again",
+        """
+#: undo ip link delete nowhere
+ip link set eth7 alias theirs
+iptables -N LAB
+#: undo none: it goes with the rest
+iptables -A FORWARD -j LAB
+""",
+    )
+    private.cnetsh("up", lab)
+    done = private.cnetsh("down", "again", check=False)
+    assert_left(done, "step 1 is not undone")
+    assert "LAB" not in private.sh("iptables-save"), report(done)
