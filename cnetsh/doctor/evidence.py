@@ -44,8 +44,7 @@ class Evidence:
     paths that exist; backend: what `iptables` is, nft or legacy; other_rules: nft ones beside the
     legacy; unmanaged: what NetworkManager leaves alone; inside: processes by namespace; missing:
     tools, and what to do; lacking: what the kernel refused, and its words; powers: what root may
-    not do here; xtables: who holds that lock; neighbours: address, MAC, link; below: the link that
-    another is on.
+    not do here; xtables: who holds that lock; neighbours: address, MAC, link.
     """
 
     now: State = field(default_factory=dict)
@@ -67,7 +66,6 @@ class Evidence:
     powers: tuple[str, ...] = ()
     xtables: str = ""
     neighbours: tuple[tuple[str, str, str], ...] = ()
-    below: Mapping[str, str] = field(default_factory=dict)
 
     def setting(self, path: str) -> str:
         """Give the value of a kernel setting by its path, "" where there is none."""
@@ -87,9 +85,6 @@ class Evidence:
         for address, mac, link in self.neighbours:
             ref = Ref("neighbour", "", address)
             state[ref] = [*state.get(ref, ()), {"dev": link, "lladdr": mac}]
-        for name, lower in self.below.items():
-            ref = Ref("link", "", name)
-            state[ref] = [{**facts, "far": ("", lower)} for facts in state[ref]]
         return state, [
             facts for ref, some in state.items() if ref.kind == "policy" for facts in some
         ]
@@ -115,7 +110,6 @@ def gather(run: Run, now: State | None = None, plan: Plan | None = None) -> Evid
         nameservers=tuple(machine.nameservers()),
         ssh=machine.ssh_session(),
         neighbours=tuple(machine.neighbours()),
-        below={name: machine.below(name) for name in _on_another(seen)},
         unmanaged=tuple(machine.unmanaged()),
         persistent_macs=machine.persistent_macs(),
         initial_user=machine.initial_user(),
@@ -131,12 +125,6 @@ def _of_the_way_out(now: State) -> Iterator[str]:
     for facts in now.get(Ref("route", "", "default"), ()):
         yield f"/proc/sys/net/ipv6/conf/{facts.get('dev')}/accept_ra"
         yield f"/proc/sys/net/ipv4/conf/{facts.get('dev')}/rp_filter"
-
-
-def _on_another(now: State) -> list[str]:
-    kinds = ("vlan", "macvlan", "ipvlan", "macsec")
-    links = ((ref.name, some[0]) for ref, some in now.items() if ref.kind == "link")
-    return [name for name, facts in links if facts["kind"] in kinds]
 
 
 def _backend() -> str:

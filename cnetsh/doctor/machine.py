@@ -102,12 +102,6 @@ def neighbours() -> Iterator[tuple[str, str, str]]:
         yield address, mac, link
 
 
-def below(link: str) -> str:
-    """Give the link that another is on, "" where it is on none."""
-    lower = (name for name in _names(f"/sys/class/net/{link}") if name.startswith("lower_"))
-    return next(lower, "").removeprefix("lower_")
-
-
 def unmanaged() -> Iterator[str]:
     """Give the specs of unmanaged-devices (NetworkManager.conf(5))."""
     folders = ("/etc/NetworkManager/conf.d", "/run/NetworkManager/conf.d")
