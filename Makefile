@@ -1,7 +1,7 @@
 LABS := veth container conflict bridge routing
 BIN := .venv/bin
 
-.PHONY: help install demo test lint scripts golden bench against soak build clean
+.PHONY: help install dev demo test lint scripts golden bench against soak build clean
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -9,31 +9,34 @@ help: ## list what make can do
 install: ## make .venv with .venv/bin/cnetsh, and install missing system tools
 	@sh setup.sh
 
+dev: ## the same, with the tools of development
+	@sh setup.sh dev
+
 demo: install ## build, check and undo the article's labs in a sandbox
 	@$(BIN)/cnetsh demo
 
 test: lint ## all checks and tests, except soak
 	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist worksteal
 
-lint: install ## ruff, mypy and shellcheck
+lint: dev ## ruff, mypy and shellcheck
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/shellcheck setup.sh .ci/run
 
 scripts: install ## write scripts/N_lab.sh anew from the templates
 	@set -e; n=0; for lab in $(LABS); do n=$$((n + 1)); $(BIN)/cnetsh script $$lab > scripts/$${n}_$$lab.sh; done
 
-golden: install ## write the expected texts in tests/golden and docs/lab-file.* anew (read the diff!)
+golden: dev ## write the expected texts in tests/golden and docs/lab-file.* anew (read the diff!)
 	$(BIN)/python -m pytest -q -m "not kernel and not soak" --golden
 
-bench: install ## measure what planning and applying cost
+bench: dev ## measure what planning and applying cost
 	@$(BIN)/python tests/bench/run.py
 
-against: install ## measure `up` beside another checkout: make against OTHER=PATH
+against: dev ## measure `up` beside another checkout: make against OTHER=PATH
 	@$(BIN)/python tests/bench/against.py $(OTHER)
 
-soak: install ## the long figures of the reliability battery
+soak: dev ## the long figures of the reliability battery
 	$(BIN)/python -m pytest -m soak -s
 
-build: install ## wheel and source archive in dist/
+build: dev ## wheel and source archive in dist/
 	@$(BIN)/python -m hatchling build
 
 clean: ## remove all that make has made here

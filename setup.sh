@@ -1,9 +1,10 @@
 #!/bin/sh
-# Makes .venv with cnetsh and its development tools; installs missing system tools first.
+# Makes .venv with cnetsh, with `dev` behind it also its development tools; installs missing system tools first.
 set -eu
 cd "$(dirname "$0")"
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 missing=""
+what=${1:-use}
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -115,9 +116,12 @@ venv_works() {
         [ "$(.venv/bin/python -c 'import pip, sys; print(sys.prefix)' 2>/dev/null)" = "$(pwd -P)/.venv" ]
 }
 
+# The stamp says for which folder, and with what; what has the tools of development has all.
 up_to_date() {
-    [ "$(cat .venv/stamp 2>/dev/null)" = "$(pwd -P)" ] &&
-        [ -z "$(find pyproject.toml setup.sh -newer .venv/stamp)" ]
+    case "$(cat .venv/stamp 2>/dev/null)" in
+        "$(pwd -P) $what" | "$(pwd -P) dev") [ -z "$(find pyproject.toml setup.sh -newer .venv/stamp)" ] ;;
+        *) return 1 ;;
+    esac
 }
 
 find_missing_tools
@@ -136,9 +140,13 @@ if venv_works && up_to_date; then exit 0; fi
 
 echo "setup: making .venv" >&2
 venv_works || "$python" -m venv --clear .venv
-# Dependency groups need pip 25.1.
-.venv/bin/python -m pip install --quiet "pip>=25.1"
-.venv/bin/python -m pip install --quiet --editable . --group dev
+if [ "$what" = dev ]; then
+    # Dependency groups need pip 25.1.
+    .venv/bin/python -m pip install --quiet "pip>=25.1"
+    .venv/bin/python -m pip install --quiet --editable . --group dev
+else
+    .venv/bin/python -m pip install --quiet --editable .
+fi
 # Compiled now, for those who have told Python to write no bytecode: it is half of the start-up time.
 .venv/bin/python -m compileall -q cnetsh
-pwd -P >.venv/stamp
+echo "$(pwd -P) $what" >.venv/stamp

@@ -232,6 +232,14 @@ def _new(
     """Write a commented lab file to start from."""
 
 
+@_command("examples")
+def _examples(
+    name: Annotated[str, typer.Argument(help="One of them; without, they are listed.")] = "",
+    output: Output = None,
+) -> None:
+    """List the example lab files, or print one."""
+
+
 @_command("demo")
 def _demo() -> None:
     """Read, run, check and undo the article's labs in a sandbox."""

@@ -171,6 +171,10 @@ class TestRefused:
         is_a_clean_refusal(code, out, err)
         assert f"'{lab}'" in err and f"did you mean {nearest}?" in err
 
+    def test_an_unknown_example_names_the_nearest(self) -> None:
+        code, out, err = cnetsh("examples", "dumbel")
+        assert (code, out) == (2, "") and "did you mean dumbbell?" in err
+
     def test_an_unknown_lab_that_is_near_none(self) -> None:
         code, out, err = cnetsh("plan", "xyzzy")
         is_a_clean_refusal(code, out, err)

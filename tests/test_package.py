@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+CHECKOUT = Path(__file__).resolve().parent.parent
 LABS = ("veth", "container", "conflict", "bridge", "routing")
 
 
@@ -23,6 +24,16 @@ def test_wheel_carries_the_templates(installed: Path) -> None:
     commands = from_root_folder(installed, "plan", "bridge", "--format", "shell").splitlines()
     assert commands[0] == "sudo ip link add name br0 type bridge"
     assert "sudo ip netns exec net0 ip route add default via 172.18.0.1" in commands
+
+
+def test_wheel_carries_the_examples(installed: Path, tmp_path: Path) -> None:
+    names = [line.split()[0] for line in from_root_folder(installed, "examples").splitlines()]
+    assert names == sorted(file.stem for file in (CHECKOUT / "examples").glob("*.yaml"))
+    for name in names:
+        file = tmp_path / f"{name}.yaml"
+        from_root_folder(installed, "examples", name, "-o", str(file))
+        assert file.read_text() in (CHECKOUT / "examples" / file.name).read_text()
+        assert from_root_folder(installed, "plan", str(file), "--format", "shell")
 
 
 def test_wheel_is_not_the_checkout(installed: Path) -> None:

@@ -121,12 +121,17 @@ def builtin_names() -> list[str]:
     return list(LABS)
 
 
-def templates_folder() -> Path:
-    """Give the folder of the built-in labs: in an installed package, else in the checkout."""
-    for folder in (PACKAGE / "templates", PACKAGE.parent / "templates"):
+def shipped(name: str) -> Path:
+    """Give a folder that comes with cnetsh: in an installed package, else in the checkout."""
+    for folder in (PACKAGE / name, PACKAGE.parent / name):
         if folder.is_dir():
             return folder
-    raise CnetshError("the templates are missing", "install cnetsh again")
+    raise CnetshError(f"the {name} are missing", "install cnetsh again")
+
+
+def templates_folder() -> Path:
+    """Give the folder of the built-in labs."""
+    return shipped("templates")
 
 
 def builtin_lab(name: str, settings: Sequence[str]) -> Lab:
