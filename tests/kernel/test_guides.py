@@ -1,0 +1,74 @@
+"""What README and the guides show is what the program prints, one command after the other."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+from hosts import HERE, Ordinary, report
+
+CHECKOUT = HERE.parent.parent
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs/guides").glob("*.md"))]
+LEFT_OUT = "…"
+VARIES = re.compile(r"\d+(\.\d+)?( ?m?s\b)")
+# A block that begins so is that file, in the folder that the commands are typed in.
+FILE = re.compile(r"# ([\w./-]+\.(?:yaml|j2|py))\n")
+
+
+def blocks(page: Path) -> Iterator[str]:
+    text = page.read_text(encoding="utf-8")
+    yield from re.findall(r"^```\w*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def lines_of(text: str) -> list[str]:
+    return [VARIES.sub(r"T\2", line.rstrip()) for line in text.strip("\n").splitlines()]
+
+
+def assert_shown(command: str, shown: list[str], printed: list[str]) -> None:
+    """Every run of lines between two … is there, in order, and nothing else at the ends."""
+    at = 0
+    runs = [list(run) for left_out, run in groupby(shown, LEFT_OUT.__eq__) if not left_out]
+    for run in runs:
+        places = range(at, len(printed) - len(run) + 1)
+        found = next((p for p in places if printed[p : p + len(run)] == run), None)
+        assert found is not None, "\n".join([command, "does not print:", *run, "but:", *printed])
+        assert found == 0 or shown[0] == LEFT_OUT or run is not runs[0], printed[:found]
+        at = found + len(run)
+    assert at == len(printed) or shown[-1] == LEFT_OUT, (command, printed[at:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_session(ordinary: Ordinary, page: Path) -> None:
+    env = ordinary.env | {"PATH": f"{ordinary.program.parent}:{os.defpath}"}
+    ran = 0
+    for block in blocks(page):
+        if named := FILE.match(block):
+            write(ordinary.home / named[1], block[named.end() :])
+        elif block.startswith("$ "):
+            for each in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, _, shown = each.strip().partition("\n")
+                argv = ["bash", "-c", command]
+                merged = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+                done = ordinary.run(argv, env=env, capture_output=False, **merged)
+                assert_shown(command, lines_of(shown), lines_of(done.stdout))
+                ran += 1
+    assert ran, f"{page} has no session"
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o644)
+    file.parent.chmod(0o755)
+
+
+def test_own_template(ordinary: Ordinary) -> None:
+    for block in blocks(PAGES[0]):
+        if (named := FILE.match(block)) and named[1].startswith("two_rooms"):
+            write(ordinary.home / named[1], block[named.end() :])
+    for command in ("up", "check", "down"):
+        done = ordinary.cnetsh(command, "./two_rooms")
+    assert "two_rooms is down, as before" in done.stderr, report(done)
