@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-# How, and what the kernel says of it; nobody is there to be told of a closed pipe.
+# How, and what is said of it: of who has gone, nothing.
 WAYS = {
     "a closed pipe": "",
     "a full disk": "No space left on device",
     "closed": "Bad file descriptor",
-    "a terminal that is gone": "Input/output error",
+    "a terminal that is gone": "",
 }
+# The exit code of a command that only looks; a terminal's SIGHUP comes a moment after it is gone.
+CODES = dict.fromkeys(WAYS, 1) | {"a closed pipe": 141, "a terminal that is gone": 129}
 
 
 @contextmanager

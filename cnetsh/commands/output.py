@@ -4,8 +4,10 @@ It is loaded at every start, and so imports little; progress.py shows steps that
 """
 
 import contextlib
+import errno
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +31,8 @@ def told(action: Callable[[], int], debug: bool = False) -> int:
 def written(action: Callable[[], int | None]) -> int:
     """Give the exit code of action when all that it printed is written, or 141 to a closed pipe.
 
-    Raises OSError when it cannot be written: at the end, the interpreter would fail in its own way.
+    A terminal that has gone is 129. Raises OSError when it cannot be written: at the end, the
+    interpreter would fail in its own way.
     """
     try:
         try:
@@ -38,10 +41,18 @@ def written(action: Callable[[], int | None]) -> int:
             # Not sys.stdout: typer leaves one there that hides a closed pipe.
             (sys.__stdout__ or sys.stdout).flush()
     except OSError as error:
+        gone = _hung_up(sys.stdout, error)
         _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return 128 + signal.SIGPIPE
+        if gone:
+            return 128 + signal.SIGHUP
         raise
+
+
+def _hung_up(stream: TextIO, error: OSError) -> bool:
+    """Say whether a stream's terminal has gone, which can be read before its SIGHUP comes."""
+    return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
 
 
 def _silence(stream: TextIO) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import oracle
 import pytest
-from broken import WAYS, broken
+from broken import CODES, WAYS, broken
 from hosts import Ordinary, Private, report, wait_for
 from test_failures import REFUSED, folder_of, steps_of
 from test_labs import slow_lab
@@ -149,7 +149,7 @@ class TestLooking:
                 options["capture_output"] = False
                 done = private.cnetsh(*words.split(), check=False, **options)
             assert "Traceback" not in done.stderr and "Exception" not in done.stderr, words
-            assert done.returncode == (1 if WAYS[way] else 141), (words, report(done))
+            assert done.returncode == CODES[way], (words, report(done))
             assert WAYS[way] in done.stderr and done.stderr.count("\n") == bool(WAYS[way])
 
     @pytest.mark.parametrize("way", WAYS)
@@ -159,7 +159,7 @@ class TestLooking:
             with broken(way, "stdout") as options:
                 options["capture_output"] = False
                 done = ordinary.cnetsh(*words.split(), check=False, **options)
-            assert done.returncode == (1 if WAYS[way] else 141), (words, report(done))
+            assert done.returncode == CODES[way], (words, report(done))
             assert WAYS[way] in done.stderr and done.stderr.count("\n") == bool(WAYS[way])
 
     @pytest.mark.parametrize("way", WAYS)
@@ -168,6 +168,6 @@ class TestLooking:
         with broken(way, "stdout") as options:
             options["capture_output"] = False
             done = private.cnetsh("check", "slow", check=False, timeout=10, **options)
-        assert done.returncode == (1 if WAYS[way] else 141), report(done)
+        assert done.returncode == CODES[way], report(done)
         # Nothing of it is left inside, or down would refuse.
         private.cnetsh("down", "slow")
