@@ -6,7 +6,8 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
+from typing import TextIO
 
 from cnetsh.apply import journal
 from cnetsh.apply.ending import Undone
@@ -37,7 +38,7 @@ def started(where: Target, action: Action) -> int:
     code = None
     while code is None:
         start_target(where)
-        code = target.in_target(where, lambda: told(action))
+        code = target.in_target(where, partial(told, action))
     return code
 
 
@@ -53,7 +54,7 @@ def _build_sandbox() -> int:
 
 
 @contextmanager
-def changing(verbose: bool, log: Path | None) -> Iterator[Means]:
+def changing(verbose: bool, log: TextIO | None) -> Iterator[Means]:
     """Hold the target's lock and give the means to change it."""
     require_descriptors()
     # Before the lock: a pipe that nobody reads would keep all others waiting.

@@ -27,7 +27,7 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     def missing() -> NoReturn:
         raise CnetshError(f"{name} is not up", f"cnetsh up {lab}")
 
-    return entered(where, lambda: _check(name, as_json), missing)
+    return entered(where, partial(_check, name, as_json), missing)
 
 
 def _check(name: str, as_json: bool) -> int:

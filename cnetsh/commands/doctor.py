@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 from cnetsh.commands.changing import start_target, started
 from cnetsh.commands.output import say
@@ -23,7 +24,7 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
         release()
         return _tell(None, False, as_json)
-    return started(where, lambda: _tell(plan, where.kind == "host", as_json))
+    return started(where, partial(_tell, plan, not where.is_private, as_json))
 
 
 def _tell(plan: Plan | None, on_host: bool, as_json: bool) -> int:

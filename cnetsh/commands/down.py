@@ -1,11 +1,14 @@
 """The command `down`: a lab that is up is undone, from its journal."""
 
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from cnetsh.apply import journal
 from cnetsh.commands.changing import changing, forget, refuse_in_use, take_down, unless_killed
 from cnetsh.commands.entering import if_running
 from cnetsh.commands.output import say
+from cnetsh.commands.progress import opened_log
 from cnetsh.errors import DONE
 from cnetsh.labs import choose
 
@@ -16,12 +19,11 @@ def run(
     """Take a lab down; give the exit code. kill: the processes inside it are ended."""
     # The name alone: the journal knows the rest, however the lab was edited since.
     name = choose.name_of(lab)
-    return unless_killed(
-        if_running(on, lambda: _down(name, kill, verbose, log), f"{name} is not up")
-    )
+    action = partial(_down, name, kill, verbose, opened_log(log))
+    return unless_killed(if_running(on, action, f"{name} is not up"))
 
 
-def _down(name: str, kill: bool, verbose: bool, log: Path | None) -> int:
+def _down(name: str, kill: bool, verbose: bool, log: TextIO | None) -> int:
     with changing(verbose, log) as means:
         record = journal.find(name)
         if record is None:

@@ -4,7 +4,8 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from functools import partial
+from typing import NoReturn, TextIO
 
 from cnetsh.commands.entering import entered
 from cnetsh.compare import snapshot
@@ -14,25 +15,30 @@ from cnetsh.targets import target
 
 
 def run(name: str, command: Sequence[str], on: str) -> int:
-    """Run a command in a container, or in the target itself; give its exit code."""
+    """Run a command in a container, or in the target itself; give its exit code.
+
+    No command: the shell of who runs it there.
+    """
     where = target.named(on)
 
     def missing() -> NoReturn:
         raise CnetshError(f"{where} does not run, so there is no {name}", "cnetsh up LAB starts it")
 
-    return entered(where, lambda: _become(name, command), missing)
+    return entered(where, partial(_become, name, command, (sys.stdin, sys.stdout)), missing)
 
 
-def _become(name: str, command: Sequence[str]) -> int:
+def _become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
     names = snapshot.namespaces()
     if name != "host" and not names.get(name):
         known = ", ".join(sorted(names)) or "none"
         raise CnetshError(f"there is no container {name}", f"there are: {known}")
+    command = command or [os.environ.get("SHELL", "/bin/sh")]
     # The user's own commands first; sbin is missing in the PATH of many.
     path = f"{os.environ.get('PATH', '')}:{':'.join(FOLDERS)}"
     argv = list(command) if name == "host" else [tool("ip"), "netns", "exec", name, *command]
-    # What is buffered would go with this program, in whose place the other one comes.
-    sys.stdout.flush()
+    for stream in streams:
+        # What is buffered would go with this program, in whose place the other one comes.
+        stream.flush()
     with contextlib.suppress(FileNotFoundError):
         os.execvpe(argv[0], argv, {**os.environ, "PATH": path})
     raise CnetshError(f"there is no command {command[0]}", code=127)

@@ -89,6 +89,19 @@ def show_error(error: CnetshError) -> None:
         say(f"  {error.hint}")
 
 
+def collected(path: Path | None) -> TextIO:
+    """Give the stream for what is asked for: standard output, or one that `kept` writes to path."""
+    return os.fdopen(os.memfd_create("output"), "w+", encoding="utf-8") if path else sys.stdout
+
+
+def kept(stream: TextIO, path: Path | None, code: int) -> int:
+    """Write what was collected to a new file, where all went well; give the exit code."""
+    if path and code == DONE:
+        stream.seek(0)
+        deliver(stream.read(), path)
+    return code
+
+
 def deliver(text: str, path: Path | None) -> None:
     """Print what was asked for, or write it to a new file.
 

@@ -3,11 +3,13 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TextIO
 
-from cnetsh.commands.output import deliver
+from cnetsh.commands.output import collected, deliver, kept
 from cnetsh.errors import DONE
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plan, Plans
@@ -51,29 +53,42 @@ def _form(form: str, output: Path | None) -> str:
 def _on_target(plans: Plans, down: bool, form: str, output: Path | None, on: str) -> int:
     """Show a plan as above; where no sandbox runs, there is nothing to find."""
     # Only here is a target looked at: without all this a plan is there in half the time.
-    from cnetsh.apply import journal
     from cnetsh.commands.entering import entered
+    from cnetsh.targets import target
+
+    show = partial(_show, plans, down, form, into := collected(output))
+    code = entered(target.named(on), partial(_compared, plans, down, show), lambda: show((), {}))
+    return kept(into, output, code)
+
+
+def _compared(plans: Plans, down: bool, show: Callable[..., int]) -> int:
+    """Show a plan with what its steps find here, where this is called."""
+    from cnetsh.apply import journal
     from cnetsh.compare import snapshot
     from cnetsh.compare.preview import preview, relied_on
     from cnetsh.compare.scope import written
     from cnetsh.system.process import ask
-    from cnetsh.targets import target
 
-    def show(seen: Sequence[str], known: Mapping[str, str]) -> int:
-        plan = plans.down if down else plans.up
-        told = _saved(plans, known) if form == "saved" else _shown(plan, form, seen)
-        deliver(told, output)
-        return DONE
+    steps = plans.up.steps
+    now, record = snapshot.take(ask, written(steps)), journal.find(plans.up.lab)
+    record = record if record and record.same_boot else None
+    found = preview(steps, now, record.made if record else {})
+    seen = () if down else [one.verdict for one in found]
+    return show(seen, relied_on(plans.up.lab, found, now, journal.standing(record)))
 
-    def compared() -> int:
-        steps = plans.up.steps
-        now, record = snapshot.take(ask, written(steps)), journal.find(plans.up.lab)
-        record = record if record and record.same_boot else None
-        found = preview(steps, now, record.made if record else {})
-        seen = () if down else [one.verdict for one in found]
-        return show(seen, relied_on(plans.up.lab, found, now, journal.standing(record)))
 
-    return entered(target.named(on), compared, lambda: show((), {}))
+def _show(
+    plans: Plans,
+    down: bool,
+    form: str,
+    into: TextIO,
+    seen: Sequence[str],
+    known: Mapping[str, str],
+) -> int:
+    plan = plans.down if down else plans.up
+    into.write(_saved(plans, known) if form == "saved" else _shown(plan, form, seen))
+    into.flush()
+    return DONE
 
 
 def _saved(plans: Plans, relied_on: Mapping[str, str] = MappingProxyType({})) -> str:

@@ -5,8 +5,9 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import TextIO
 
 from cnetsh.apply.run import SHORT
 from cnetsh.commands.output import say, show
@@ -18,9 +19,8 @@ from cnetsh.system.process import Result
 class Echo:
     """Watches a run: echoes each step of a short plan, draws a bar for a long one, writes a log."""
 
-    def __init__(self, verbose: bool = False, log: Path | None = None) -> None:
-        self._verbose = verbose
-        self._path, self._log = log, _open_log(log) if log else None
+    def __init__(self, verbose: bool = False, log: TextIO | None = None) -> None:
+        self._verbose, self._log = verbose, log
         self._verb, self._total, self._count, self._drawn = "", 0, 0, 0.0
 
     def expect(self, total: int, verb: str = "") -> None:
@@ -65,14 +65,15 @@ class Echo:
             self._log = None
 
     def _write(self, line: str) -> None:
-        assert self._log
+        log = self._log
+        assert log
         try:
-            self._log.write(line)
+            log.write(line)
             # At once, for cnetsh may be killed.
-            self._log.flush()
+            log.flush()
         except OSError as error:
             self.over()
-            say(f"the log {self._path} cannot be written: {error.strerror}; it ends here")
+            say(f"the log {log.name} cannot be written: {error.strerror}; it ends here")
 
     def _bar(self) -> None:
         if sys.stderr.isatty():
@@ -94,10 +95,12 @@ class Quiet:
     def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None: ...
 
 
-def _open_log(path: Path) -> IO[str]:
+def opened_log(path: Path | None) -> TextIO | None:
     """Open a log for appending, readable by its owner only. Raises CnetshError."""
+    if path is None:
+        return None
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        only_mine = partial(os.open, mode=0o600)
+        return open(path, "a", encoding="utf-8", errors="backslashreplace", opener=only_mine)
     except OSError as error:
         raise CnetshError(f"the log {path} cannot be written: {error.strerror}") from None
-    return os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace")

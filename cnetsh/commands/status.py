@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from cnetsh.apply import journal
@@ -16,14 +17,14 @@ MOST_NAMES = 6  # containers named in a line
 
 def run(on: str, as_json: bool) -> int:
     """List the labs of a target; give the exit code."""
+    return entered(target.named(on), partial(_here, as_json), lambda: _show([], as_json))
 
-    def found() -> int:
-        here, unreadable = journal.all_here()
-        for error in unreadable:
-            show_error(error)
-        return _show([_row(one) for one in here], as_json) or (LEFT_BEHIND if unreadable else DONE)
 
-    return entered(target.named(on), found, lambda: _show([], as_json))
+def _here(as_json: bool) -> int:
+    here, unreadable = journal.all_here()
+    for error in unreadable:
+        show_error(error)
+    return _show([_row(one) for one in here], as_json) or (LEFT_BEHIND if unreadable else DONE)
 
 
 def _row(record: Journal) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from cnetsh.apply import change, journal
 from cnetsh.apply.journal import Journal
@@ -23,6 +25,7 @@ from cnetsh.commands.changing import (
     unless_killed,
 )
 from cnetsh.commands.output import say
+from cnetsh.commands.progress import opened_log
 from cnetsh.compare import snapshot
 from cnetsh.compare.preview import refuse_changed, refuse_taken
 from cnetsh.compare.scope import without_links, written
@@ -36,7 +39,10 @@ from cnetsh.targets import target
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is to be up, and where: a saved plan relies on what it has seen there."""
+    """What is to be up, and where: a saved plan relies on what it has seen there.
+
+    typed: where it is confirmed that a trial is to stay.
+    """
 
     plans: Plans
     relied_on: Mapping[str, str]
@@ -45,6 +51,7 @@ class _Wanted:
     allow_cut_off: bool
     kill: bool
     trial: int
+    typed: TextIO | None
 
 
 def run(
@@ -71,9 +78,9 @@ def run(
         for number, step in enumerate(plans.up.steps, 1):
             print(f"[{number}/{len(plans.up.steps)}] {step.text}")
         return DONE
-    on_host = where.kind == "host"
-    wanted = _Wanted(plans, relied_on, on_host, allow_overlap, allow_cut_off, kill, trial)
-    return unless_killed(started(where, lambda: _up(wanted, verbose, log)))
+    on_host, typed = not where.is_private, sys.stdin if trial else None
+    wanted = _Wanted(plans, relied_on, on_host, allow_overlap, allow_cut_off, kill, trial, typed)
+    return unless_killed(started(where, partial(_up, wanted, verbose, opened_log(log))))
 
 
 def _read(lab: str, settings: Sequence[str]) -> tuple[Plans, Mapping[str, str]]:
@@ -85,7 +92,7 @@ def _read(lab: str, settings: Sequence[str]) -> tuple[Plans, Mapping[str, str]]:
     return choose.plans(lab, settings), {}
 
 
-def _up(wanted: _Wanted, verbose: bool, log: Path | None) -> int:
+def _up(wanted: _Wanted, verbose: bool, log: TextIO | None) -> int:
     plans = wanted.plans
     with changing(verbose, log) as means:
         if record := _is_up(plans.up.lab):
@@ -98,7 +105,7 @@ def _up(wanted: _Wanted, verbose: bool, log: Path | None) -> int:
         if ended.undone is not None:
             return _rolled_back(plans.up, ended)
         say(f"{plans.up.lab} is up: {len(plans.up.steps)} steps in {ended.seconds:.2f} s")
-        return _confirmed(plans.up.lab, wanted.trial, means)
+        return _confirmed(wanted, means)
 
 
 def _is_up(lab: str) -> Journal | None:
@@ -158,16 +165,17 @@ def _undone_by(signal: int) -> int:
     return 128 + signal if signal else FAILED
 
 
-def _confirmed(lab: str, seconds: int, means: Means) -> int:
-    """Keep a lab that is confirmed with Enter in time, and undo it otherwise; 0: keep it."""
-    if not seconds:
+def _confirmed(wanted: _Wanted, means: Means) -> int:
+    """Keep a lab that is confirmed with Enter in time, and undo it otherwise."""
+    if not wanted.typed:
         return DONE
+    lab, seconds = wanted.plans.up.lab, wanted.trial
     say(f"press Enter within {seconds} s to keep {lab}; otherwise it is undone")
     deadline = time.monotonic() + seconds
-    watched = [sys.stdin]
+    watched = [wanted.typed]
     while not means.stopping() and time.monotonic() < deadline:
         ready, _, _ = select.select(watched, [], [], 0.1)
-        if ready and _typed():
+        if ready and _has_typed(wanted.typed):
             say(f"{lab} stays up")
             return DONE
         watched = [] if ready else watched
@@ -178,10 +186,10 @@ def _confirmed(lab: str, seconds: int, means: Means) -> int:
     return tell_ended(undone, "not confirmed: undone") or _undone_by(means.stopping())
 
 
-def _typed() -> bool:
+def _has_typed(stream: TextIO) -> bool:
     # The end of input is a terminal that went away, or none: that confirms nothing.
     with contextlib.suppress(OSError):
-        return bool(os.read(sys.stdin.fileno(), 1024))
+        return bool(os.read(stream.fileno(), 1024))
     return False
 
 
@@ -208,7 +216,7 @@ def _changed(record: Journal, wanted: _Wanted, means: Means) -> int:
     record.close()
     if outcome.well:
         say(f"{record.lab} is up as planned now")
-        return _confirmed(record.lab, wanted.trial, means)
+        return _confirmed(wanted, means)
     if text := change.why_not(difference, outcome):
         say(text)
     if not record.stands:

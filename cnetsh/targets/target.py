@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
 from cnetsh.errors import FAILED, CnetshError
@@ -21,7 +22,9 @@ from cnetsh.system.process import tool
 from cnetsh.system.signals import SIGNALS, follow, hold_back, release
 from cnetsh.targets import sandbox
 
-Action = Callable[[], int]
+# A function of a module and what it is called with: it can travel to another machine. The caller's
+# streams that it works with are among its arguments.
+Action = partial[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,11 @@ class Target:
 
     kind: str
     name: str = ""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it is cnetsh's own, and nobody depends on its network."""
+        return self.kind == "sandbox"
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name not in ("", "default") else self.kind
@@ -45,7 +53,7 @@ def named(text: str) -> Target:
     raise CnetshError(f"unknown target {text!r}", "known: sandbox, sandbox:NAME, host")
 
 
-def ensure(target: Target, build: Action) -> None:
+def ensure(target: Target, build: Callable[[], int]) -> None:
     """Start the target's sandbox when it does not run, and build what is in it with build.
 
     Raises CnetshError when it cannot be started or built. Half a sandbox never stays: a signal that
@@ -95,7 +103,7 @@ def _become_root() -> NoReturn:
     os.execv(sudo, [sudo, "--", *(["/usr/bin/env", *kept] if kept else []), *program])
 
 
-def _in_child(box: sandbox.Sandbox, action: Action) -> int:
+def _in_child(box: sandbox.Sandbox, action: Callable[[], int]) -> int:
     """Call action in a child: a process that entered a pid namespace can make no threads."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -106,7 +114,7 @@ def _in_child(box: sandbox.Sandbox, action: Action) -> int:
     return follow(pid)
 
 
-def _entered(box: sandbox.Sandbox, action: Action) -> int:
+def _entered(box: sandbox.Sandbox, action: Callable[[], int]) -> int:
     namespace.die_with_parent(signal.SIGKILL)
     sandbox.move_into(box)
     # Only a grandchild is in the pid namespace; the kernel forgets the wish to die at every fork.

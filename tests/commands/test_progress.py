@@ -13,7 +13,7 @@ from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.run import SHORT
 from cnetsh.commands import output
 from cnetsh.commands.changing import tell_ended
-from cnetsh.commands.progress import Echo, Quiet
+from cnetsh.commands.progress import Echo, Quiet, opened_log
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step, parse
 from cnetsh.system.process import Result
@@ -93,7 +93,7 @@ class TestLog:
     def test_has_a_record_for_each_step(self, tmp_path: Path) -> None:
         path, began = tmp_path / "log", time.time()
         path.write_text("before\n")
-        watched(Echo(log=path), 2)
+        watched(Echo(log=opened_log(path)), 2)
         before, first, second = path.read_text().splitlines()
         record = json.loads(second)
         assert before == "before" and began - 1 < record.pop("time") < began + 60
@@ -108,7 +108,7 @@ class TestLog:
         assert json.loads(first)["command"] == "ip netns add n0"
 
     def test_is_its_owners_alone_and_has_what_was_said(self, tmp_path: Path) -> None:
-        echo = Echo(log=tmp_path / "log")
+        echo = Echo(log=opened_log(tmp_path / "log"))
         echo.ended(0, steps()[0], Result(1, "", "no \x1b[2J \udce4\n"), None)
         # It is there at once: the process may be killed.
         record = json.loads((tmp_path / "log").read_text())
@@ -119,7 +119,7 @@ class TestLog:
 
     def test_that_cannot_be_written_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(CnetshError, match="cannot be written: Is a directory"):
-            Echo(log=tmp_path)
+            opened_log(tmp_path)
 
 
 class TestSaid:
