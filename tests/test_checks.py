@@ -88,6 +88,42 @@ class TestMustFail:
         assert one.verdict == "failed" and one.detail.startswith("it could not be tried: ")
 
 
+class TestControl:
+    """A failure counts only where the same ends are reached otherwise."""
+
+    CONTROL = "ip netns exec net0 ping -c1 -W1 10.0.0.254"
+    TEXT = f"#: expect failure: br0 is isolated\n#: control {CONTROL}\n{PING}"
+
+    def test_that_works_has_the_failure_count(self) -> None:
+        one, asked = found(self.TEXT, SILENCE, OK)
+        assert one.verdict == "ok" and "br0 is isolated" in one.detail
+        assert asked == [tuple(PING.split()), tuple(self.CONTROL.split())]
+
+    @pytest.mark.parametrize("lost", range(TRIES))
+    def test_may_lose_its_first_packets(self, lost: int) -> None:
+        assert found(self.TEXT, SILENCE, *[SILENCE] * lost, OK)[0].verdict == "ok"
+
+    def test_that_fails_too_has_it_show_nothing(self) -> None:
+        one, asked = found(self.TEXT, SILENCE, NO_WAY)
+        said = "it would show nothing: {} fails too (ping: connect: Network is unreachable)"
+        assert (one.verdict, one.detail) == ("not tried", said.format(self.CONTROL))
+        assert len(asked) == 1 + TRIES
+
+    def test_of_which_one_fails_is_none(self) -> None:
+        text = f"#: expect failure: no\n#: control {self.CONTROL}\n#: control {PING}\n{PING}"
+        assert found(text, SILENCE, OK, NO_WAY)[0].verdict == "not tried"
+
+    def test_is_not_asked_where_the_ping_works(self) -> None:
+        one, asked = found(self.TEXT, OK)
+        assert (one.verdict, len(asked)) == ("failed", 1)
+
+    def test_that_there_is_none_of_is_said(self) -> None:
+        text = f"#: expect failure: no\n#: control none: b is alone\n{PING}"
+        one, _ = found(text, SILENCE)
+        assert (one.verdict, one.detail) == ("not tried", "it would show nothing: b is alone")
+        assert found(text, OK)[0].verdict == "failed"
+
+
 class TestNeeds:
     ROUTE = "#: needs route 1.1.1.1\nping -c1 -W1 1.1.1.1"
     ADDRESS = "#: needs address 10.0.2.15\nping -c1 -W1 10.0.2.15"

@@ -62,12 +62,14 @@ def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]
     for line in drifted:
         say(f"changed   {line}")
     verdicts = [one.verdict for one in findings]
-    failed, untried = verdicts.count("failed"), verdicts.count("not tried")
-    say(
-        f"{name}: {verdicts.count('ok')} checks ok, {failed} failed, {untried} not tried, "
-        f"{len(drifted)} changed"
-    )
-    return FAILED if failed or drifted else DONE
+    well, failed, untried = map(verdicts.count, ("ok", "failed", "not tried"))
+    checked = f"{well} checks ok, {failed} failed, {untried} not tried"
+    if not well + failed + untried:
+        checked = "it has no checks"
+    elif not well + failed:
+        checked = f"none of its {untried} checks could be tried"
+    say(f"{name}: {checked}, {len(drifted)} changed")
+    return FAILED if failed or drifted or (untried and not well) else DONE
 
 
 def _tell(stop: Stop, finding: checks.Tried) -> None:

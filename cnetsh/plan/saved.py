@@ -20,7 +20,8 @@ from cnetsh.plan.steps import Directives, Plan, Plans, Step, parse, to_text
 FORM = 1
 LARGEST = 256 << 20
 PARTS = ("up", "check", "down")
-_SAID = {"undo": "undo", "undo_note": "undo_note", "expect_failure": "expect", "needs": "needs"}
+_SAID = {"undo": "undo", "undo_note": "undo_note", "expect_failure": "expect", "needs": "needs",
+         "no_control": "no_control"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ def _entry(step: Step) -> dict[str, Any]:
     """Give a step without what is empty, so that a reader sees what is there."""
     said = {name: getattr(step.said, key) for name, key in _SAID.items()}
     facts = {"command": step.text, "section": step.section, "why": step.why, **said}
-    looks = {"look": True} if step.said.look else {}
+    looks: dict[str, Any] = {"look": True} if step.said.look else {}
+    looks |= {"control": step.said.control} if step.said.control else {}
     return (
         {name: value for name, value in facts.items() if value not in ("", None)}
         | looks
@@ -117,7 +119,8 @@ def _plan(content: Mapping[str, Any], part: str, path: Path) -> Plan:
 
 def _step(entry: Mapping[str, Any]) -> Step:
     said = {key: _line(entry[name]) for name, key in _SAID.items() if name in entry}
-    directives = Directives(**said, look=entry.get("look") is True)
+    control = tuple(_line(text) for text in entry.get("control", ()))
+    directives = Directives(**said, look=entry.get("look") is True, control=control)
     section, why = _line(entry.get("section", "")), _line(entry.get("why", ""))
     return Step(_line(entry["command"]), "", section, why, "change", 0, directives)
 

@@ -20,7 +20,8 @@ class Directives(NamedTuple):
     """What `#:` lines say of the next command.
 
     undo: None means the table's. needs: "route ADDRESS" or "address ADDRESS", which the target must
-    have for a check to be tried.
+    have for a check to be tried. control: pings that must work for an expected failure to count;
+    no_control: why there is none, and so it cannot.
     """
 
     undo: str | None = None
@@ -28,6 +29,8 @@ class Directives(NamedTuple):
     expect: str = ""
     needs: str = ""
     look: bool = False
+    control: tuple[str, ...] = ()
+    no_control: str = ""
 
 
 NO_DIRECTIVES = Directives()
@@ -188,9 +191,11 @@ def _directive(words: str, said: Directives, place: str) -> Directives:
     if not more:
         raise CnetshError(
             f"{place}: unknown directive: {words}",
-            "known: undo COMMAND, undo none: REASON, expect failure: REASON, look, "
-            "needs route ADDRESS, needs address ADDRESS",
+            "known: undo COMMAND, undo none: REASON, expect failure: REASON, control PING, "
+            "control none: REASON, look, needs route ADDRESS, needs address ADDRESS",
         )
+    if "control" in more:
+        return said._replace(control=(*said.control, *more["control"]))
     if any(getattr(said, name) != getattr(NO_DIRECTIVES, name) for name in more):
         kind = words.split()[0]
         raise CnetshError(f"{place}: a second {kind}: {words}", "one of a kind for each command")
@@ -204,6 +209,10 @@ def _said(words: str) -> dict[str, Any]:
         return {"undo": "", "undo_note": value.strip()}
     if words.startswith("undo "):
         return {"undo": words.removeprefix("undo ").strip()}
+    if words.startswith("control none:"):
+        return {"no_control": value.strip()}
+    if words.startswith("control "):
+        return {"control": (words.removeprefix("control ").strip(),)}
     if name == "expect failure" and value:
         return {"expect": value.strip()}
     if words.startswith(("needs route ", "needs address ")) and len(words.split()) == 3:
@@ -220,6 +229,11 @@ def _checked(text: str, said: Directives, part: str) -> tuple[str, str]:
     # An undo of the template's own is run as it stands, so it must be allowed too.
     if said.undo:
         changes_of(said.undo)
+    for control in said.control:
+        if not said.expect or not looks.is_check(command_in(control).words):
+            hint = "#: control PING stands beside #: expect failure: REASON"
+            raise CnetshError(f"no control of an expected failure: {control}", hint)
+        changes_of(control)
     if changes:
         _refuse_misplaced(changes, said, part)
         return "change", command.netns
@@ -298,6 +312,9 @@ def _directive_lines(said: Directives) -> Iterator[str]:
         yield f"undo {said.undo}" if said.undo else f"undo none: {said.undo_note}"
     if said.expect:
         yield f"expect failure: {said.expect}"
+    yield from (f"control {text}" for text in said.control)
+    if said.no_control:
+        yield f"control none: {said.no_control}"
     if said.needs:
         yield f"needs {said.needs}"
     if said.look:

@@ -62,6 +62,7 @@ def _entry(step: Step, undo: Undo) -> dict[str, object]:
         "undo_note": undo.note,
         "expect_failure": step.said.expect,
         "needs": step.said.needs,
+        "control": step.said.control,
     }
 
 

@@ -14,7 +14,7 @@ from cnetsh.labs.topology.firewall import LONGEST, SUFFIX, chain_name
 from cnetsh.labs.topology.members import members as all_members
 from cnetsh.labs.topology.values import mac, topology_values
 from cnetsh.labs.yaml import compose_document
-from cnetsh.plan.steps import Plan, parse
+from cnetsh.plan.steps import Plan, Step, parse
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
@@ -273,6 +273,11 @@ class TestOrder:
         assert not holding("br7", commands(text + "containers: {a: {bridge: br7}}\n", "down"))
 
 
+def failing(text: str) -> list[Step]:
+    """The checks that must fail."""
+    return [step for step in planned(lab(text), "check").steps if step.said.expect]
+
+
 class TestChecks:
     def test_of_many_are_a_ring_and_not_every_pair(self) -> None:
         found = commands(ONE_BRIDGE + "  a: {bridge: br0, count: 100}\n", "check")
@@ -283,6 +288,88 @@ class TestChecks:
         text += "checks: [{from: a, to: b, expect: fail, because: somebody pulled the cable}]\n"
         (step,) = [s for s in planned(lab(text), "check").steps if s.text.endswith("10.0.0.3")]
         assert step.said.expect == "somebody pulled the cable"
+
+    def test_that_must_fail_have_a_control_for_each_end(self) -> None:
+        text = "name: x\nbridges:\n  br0: {address: 10.1.0.1/24, isolated: true}\n  br1:\n"
+        text += "containers:\n"
+        text += "  a: {bridge: br0}\n  b: {bridge: br1, address: 10.2.0.2/24}\n"
+        text += "  c: {bridge: br1, address: 10.2.0.3/24}\n"
+        for one in failing(text):
+            ends = [control.split()[3] for control in one.said.control if "netns" in control]
+            assert one.netns in ends and one.said.no_control == ""
+            assert ends == [one.netns] or len(ends) == 2
+        assert "ip netns exec b ping -c1 -W1 10.2.0.3" in failing(text)[0].said.control
+
+    def test_that_must_fail_without_a_control_are_not_tried(self) -> None:
+        text = "name: x\nbridges: {br0: , br1: }\ncontainers:\n"
+        text += (
+            "  a: {bridge: br0, address: 10.1.0.2/24}\n  b: {bridge: br1, address: 10.2.0.2/24}\n"
+        )
+        for one in failing(text):
+            assert one.said.no_control and not one.said.control
+        own = "checks:\n  - {from: a, to: 10.9.9.9, expect: fail%s}\n"
+        assert failing(text + own % "")[-1].said.no_control
+        # Who writes the reason knows it.
+        assert not failing(text + own % ", because: there is no router")[-1].said.no_control
+
+    def test_never_control_by_what_must_fail(self) -> None:
+        text = ONE_BRIDGE + "  a: {bridge: br0}\n  b: {bridge: br0}\nchecks:\n"
+        text += "".join(
+            f"  - {{from: {one}, to: 10.0.0.1, expect: fail, because: no}}\n" for one in "ab"
+        )
+        asked = {one.text for one in failing(text)}
+        for one in failing(text):
+            assert one.said.control and asked.isdisjoint(one.said.control)
+
+    @pytest.mark.parametrize(
+        ("router", "reason"),
+        [
+            ("forward: true", "b has no way back to a"),
+            ("forward: false", "nothing passes packets on between a and b"),
+        ],
+    )
+    def test_that_must_fail_name_the_hop_that_is_missing(self, router: str, reason: str) -> None:
+        text = TestRoutes.ROUTER.replace("gateway: 10.2.0.1", "gateway: none")
+        found = {
+            one.text: one.said.expect for one in failing(text.replace("forward: true", router))
+        }
+        assert found["ip netns exec a ping -c1 -W1 10.2.0.10"] == reason
+        assert found["ip netns exec b ping -c1 -W1 10.1.0.10"] == "b has no route to 10.1.0.10"
+
+    @pytest.mark.parametrize(
+        ("slow", "options"),
+        [
+            ("delay: 20ms", "-c1 -W1"),
+            ("delay: 600ms", "-c1 -W3"),
+            ("delay: 2s", "-c1 -W9"),
+            ("loss: 1%", "-c1 -i0.2 -w2"),
+            ("loss: 50%", "-c1 -i0.2 -w8"),
+            ("delay: 600ms, loss: 50%", "-c1 -i0.2 -w10"),
+            ("rate: 1mbit", "-c1 -W1"),
+        ],
+    )
+    def test_wait_for_delay_and_repeat_for_loss(self, slow: str, options: str) -> None:
+        found = commands(
+            ONE_BRIDGE + f"  a: {{bridge: br0, {slow}}}\n  b: {{bridge: br0}}\n", "check"
+        )
+        assert found == [
+            f"ip netns exec a ping {options} 10.0.0.1",
+            "ip netns exec b ping -c1 -W1 10.0.0.1",
+            f"ip netns exec a ping {options} 10.0.0.3",
+        ]
+
+    def test_wait_for_the_router_on_the_way_and_not_for_others(self) -> None:
+        text = TestRoutes.ROUTER.replace("10.2.0.1/24}", "10.2.0.1/24, delay: 1s}")
+        found = commands(text, "check")
+        assert "ip netns exec a ping -c1 -W5 10.2.0.10" in found
+        assert "ip netns exec a ping -c1 -W1 10.1.0.11" in found
+
+    @pytest.mark.parametrize("slow", ["loss: 100%", "loss: 95%", "delay: 20s"])
+    def test_that_chance_alone_decides_are_not_derived(self, slow: str) -> None:
+        text = ONE_BRIDGE + f"  a: {{bridge: br0, {slow}}}\n"
+        assert commands(text, "check") == []
+        own = commands(text + "checks: [{from: a, to: br0}]\n", "check")
+        assert len(own) == 1 and "50 10.0.0.1" in own[0]
 
     def test_of_what_is_outside_need_a_route_to_it(self) -> None:
         text = ONE_BRIDGE + "  a: {bridge: br0}\nchecks: [{from: a, to: 192.0.2.7}]\n"

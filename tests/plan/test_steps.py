@@ -104,6 +104,25 @@ class TestDirectives:
         assert one(f"#: {text}\nping -c1 10.0.0.1").said == said
         assert one(f"#:{text}\nping -c1 10.0.0.1").said == said
 
+    def test_of_controls_there_may_be_several(self) -> None:
+        pings = ("ping -c1 10.0.0.2", "ip netns exec a ping -c1 10.0.0.3")
+        lines = [f"#: control {text}" for text in pings]
+        text = "\n".join(["#: expect failure: no", *lines, "ping -c1 10.0.0.1"])
+        assert one(text, "check").said == Directives(expect="no", control=pings)
+        none = "#: expect failure: no\n#: control none: b is alone\nping -c1 10.0.0.1"
+        assert one(none, "check").said == Directives(expect="no", no_control="b is alone")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "#: control ping -c1 10.0.0.2\nping -c1 10.0.0.1",
+            "#: expect failure: no\n#: control ip netns add a\nping -c1 10.0.0.1",
+            "#: expect failure: no\n#: control ping -f 10.0.0.2\nping -c1 10.0.0.1",
+        ],
+    )
+    def test_a_control_is_a_ping_beside_an_expected_failure(self, text: str) -> None:
+        assert "line" in refused(text, "check").message
+
     def test_several_belong_to_the_next_command_only(self) -> None:
         first, second = parsed(
             "#: needs route 1.1.1.1\n#: expect failure: no\nping 1.1.1.1\nping 1.1.1.2", "check"
@@ -408,6 +427,8 @@ class TestAgain:
         expect=WORDS,
         needs=st.sampled_from(["", "route 1.1.1.1", "address fe80::1"]),
         look=st.booleans(),
+        control=st.just(()),
+        no_control=WORDS,
     ) | WORDS.map(lambda note: Directives(undo="", undo_note=note))
     TEXTS = st.one_of(
         st.sampled_from(["ping -c1 1.1.1.1", "ip link show", "bridge link show"]),

@@ -1,5 +1,6 @@
 """What a topology's checks ask: who must reach whom, and who must not."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import combinations, permutations
@@ -8,14 +9,17 @@ from typing import NamedTuple
 from cnetsh import names
 from cnetsh.errors import CnetshError
 from cnetsh.labs.mistakes import Mistakes
-from cnetsh.labs.model import Check, Topology
+from cnetsh.labs.model import Check, Container, Topology
 from cnetsh.labs.topology.members import HOST, Member, Port
+from cnetsh.labs.topology.patience import Patience, patience
 from cnetsh.labs.topology.routes import (
     KernelRoute,
     Station,
     answers,
     gateways,
     host_station,
+    next_hop,
+    reached,
     station_of,
 )
 from cnetsh.names import Inet, Ip
@@ -28,13 +32,35 @@ Routes = Mapping[str, tuple[KernelRoute, ...]]  # by the name of the model
 
 
 class Ping(NamedTuple):
-    """One ping: `fails` is the reason why it must not come back, `needs` a route it takes."""
+    """One ping: `fails` is the reason why it must not come back, `needs` a route it takes.
+
+    control: pings that must work for a failure to count; no_control: why there are none.
+    """
 
     source: str  # "" = the host
     target: Ip
     fails: str = ""
     needs: Ip | None = None
     note: str = ""
+    patience: Patience = Patience()
+    control: tuple["Ping", ...] = ()
+    no_control: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command as it is typed."""
+        place = f"ip netns exec {self.source} " if self.source else ""
+        return f"{place}ping {self.patience.options} {self.target}"
+
+    @property
+    def directives(self) -> Iterator[str]:
+        """What is said of the command, as a template does."""
+        if self.fails:
+            yield f"expect failure: {self.fails}"
+            yield from (f"control {one.command}" for one in self.control)
+            yield from [f"control none: {self.no_control}"] if self.no_control else ()
+        elif self.needs:
+            yield f"needs route {self.needs}"
 
 
 class Pings:
@@ -45,10 +71,15 @@ class Pings:
     ) -> None:
         """Keep a mistake for each check of the file that asks for no address."""
         self._topology, self._members, self._routes = topology, members, routes
-        self.own = list(_of_file(topology, members, mistakes))
-        self._said = {(ping.source, ping.target) for ping in self.own}
+        self._asked = list(_of_file(topology, members, mistakes))
+        self._said = {(ping.source, ping.target) for ping in self._asked}
 
     # Only the part "check" asks for the following; of 10,000 containers they take 30 ms.
+    @cached_property
+    def own(self) -> list[Ping]:
+        """What the file asks itself."""
+        return [self._ready(ping, ping.fails != _SAID) for ping in self._asked]
+
     @cached_property
     def gateways(self) -> list[Ping]:
         """For each container the bridge addresses that its default routes go through."""
@@ -68,7 +99,76 @@ class Pings:
         return self._unsaid(_outside(self._topology, self._members))
 
     def _unsaid(self, found: Iterable[Ping]) -> list[Ping]:
-        return [ping for ping in found if (ping.source, ping.target) not in self._said]
+        unsaid = (ping for ping in found if (ping.source, ping.target) not in self._said)
+        return [ping for one in unsaid if not (ping := self._ready(one)).patience.hopeless]
+
+    def _ready(self, ping: Ping, reasoned: bool = False) -> Ping:
+        """Give a ping with its patience and controls; reasoned: its author knows why it fails."""
+        if ping.fails:
+            found = self._controls(ping)
+            missing = "" if reasoned or None not in found else _NO_CONTROL
+            control = tuple(self._ready(one) for one in found if one)
+            ping = ping._replace(control=() if missing else control, no_control=missing)
+        return ping._replace(patience=patience(self._passed(ping))) if self._slow else ping
+
+    @cached_property
+    def _slow(self) -> bool:
+        models = self._topology.containers.values()
+        return any(one.delay or one.loss for model in models for one in model.interfaces)
+
+    def _passed(self, ping: Ping) -> list[Container]:
+        """Give the containers whose links a ping passes, or may pass."""
+        found = (self._members.get(ping.source), self._owners.get(ping.target))
+        ends = [one for one in found if one]
+        if len(ends) == 2 and _segments(ends[0]).isdisjoint(_segments(ends[1])):
+            ends += [one for one in self._members.values() if one.model.forward and one not in ends]
+        return [one.model for one in ends]
+
+    def _controls(self, ping: Ping) -> list[Ping | None]:
+        """Give for each end of a ping one that reaches it otherwise, None where there is none."""
+        source, owner = self._members.get(ping.source), self._owners.get(ping.target)
+        found = [self._near(source.ports, ping.target)] if source else []
+        if owner:
+            ports = [port for port in owner.ports if ping.target in map(_ip, port.addresses)]
+            return [*found, self._near(ports, ping.target)]
+        return [*found, Ping("", ping.target) if source else None]
+
+    def _near(self, ports: Iterable[Port], target: Ip) -> Ping | None:
+        """Give a ping from a container to its bridge or a neighbour, which must not fail."""
+        pairs = [(port, own) for port in ports for own in port.addresses]
+        for port, own in sorted(pairs, key=lambda pair: pair[1].version != target.version):
+            bridge = self._topology.bridges.get(port.segment)
+            near = [*(bridge.addresses if bridge else ()), *self._heard[port.segment]]
+            for ip in map(_ip, near):
+                if own.holds(ip) and ip != own.ip and (port.container, ip) not in self._refused:
+                    return Ping(port.container, ip)
+        return None
+
+    @cached_property
+    def _refused(self) -> set[tuple[str, Ip]]:
+        return {(ping.source, ping.target) for ping in self._asked if ping.fails}
+
+    @cached_property
+    def _owners(self) -> dict[Ip, Member]:
+        found = self._members.values()
+        return {address.ip: member for member in found for address in member.addresses}
+
+    @cached_property
+    def _heard(self) -> dict[str, list[Inet]]:
+        """The addresses on each segment."""
+        found: dict[str, list[Inet]] = defaultdict(list)
+        for member in self._members.values():
+            for port in member.ports:
+                found[port.segment] += port.addresses
+        return found
+
+
+def _ip(address: Inet) -> Ip:
+    return address.ip
+
+
+def _segments(member: Member) -> set[str]:
+    return {port.segment for port in member.ports}
 
 
 def _to_gateways(topology: Topology, members: Members) -> Iterator[Ping]:
@@ -118,10 +218,12 @@ def _of_file(topology: Topology, members: Members, mistakes: Mistakes) -> Iterat
                 needs = None if inside else target
                 yield Ping(source, target, needs=needs, note=check.because)
             else:
-                reason = check.because or "the lab file says so"
+                reason = check.because or _SAID
                 yield Ping(source, target, fails=reason)
 
 
+_SAID = "the lab file says so"
+_NO_CONTROL = "no other ping of this lab reaches both ends"
 _NO_WAY_OUT = "{} is isolated, so the Internet is as far away as any other network."
 _TRANSLATED = "Out there the packet has the host's address, and the answer finds back by it."
 
@@ -141,20 +243,27 @@ class _Walk(NamedTuple):
         for target in _targets(one, two):
             if not self._answers(one, target):
                 note = f"{one.name} cannot reach {two.name}."
-                yield Ping(one.name, target, fails=self._reason(one, two), note=note)
+                yield Ping(one.name, target, fails=self._reason(one, two, target), note=note)
 
     def _answers(self, one: Member, target: Ip) -> bool:
-        known = [*self.stations.values(), host_station(self.topology)]
-        return answers(self.stations[one.name], target, known, self._shut())
+        return answers(self.stations[one.name], target, self._known(), self._shut())
+
+    def _known(self) -> list[Station]:
+        return [*self.stations.values(), host_station(self.topology)]
 
     def _shut(self) -> frozenset[str]:
         return frozenset(b.name for b in self.topology.bridges.values() if b.isolated)
 
-    def _reason(self, one: Member, two: Member) -> str:
+    def _reason(self, one: Member, two: Member, target: Ip) -> str:
         shut = self._shut()
         for port in (*one.ports, *two.ports):
             if port.segment in shut:
                 return f"{port.segment} is isolated"
+        source = self.stations[one.name]
+        if next_hop(source, target) is None:
+            return f"{one.name} has no route to {target}"
+        if reached(source, target, self._known(), shut):
+            return f"{two.name} has no way back to {one.name}"
         return f"nothing passes packets on between {one.name} and {two.name}"
 
 

@@ -96,8 +96,8 @@ def host_station(topology: Topology) -> Station:
 def answers(source: Station, target: Ip, stations: Iterable[Station], shut: frozenset[str]) -> bool:
     """Say whether a ping from source to target comes back; `shut` are the isolated bridges."""
     known = list(stations)
-    there = _walk(source, target, known, shut)
-    first = _next(source, target)
+    there = reached(source, target, known, shut)
+    first = next_hop(source, target)
     if there is None or first is None:
         return False
     # The kernel answers to the address that it saw: the one on the link that the ping left by.
@@ -106,23 +106,24 @@ def answers(source: Station, target: Ip, stations: Iterable[Station], shut: froz
         for segment, address in source.addresses
         if (segment, address.version) == (first[0], target.version)
     ]
-    return bool(own) and _walk(there, own[0], known, shut) is source
+    return bool(own) and reached(there, own[0], known, shut) is source
 
 
-def _walk(
-    source: Station, target: Ip, stations: list[Station], shut: frozenset[str]
+def reached(
+    source: Station, target: Ip, stations: Iterable[Station], shut: frozenset[str]
 ) -> Station | None:
-    here, came = source, ""
+    """Give the station that packets from source to target end at, None where they get lost."""
+    here, came, known = source, "", list(stations)
     for _ in range(MOST_HOPS):
         if any(address.ip == target for _, address in here.addresses):
             return here
         # What is not addressed to it a host drops, unless it forwards.
         if came and not here.forwards:
             return None
-        hop = _next(here, target)
+        hop = next_hop(here, target)
         if hop is None or (here.name == HOST and came and not shut.isdisjoint((came, hop[0]))):
             return None
-        owner = [other for other in stations if _owns(other, *hop)]
+        owner = [other for other in known if _owns(other, *hop)]
         if not owner:
             return None
         here, came = owner[0], hop[0]
@@ -133,7 +134,7 @@ def _owns(station: Station, segment: str, hop: Ip) -> bool:
     return any(where == segment and address.ip == hop for where, address in station.addresses)
 
 
-def _next(here: Station, target: Ip) -> tuple[str, Ip] | None:
+def next_hop(here: Station, target: Ip) -> tuple[str, Ip] | None:
     """Give the segment and next hop towards target: the longest prefix wins, as in the kernel."""
     direct = [(a.length, segment, target) for segment, a in here.addresses if a.holds(target)]
     further = [

@@ -125,6 +125,8 @@ ip netns exec net0 ping -c1 -W1 1.1.1.1
 # net1 has the second free address
 ip netns exec net0 ping -c1 -W1 fd00:18::3
 #: expect failure: old speaks IPv4 alone
+#: control ip netns exec old ping -c1 -W1 172.18.0.1
+#: control ping -c1 -W1 fd00:18::1
 ip netns exec old ping -c1 -W1 fd00:18::1
 #### down
 ## Rules of iptables

@@ -97,9 +97,13 @@ ip netns exec safe1 ping -c1 -W1 10.2.0.1
 ip netns exec safe0 ping -c1 -W1 10.2.0.3
 # open cannot reach safe0.
 #: expect failure: br1 is isolated
+#: control ip netns exec open ping -c1 -W1 10.1.0.1
+#: control ip netns exec safe0 ping -c1 -W1 10.2.0.1
 ip netns exec open ping -c1 -W1 10.2.0.2
 # safe0 cannot reach open.
 #: expect failure: br1 is isolated
+#: control ip netns exec safe0 ping -c1 -W1 10.2.0.1
+#: control ip netns exec open ping -c1 -W1 10.1.0.1
 ip netns exec safe0 ping -c1 -W1 10.1.0.2
 
 ## The Internet
@@ -108,6 +112,8 @@ ip netns exec safe0 ping -c1 -W1 10.1.0.2
 ip netns exec open ping -c1 -W1 1.1.1.1
 # br1 is isolated, so the Internet is as far away as any other network.
 #: expect failure: br1 is isolated
+#: control ip netns exec safe0 ping -c1 -W1 10.2.0.1
+#: control ping -c1 -W1 1.1.1.1
 ip netns exec safe0 ping -c1 -W1 1.1.1.1
 
 ## The lab file's own

@@ -129,6 +129,8 @@ ip netns exec db ping -c1 -W1 10.20.0.1
 ip netns exec proxy ping -c1 -W1 10.10.0.3
 # db cannot reach proxy.
 #: expect failure: back is isolated
+#: control ip netns exec db ping -c1 -W1 10.20.0.1
+#: control ip netns exec proxy ping -c1 -W1 10.10.0.1
 ip netns exec db ping -c1 -W1 10.10.0.2
 
 ## The Internet
@@ -137,12 +139,16 @@ ip netns exec db ping -c1 -W1 10.10.0.2
 ip netns exec proxy ping -c1 -W1 1.1.1.1
 # back is isolated, so the Internet is as far away as any other network.
 #: expect failure: back is isolated
+#: control ip netns exec db ping -c1 -W1 10.20.0.1
+#: control ping -c1 -W1 1.1.1.1
 ip netns exec db ping -c1 -W1 1.1.1.1
 
 ## The lab file's own
 # the application asks the database
 ip netns exec app ping -c1 -W1 10.20.0.3
 #: expect failure: nobody reaches the database but through the application
+#: control ip netns exec proxy ping -c1 -W1 10.10.0.1
+#: control ip netns exec db ping -c1 -W1 10.20.0.1
 ip netns exec proxy ping -c1 -W1 10.20.0.3
 #### down
 ## Rules of iptables

@@ -98,6 +98,7 @@ ip netns exec blue0 ping -c1 -W1 10.2.0.1
 
 ## The lab file's own
 #: expect failure: br0 has no address, so the host has no route to its network
+#: control ip netns exec red0 ping -c1 -W1 10.1.0.11
 ping -c1 -W1 10.1.0.10
 #### down
 ## Rules of iptables
