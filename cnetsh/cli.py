@@ -37,7 +37,10 @@ Set = Annotated[
     ),
 ]
 On = Annotated[
-    str, typer.Option("--on", envvar="CNETSH_ON", help="Where: sandbox, sandbox:NAME or host.")
+    str,
+    typer.Option(
+        "--on", envvar="CNETSH_ON", help="Where: sandbox[:NAME], host or ssh:[USER@]HOST[:PORT]."
+    ),
 ]
 Container = Annotated[str, typer.Argument(help="A container, or host for the target itself.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
@@ -82,7 +85,8 @@ def _command(file: str, name: str = "", **settings: Any) -> Callable[[Callable[.
         def call(**given: Any) -> None:
             module = import_module(f"cnetsh.commands.{file}")
             run = getattr(module, f"run_{name}" if name else "run")
-            raise typer.Exit(written(lambda: run(**given)))
+            words = {key: str(one) for key, one in given.items() if isinstance(one, StrEnum)}
+            raise typer.Exit(written(lambda: run(**given | words)))
 
         one = _declared.setdefault(file, _typer(add_completion=False))
         one.command(name or file, **settings)(call)

@@ -49,6 +49,16 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def runtime_folder() -> Path:
+    """Give this user's folder for what lives no longer than the machine runs, made when missing."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.geteuid() == 0:
+        return private_folder(Path("/run/cnetsh"))
+    if runtime.startswith("/") and Path(runtime).is_dir():
+        return private_folder(Path(runtime, "cnetsh"))
+    return private_folder(Path(f"/tmp/cnetsh-{os.geteuid()}"))
+
+
 def _refuse_foreign(path: Path, found: os.stat_result) -> None:
     mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
     if not mine or found.st_mode & 0o077:

@@ -214,6 +214,17 @@ def spawn(argv: Sequence[str], streams: Sequence[int]) -> Child:
     return _Spawned(pid.value)
 
 
+def spawn_own(argv: Sequence[str], streams: Sequence[int], apart: bool) -> Child:
+    """Start a program of the caller's own: his environment and, unless apart, terminal and signals.
+
+    Raises OSError.
+    """
+    actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in enumerate(streams)]
+    # What Python has this process ignore, a program would ignore too.
+    how: dict[str, Any] = {"setsigmask": (), "setsigdef": (signal.SIGPIPE,), "setsid": apart}
+    return _Spawned(os.posix_spawn(argv[0], tuple(argv), os.environ, file_actions=actions, **how))
+
+
 def _texts(words: Sequence[str]) -> "ctypes.Array[ctypes.c_char_p]":
     return (ctypes.c_char_p * (len(words) + 1))(*map(os.fsencode, words), None)
 

@@ -7,6 +7,8 @@ handler is as late as what is waited for.
 
 import os
 import signal
+from collections.abc import Callable
+from functools import partial
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HELD = {*SIGNALS, signal.SIGUSR1, signal.SIGCHLD}
@@ -70,10 +72,15 @@ def follow(pid: int) -> int:
 
     As in every shell, that is 128 and the signal's number where one has ended it.
     """
+    code = followed(pid, partial(os.kill, pid))
+    return code if code >= 0 else 128 - code
+
+
+def followed(pid: int, pass_on: Callable[[int], None]) -> int:
+    """Do the same by pass_on; give a negative exit code for the signal that ended the child."""
     while True:
         number = signal.sigwait(_HELD)
         if number != signal.SIGCHLD:
-            os.kill(pid, number)
+            pass_on(number)
         elif (ended := os.waitpid(pid, os.WNOHANG))[0]:
-            code = os.waitstatus_to_exitcode(ended[1])
-            return code if code >= 0 else 128 - code
+            return os.waitstatus_to_exitcode(ended[1])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnetsh.errors import FAILED, CnetshError
-from cnetsh.system.files import open_private, private_folder
+from cnetsh.system.files import open_private, private_folder, runtime_folder
 from cnetsh.system.namespace import MOUNT, NET, PID, USER, setns
 from cnetsh.system.signals import hold_back
 
@@ -49,14 +49,7 @@ class Sandbox:
 
 def registry() -> Path:
     """Give the folder of this user's registry, made when missing."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if os.geteuid() == 0:
-        base = Path("/run/cnetsh")
-    elif runtime.startswith("/") and Path(runtime).is_dir():
-        base = Path(runtime, "cnetsh")
-    else:
-        base = Path(f"/tmp/cnetsh-{os.geteuid()}")
-    return private_folder(private_folder(base) / "sandboxes")
+    return private_folder(runtime_folder() / "sandboxes")
 
 
 def _file(name: str, kind: str) -> Path:

@@ -1,4 +1,4 @@
-"""Where a plan runs: in a sandbox or on the host. Both are entered once; then all is alike.
+"""Where a plan runs: a sandbox, the host, another machine. It is entered once; then all is alike.
 
 Inside, the process sees the target's network, mounts and processes as its own, so the rest of
 cnetsh knows no target: it runs commands and reads files.
@@ -21,6 +21,7 @@ from cnetsh.system import namespace
 from cnetsh.system.process import tool
 from cnetsh.system.signals import SIGNALS, follow, hold_back, release
 from cnetsh.targets import sandbox
+from cnetsh.targets.ssh.connection import place
 
 # A function of a module and what it is called with: it can travel to another machine. The caller's
 # streams that it works with are among its arguments.
@@ -29,7 +30,7 @@ Action = partial[int]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target by kind ("sandbox" or "host") and, for a sandbox, by name."""
+    """A target by kind ("sandbox", "host" or "ssh") and name: a sandbox's, or a machine's."""
 
     kind: str
     name: str = ""
@@ -44,13 +45,16 @@ class Target:
 
 
 def named(text: str) -> Target:
-    """Read sandbox, sandbox:NAME or host. Raises CnetshError for anything else."""
+    """Read what may stand behind --on. Raises CnetshError for anything else."""
     kind, _, name = text.partition(":")
     if kind == "sandbox" and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,30}", name or "default"):
         return Target("sandbox", name or "default")
     if text == "host":
         return Target("host")
-    raise CnetshError(f"unknown target {text!r}", "known: sandbox, sandbox:NAME, host")
+    if kind == "ssh" and place(name):
+        return Target("ssh", name)
+    hint = "known: sandbox, sandbox:NAME, host, ssh:[USER@]HOST[:PORT]"
+    raise CnetshError(f"unknown target {text!r}", hint)
 
 
 def ensure(target: Target, build: Callable[[], int]) -> None:
@@ -59,7 +63,7 @@ def ensure(target: Target, build: Callable[[], int]) -> None:
     Raises CnetshError when it cannot be started or built. Half a sandbox never stays: a signal that
     comes meanwhile ends the building, and then this process.
     """
-    if target.kind == "host" or sandbox.running_as(target.name):
+    if target.kind != "sandbox" or sandbox.running_as(target.name):
         return
     with sandbox.use(target.name, fcntl.LOCK_EX):
         if sandbox.running_as(target.name):
@@ -76,12 +80,18 @@ def in_target(target: Target, action: Action) -> int | None:
     """Give the exit code of action, called in the target; None when no such sandbox runs.
 
     On the host that is this process, which becomes root through sudo when it is not. For a sandbox
-    it is a child, which the kernel ends with this process; a sandbox left idle is stopped.
+    it is a child, which the kernel ends with this process; a sandbox left idle is stopped. Another
+    machine is told by ssh.
     """
     if target.kind == "host":
         if os.geteuid():
             _become_root()
         return action()
+    if target.kind == "ssh":
+        # It is loaded where it is used: most go without.
+        from cnetsh.targets.ssh import session
+
+        return session.do(target.name, action)
     # Asked under the lock alone: whoever held it before us may have ended the sandbox.
     with sandbox.use(target.name):
         box = sandbox.running_as(target.name)

@@ -1,0 +1,166 @@
+"""`--on ssh:HOST`: each command does there what it does on the host."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import oracle
+import pytest
+from hosts import Private, end_host, host_env, report, start_holder
+from machines import FAR, NEAR, Machines, connected
+
+LAB = """
+name: own
+bridges:
+  br1: {address: 10.31.0.1/24, nat: true}
+containers:
+  a: {bridge: br1, count: 2}
+"""
+CODE = "/run/cnetsh/code"
+CABLE = "ip link add v7 type veth peer name w7\nip link set v7 up\nip link set w7 up\n"
+CUTS = {
+    "network": (f"{CABLE}ip address add 192.0.2.9/24 dev v7\n", "address 192.0.2.2/24 on eth0"),
+    "route": (f"{CABLE}ip route add {NEAR}/32 dev v7\n", f"the ssh session from {NEAR}: "),
+    "link": ("ip link set eth0 down\n", f"the ssh session from {NEAR}: "),
+}
+REACHED = ("root", "ann")
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Machines]:
+    """Two that all tests here share: each leaves them as they were."""
+    holders = [start_holder(), start_holder()]
+    try:
+        for holder in holders:
+            if holder.stdout is None or holder.stdout.readline() != "ready\n":
+                pytest.skip("no private namespaces here")
+        yield connected(*(Private(holder.pid, host_env()) for holder in holders))
+    finally:
+        for holder in holders:
+            end_host(holder)
+
+
+@pytest.fixture
+def own(new_private: Callable[[], Private]) -> Machines:
+    """Two for one test."""
+    return connected(new_private(), new_private())
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> str:
+    path = tmp_path / "own.yaml"
+    path.write_text(LAB)
+    return str(path)
+
+
+@pytest.mark.parametrize("user", REACHED)
+def test_a_lab_file_of_here_is_up_there(machines: Machines, lab: str, user: str) -> None:
+    on, before, untouched = f"ssh:{user}@vm", machines.there.snapshot(), machines.here.snapshot()
+    assert "own is up: " in machines.cnetsh("up", lab, on=on).stderr
+    assert machines.cnetsh("status", on=on).stdout.split()[:2] == ["own", "up"]
+    assert machines.there.sh("ip netns list").split()[::3] == ["a1", "a0"]
+    assert "0 failed" in machines.cnetsh("check", lab, on=on).stderr
+    assert "10.31.0.3" in machines.cnetsh("exec", "a1", "--", "ip", "address", on=on).stdout
+    assert "bridge br1" in machines.cnetsh("graph", "--live", on=on).stdout
+    assert "own is up already" in machines.cnetsh("up", lab, on=on).stderr
+    assert "own is down, as before" in machines.cnetsh("down", lab, on=on).stderr
+    assert machines.cnetsh("recover", on=on).stderr == "nothing to recover\n"
+    assert oracle.diff(before, machines.there.snapshot()) == []
+    assert oracle.diff(untouched, machines.here.snapshot()) == []
+
+
+def test_files_are_of_here(machines: Machines, lab: str, tmp_path: Path) -> None:
+    log, picture, plan = tmp_path / "log", tmp_path / "live.svg", tmp_path / "plan.json"
+    assert f"wrote {plan}" in machines.cnetsh("plan", lab, "-o", str(plan)).stderr
+    assert json.loads(plan.read_text())["relied_on"]
+    machines.cnetsh("up", str(plan), "--log", str(log))
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert steps == [*range(1, len(steps) + 1)] and len(steps) > 5
+    machines.cnetsh("graph", "--live", "--format", "svg", "-o", str(picture))
+    assert "10.31.0.1" in picture.read_text()
+    machines.cnetsh("down", "own")
+    assert (
+        machines.there.sh("find /run -newer /run/sshd/key -name 'plan.json' -o -name 'live.svg'")
+        == ""
+    )
+
+
+def test_what_cannot_be_a_lab_is_told_without_going_there(machines: Machines) -> None:
+    done = machines.cnetsh("up", "nosuch", on="ssh:nowhere.invalid", check=False)
+    assert done.returncode == 2 and "unknown lab" in done.stderr
+
+
+def test_a_command_has_the_callers_input_and_its_own_exit_code(machines: Machines) -> None:
+    done = machines.cnetsh(
+        "exec", "host", "--", "sh", "-c", "cat; exit 255", input="x\0\n", check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (255, "x\0\n", "")
+    # One that does not read leaves it to others.
+    script = f"for i in 1 2; do {sys.executable} -m cnetsh status 2>&1; done; cat"
+    env = {**machines.here.env, "CNETSH_ON": "ssh:vm"}
+    done = machines.here.run(["sh", "-c", script], input="left\n", env=env)
+    assert done.stdout == "no lab is up\nno lab is up\nleft\n"
+
+
+@pytest.mark.parametrize("user", REACHED)
+@pytest.mark.parametrize("way", CUTS)
+def test_what_cuts_the_connection_off_is_refused(
+    machines: Machines, tmp_path: Path, user: str, way: str
+) -> None:
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut/up.sh.j2").write_text(CUTS[way][0])
+    (tmp_path / "cut/lab.yaml").write_text("title: cut\n")
+    before = machines.there.snapshot()
+    words = ("up", str(tmp_path / "cut"))
+    done = machines.cnetsh(*words, on=f"ssh:{user}@vm", check=False)
+    assert done.returncode == 2 and CUTS[way][1] in done.stderr, report(done)
+    assert oracle.diff(before, machines.there.snapshot()) == []
+    assert machines.cnetsh("status").stderr == "no lab is up\n"
+
+
+def test_no_connection_is_told(machines: Machines) -> None:
+    done = machines.cnetsh("up", "veth", on=f"ssh:{FAR}:2222", check=False)
+    assert done.returncode == 2 and "Connection refused" in done.stderr
+    assert f"no connection to {FAR}: nothing was executed" in done.stderr
+
+
+def test_sudo_that_wants_a_password_is_told(own: Machines) -> None:
+    own.there.sh("sed -i 's/NOPASSWD: //' /etc/sudoers")
+    done = own.cnetsh("up", "veth", on="ssh:ann@vm", check=False)
+    assert done.returncode == 2 and "a password is required: nothing was executed" in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["644", "755"], ids=["missing", "too old"])
+def test_a_machine_without_python_is_told_of_scripts(own: Machines, mode: str) -> None:
+    # One that is too old leaves with the same number.
+    own.there.sh(
+        f"printf '#!/bin/sh\\nexit 96\\n' > /run/python; chmod {mode} /run/python\n"
+        "for each in /usr/bin/python3 /usr/bin/python3.1[0-9]; do\n"
+        "  if [ -e $each ]; then mount --bind /run/python $each; fi; done"
+    )
+    done = own.cnetsh("up", "veth", check=False)
+    assert done.returncode == 2 and "vm has no Python 3.11 or newer" in done.stderr, report(done)
+    assert "cnetsh script LAB" in done.stderr
+
+
+DAMAGE = {
+    "changed": "echo >> {code}/cnetsh/errors.py",
+    "more": "echo > {code}/json.py",
+    "less": "rm {code}/cnetsh/names.py",
+    "somebody's": "chown 4242 {code}",
+    "open": "chmod 777 {code}",
+    "a link": "mv {code} /run/elsewhere; ln -s /run/elsewhere {code}",
+    "somebody's above": "chown 4242 /run/cnetsh/code",
+}
+
+
+def test_code_that_is_not_as_it_was_sent_is_refused(own: Machines) -> None:
+    for how in DAMAGE.values():
+        own.cnetsh("status")
+        (code,) = own.there.sh(f"ls -d {CODE}/*").split()
+        own.there.sh(how.format(code=code))
+        done = own.cnetsh("up", "veth", check=False)
+        assert done.returncode == 2 and CODE in done.stderr, f"{how}\n{report(done)}"
+        assert own.there.run(["ip", "link", "show", "veth0"]).returncode
+        own.there.sh("rm -rf /run/elsewhere /run/cnetsh/code")
