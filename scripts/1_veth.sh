@@ -7,15 +7,69 @@
 #
 # It changes the network of the machine that it runs on: use a virtual machine. `cnetsh up` runs the
 # same commands in a sandbox. Written by `cnetsh script`, from the templates.
+#
+#     bash veth.sh add        build it; if that fails halfway, take back what was built
+#     bash veth.sh step       the same, one command at a time
+#     bash veth.sh check      try what must work, and what must fail
+#     bash veth.sh delete     delete what was built, and nothing else
 
+if [ -z "${BASH_VERSION:-}" ]; then
+    echo "This script is written for bash: type bash $0, not sh $0." >&2
+    exit 2
+fi
 set -euo pipefail
+lab=veth
 
+# What `add` makes is noted in a folder of yours, with what tells it from a later one of its name.
+for folder in "${XDG_RUNTIME_DIR:-}" "/run/user/$UID" /tmp; do [ ! -w "$folder" ] || break; done
+folder="$folder/cnetsh-scripts-$UID"
+notes="$folder/$lab.$(stat -Lc %i /proc/self/ns/net).$(</proc/sys/kernel/random/boot_id)"
+
+# Only root can look at rules, and into a namespace: of those it is noted that they were done.
+identity() {
+    local name=${1#*/} seen
+    case "$1" in
+        link/*)
+            seen=$(head -n 1 "/proc/net/dev_snmp6/$name"; stat -Lc %i "/sys/class/net/$name")
+            [ ! -e "/proc/sys/net/ipv4/conf/$name" ] || echo "link $seen" ;;
+        netns/*) stat -c '%i %z' "/run/$1" ;; # its number is given out again, its birth is not
+        /etc/*) stat -c '%i %w' "$1" ;;
+        /*) cat "$1" ;; # a setting is what it says
+        *) echo 'done' ;;
+    esac 2>/dev/null || :
+}
+free() { # before anything is changed
+    local name taken=''
+    [ ! -e "$notes" ] || refuse "it is added already; 'delete' deletes it, or forgets what is gone"
+    for name; do [ -z "$(identity "$name")" ] || taken+=" $name"; done
+    [ -z "$taken" ] || refuse "nothing was changed, for somebody else has:$taken"
+    mkdir -m 700 "$folder" 2>/dev/null || :
+    [ "$(stat -c '%u %a %F' "$folder")" = "$UID 700 directory" ] || refuse "$folder is not yours alone"
+    mkdir "$notes" && trap take_back EXIT
+}
+was() { for name; do identity "$name" >"$notes/was${name//\//:}"; done; }
+made() { for name; do identity "$name" >"$notes/${name//\//:}"; done && [ -z "$stopped" ] || exit; }
+gone() { for name; do rm -f "$notes/${name//\//:}" "$notes/was${name//\//:}"; done; }
+mine() { # is it there, and the very one that was made?
+    local note="$notes/${1//\//:}" now
+    [ -e "$note" ] || return 1
+    now=$(identity "$1")
+    [ "$now" != "$(<"$note")" ] || return 0
+    tell "$1 is $([ -z "$now" ] && echo gone already || echo no longer what was added, and stays)"
+    gone "$1" && return 1
+}
+
+# `made` notes what the command above it has made, `gone` that it is not here any more.
 add() {
+    # Whoever has one of these names before is somebody else.
+    free link/veth0 link/ceth0
+
     ## The cable
 
     # The two ends are born together, and what enters one end leaves by the other. Both are
     # down, and `ip address` marks each M-DOWN because the far end is down too.
     sudo ip link add veth0 type veth peer name ceth0
+    made link/veth0 link/ceth0
 
     # Setting a link up is the owner's wish to use it. The cable has no carrier yet: that
     # takes both ends.
@@ -33,34 +87,187 @@ add() {
     # A second route to 172.16.0.0/12 appears, but the lookup takes the first. Both addresses
     # belong to this host, so packets between them go through lo and not over the cable.
     sudo ip addr add 172.18.0.20/12 dev ceth0
-
-    # What to try now:
-    cat <<'NEXT'
-ip route
-ip route get 172.18.0.20
-ping 172.18.0.10
-ping 172.18.0.20
-NEXT
 }
 
-# Goes on when a command fails: what is gone already must not keep the rest alive.
+# Deletes only what `add` has made, and goes on when a command fails.
 delete() {
-    local failed=0
-
     ## The cable
 
     # No cable has a single end: deleting one removes the other, with the addresses and routes
     # of both.
-    sudo ip link delete veth0 || failed=1
+    mine link/veth0 &&
+        sudo ip link delete veth0 &&
+        gone link/veth0 link/ceth0
 
-    return "$failed"
+    # An end that is still here: `add` stopped before it moved, or somebody moved the other.
+    local ends=(ceth0) end
+    for end in "${ends[@]}"; do
+        mine "link/$end" && sudo ip link delete "$end" && gone "link/$end"
+    done
+
+    all_gone
 }
 
-case "$*" in
-    add) add ;;
-    delete) delete ;;
+check() {
+    # One connected route for each end, both to 172.16.0.0/12: nobody typed them.
+    look ip route
+
+    # The word `local` shows that the host answers for this address itself, without using the
+    # cable.
+    look ip route get 172.18.0.20
+
+    # An address of the host end answers, whichever interface carries it.
+    works ping -c1 -W1 172.18.0.10
+
+    # So does the peer, and for the same reason: both ends are still in one network namespace.
+    works ping -c1 -W1 172.18.0.20
+}
+
+# Is it there even after the moment in which a cable goes with its namespace?
+still() {
+    local now
+    for _ in {1..100}; do
+        now=$(identity "$1")
+        [ -n "$now" ] || { gone "$1" && return 1; }
+        [ "$now" = "$(cat "$notes/${1//\//:}" 2>/dev/null)" ] || break
+        sleep 0.1
+    done
+    mine "$1"
+}
+
+all_gone() {
+    if rmdir "$notes" 2>/dev/null; then
+        rmdir "$folder" 2>/dev/null || :
+        return 0
+    fi
+    echo "$lab: still here: $(cd "$notes" && echo *)" >&2
+    echo "Try delete again; what you have removed by hand, forget with: rm -r $notes" >&2
+    return 1
+}
+
+# Ctrl-C waits for the command that runs, so that what it makes is noted.
+stop() {
+    stopped=$1
+    [ -z "$waiting" ] || exit
+}
+
+# A command of `add` has failed, or you have pressed Ctrl-C.
+take_back() {
+    trap - EXIT DEBUG
+    trap '' HUP INT TERM
+    echo "$lab: stopped halfway, so what was added is deleted" >&2
+    delete || exit 3
+    exit "${stopped:-1}"
+}
+
+# What `check` tries is what `add` ends with, as one types it: a ping goes on until it is stopped.
+works() {
+    local words="$*"
+    if [ "$verb" != check ]; then
+        tell "${words/ping -c1 -W1/ping}"
+    elif "$@" >/dev/null 2>&1; then
+        tell "ok      $words"
+    else
+        failed "$words"
+    fi
+}
+fails() {
+    local why=$1 words="${*:2}"
+    if [ "$verb" != check ]; then
+        tell "${words/ping -c1 -W1/ping}  # fails: $why"
+    elif "${@:2}" >/dev/null 2>&1; then
+        failed "$words  # works, and must not: $why"
+    else
+        tell "ok      $words  # fails, as it must: $why"
+    fi
+}
+look() {
+    if [ "$verb" = add ]; then
+        tell "$*"
+    else
+        tell "\$ $*"
+        "$@" || failed "$*"
+    fi
+}
+has() {
+    [ "$verb" = check ] || return 0
+    case "$1" in
+        route) ip route get "$2" >/dev/null 2>&1 && return ;;
+        address) [ -z "$(ip -oneline address show to "$2")" ] || return 0 ;;
+    esac
+    tell "not tried: there is no $1 $2 here"
+    return 1
+}
+failed() {
+    echo "failed  $*"
+    bad=yes
+}
+
+# Before each command of `add`: what the last one has changed, then the page up to the next.
+turn() {
+    local at=${BASH_LINENO[0]} command
+    [ "${FUNCNAME[1]}" = add ] && [ "$at" != "$shown" ] || return 0
+    command=$(sed -n "${at}s/^ *//p" "$0")
+    case "$command" in add\(* | free\ * | was\ * | made\ * | gone\ *) return 0 ;; esac
+    changed
+    awk -v at="$at" 'NR == at { printf "%s%s\n", page, $0; exit }
+        /^ *(#|$)/ { page = page $0 "\n"; next } { page = "" }' "$0"
+    printf '[Enter] '
+    waiting=yes
+    read -r || exit 1
+    waiting='' shown=$at ran=$command
+}
+changed() {
+    local inside=()
+    if [[ $ran == *"tables "* ]]; then
+        read -ra inside <<<"${ran%% -[AIN] *} -S"
+        look "${inside[@]}"
+    elif [[ $ran == *"netns add "* ]]; then
+        look ip netns list
+    elif [ -n "$ran" ]; then
+        [[ ! $ran =~ "sudo ip netns exec "[^[:space:]]+ ]] || read -ra inside <<<"${BASH_REMATCH[0]}"
+        look "${inside[@]}" ip -brief address
+        look "${inside[@]}" ip route
+    fi
+}
+
+verb='' quiet='' stopped='' bad='' shown='' ran='' waiting=''
+tell() { [ -n "$quiet" ] || printf '%s\n' "$*"; }
+refuse() { echo "$lab: $*" >&2 && exit 2; }
+for word; do
+    if [ "$word" = --quiet ]; then quiet=yes; else verb+="${verb:+ }$word"; fi
+done
+if ! command -v sudo >/dev/null; then
+    [ "$UID" = 0 ] || refuse "it needs sudo, or root"
+    sudo() { "$@"; }
+fi
+case "$verb" in
+    add | step)
+        trap 'stop 129' HUP
+        trap 'stop 130' INT
+        trap 'stop 143' TERM
+        if [ "$verb" = step ]; then
+            [ -f "$0" ] || refuse "step reads the script, so it must be in a file"
+            set -o functrace
+            trap turn DEBUG
+        fi
+        add
+        trap - DEBUG
+        [ -z "$stopped" ] || exit "$stopped"
+        trap - EXIT
+        changed
+        tell "What to try now (bash $0 check tries all of it):"
+        verb=add
+        check | sed -n '1,12p'
+        ;;
+    delete | check)
+        [ -e "$notes" ] || refuse "nothing is noted as added, so nothing is done: see $notes"
+        if [ "$verb" = delete ]; then delete || exit 3; fi
+        if [ "$verb" = check ]; then check || :; fi
+        [ -z "$bad" ]
+        ;;
     *)
-        printf 'Usage: %s add|delete\n' "$0" >&2
-        exit 1
+        echo "Usage: $0 [--quiet] add|delete|check|step" >&2
+        exit 2
         ;;
 esac

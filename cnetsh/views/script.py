@@ -1,103 +1,196 @@
-"""The stand-alone teaching script of a lab: its commands as a bash script with `add` and `delete`.
+"""The stand-alone teaching script of a lab: its commands as a bash script that owns what it made.
 
-The commands and their order are the plan's. Narration becomes comments, and kernel settings of the
-host are noted by `add`, so that `delete` puts back what they were.
+The commands and their order are the plan's. Narration becomes comments. What `add` has made is
+noted by name, or by the number of its step, so that `delete` deletes that and nothing else.
 """
 
 import re
 import shlex
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from cnetsh.kinds.change import Set
+from cnetsh.kinds.change import Make, Move, Ref, Set, refs_of
 from cnetsh.kinds.setting import forwards
 from cnetsh.labs.render import rendered
-from cnetsh.plan.steps import Plan, Step, changes_of
-from cnetsh.plan.undo import undos
+from cnetsh.plan.steps import Plan, Step
+from cnetsh.plan.undo import Undo, down_order, undos
 from cnetsh.views.text import printable, typed
 
 WIDTH = 88  # of comments, which are indented
 TRIED = 12  # more commands than one tries by hand are not shown
+# Of a link of others: the file that tells what a command sets, where another command sets it back.
+_VALUES = {"up": "flags", "master": "master/ifindex", "hairpin": "brport/hairpin_mode"}
 
 
 class Line(NamedTuple):
-    """One command of the script with what stands above it.
+    """What stands in the script for one command.
 
-    setting: the path that it writes in the host's kernel, or "", and value, what it writes, quoted.
+    values: the paths whose values are noted before. made: what is noted after it, by name. left:
+    the link that is elsewhere after it. restores: the setting that is written to undo it, or "".
     """
 
-    command: str
-    setting: str
-    value: str
+    commands: Sequence[str]
     section: str = ""
     comments: Sequence[str] = ()
+    values: Sequence[str] = ()
+    made: Sequence[str] = ()
+    left: str = ""
+    restores: str = ""
 
 
 def as_script(up: Plan, down: Plan, check: Plan, sudo: bool = True, *, teaches: str = "") -> str:
-    """Give the bash script of a lab; it ends with 0, or 1 when a command failed, or on bad usage.
+    """Give the bash script of a lab, with the verbs add, delete, check and step.
 
-    A lab without a down plan is undone by its steps' own undos, the last first.
+    It ends with 0; 1 when a command failed and all was taken back, or a check failed; 2 when it was
+    refused and nothing was done; 3 when something of its own is left.
     """
-    add = list(_lines(up.steps, sudo))
-    delete = list(_lines(down.steps, sudo) if down.steps else _undoing(up, sudo))
-    settings = _settings(line.setting for line in add if line.setting)
+    found = undos(up.steps)
+    notes = [_noted(step, undo) for step, undo in zip(up.steps, found, strict=True)]
+    ends, cables = _links(notes, found)
     return rendered(
         "script.sh.j2",
         lab=re.sub(r"[^A-Za-z0-9_.-]", "-", up.lab),
         title=printable(up.title),
         teaches=_wrapped(teaches),
-        settings=settings,
+        settings=any(line.restores for line in notes),
+        links=any(line.values and not line.restores for line in notes),
         sudo="sudo " if sudo else "",
-        add=add,
-        delete=delete,
-        # The others are put back while the lab's links are still there, or else at the end.
-        put_back=max(
-            (at for at, line in enumerate(delete) if line.setting), default=len(delete) - 1
-        ),
-        next=[_try(step, sudo) for step in check.steps[:TRIED]],
+        names=_filled(_names(up)),
+        add=list(_adding(up.steps, notes, sudo)),
+        delete=list(_deleting(found, notes, down, sudo)),
+        ends=ends,
+        cables=cables,
+        kept=list(_kept(up.steps, found)),
+        check=list(_checks(check.steps, sudo)),
+        tried=TRIED,
     )
 
 
-def _lines(steps: Sequence[Step], sudo: bool) -> Iterator[Line]:
+def _names(up: Plan) -> list[str]:
+    """Give the names on the host that must be free, each once."""
+    refs = [ref for change in up.changes if isinstance(change, Make) for ref in refs_of(change)]
+    return [*dict.fromkeys(name for ref in refs if (name := _named(ref)))]
+
+
+def _named(ref: Ref) -> str:
+    """Give what an object on the host is noted by, "" where nobody but root could look at it."""
+    if ref.netns:
+        return ""
+    if ref.kind in ("netns", "link"):
+        return shlex.quote(f"{ref.kind}/{ref.name}")
+    return shlex.quote(ref.name) if ref.kind == "folder" else ""
+
+
+def _noted(step: Step, undo: Undo) -> Line:
+    """Give what is noted of a step: nothing of one that is not undone."""
+    made: list[str] = []
+    values: list[str] = []
+    left = restores = ""
+    if not undo.texts and undo.covered_by is None:
+        return Line(())
+    for change in step.changes:
+        if isinstance(change, Make):
+            made += filter(None, map(_named, refs_of(change)))
+        elif isinstance(change, Move) and undo.covered_by is not None:
+            left = _named(change.ref)
+        elif isinstance(change, Set) and undo.texts and not change.ref.netns:
+            values += _values(change)
+            restores = restores or (change.ref.name if change.ref.kind == "setting" else "")
+    if undo.texts and not made:
+        made = values or [f"{step.changes[0].ref.kind}/{undo.step + 1}"]
+    return Line((), values=values, made=made, left=left, restores=restores)
+
+
+def _values(change: Set) -> list[str]:
+    """Give the paths of a value and of those that the kernel sets along with it, as patterns."""
+    kind, _, name = change.ref
+    if kind == "link":
+        file = _VALUES.get(change.key)
+        return [shlex.quote(f"/sys/class/net/{name}/{file}")] if file else []
+    if not forwards(name):
+        return [name]
+    family = name.split("/")[4]
+    others = [f"/proc/sys/net/{family}/conf/*/forwarding"]
+    others += ["/proc/sys/net/ipv4/conf/all/accept_redirects"] if family == "ipv4" else []
+    return [name, *others]
+
+
+def _links(notes: Sequence[Line], found: Sequence[Undo]) -> tuple[list[str], list[str]]:
+    """Give the ends that are deleted if the command for their cable has not taken them along.
+
+    First those that may still be here because nothing took them elsewhere, then those that go along
+    with a namespace.
+    """
+    moved = [line.left for line in notes if line.left]
+    ends, cables = list(moved), []
+    for line, undo in zip(notes, found, strict=True):
+        if undo.covered_by is not None:
+            cables += [name for name in line.made if name not in moved]
+        elif line.made and line.made[0].startswith("link/"):
+            ends += line.made[1:]
+    return ([name.partition("/")[2] for name in ends], [name.partition("/")[2] for name in cables])
+
+
+def _adding(steps: Sequence[Step], notes: Sequence[Line], sudo: bool) -> Iterator[Line]:
     section = ""
-    for step in steps:
+    for step, line in zip(steps, notes, strict=True):
         title = printable(step.section) if step.section != section else ""
         section = step.section
-        yield _line(step.text, sudo)._replace(section=title, comments=_wrapped(step.why))
+        yield line._replace(
+            commands=[_command(step.text, sudo)], section=title, comments=_wrapped(step.why)
+        )
 
 
-def _undoing(up: Plan, sudo: bool) -> Iterator[Line]:
-    return (_line(text, sudo) for undo in reversed(undos(up.steps)) for text in undo.texts)
+def _deleting(
+    found: Sequence[Undo], notes: Sequence[Line], down: Plan, sudo: bool
+) -> Iterator[Line]:
+    """Give the undos in the order of the down template, with what it says of them."""
+    said, section = {step.text: step for step in down.steps}, ""
+    for undo in down_order([one for one in found if one.texts], down.steps):
+        steps = [said[text] for text in undo.texts if text in said]
+        title = printable(steps[0].section) if steps and steps[0].section != section else ""
+        section = steps[0].section if steps else section
+        why = " ".join(step.why for step in steps if step.why)
+        commands = [_command(text, sudo) for text in undo.texts]
+        yield notes[undo.step]._replace(commands=commands, section=title, comments=_wrapped(why))
 
 
-def _line(text: str, sudo: bool) -> Line:
+def _kept(steps: Sequence[Step], found: Sequence[Undo]) -> Iterator[str]:
+    """Give words for what stays of others' things as `add` left it, quoted."""
+    for step, undo in zip(steps, found, strict=True):
+        undone = undo.texts or undo.covered_by is not None or step.said.undo is not None
+        if step.kind == "change" and not undone:
+            yield _quoted(f"stays as add left it: {step.text}")
+
+
+def _checks(steps: Sequence[Step], sudo: bool) -> Iterator[Line]:
+    for step in steps:
+        # As an ordinary user one pings, and looks at what is not in a namespace.
+        needs_root = step.text.startswith(("ip netns ", "ip -n", "iptables ", "ip6tables "))
+        words = f"look {typed(step.text, sudo and needs_root)}"
+        if step.kind == "check":
+            words = words.replace("look ", "works ", 1)
+        if step.said.expect:
+            words = words.replace("works", f"fails {_quoted(step.said.expect)}", 1)
+        if step.said.needs:
+            words = f"has {step.said.needs} && {words}"
+        yield Line([words], comments=_wrapped(step.why))
+
+
+def _command(text: str, sudo: bool) -> str:
     # tee repeats what it writes.
-    command = typed(text, sudo) + (" >/dev/null" if text.startswith("echo ") else "")
-    for change in changes_of(text):
-        kind, netns, path = change.ref
-        # A container's settings go with it.
-        if isinstance(change, Set) and kind == "setting" and not netns:
-            return Line(command, path, shlex.quote(change.value))
-    return Line(command, "", "")
+    return typed(text, sudo) + (" >/dev/null" if text.startswith("echo ") else "")
 
 
-def _settings(written: Iterable[str]) -> list[str]:
-    """Give the paths to note, as patterns: forwarding sets others besides."""
-    paths = list(dict.fromkeys(written))
-    for family in dict.fromkeys(path.split("/")[4] for path in paths if forwards(path)):
-        paths.append(f"/proc/sys/net/{family}/conf/*/forwarding")
-        if family == "ipv4":
-            paths.append("/proc/sys/net/ipv4/conf/all/accept_redirects")
-    return paths
+def _quoted(text: str) -> str:
+    """Give text as one word of bash, which reads it as it stands."""
+    return '"' + re.sub(r'(["$`\\])', r"\\\1", printable(text)) + '"'
 
 
-def _try(step: Step, sudo: bool) -> str:
-    # As one types it: a ping goes on until it is stopped, and needs no root.
-    needs_root = step.text.startswith(("ip netns ", "ip -n", "iptables ", "ip6tables "))
-    text = typed(step.text, sudo and needs_root).replace("ping -c1 -W1 ", "ping ")
-    return f"{text}  # fails: {printable(step.said.expect)}" if step.said.expect else text
+def _filled(names: Sequence[str]) -> list[str]:
+    return textwrap.wrap(" ".join(names), WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(printable(text), WIDTH, break_long_words=False, break_on_hyphens=False)
+    return _filled([printable(text)])

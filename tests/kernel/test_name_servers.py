@@ -48,7 +48,7 @@ def test_what_is_there_is_not_touched(private: Private, lab: str) -> None:
     refused = private.cnetsh("up", lab, check=False)
     assert refused.returncode == 2 and "folder /etc/netns/net0" in refused.stderr, report(refused)
     script = private.cnetsh("script", lab, "--no-sudo").stdout
-    assert private.run(["bash", "-s", "add"], input=script).returncode == 1
+    assert private.run(["bash", "-s", "add"], input=script).returncode == 2
     assert private.snapshot()["files"] == before["files"]
 
 

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from cnetsh.labs.choose import plans
 from cnetsh.views import script
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+EXAMPLE = CHECKOUT / "examples/published-web-server.yaml"
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 RECORDER = f"""#!{sys.executable} -IS
 import json, os, sys
@@ -52,7 +54,7 @@ def own(up=OWN, down="", check=OWN_CHECK, sudo=True):
     )
 
 
-def recorded(text, verb, folder, fail=""):
+def recorded(text, verb, folder, fail="", enter=0):
     """What bash did with a script, and the commands that it handed to sudo, which ran none."""
     file, record, sudo = folder / "lab.sh", folder / "record", folder / "bin/sudo"
     file.write_text(text, encoding="utf-8", newline="")
@@ -68,7 +70,9 @@ def recorded(text, verb, folder, fail=""):
         "FAIL": fail,
     }
     argv = ["bash", str(file), *verb.split()]
-    done = subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        argv, env=env, cwd=folder, input="\n" * enter, capture_output=True, text=True, timeout=60
+    )
     return done, [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
 
 
@@ -78,8 +82,8 @@ def complaints(text):
 
 
 def notes(folder):
-    """The files in which scripts keep what settings were."""
-    return sorted(folder.glob(".cnetsh-*"))
+    """The names of what scripts have noted, of all labs."""
+    return sorted(path.name for path in folder.glob("cnetsh-scripts-*/*/*"))
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(LABS, 1)))
@@ -120,23 +124,96 @@ def test_without_sudo_there_is_none(name):
 @pytest.mark.parametrize("verb", ["", "remove", "add now", "delete add", "ADD", "--help"])
 def test_anything_else_gives_usage_and_runs_nothing(verb, tmp_path):
     done, commands = recorded(written("routing"), verb, tmp_path)
-    assert (done.returncode, done.stdout, commands) == (1, "", [])
-    assert done.stderr == f"Usage: {tmp_path}/lab.sh add|delete\n"
+    assert (done.returncode, done.stdout, commands) == (2, "", [])
+    assert done.stderr == f"Usage: {tmp_path}/lab.sh [--quiet] add|delete|check|step\n"
 
 
-def test_add_stops_at_the_first_command_that_fails(tmp_path):
+def test_another_shell_says_that_it_is_none(tmp_path):
+    file = tmp_path / "lab.sh"
+    file.write_text(written("veth"), encoding="utf-8")
+    env = {"PATH": "", "BASH_VERSION": ""}
+    # dash, where there is one, reads no further than this either.
+    for shell in filter(None, map(shutil.which, ("dash", "busybox"))):
+        argv = [shell, *(["sh"] if shell.endswith("busybox") else []), str(file), "add"]
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
+        said = f"This script is written for bash: type bash {file}, not sh {file}.\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
+def test_looking_and_noting_is_one_block_without_a_command_of_the_labs():
+    blocks = {looking(written(name)) for name in (*LABS, str(EXAMPLE))} | {looking(own())}
+    (block,) = blocks
+    assert len(block.splitlines()) <= 40
+    code = re.sub(r"(^| )#.*$", "", block, flags=re.M)
+    assert not re.search(r"\b(sudo|ip|iptables|tee)\b", code.replace("ipv4", ""))
+
+
+def looking(text):
+    return text.partition("lab=")[2].partition("\n")[2].partition("# `made` notes")[0].strip()
+
+
+def test_add_takes_back_what_it_did_when_a_command_fails(tmp_path):
     fail = "ip link set dev veth0 master br0"
     done, commands = recorded(written("bridge"), "add", tmp_path, fail)
     assert (done.returncode, done.stdout) == (1, "")
-    assert commands[-1] == fail.split()
+    assert done.stderr == "bridge: stopped halfway, so what was added is deleted\n"
+    at = commands.index(fail.split())
+    back = ["ip link delete br0", "ip netns delete net0", "ip link delete ceth0"]
+    assert [" ".join(command) for command in commands[at + 1 :]] == back
+    assert notes(tmp_path) == []
 
 
-@pytest.mark.parametrize("failing", [step.text for step in load("routing", "down").steps])
-def test_delete_goes_on_when_a_command_fails(failing, tmp_path):
-    argv = failing.rpartition("| ")[2]
-    done, commands = recorded(written("routing"), "delete", tmp_path, argv)
-    assert done.returncode == 1
-    assert commands == [list(step.argv) for step in load("routing", "down").steps]
+def test_a_second_add_is_refused(tmp_path):
+    recorded(written("bridge"), "add", tmp_path)
+    before = notes(tmp_path)
+    done, commands = recorded(written("bridge"), "add", tmp_path)
+    assert (done.returncode, done.stdout, commands) == (2, "", [])
+    assert done.stderr.startswith("bridge: it is added already; 'delete' deletes it")
+    assert notes(tmp_path) == before != []
+
+
+@pytest.mark.parametrize("verb", ["delete", "check"])
+def test_without_notes_nothing_is_done(verb, tmp_path):
+    done, commands = recorded(written("bridge"), verb, tmp_path)
+    assert (done.returncode, done.stdout, commands) == (2, "", [])
+    assert done.stderr.startswith("bridge: nothing is noted as added, so nothing is done: see ")
+
+
+@pytest.mark.parametrize("way", ["mode", "link", "file"])
+def test_a_folder_that_others_could_use_is_refused(way, tmp_path):
+    folder, other = tmp_path / f"cnetsh-scripts-{os.getuid()}", tmp_path / "other"
+    other.mkdir(mode=0o700)
+    if way == "mode":
+        folder.mkdir()
+        folder.chmod(0o770)
+    elif way == "link":
+        folder.symlink_to(other)
+    else:
+        folder.write_text("", encoding="utf-8")
+    done, commands = recorded(written("bridge"), "add", tmp_path)
+    assert (done.returncode, commands) == (2, [])
+    assert done.stderr == f"bridge: {folder} is not yours alone\n"
+
+
+def test_notes_are_for_the_user_alone_and_gone_in_the_end(tmp_path):
+    recorded(written("bridge"), "add", tmp_path)
+    (folder,) = tmp_path.glob("cnetsh-scripts-*")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert notes(tmp_path) == ["link:br0", "link:veth0", "link:veth1", "netns:net0", "netns:net1"]
+    recorded(written("bridge"), "delete", tmp_path)
+    assert list(tmp_path.glob("cnetsh-scripts-*")) == []
+
+
+@pytest.mark.parametrize("failing", [step.text for step in load("bridge", "down").steps])
+def test_delete_goes_on_when_a_command_fails_and_says_what_is_left(failing, tmp_path):
+    recorded(written("bridge"), "add", tmp_path)
+    done, commands = recorded(written("bridge"), "delete", tmp_path, failing)
+    assert done.returncode == 3
+    assert commands == [list(step.argv) for step in load("bridge", "down").steps]
+    (left,) = notes(tmp_path)
+    assert f"bridge: still here: {left}\n" in done.stderr
+    done, commands = recorded(written("bridge"), "delete", tmp_path)
+    assert (done.returncode, commands) == (0, [failing.split()])
 
 
 def test_add_ends_with_what_to_try(tmp_path):
@@ -145,6 +222,26 @@ def test_add_ends_with_what_to_try(tmp_path):
     done, _ = recorded(written("container"), "add", tmp_path)
     assert "sudo ip netns exec net0 ping 172.18.0.10\n" in done.stdout
     assert re.search(r"^sudo ip netns exec net0 ping 10.0.2.15  # fails: ", done.stdout, re.M)
+    done, _ = recorded(written("conflict"), "--quiet add", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_step_shows_the_page_and_waits_before_each_command(tmp_path):
+    text = written("container")
+    commands = [list(step.argv) for step in load("container", "up").steps]
+    done, run = recorded(text, "step", tmp_path, enter=3)
+    assert (done.returncode, run[:3]) == (1, commands[:3])
+    assert [command[2] for command in run[3:]] == ["delete", "delete"]
+    done, run = recorded(text, "step", tmp_path, enter=len(commands))
+    assert done.returncode == 0
+    # The rest are looks into the namespace.
+    assert [command for command in run if command in commands] == commands
+    looks = {" ".join(command[4:]) for command in run if command not in commands}
+    assert looks == {"ip -brief address", "ip route"}
+    page = text.partition("\n    ## The namespace")[2].partition("\n}\n")[0].splitlines()
+    shown = [line for line in page if line and not line.startswith(("    made", "    gone"))]
+    lines = iter(done.stdout.splitlines())
+    assert [line for line in shown if line not in lines] == []
 
 
 @pytest.mark.parametrize("name", LABS)
@@ -155,51 +252,24 @@ def test_lines_are_short_and_blank_lines_single(name):
     assert "\n\n\n" not in text and " \n" not in text and text.endswith("esac\n")
 
 
-class TestSettings:
-    def test_are_noted_for_the_user_alone_and_forgotten_in_the_end(self, tmp_path):
-        recorded(written("routing"), "add", tmp_path)
-        (note,) = notes(tmp_path)
-        assert stat.S_IMODE(note.stat().st_mode) == 0o600
-        forward = Path("/proc/sys/net/ipv4/ip_forward").read_text(encoding="ascii").strip()
-        lines = note.read_text(encoding="ascii").splitlines()
-        assert f"/proc/sys/net/ipv4/ip_forward:{forward}" in lines
-        assert any(line.startswith("/proc/sys/net/ipv4/conf/lo/forwarding:") for line in lines)
-        recorded(written("routing"), "delete", tmp_path)
-        assert notes(tmp_path) == []
-
-    def test_of_the_first_add_are_kept_by_a_second(self, tmp_path):
-        recorded(written("routing"), "add", tmp_path)
-        (note,) = notes(tmp_path)
-        note.write_text("/proc/sys/net/ipv4/ip_forward:7\n", encoding="ascii")
-        recorded(written("routing"), "add", tmp_path)
-        assert note.read_text(encoding="ascii") == "/proc/sys/net/ipv4/ip_forward:7\n"
-
-    def test_are_kept_when_they_could_not_be_put_back(self, tmp_path):
-        recorded(written("routing"), "add", tmp_path)
-        (note,) = notes(tmp_path)
-        note.write_text("/proc/sys/net/ipv4/ip_forward:7\n", encoding="ascii")
-        fail = "tee /proc/sys/net/ipv4/ip_forward"
-        done, commands = recorded(written("routing"), "delete", tmp_path, fail)
-        assert done.returncode == 1 and notes(tmp_path) == [note]
-        assert commands[-1] == ["ip", "netns", "delete", "net1"]
-
-    def test_of_other_labs_are_not_touched(self, tmp_path):
-        assert "/proc" not in written("bridge")
-        recorded(written("bridge"), "add", tmp_path)
-        assert notes(tmp_path) == []
+def test_only_what_writes_settings_has_a_word_of_them():
+    assert "put_back" not in written("bridge")
+    assert "put_back" in written("routing")
 
 
 class TestOwnLab:
     def test_nothing_in_a_lab_is_run_but_its_steps(self, tmp_path):
         done, commands = recorded(own(), "add", tmp_path)
         assert commands == [list(step.argv) for step in typed_in(OWN).steps]
-        assert done.stdout == "ping 10.0.0.1  # fails: it's $(touch made) `touch made`\n"
+        assert done.stdout.endswith("\nping 10.0.0.1  # fails: it's $(touch made) `touch made`\n")
+        recorded(own(), "check", tmp_path)
         recorded(own(), "delete", tmp_path)
         assert not (tmp_path / "made").exists()
 
     def test_without_a_down_part_is_undone_by_the_steps_own_undos(self, tmp_path):
+        recorded(own(), "add", tmp_path)
         done, commands = recorded(own(), "delete", tmp_path)
-        assert done.returncode == 0
+        assert (done.returncode, done.stdout) == (0, "")
         assert commands == [
             ["tee", "/proc/sys/net/ipv6/conf/all/forwarding"],
             ["ip", "netns", "delete", "net0"],
@@ -209,7 +279,7 @@ class TestOwnLab:
     def test_of_no_steps_is_a_script_that_runs(self, tmp_path):
         text = own(up="", check="")
         assert complaints(text) == ""
-        for verb in ("add", "delete"):
+        for verb in ("add", "check", "delete"):
             assert recorded(text, verb, tmp_path)[0].returncode == 0
 
 

@@ -6,83 +6,273 @@
 #
 # It changes the network of the machine that it runs on: use a virtual machine. `cnetsh up` runs the
 # same commands in a sandbox. Written by `cnetsh script`, from the templates.
+#
+#     bash own.sh add        build it; if that fails halfway, take back what was built
+#     bash own.sh step       the same, one command at a time
+#     bash own.sh check      try what must work, and what must fail
+#     bash own.sh delete     delete what was built, and nothing else
 
+if [ -z "${BASH_VERSION:-}" ]; then
+    echo "This script is written for bash: type bash $0, not sh $0." >&2
+    exit 2
+fi
 set -euo pipefail
+lab=own
 
-# The kernel's settings from before `add`, for `delete`. None of them outlives a boot.
-before="${XDG_RUNTIME_DIR:-$HOME}/.cnetsh-own.$(</proc/sys/kernel/random/boot_id)"
+# What `add` makes is noted in a folder of yours, with what tells it from a later one of its name.
+for folder in "${XDG_RUNTIME_DIR:-}" "/run/user/$UID" /tmp; do [ ! -w "$folder" ] || break; done
+folder="$folder/cnetsh-scripts-$UID"
+notes="$folder/$lab.$(stat -Lc %i /proc/self/ns/net).$(</proc/sys/kernel/random/boot_id)"
 
-remember() {
-    local values
-    [ ! -e "$before" ] || return 0
-    values=$(grep -H '' /proc/sys/net/ipv4/tcp_rmem \
-        /proc/sys/net/ipv6/conf/all/forwarding \
-        /proc/sys/net/ipv6/conf/*/forwarding)
-    (umask 077 && printf '%s\n' "$values" >"$before")
+# Only root can look at rules, and into a namespace: of those it is noted that they were done.
+identity() {
+    local name=${1#*/} seen
+    case "$1" in
+        link/*)
+            seen=$(head -n 1 "/proc/net/dev_snmp6/$name"; stat -Lc %i "/sys/class/net/$name")
+            [ ! -e "/proc/sys/net/ipv4/conf/$name" ] || echo "link $seen" ;;
+        netns/*) stat -c '%i %z' "/run/$1" ;; # its number is given out again, its birth is not
+        /etc/*) stat -c '%i %w' "$1" ;;
+        /*) cat "$1" ;; # a setting is what it says
+        *) echo 'done' ;;
+    esac 2>/dev/null || :
+}
+free() { # before anything is changed
+    local name taken=''
+    [ ! -e "$notes" ] || refuse "it is added already; 'delete' deletes it, or forgets what is gone"
+    for name; do [ -z "$(identity "$name")" ] || taken+=" $name"; done
+    [ -z "$taken" ] || refuse "nothing was changed, for somebody else has:$taken"
+    mkdir -m 700 "$folder" 2>/dev/null || :
+    [ "$(stat -c '%u %a %F' "$folder")" = "$UID 700 directory" ] || refuse "$folder is not yours alone"
+    mkdir "$notes" && trap take_back EXIT
+}
+was() { for name; do identity "$name" >"$notes/was${name//\//:}"; done; }
+made() { for name; do identity "$name" >"$notes/${name//\//:}"; done && [ -z "$stopped" ] || exit; }
+gone() { for name; do rm -f "$notes/${name//\//:}" "$notes/was${name//\//:}"; done; }
+mine() { # is it there, and the very one that was made?
+    local note="$notes/${1//\//:}" now
+    [ -e "$note" ] || return 1
+    now=$(identity "$1")
+    [ "$now" != "$(<"$note")" ] || return 0
+    tell "$1 is $([ -z "$now" ] && echo gone already || echo no longer what was added, and stays)"
+    gone "$1" && return 1
 }
 
-# Prints what a setting was, or the second argument when nobody knows.
-was() {
-    local value=
-    [ ! -e "$before" ] || value=$(sed -n "s|^$1:||p" "$before")
-    echo "${value:-$2}"
-}
-
-# Writes only what differs, and forgets the values when all are in place.
-put_back() {
-    local path value missing=0
-    [ -e "$before" ] || return 0
-    while IFS=: read -r path value; do
-        if [ -e "$path" ] && [ "$(<"$path")" != "$value" ]; then
-            echo "$value" | sudo tee "$path" >/dev/null || missing=1
-        fi
-    done <"$before"
-    [ "$missing" = 1 ] || rm -f "$before"
-    return "$missing"
-}
-
+# `made` notes what the command above it has made, `gone` that it is not here any more.
 add() {
-    remember
+    # Whoever has one of these names before is somebody else.
+    free netns/net0
 
     ## Settings
 
+    was /proc/sys/net/ipv4/tcp_rmem
+
     # Every $(touch made) `touch made` "quote' \ \x0d touch made
     echo 4096 131072 6291456 | sudo tee /proc/sys/net/ipv4/tcp_rmem >/dev/null
+    made /proc/sys/net/ipv4/tcp_rmem
 
     # In a namespace nothing has to be put back.
     sudo ip netns add net0
+    made netns/net0
 
     echo 1 | sudo ip netns exec net0 tee /proc/sys/net/ipv4/ip_forward >/dev/null
 
+    was /proc/sys/net/ipv6/conf/all/forwarding \
+        /proc/sys/net/ipv6/conf/*/forwarding
+
     echo 1 | sudo tee /proc/sys/net/ipv6/conf/all/forwarding >/dev/null
-
-    # What to try now:
-    cat <<'NEXT'
-ping 10.0.0.1  # fails: it's $(touch made) `touch made`
-NEXT
+    made /proc/sys/net/ipv6/conf/all/forwarding \
+        /proc/sys/net/ipv6/conf/*/forwarding
 }
 
-# Goes on when a command fails: what is gone already must not keep the rest alive.
+# Deletes only what `add` has made, and goes on when a command fails.
 delete() {
-    local failed=0 value
+    put_back /proc/sys/net/ipv6/conf/all/forwarding
 
-    value=$(was /proc/sys/net/ipv6/conf/all/forwarding 0)
-    echo "$value" | sudo tee /proc/sys/net/ipv6/conf/all/forwarding >/dev/null || failed=1
+    mine netns/net0 &&
+        sudo ip netns delete net0 &&
+        gone netns/net0
 
-    sudo ip netns delete net0 || failed=1
+    put_back /proc/sys/net/ipv4/tcp_rmem
 
-    value=$(was /proc/sys/net/ipv4/tcp_rmem 0)
-    echo "$value" | sudo tee /proc/sys/net/ipv4/tcp_rmem >/dev/null || failed=1
-    put_back || failed=1
-
-    return "$failed"
+    all_gone
 }
 
-case "$*" in
-    add) add ;;
-    delete) delete ;;
+check() {
+    fails "it's \$(touch made) \`touch made\`" ping -c1 -W1 10.0.0.1
+}
+
+# Is it there even after the moment in which a cable goes with its namespace?
+still() {
+    local now
+    for _ in {1..100}; do
+        now=$(identity "$1")
+        [ -n "$now" ] || { gone "$1" && return 1; }
+        [ "$now" = "$(cat "$notes/${1//\//:}" 2>/dev/null)" ] || break
+        sleep 0.1
+    done
+    mine "$1"
+}
+
+# Writes what a setting was, and those that the kernel has set along with it. What somebody else has
+# written since stays.
+put_back() {
+    local name=${1//\//:} path paths=("$1") values=() at
+    [ -e "$notes/was$name" ] || return 0
+    name=${name%:ip_forward}
+    for path in "$notes/was${name%%:conf:*}":conf:*; do
+        path=${path##*/was}
+        paths+=("${path//:/\/}")
+    done
+    for path in "${paths[@]}"; do
+        if mine "$path"; then path="$notes/was${path//\//:}"; fi
+        values+=("$(identity "$path")")
+    done
+    if mine "$1"; then
+        echo "${values[0]}" | sudo tee "$1" >/dev/null || return 0
+    fi
+    for at in "${!paths[@]}" "${!paths[@]}"; do
+        path=${paths[$at]}
+        if [ "$(identity "$path")" = "${values[$at]}" ] ||
+            echo "${values[$at]}" | sudo tee "$path" >/dev/null; then
+            gone "$path"
+        fi
+    done
+}
+
+all_gone() {
+    if rmdir "$notes" 2>/dev/null; then
+        rmdir "$folder" 2>/dev/null || :
+        return 0
+    fi
+    echo "$lab: still here: $(cd "$notes" && echo *)" >&2
+    echo "Try delete again; what you have removed by hand, forget with: rm -r $notes" >&2
+    return 1
+}
+
+# Ctrl-C waits for the command that runs, so that what it makes is noted.
+stop() {
+    stopped=$1
+    [ -z "$waiting" ] || exit
+}
+
+# A command of `add` has failed, or you have pressed Ctrl-C.
+take_back() {
+    trap - EXIT DEBUG
+    trap '' HUP INT TERM
+    echo "$lab: stopped halfway, so what was added is deleted" >&2
+    delete || exit 3
+    exit "${stopped:-1}"
+}
+
+# What `check` tries is what `add` ends with, as one types it: a ping goes on until it is stopped.
+works() {
+    local words="$*"
+    if [ "$verb" != check ]; then
+        tell "${words/ping -c1 -W1/ping}"
+    elif "$@" >/dev/null 2>&1; then
+        tell "ok      $words"
+    else
+        failed "$words"
+    fi
+}
+fails() {
+    local why=$1 words="${*:2}"
+    if [ "$verb" != check ]; then
+        tell "${words/ping -c1 -W1/ping}  # fails: $why"
+    elif "${@:2}" >/dev/null 2>&1; then
+        failed "$words  # works, and must not: $why"
+    else
+        tell "ok      $words  # fails, as it must: $why"
+    fi
+}
+look() {
+    if [ "$verb" = add ]; then
+        tell "$*"
+    else
+        tell "\$ $*"
+        "$@" || failed "$*"
+    fi
+}
+has() {
+    [ "$verb" = check ] || return 0
+    case "$1" in
+        route) ip route get "$2" >/dev/null 2>&1 && return ;;
+        address) [ -z "$(ip -oneline address show to "$2")" ] || return 0 ;;
+    esac
+    tell "not tried: there is no $1 $2 here"
+    return 1
+}
+failed() {
+    echo "failed  $*"
+    bad=yes
+}
+
+# Before each command of `add`: what the last one has changed, then the page up to the next.
+turn() {
+    local at=${BASH_LINENO[0]} command
+    [ "${FUNCNAME[1]}" = add ] && [ "$at" != "$shown" ] || return 0
+    command=$(sed -n "${at}s/^ *//p" "$0")
+    case "$command" in add\(* | free\ * | was\ * | made\ * | gone\ *) return 0 ;; esac
+    changed
+    awk -v at="$at" 'NR == at { printf "%s%s\n", page, $0; exit }
+        /^ *(#|$)/ { page = page $0 "\n"; next } { page = "" }' "$0"
+    printf '[Enter] '
+    waiting=yes
+    read -r || exit 1
+    waiting='' shown=$at ran=$command
+}
+changed() {
+    local inside=()
+    if [[ $ran == *"tables "* ]]; then
+        read -ra inside <<<"${ran%% -[AIN] *} -S"
+        look "${inside[@]}"
+    elif [[ $ran == *"netns add "* ]]; then
+        look ip netns list
+    elif [ -n "$ran" ]; then
+        [[ ! $ran =~ "sudo ip netns exec "[^[:space:]]+ ]] || read -ra inside <<<"${BASH_REMATCH[0]}"
+        look "${inside[@]}" ip -brief address
+        look "${inside[@]}" ip route
+    fi
+}
+
+verb='' quiet='' stopped='' bad='' shown='' ran='' waiting=''
+tell() { [ -n "$quiet" ] || printf '%s\n' "$*"; }
+refuse() { echo "$lab: $*" >&2 && exit 2; }
+for word; do
+    if [ "$word" = --quiet ]; then quiet=yes; else verb+="${verb:+ }$word"; fi
+done
+if ! command -v sudo >/dev/null; then
+    [ "$UID" = 0 ] || refuse "it needs sudo, or root"
+    sudo() { "$@"; }
+fi
+case "$verb" in
+    add | step)
+        trap 'stop 129' HUP
+        trap 'stop 130' INT
+        trap 'stop 143' TERM
+        if [ "$verb" = step ]; then
+            [ -f "$0" ] || refuse "step reads the script, so it must be in a file"
+            set -o functrace
+            trap turn DEBUG
+        fi
+        add
+        trap - DEBUG
+        [ -z "$stopped" ] || exit "$stopped"
+        trap - EXIT
+        changed
+        tell "What to try now (bash $0 check tries all of it):"
+        verb=add
+        check | sed -n '1,12p'
+        ;;
+    delete | check)
+        [ -e "$notes" ] || refuse "nothing is noted as added, so nothing is done: see $notes"
+        if [ "$verb" = delete ]; then delete || exit 3; fi
+        if [ "$verb" = check ]; then check || :; fi
+        [ -z "$bad" ]
+        ;;
     *)
-        printf 'Usage: %s add|delete\n' "$0" >&2
-        exit 1
+        echo "Usage: $0 [--quiet] add|delete|check|step" >&2
+        exit 2
         ;;
 esac

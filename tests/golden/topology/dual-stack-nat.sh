@@ -150,9 +150,9 @@ ip6tables -w -t filter -F CNETSH-dual
 ip6tables -w -t filter -X CNETSH-dual
 
 ## Forwarding
-# Off, as on a host that is no router; `cnetsh down` puts back what it was.
+# No router any more, unless it was one before: then that is put back.
 echo 0 | tee /proc/sys/net/ipv4/ip_forward
-# Off, as on a host that is no router; `cnetsh down` puts back what it was.
+# No router any more, unless it was one before: then that is put back.
 echo 0 | tee /proc/sys/net/ipv6/conf/all/forwarding
 
 ## Bridges

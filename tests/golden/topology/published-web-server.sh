@@ -109,7 +109,7 @@ iptables -w -t filter -F CNETSH-web
 iptables -w -t filter -X CNETSH-web
 
 ## Forwarding
-# Off, as on a host that is no router; `cnetsh down` puts back what it was.
+# No router any more, unless it was one before: then that is put back.
 echo 0 | tee /proc/sys/net/ipv4/ip_forward
 
 ## Bridges
