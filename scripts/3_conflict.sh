@@ -8,10 +8,12 @@
 # It changes the network of the machine that it runs on: use a virtual machine. `cnetsh up` runs the
 # same commands in a sandbox. Written by `cnetsh script`, from the templates.
 #
-#     bash conflict.sh add        build it; if that fails halfway, take back what was built
-#     bash conflict.sh step       the same, one command at a time
-#     bash conflict.sh check      try what must work, and what must fail
-#     bash conflict.sh delete     delete what was built, and nothing else
+# Give bash this file, and one of these words:
+#
+#     add       build it; if that fails halfway, take back what was built
+#     step      the same, one command at a time, for a class
+#     check     try what must work, and what must fail
+#     delete    delete what was built, and nothing else
 
 if [ -z "${BASH_VERSION:-}" ]; then
     echo "This script is written for bash: type bash $0, not sh $0." >&2
@@ -281,7 +283,7 @@ turn() {
     case "$command" in add\(* | free\ * | was\ * | made\ * | gone\ *) return 0 ;; esac
     changed
     awk -v at="$at" 'NR == at { printf "%s%s\n", page, $0; exit }
-        /^ *(#|$)/ { page = page $0 "\n"; next } { page = "" }' "$0"
+        /^ *(#|$)/ { page = page $0 "\n"; next } !/^ *(was|\/proc)/ { page = "" }' "$0"
     printf '[Enter] '
     waiting=yes
     read -r || exit 1

@@ -8,10 +8,12 @@
 # It changes the network of the machine that it runs on: use a virtual machine. `cnetsh up` runs the
 # same commands in a sandbox. Written by `cnetsh script`, from the templates.
 #
-#     bash routing.sh add        build it; if that fails halfway, take back what was built
-#     bash routing.sh step       the same, one command at a time
-#     bash routing.sh check      try what must work, and what must fail
-#     bash routing.sh delete     delete what was built, and nothing else
+# Give bash this file, and one of these words:
+#
+#     add       build it; if that fails halfway, take back what was built
+#     step      the same, one command at a time, for a class
+#     check     try what must work, and what must fail
+#     delete    delete what was built, and nothing else
 
 if [ -z "${BASH_VERSION:-}" ]; then
     echo "This script is written for bash: type bash $0, not sh $0." >&2
@@ -59,7 +61,8 @@ mine() { # is it there, and the very one that was made?
     gone "$1" && return 1
 }
 
-# `made` notes what the command above it has made, `gone` that it is not here any more.
+# `made` notes what the command above it has made, `gone` that it is not here any more; `was` notes
+# what settings are before a command.
 add() {
     # Whoever has one of these names before is somebody else.
     free link/br0 netns/net0 link/veth0 link/ceth0 netns/net1 link/veth1 link/ceth1
@@ -162,7 +165,7 @@ add() {
     # address as it leaves by any link but br0, and connection tracking hands the answer back.
     # The kernel ignores the host bits: 172.18.0.0/12 means 172.16.0.0/12.
     sudo iptables -t nat -A POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE
-    made rule/21
+    made rule-21
 }
 
 # Deletes only what `add` has made, and goes on when a command fails.
@@ -170,9 +173,9 @@ delete() {
     ## The way out
 
     # -D takes the first rule that reads the same as the one that was added.
-    mine rule/21 &&
+    mine rule-21 &&
         sudo iptables -t nat -D POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE &&
-        gone rule/21
+        gone rule-21
 
     # The host stops being a router, unless it was one before: the values from then are put
     # back.
@@ -366,7 +369,7 @@ turn() {
     case "$command" in add\(* | free\ * | was\ * | made\ * | gone\ *) return 0 ;; esac
     changed
     awk -v at="$at" 'NR == at { printf "%s%s\n", page, $0; exit }
-        /^ *(#|$)/ { page = page $0 "\n"; next } { page = "" }' "$0"
+        /^ *(#|$)/ { page = page $0 "\n"; next } !/^ *(was|\/proc)/ { page = "" }' "$0"
     printf '[Enter] '
     waiting=yes
     read -r || exit 1

@@ -27,7 +27,7 @@ class Line(NamedTuple):
     """What stands in the script for one command.
 
     values: the paths whose values are noted before. made: what is noted after it, by name. left:
-    the link that is elsewhere after it. restores: the setting that is written to undo it, or "".
+    what is elsewhere after it. restores: the setting that is written to undo it, or "".
     """
 
     commands: Sequence[str]
@@ -35,7 +35,7 @@ class Line(NamedTuple):
     comments: Sequence[str] = ()
     values: Sequence[str] = ()
     made: Sequence[str] = ()
-    left: str = ""
+    left: Sequence[str] = ()
     restores: str = ""
 
 
@@ -56,7 +56,7 @@ def as_script(up: Plan, down: Plan, check: Plan, sudo: bool = True, *, teaches: 
         settings=any(line.restores for line in notes),
         links=any(line.values and not line.restores for line in notes),
         sudo="sudo " if sudo else "",
-        names=_filled(_names(up)),
+        names=_filled(_words(_names(up))),
         add=list(_adding(up.steps, notes, sudo)),
         delete=list(_deleting(found, notes, down, sudo)),
         ends=ends,
@@ -78,27 +78,28 @@ def _named(ref: Ref) -> str:
     if ref.netns:
         return ""
     if ref.kind in ("netns", "link"):
-        return shlex.quote(f"{ref.kind}/{ref.name}")
-    return shlex.quote(ref.name) if ref.kind == "folder" else ""
+        return f"{ref.kind}/{ref.name}"
+    return ref.name if ref.kind == "folder" else ""
 
 
 def _noted(step: Step, undo: Undo) -> Line:
     """Give what is noted of a step: nothing of one that is not undone."""
     made: list[str] = []
     values: list[str] = []
-    left = restores = ""
+    left: list[str] = []
+    restores = ""
     if not undo.texts and undo.covered_by is None:
         return Line(())
     for change in step.changes:
         if isinstance(change, Make):
             made += filter(None, map(_named, refs_of(change)))
         elif isinstance(change, Move) and undo.covered_by is not None:
-            left = _named(change.ref)
+            left += filter(None, [_named(change.ref)])
         elif isinstance(change, Set) and undo.texts and not change.ref.netns:
             values += _values(change)
             restores = restores or (change.ref.name if change.ref.kind == "setting" else "")
     if undo.texts and not made:
-        made = values or [f"{step.changes[0].ref.kind}/{undo.step + 1}"]
+        made = values or [f"{step.changes[0].ref.kind}-{undo.step + 1}"]
     return Line((), values=values, made=made, left=left, restores=restores)
 
 
@@ -107,7 +108,7 @@ def _values(change: Set) -> list[str]:
     kind, _, name = change.ref
     if kind == "link":
         file = _VALUES.get(change.key)
-        return [shlex.quote(f"/sys/class/net/{name}/{file}")] if file else []
+        return [f"/sys/class/net/{name}/{file}"] if file else []
     if not forwards(name):
         return [name]
     family = name.split("/")[4]
@@ -122,14 +123,15 @@ def _links(notes: Sequence[Line], found: Sequence[Undo]) -> tuple[list[str], lis
     First those that may still be here because nothing took them elsewhere, then those that go along
     with a namespace.
     """
-    moved = [line.left for line in notes if line.left]
+    moved = [name for line in notes for name in line.left]
     ends, cables = list(moved), []
     for line, undo in zip(notes, found, strict=True):
         if undo.covered_by is not None:
             cables += [name for name in line.made if name not in moved]
         elif line.made and line.made[0].startswith("link/"):
             ends += line.made[1:]
-    return ([name.partition("/")[2] for name in ends], [name.partition("/")[2] for name in cables])
+    bare = [[name.removeprefix("link/") for name in names] for names in (ends, cables)]
+    return _words(bare[0]), _words(bare[1])
 
 
 def _adding(steps: Sequence[Step], notes: Sequence[Line], sudo: bool) -> Iterator[Line]:
@@ -137,9 +139,7 @@ def _adding(steps: Sequence[Step], notes: Sequence[Line], sudo: bool) -> Iterato
     for step, line in zip(steps, notes, strict=True):
         title = printable(step.section) if step.section != section else ""
         section = step.section
-        yield line._replace(
-            commands=[_command(step.text, sudo)], section=title, comments=_wrapped(step.why)
-        )
+        yield _shown(line, [step.text], title, step.why, sudo)
 
 
 def _deleting(
@@ -152,8 +152,18 @@ def _deleting(
         title = printable(steps[0].section) if steps and steps[0].section != section else ""
         section = steps[0].section if steps else section
         why = " ".join(step.why for step in steps if step.why)
-        commands = [_command(text, sudo) for text in undo.texts]
-        yield notes[undo.step]._replace(commands=commands, section=title, comments=_wrapped(why))
+        yield _shown(notes[undo.step], undo.texts, title, why, sudo)
+
+
+def _shown(line: Line, texts: Sequence[str], section: str, why: str, sudo: bool) -> Line:
+    """Give what is noted with the commands as they are typed, and what stands above them."""
+    names = (_words(line.values), _words(line.made), _words(line.left), line.restores)
+    return Line([_command(text, sudo) for text in texts], section, _wrapped(why), *names)
+
+
+def _words(names: Sequence[str]) -> list[str]:
+    """Give names as words of bash; the patterns of settings are for bash to fill in."""
+    return [name if name.startswith("/proc/") else shlex.quote(name) for name in names]
 
 
 def _kept(steps: Sequence[Step], found: Sequence[Undo]) -> Iterator[str]:

@@ -7,10 +7,12 @@
 # It changes the network of the machine that it runs on: use a virtual machine. `cnetsh up` runs the
 # same commands in a sandbox. Written by `cnetsh script`, from the templates.
 #
-#     bash own.sh add        build it; if that fails halfway, take back what was built
-#     bash own.sh step       the same, one command at a time
-#     bash own.sh check      try what must work, and what must fail
-#     bash own.sh delete     delete what was built, and nothing else
+# Give bash this file, and one of these words:
+#
+#     add       build it; if that fails halfway, take back what was built
+#     step      the same, one command at a time, for a class
+#     check     try what must work, and what must fail
+#     delete    delete what was built, and nothing else
 
 if [ -z "${BASH_VERSION:-}" ]; then
     echo "This script is written for bash: type bash $0, not sh $0." >&2
@@ -58,7 +60,8 @@ mine() { # is it there, and the very one that was made?
     gone "$1" && return 1
 }
 
-# `made` notes what the command above it has made, `gone` that it is not here any more.
+# `made` notes what the command above it has made, `gone` that it is not here any more; `was` notes
+# what settings are before a command.
 add() {
     # Whoever has one of these names before is somebody else.
     free netns/net0
@@ -216,7 +219,7 @@ turn() {
     case "$command" in add\(* | free\ * | was\ * | made\ * | gone\ *) return 0 ;; esac
     changed
     awk -v at="$at" 'NR == at { printf "%s%s\n", page, $0; exit }
-        /^ *(#|$)/ { page = page $0 "\n"; next } { page = "" }' "$0"
+        /^ *(#|$)/ { page = page $0 "\n"; next } !/^ *(was|\/proc)/ { page = "" }' "$0"
     printf '[Enter] '
     waiting=yes
     read -r || exit 1
