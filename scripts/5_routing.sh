@@ -234,17 +234,20 @@ check() {
 
     # Any address of the host answers, for the default route leads there and the host needs no
     # forwarding to receive what is its own.
-    has address 10.0.2.15 && works sudo ip netns exec net0 ping -c1 -W1 10.0.2.15
+    has address 10.0.2.15 &&
+        works sudo ip netns exec net0 ping -c1 -W1 10.0.2.15
 
     # Packets to one's own address pass through lo, and nobody set it up: a container can
     # reach all the others but not itself.
     fails "lo is down in net0" sudo ip netns exec net0 ping -c1 -W1 172.18.0.10
 
     # net0 reaches the Internet under the host's address, and the answer finds its way back.
-    has route 1.1.1.1 && works sudo ip netns exec net0 ping -c1 -W1 1.1.1.1
+    has route 1.1.1.1 &&
+        works sudo ip netns exec net0 ping -c1 -W1 1.1.1.1
 
     # net1 reaches the Internet under the host's address, and the answer finds its way back.
-    has route 1.1.1.1 && works sudo ip netns exec net1 ping -c1 -W1 1.1.1.1
+    has route 1.1.1.1 &&
+        works sudo ip netns exec net1 ping -c1 -W1 1.1.1.1
 
     # net0 knows whom it spoke to on the link: a container, the gateway. Never 1.1.1.1: ARP
     # ends at the first router.
@@ -325,6 +328,7 @@ works() {
         tell "${words/ping -c1 -W1/ping}"
     elif "$@" >/dev/null 2>&1; then
         tell "ok      $words"
+        tried=yes
     else
         failed "$words"
     fi
@@ -337,6 +341,7 @@ fails() {
         failed "$words  # works, and must not: $why"
     else
         tell "ok      $words  # fails, as it must: $why"
+        tried=yes
     fi
 }
 look() {
@@ -348,12 +353,16 @@ look() {
     fi
 }
 has() {
+    local why="there is no $*"
     [ "$verb" = check ] || return 0
     case "$1" in
         route) ip route get "$2" >/dev/null 2>&1 && return ;;
         address) [ -z "$(ip -oneline address show to "$2")" ] || return 0 ;;
+        # What must fail shows something only where this works.
+        control) "${@:2}" >/dev/null 2>&1 && return || why="this fails too: ${*:2}" ;;
     esac
-    tell "not tried: there is no $1 $2 here"
+    tell "not tried, for $why"
+    untried=yes
     return 1
 }
 failed() {
@@ -376,20 +385,27 @@ turn() {
     waiting='' shown=$at ran=$command
 }
 changed() {
-    local inside=()
-    if [[ $ran == *"tables "* ]]; then
-        read -ra inside <<<"${ran%% -[AIN] *} -S"
-        look "${inside[@]}"
-    elif [[ $ran == *"netns add "* ]]; then
-        look ip netns list
-    elif [ -n "$ran" ]; then
-        [[ ! $ran =~ "sudo ip netns exec "[^[:space:]]+ ]] || read -ra inside <<<"${BASH_REMATCH[0]}"
-        look "${inside[@]}" ip -brief address
-        look "${inside[@]}" ip route
-    fi
+    local inside=() path
+    [[ ! $ran =~ "sudo ip netns exec "[^[:space:]]+ ]] || read -ra inside <<<"${BASH_REMATCH[0]}"
+    case "$ran" in
+        '') ;;
+        *'tables '*)
+            read -ra inside <<<"${ran%% -[AIN] *} -S"
+            look "${inside[@]}"
+            ;;
+        *'tee '*)
+            read -r path _ <<<"${ran##*tee }"
+            look "${inside[@]}" cat "$path"
+            ;;
+        *'netns add '*) look ip netns list ;;
+        *)
+            look "${inside[@]}" ip -brief address
+            look "${inside[@]}" ip route
+            ;;
+    esac
 }
 
-verb='' quiet='' stopped='' bad='' shown='' ran='' waiting=''
+verb='' quiet='' stopped='' tried='' untried='' bad='' shown='' ran='' waiting=''
 tell() { [ -n "$quiet" ] || printf '%s\n' "$*"; }
 refuse() { echo "$lab: $*" >&2 && exit 2; }
 for word; do
@@ -422,6 +438,7 @@ case "$verb" in
         [ -e "$notes" ] || refuse "nothing is noted as added, so nothing is done: see $notes"
         if [ "$verb" = delete ]; then delete || exit 3; fi
         if [ "$verb" = check ]; then check || :; fi
+        [ -z "$untried" ] || [ -n "$tried$bad" ] || failed "none of the checks was tried"
         [ -z "$bad" ]
         ;;
     *)

@@ -176,16 +176,22 @@ def _kept(steps: Sequence[Step], found: Sequence[Undo]) -> Iterator[str]:
 
 def _checks(steps: Sequence[Step], sudo: bool) -> Iterator[Line]:
     for step in steps:
-        # As an ordinary user one pings, and looks at what is not in a namespace.
-        needs_root = step.text.startswith(("ip netns ", "ip -n", "iptables ", "ip6tables "))
-        words = f"look {typed(step.text, sudo and needs_root)}"
+        said, words = step.said, f"look {_as_tried(step.text, sudo)}"
         if step.kind == "check":
             words = words.replace("look ", "works ", 1)
-        if step.said.expect:
-            words = words.replace("works", f"fails {_quoted(step.said.expect)}", 1)
-        if step.said.needs:
-            words = f"has {step.said.needs} && {words}"
-        yield Line([words], comments=_wrapped(step.why))
+        if said.expect:
+            words = words.replace("works", f"fails {_quoted(said.expect)}", 1)
+        asked = [said.needs] if said.needs else []
+        asked += [f"control {_as_tried(text, sudo)}" for text in said.control]
+        asked += [f"control: {_quoted(said.no_control)}"] if said.no_control else []
+        before = "".join(f"has {what} &&\n        " for what in asked)
+        yield Line([before + words], comments=_wrapped(step.why))
+
+
+def _as_tried(text: str, sudo: bool) -> str:
+    # As an ordinary user one pings, and looks at what is not in a namespace.
+    needs_root = text.startswith(("ip netns ", "ip -n", "iptables ", "ip6tables "))
+    return typed(text, sudo and needs_root)
 
 
 def _command(text: str, sudo: bool) -> str:

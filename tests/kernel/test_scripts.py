@@ -274,6 +274,55 @@ def test_check_tells_what_works(private: Private, tmp_path: Path) -> None:
     assert page.ends("--quiet delete", 0) == ""
 
 
+ALONE = """
+ip link add name br7 type bridge
+ip address add 10.9.0.1/24 dev br7
+ip link set br7 up
+"""
+ASKED = """
+#: expect failure: nobody has it
+#: control ping -c1 -W1 10.9.0.1
+ping -c1 -W1 10.9.0.9
+#: expect failure: nobody has it
+#: control ping -c1 -W1 10.9.0.8
+ping -c1 -W1 10.9.0.9
+#: expect failure: the reason is $HOME and `nothing`
+#: control none: there is one host alone
+ping -c1 -W1 10.9.0.9
+#: needs route 1.1.1.1
+ping -c1 -W1 1.1.1.1
+#: needs address 10.0.2.15
+ping -c1 -W1 10.0.2.15
+"""
+TOLD = """\
+ok      ping -c1 -W1 10.9.0.9  # fails, as it must: nobody has it
+not tried, for this fails too: ping -c1 -W1 10.9.0.8
+not tried, for there is no control: there is one host alone
+not tried, for there is no route 1.1.1.1
+not tried, for there is no address 10.0.2.15
+"""
+
+
+def test_check_tries_only_what_shows_something(private: Private, tmp_path: Path) -> None:
+    page = Page(private, own_lab(tmp_path, ALONE, ASKED), tmp_path)
+    assert "ping 10.9.0.9  # fails: the reason is $HOME and `nothing`\n" in page.ends("add", 0)
+    assert page.ends("check", 0) == TOLD
+    private.sh("ip address delete 10.9.0.1/24 dev br7")
+    assert page.ends("check", 1).endswith("\nfailed  none of the checks was tried\n")
+
+
+def own_lab(folder: Path, up: str, check: str = "") -> str:
+    lab = folder / "lab"
+    lab.mkdir()
+    for name, text in (
+        ("lab.yaml", "title: Own\nteaches: nothing\n"),
+        ("up.sh.j2", up),
+        ("check.sh.j2", check),
+    ):
+        (lab / name).write_text(text, encoding="utf-8")
+    return str(lab)
+
+
 def test_root_needs_no_sudo(private: Private, tmp_path: Path) -> None:
     page = Page(private, "container", tmp_path)
     tools = tmp_path / "tools"
@@ -324,11 +373,7 @@ ip link set dev eth9 mtu 1400
 
 def test_on_a_link_of_others(private: Private, tmp_path: Path) -> None:
     private.sh(EIGHT_AND_NINE + "ip link set eth9 up")
-    lab = tmp_path / "lab"
-    lab.mkdir()
-    (lab / "lab.yaml").write_text("title: Others\nteaches: what stays\n", encoding="utf-8")
-    (lab / "up.sh.j2").write_text(ON_OTHERS, encoding="utf-8")
-    page = Page(private, str(lab), tmp_path)
+    page = Page(private, own_lab(tmp_path, ON_OTHERS), tmp_path)
     page.ends("add", 0)
     assert page.ends("delete", 0) == "stays as add left it: ip link set dev eth9 mtu 1400\n"
     # eth9 was up before.

@@ -262,7 +262,6 @@ class TestOwnLab:
         done, commands = recorded(own(), "add", tmp_path)
         assert commands == [list(step.argv) for step in typed_in(OWN).steps]
         assert done.stdout.endswith("\nping 10.0.0.1  # fails: it's $(touch made) `touch made`\n")
-        recorded(own(), "check", tmp_path)
         recorded(own(), "delete", tmp_path)
         assert not (tmp_path / "made").exists()
 

@@ -175,6 +175,7 @@ works() {
         tell "${words/ping -c1 -W1/ping}"
     elif "$@" >/dev/null 2>&1; then
         tell "ok      $words"
+        tried=yes
     else
         failed "$words"
     fi
@@ -187,6 +188,7 @@ fails() {
         failed "$words  # works, and must not: $why"
     else
         tell "ok      $words  # fails, as it must: $why"
+        tried=yes
     fi
 }
 look() {
@@ -198,12 +200,16 @@ look() {
     fi
 }
 has() {
+    local why="there is no $*"
     [ "$verb" = check ] || return 0
     case "$1" in
         route) ip route get "$2" >/dev/null 2>&1 && return ;;
         address) [ -z "$(ip -oneline address show to "$2")" ] || return 0 ;;
+        # What must fail shows something only where this works.
+        control) "${@:2}" >/dev/null 2>&1 && return || why="this fails too: ${*:2}" ;;
     esac
-    tell "not tried: there is no $1 $2 here"
+    tell "not tried, for $why"
+    untried=yes
     return 1
 }
 failed() {
@@ -226,20 +232,27 @@ turn() {
     waiting='' shown=$at ran=$command
 }
 changed() {
-    local inside=()
-    if [[ $ran == *"tables "* ]]; then
-        read -ra inside <<<"${ran%% -[AIN] *} -S"
-        look "${inside[@]}"
-    elif [[ $ran == *"netns add "* ]]; then
-        look ip netns list
-    elif [ -n "$ran" ]; then
-        [[ ! $ran =~ "sudo ip netns exec "[^[:space:]]+ ]] || read -ra inside <<<"${BASH_REMATCH[0]}"
-        look "${inside[@]}" ip -brief address
-        look "${inside[@]}" ip route
-    fi
+    local inside=() path
+    [[ ! $ran =~ "sudo ip netns exec "[^[:space:]]+ ]] || read -ra inside <<<"${BASH_REMATCH[0]}"
+    case "$ran" in
+        '') ;;
+        *'tables '*)
+            read -ra inside <<<"${ran%% -[AIN] *} -S"
+            look "${inside[@]}"
+            ;;
+        *'tee '*)
+            read -r path _ <<<"${ran##*tee }"
+            look "${inside[@]}" cat "$path"
+            ;;
+        *'netns add '*) look ip netns list ;;
+        *)
+            look "${inside[@]}" ip -brief address
+            look "${inside[@]}" ip route
+            ;;
+    esac
 }
 
-verb='' quiet='' stopped='' bad='' shown='' ran='' waiting=''
+verb='' quiet='' stopped='' tried='' untried='' bad='' shown='' ran='' waiting=''
 tell() { [ -n "$quiet" ] || printf '%s\n' "$*"; }
 refuse() { echo "$lab: $*" >&2 && exit 2; }
 for word; do
@@ -272,6 +285,7 @@ case "$verb" in
         [ -e "$notes" ] || refuse "nothing is noted as added, so nothing is done: see $notes"
         if [ "$verb" = delete ]; then delete || exit 3; fi
         if [ "$verb" = check ]; then check || :; fi
+        [ -z "$untried" ] || [ -n "$tried$bad" ] || failed "none of the checks was tried"
         [ -z "$bad" ]
         ;;
     *)
