@@ -199,7 +199,7 @@ def _shell(name: Container = "host", on: On = "sandbox") -> None:
 
 @_command("script")
 def _script(lab: Lab, settings: Set, output: Output = None, sudo: Sudo = True) -> None:
-    """Write the lab as a stand-alone bash script, add|delete|check|step."""
+    """Write the lab as a bash script, add|delete|check|step."""
 
 
 @_command("graph")
