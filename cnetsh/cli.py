@@ -20,7 +20,7 @@ from cnetsh.commands.output import told, written
 
 # Typer offers the values of an enumeration; the commands take them for plain words.
 Format = StrEnum("Format", ["rich", "shell", "json", "markdown"])
-Drawing = StrEnum("Drawing", ["ascii", "mermaid", "dot", "svg"])
+Drawing = StrEnum("Drawing", ["unicode", "ascii", "svg", "mermaid", "dot"])
 
 Lab = Annotated[
     str,
@@ -206,12 +206,17 @@ def _script(lab: Lab, settings: Set, output: Output = None, sudo: Sudo = True) -
 def _graph(
     settings: Set,
     lab: Annotated[str, typer.Argument(help="A lab; may be left out with --live.")] = "",
-    form: Annotated[Drawing, typer.Option("--format", help="How it is drawn.")] = Drawing.ascii,
+    form: Annotated[
+        Drawing | None, typer.Option("--format", help="How; else as the file's name ends, or text.")
+    ] = None,
     live: Annotated[bool, typer.Option("--live", help="What the kernel has.")] = False,
     on: On = "sandbox",
     output: Output = None,
+    width: Annotated[
+        int | None, typer.Option("--width", min=20, help="Columns, if not the terminal's.")
+    ] = None,
 ) -> None:
-    """Draw namespaces, links, bridges, addresses and routes."""
+    """Draw a lab, or what a target has."""
 
 
 @_command("doctor")

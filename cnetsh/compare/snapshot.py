@@ -8,15 +8,15 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cnetsh import kinds
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Answers, Facts, Ref, State
-from cnetsh.kinds.link import paired
+from cnetsh.kinds.link import named, paired
 from cnetsh.kinds.name_server import FILE, HOME
 from cnetsh.kinds.setting import link_of
 from cnetsh.system import files, namespace
@@ -29,8 +29,12 @@ LEGACY = {"iptables-legacy-save": "ip_tables_names", "ip6tables-legacy-save": "i
 # Whoever gives a link another one wants it so: these the kernel chooses (tc(8)).
 QUEUES = frozenset({"noqueue", "noop", "mq", "pfifo_fast", "fq_codel"})
 MOST_LINKS = 50
+MOST_TABLES = 50
+LANES = 4  # namespaces that are asked at the same time
+FORWARDING = (f"{SYSCTL}/ipv4/ip_forward", f"{SYSCTL}/ipv6/conf/all/forwarding")
 _QUESTIONS = "address show\nroute show table all\nneigh show nud permanent\nneigh show proxy"
 Answer = list[Facts]
+Answered = TypeVar("Answered")
 
 
 def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> State:
@@ -104,27 +108,77 @@ def look_inside(netns: str, run: Run, paths: Iterable[str] = ()) -> State:
 
     Raises OSError where there is none, and CnetshError as `take` does.
     """
-    return namespace.in_network(str(NETNS / netns), lambda: _look(netns, run, paths, {}))
+    return _within(netns, lambda: _look(netns, run, paths, {}))
 
 
-def look_everywhere(run: Run) -> State:
-    """Give what is in the target's own namespace and in the named ones, ends of cables paired."""
-    names = dict(sorted(namespaces().items()))
-    state = kinds.see(Answers(namespaces=names)) | _look_around("", run)
-    for name in (name for name, mark in names.items() if mark):
-        state |= namespace.in_network(str(NETNS / name), partial(_look_around, name, run))
+def look_everywhere(
+    run: Run, paths: Iterable[Ref] = (), only: Collection[str] = frozenset()
+) -> State:
+    """Give what is in the target's own namespace and in the named ones, ends of cables paired.
+
+    paths: the settings to be read besides forwarding; only: the namespaces to look into, all where
+    none is said. Of more than MOST_TABLES no firewall rules are read: they take the longest.
+    """
+    marks = {name: mark for name, mark in namespaces().items() if not only or name in only}
+    names = sorted((name for name, mark in marks.items() if mark), key=_in_order)
+    few = len(names) <= MOST_TABLES
+    read: dict[str, list[str]] = {name: list(FORWARDING) for name in ("", *names)}
+    for ref in paths:
+        read.get(ref.netns, []).append(ref.name)
+
+    def look(name: str) -> State:
+        return _within(name, lambda: _look(name, run, read[name], {}, few))
+
+    state = _look_at_files(marks) | _look("", run, read[""], _ids(run), True)
+    with ThreadPoolExecutor(LANES) as pool:
+        for found in pool.map(look, names):
+            state |= found
+    return _all_paired(paired(state), run)
+
+
+def _in_order(name: str) -> list[tuple[str, int]]:
+    """Have net2 come before net10."""
+    parts = re.findall(r"(\D*)(\d*)", name)
+    return [(text, int(number or 0)) for text, number in parts]
+
+
+def _within(netns: str, action: Callable[[], Answered]) -> Answered:
+    return namespace.in_network(str(NETNS / netns), action)
+
+
+def _look_at_files(marks: dict[str, int]) -> State:
+    _, inside = folders_of_namespaces()
+    texts = readable(path for path in inside if path.endswith(f"/{FILE}"))
+    return kinds.see(Answers(namespaces=dict(sorted(marks.items())), texts=texts))
+
+
+def _all_paired(state: State, run: Run) -> State:
+    """Give a state with the cables that have no end in the target's own namespace paired too."""
+    lead_elsewhere = dict.fromkeys(
+        ref.netns
+        for ref, (facts, *_) in state.items()
+        if ref.kind == "link" and "peer" not in facts and isinstance(facts.get("far", "-")[0], int)
+    )
+    for count, netns in enumerate(lead_elsewhere):
+        # Each knows all others: asking everywhere takes the square of their number.
+        ids = _within(netns, lambda: _ids(run)) if count < MOST_LINKS else {}
+        state |= named(state, netns, ids)
     return paired(state)
 
 
-def _look_around(netns: str, run: Run) -> State:
-    return _look(netns, run, (), _ids(run))
-
-
-def _look(netns: str, run: Run, paths: Iterable[str], ids: dict[int, str]) -> State:
+def _look(
+    netns: str, run: Run, paths: Iterable[str], ids: dict[int, str], tables: bool = False
+) -> State:
     addresses, routes, *neighbours = _ask(run, ("ip",), _QUESTIONS)
-    known = [one for some in neighbours for one in some]
-    answers = Answers(addresses, routes, known, settings=readable(paths), ids=ids,
-                      queues=_queues(run, addresses))  # fmt: skip
+    answers = Answers(
+        addresses,
+        routes,
+        [one for some in neighbours for one in some],
+        settings=readable(paths),
+        ids=ids,
+        queues=_queues(run, addresses),
+        saved=_tables(run) if tables else {},
+    )
     return kinds.see(answers, netns)
 
 

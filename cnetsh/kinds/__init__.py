@@ -202,7 +202,8 @@ def facts_of(state: State) -> Found:
                     for ref, some in rules.items()}  # fmt: skip
 
 
-_UNCOMPARED = PLACE | {"ifindex"}
+# A carrier comes and goes with the other end.
+_UNCOMPARED = PLACE | {"ifindex", "carrier"}
 
 
 def _fact(ref: Ref, key: str) -> Fact:

@@ -3,7 +3,7 @@
 Sources: ip-link(8), bridge(8).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cnetsh.kinds.change import (
@@ -257,6 +257,7 @@ def _facts(link: Any) -> dict[str, Any]:
     flags, port = link.get("flags", ()), info.get("info_slave_data", {})
     facts = {key: link.get(said) for key, said in KEYS.items()}
     facts |= {"ifindex": link["ifindex"], "kind": kind, "up": "UP" in flags}
+    facts |= {"carrier": "LOWER_UP" in flags}
     facts |= {"master": link.get("master"), "hairpin": False, "names": link.get("altnames", [])}
     facts |= {key: (flag in flags) == on for key, (flag, on) in _FLAGS.items()}
     facts |= {key: port[key] for key in _PORT if key in port}
@@ -331,12 +332,26 @@ def derived(fact: Fact, found: Found) -> bool:
 def _far_end(link: Any, answers: Answers, netns: str) -> dict[str, Any]:
     """Give where a cable's other end is, or what a link is on: namespace and ifindex, or name.
 
-    The namespace is None where the number that it is known by has no name.
+    The namespace is the number that it is known by where nobody has said its name.
     """
     number = link.get("link_netnsid")
-    home = netns if number is None else answers.ids.get(number)
+    home = netns if number is None else answers.ids.get(number, number)
     index = link.get("link_index") or link.get("link")
     return {"far": (home, index)} if index else {}
+
+
+def named(state: State, netns: str, ids: Mapping[int, str]) -> State:
+    """Give a state with what one namespace's links lead to, by the names that it knows others by.
+
+    What else a link there is made on is of the target's own: it has no name.
+    """
+    found: State = {}
+    for ref, (facts, *_) in _links(state):
+        home, index = facts.get("far", ("", 0))
+        if ref.netns == netns and isinstance(home, int) and "peer" not in facts:
+            home = ids.get(home, home if facts["kind"] == "veth" else "")
+            found[ref] = [{**facts, "far": (home, index)}]
+    return found
 
 
 def paired(state: State) -> State:

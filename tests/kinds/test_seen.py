@@ -54,6 +54,7 @@ def test_a_port_of_a_bridge() -> None:
     (_, port), (_, end), (_, bridge) = seen("link", **answers)
     assert port == {
         "ifindex": 3, "mark": [3, 77], "kind": "veth", "up": True, "master": "br0",
+            "carrier": True,
         "mtu": 1500, "address": "f2:db:20:2e:f4:cf", "alias": "what it is for", "txqueuelen": 1000,
         "arp": False, "promisc": True, "allmulticast": True,
         "priority": 32, "cost": 7, "hairpin": True, "learning": False, "isolated": True,

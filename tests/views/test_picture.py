@@ -1,98 +1,341 @@
+import os
+import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from generated import lab_file
+from overlaps import faults
 
+from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import after
-from cnetsh.labs import builtin as labs
-from cnetsh.labs import render
-from cnetsh.labs.builtin import Lab
-from cnetsh.labs.file import load_file
-from cnetsh.plan.steps import parse
-from cnetsh.views.picture.draw import draw
-from cnetsh.views.picture.network import Drop, Graph, graph_of
+from cnetsh.labs.choose import part
+from cnetsh.plan.steps import Plan, parse
+from cnetsh.views.picture.draw import draw, picture_of
+from cnetsh.views.picture.drawing import as_text
+from cnetsh.views.picture.fold import folded
+from cnetsh.views.picture.network import Network, network_of
+from cnetsh.views.picture.shapes import Picture
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+LABS = ["veth", "container", "conflict", "bridge", "routing"]
 EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
-FORMS = ["ascii", "mermaid", "dot", "svg"]
+FORMS = ["unicode", "ascii", "svg", "mermaid", "dot"]
+WIDTHS = (40, 48, 80, 123)
+SVG = "{http://www.w3.org/2000/svg}"
+
+RING = """\
+name: ring
+containers:
+  r1: {forward: true, interfaces: [
+    {container: r2, address: 10.1.12.1/30, name: to-r2, delay: 20ms},
+    {container: r3, address: 10.1.13.1/30, name: to-r3}]}
+  r2: {forward: true, interfaces: [
+    {container: r1, address: 10.1.12.2/30, name: to-r1},
+    {container: r3, address: 10.1.23.1/30, name: to-r3}]}
+  r3: {forward: true, interfaces: [
+    {container: r1, address: 10.1.13.2/30, name: to-r1},
+    {container: r2, address: 10.1.23.2/30, name: to-r2}]}
+"""
+BOTH = """\
+name: both
+bridges: {br0: {address: 10.1.0.1/24}, br1: {address: 10.2.0.1/24}}
+containers:
+  one: {count: 2, bridge: br0}
+  two: {count: 7, interfaces: [{bridge: br0, rate: 10mbit}, {bridge: br1, delay: 5ms}]}
+"""
+SHARED = """\
+name: shared
+bridges: {br0: {address: 10.1.0.1/24, isolated: true}}
+containers:
+  web: {bridge: br0}
+  lan: {count: 3, interfaces: [{macvlan: eth0, name: mv0, address: 10.0.2.50/24}]}
+"""
+# What a plan may have besides: both ends of a cable in the host, links of others.
+ODD = """\
+ip link add br0 type bridge
+ip link add br1 type bridge
+ip link add v0 type veth peer name w0
+ip link set v0 master br0
+ip link set w0 master br1
+ip link add v1 type veth peer name w1
+ip link add v2 type veth peer name w2
+ip link set w2 netns theirs
+ip link add v3 type veth peer name w3
+ip link set v3 master docker0
+ip netns add own
+ip link set w3 netns own
+ip netns add alone
+"""
 
 
-def of(lab: Lab) -> Graph:
-    up = parse(render.render(lab, "up"), lab.name, lab.title, "up", "up.sh.j2")
-    return graph_of(up.title, after(up.changes))
+def of_plan(up: Plan) -> Network:
+    start = part("sandbox", (), "up")
+    return network_of(up.title, after([*start.changes, *up.changes]))
 
 
-def of_text(text: str) -> Graph:
-    return graph_of("", after(parse(text, "x", "", "up", "x").changes))
+def of_text(text: str, title: str = "") -> Network:
+    return of_plan(parse(text, "x", title, "up", "x"))
+
+
+def of_lab(lab: Path | str) -> Network:
+    return of_plan(part(str(lab), (), "up"))
+
+
+@pytest.fixture
+def of_file(tmp_path: Path) -> Callable[[str], Network]:
+    def read(text: str) -> Network:
+        (tmp_path / "lab.yaml").write_text(text, encoding="utf-8")
+        return of_lab(tmp_path / "lab.yaml")
+
+    return read
+
+
+def pictures(network: Network) -> list[Picture]:
+    return [picture_of(folded(network), width) for width in WIDTHS]
 
 
 class TestAPlan:
-    @pytest.mark.parametrize("name", labs.LABS)
-    def test_of_the_article_can_be_drawn(
-        self, name: str, golden: Callable[[str, str], None]
+    @pytest.mark.parametrize("lab", [*LABS, *EXAMPLES], ids=lambda lab: Path(lab).stem)
+    def test_is_drawn_at_the_width_of_a_terminal(
+        self, lab: Path, golden: Callable[[str, str], None]
     ) -> None:
-        golden(f"graph/{name}.txt", draw(of(labs.builtin_lab(name, [])), "ascii"))
+        golden(f"graph/{Path(lab).stem}.txt", draw(of_lab(lab), "unicode", 80))
 
-    @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
-    @pytest.mark.parametrize("form", FORMS)
-    def test_of_an_example_can_be_drawn(
-        self, file: Path, form: str, golden: Callable[[str, str], None]
+    @pytest.mark.parametrize("lab", [*LABS[-1:], *EXAMPLES], ids=lambda lab: Path(lab).stem)
+    @pytest.mark.parametrize("form", ["svg", "mermaid", "dot"])
+    def test_is_drawn_for_a_page(
+        self, lab: Path, form: str, golden: Callable[[str, str], None]
     ) -> None:
-        golden(f"graph/{file.stem}.{form}", draw(of(load_file(file, [])), form))
+        golden(f"graph/{Path(lab).stem}.{form}", draw(of_lab(lab), form, 123))
 
-    def test_that_moves_a_link_has_it_where_it_went(self) -> None:
-        found = of_text("""\
+    def test_is_drawn_narrow_and_plain(self, golden: Callable[[str, str], None]) -> None:
+        golden("graph/routing.ascii", draw(of_lab("routing"), "ascii", 80))
+        narrow = draw(of_lab(EXAMPLES[-2]), "ascii", 40)
+        golden("graph/narrow.ascii", narrow)
+        assert narrow.isascii() and max(map(len, narrow.splitlines())) <= 48
+
+    @pytest.mark.parametrize("lab", [*LABS, *EXAMPLES], ids=lambda lab: Path(lab).stem)
+    def test_fits_into_eighty_columns(self, lab: Path) -> None:
+        assert max(map(len, draw(of_lab(lab), "unicode", 80).splitlines())) <= 80
+
+
+FILE = """\
+name: facts
+bridges:
+  br1: {address: [10.31.0.1/24, "fd00:31::1/64"], nat: true, mtu: 1400}
+  br2: {address: 10.32.0.1/24, isolated: true}
+containers:
+  a: {bridge: br1, rate: 10mbit, delay: 20ms, loss: 1%, publish: ["8080:80"], dns: 9.9.9.9}
+  b: {bridge: br2, sysctls: {net.ipv4.ip_default_ttl: 33}}
+  r:
+    forward: true
+    interfaces: [{bridge: br2, address: 10.32.0.9/24}, {container: s, address: 10.9.0.1/30}]
+    routes: [{to: 10.77.0.0/24, via: 10.9.0.2}]
+  s: {interfaces: [{container: r, address: 10.9.0.2/30}]}
+  lan: {interfaces: [{macvlan: eth0, name: mv0, address: 10.0.2.50/24}]}
+"""
+FACTS = [
+    "Internet", "eth0", "10.0.2.15/24", "forwards IPv4 and IPv6", "default", "10.0.2.2",
+    "br1", "10.31.0.1/24", "fd00:31::1/64", "MTU 1400", "10.31.0.0/24 leaves as 10.0.2.15",
+    "fd00:31::/64 leaves as the host", "8080/tcp", "10.31.0.2:80", "port 80/tcp",
+    "10mbit +20ms 1% loss", "DNS 9.9.9.9", "isolated", "no forwarding", "ip_default_ttl = 33",
+    "router: forwards IPv4", "10.77.0.0/24", "10.9.0.2", "macvlan on eth0", "10.0.2.50/24",
+    "facts-0", "ceth0", "FORWARD lets br1 through",
+]  # fmt: skip
+RULES = """\
 ip netns add net0
-ip link add veth0 type veth peer name ceth0
-ip link set ceth0 netns net0
-ip address add 10.0.0.1/24 dev veth0
-ip netns exec net0 ip address add 10.0.0.2/24 dev ceth0
-""")
-        (segment,) = found.segments
-        assert segment.drops == (Drop("net0", "ceth0", "veth0"),)
-        assert segment.addresses == ("10.0.0.1/24",)
-        assert found.addresses["net0", "ceth0"] == ("10.0.0.2/24",)
+ip netns exec net0 ip link set lo up
+ip netns exec net0 iptables -A INPUT -p tcp --dport 22 -j DROP
+ip link add vx0 type vxlan id 5 dstport 4789
+iptables -A FORWARD -i eth9 -j REJECT
+"""
 
-    def test_that_uses_a_bridge_of_somebody_else_has_it(self) -> None:
-        found = of_text("""\
-ip netns add net0
-ip link add veth0 type veth peer name ceth0 netns net0
-ip link set dev veth0 master docker0
-""")
-        assert [segment.name for segment in found.segments] == ["docker0"]
 
+class TestEveryForm:
     @pytest.mark.parametrize("form", FORMS)
-    @pytest.mark.parametrize(
-        ("text", "shown"),
-        [
-            ("ip link add br0 type bridge\nip link add v0 type veth peer name w0\n"
-             "ip link set v0 master br0\n", "w0"),
-            ("ip link add v0 type veth peer name w0\nip link set w0 netns theirs\n", "theirs"),
-        ],
-        ids=["both ends on the host", "a namespace of somebody else"],
-    )  # fmt: skip
-    def test_with_ends_in_no_container_of_its_own_is_drawn(
-        self, text: str, shown: str, form: str
+    @pytest.mark.parametrize("width", [48, 123])
+    def test_shows_what_a_file_says(
+        self, form: str, width: int, of_file: Callable[[str], Network]
     ) -> None:
-        assert shown in draw(of_text(text), form)
-
-
-class TestPictures:
-    @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
-    def test_in_svg_are_xml_with_every_container(self, file: Path) -> None:
-        found = of(load_file(file, []))
-        root = ET.fromstring(draw(found, "svg"))
-        texts = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
-        assert set(found.namespaces[1:]) <= texts
+        drawn = draw(of_file(FILE), form, width)
+        assert [fact for fact in FACTS if fact not in drawn] == []
 
     @pytest.mark.parametrize("form", FORMS)
-    def test_show_strange_titles_as_text(self, form: str) -> None:
-        drawn = draw(Graph('<b>"x"\x1b[31m', ("",), (), {}, {}), form)
-        assert "\x1b" not in drawn and "<b>" not in drawn.replace('<b>"x"\\x1b[31m\n\nhost', "")
+    def test_shows_rules_that_stop_packets_and_links_of_the_hosts_own(self, form: str) -> None:
+        drawn = draw(of_text(RULES), form, 123).replace("&gt;", ">")
+        arrow = ">" if form == "ascii" else "→"
+        for shown in (f"INPUT -p tcp --dport 22 {arrow} DROP", f"FORWARD -i eth9 {arrow} REJECT"):
+            assert shown in drawn
+        assert "link vx0 VXLAN 5 down" in drawn and "lo is down" not in drawn
+
+    def test_tells_a_lab_with_nat_from_one_without(self) -> None:
+        for form in FORMS:
+            bridge, routing = (draw(of_lab(lab), form, 80) for lab in ("bridge", "routing"))
+            assert bridge.replace("A bridge", "") != routing.replace("Routing and NAT", "")
+            assert "forwarding not set" in bridge and "forwards IPv4" in routing
 
     @pytest.mark.parametrize("form", FORMS)
-    def test_of_many_containers_are_quick_enough_to_draw(self, form: str) -> None:
+    def test_shows_ends_in_no_container_of_the_plans_own(self, form: str) -> None:
+        drawn = draw(of_text(ODD), form, 123)
+        shown = ["br0", "br1", "v0", "w0", "v1", "w1", "v2", "w2", "theirs", "docker0", "v3", "w3"]
+        shown += ["own", "alone"]
+        assert [name for name in shown if name not in drawn] == []
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_shows_strange_titles_as_text(self, form: str) -> None:
+        drawn = draw(of_text("ip netns add n0\n", '<b>"x"\x1b[31m'), form, 80)
+        assert "\x1b" not in drawn and "\\x1b[31m" in drawn.replace("\\\\", "\\")
+        assert form not in ("svg", "mermaid") or "<b>" not in drawn
+
+
+class TestStates:
+    # The eight steps of the bridge lab after which a link has just moved.
+    HALFWAY = "\n".join(step.text for step in part("bridge", (), "up").steps[:8]) + "\n"
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_are_words(self, form: str) -> None:
+        drawn = draw(of_text(self.HALFWAY), form, 80)
+        assert "ceth0 down" in drawn and "veth0 no carrier" in drawn
+        assert re.search(r"br0  172.18.0.1/12  no carrier", drawn)
+
+    def test_are_lines_too(self) -> None:
+        assert "┆" in draw(of_text(self.HALFWAY), "unicode", 80)
+        assert "┆" not in draw(of_lab("bridge"), "unicode", 80)
+        drawn = draw(of_text(self.HALFWAY), "svg", 80)
+        assert 'class="nocarrier"' in drawn and 'class="isdown"' in drawn
+
+
+class TestManyContainers:
+    MANY = """\
+name: big
+bridges: {br0: {address: 10.0.0.1/8}}
+containers:
+  c: {bridge: br0, count: %d}
+"""
+
+    def test_of_a_kind_are_three_boxes(self, of_file: Callable[[str], Network]) -> None:
+        drawn = draw(of_file(self.MANY % 1000), "unicode", 80)
+        for text in ("c0", "c1 … c998", "998 containers", "c999", "1,000 ports", "big-1 … big-998"):
+            assert text in drawn
+        assert len(drawn.splitlines()) < 45
+
+    def test_that_differ_are_drawn(self, of_file: Callable[[str], Network]) -> None:
+        own = "  own: {bridge: br0, rate: 1mbit}\n"
+        drawn = draw(of_file(self.MANY % 20 + own), "unicode", 80)
+        assert "1mbit" in drawn and "own" in drawn and "c1 … c18" in drawn
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_are_quick_enough_to_draw(self, form: str) -> None:
         lines = [f"ip netns add n{number}" for number in range(2000)]
         lines += [f"ip link add v{n} type veth peer name c{n} netns n{n}" for n in range(2000)]
-        assert "n1999" in draw(of_text("\n".join(lines) + "\n"), form)
+        assert "n1999" in draw(of_text("\n".join(lines) + "\n"), form, 80)
+
+
+class TestNothingOverlaps:
+    @pytest.mark.parametrize("lab", [*LABS, *EXAMPLES], ids=lambda lab: Path(lab).stem)
+    def test_in_labs_and_examples(self, lab: Path) -> None:
+        assert [found for one in pictures(of_lab(lab)) for found in faults(one)] == []
+
+    @pytest.mark.parametrize(
+        "text", [RING, BOTH, SHARED, FILE], ids=["ring", "both", "shared", "all"]
+    )
+    def test_in_what_is_hard_to_lay_out(self, text: str, of_file: Callable[[str], Network]) -> None:
+        assert [found for one in pictures(of_file(text)) for found in faults(one)] == []
+
+    @pytest.mark.parametrize("text", [ODD, RULES], ids=["odd", "rules"])
+    def test_in_what_a_template_makes(self, text: str) -> None:
+        assert [found for one in pictures(of_text(text)) for found in faults(one)] == []
+
+    @pytest.mark.parametrize("seed", range(60))
+    def test_in_generated_files(self, seed: int, of_file: Callable[[str], Network]) -> None:
+        try:
+            network = of_file(lab_file(seed))
+        except CnetshError:
+            pytest.skip("this seed gives no lab")
+        for one in pictures(network):
+            assert faults(one) == [], as_text(one)
+
+    def test_containers_on_two_bridges_stand_between_the_bars(
+        self, of_file: Callable[[str], Network]
+    ) -> None:
+        drawn = draw(of_file(BOTH), "unicode", 123)
+        # The second bridge goes on below each row, and no wire crosses a bar.
+        assert drawn.count("━━ br1 ") > 2 and "╂" not in drawn.split("[ceth")[2]
+
+
+class TestTheChecker:
+    """It finds each kind of fault when one is made."""
+
+    def picture(self) -> Picture:
+        return picture_of(of_lab(EXAMPLES[-2]), 123)
+
+    def test_finds_a_box_that_was_moved(self) -> None:
+        picture = self.picture()
+        at = next(n for n, box in enumerate(picture.boxes) if box.kind == "box")
+        picture.boxes[at] = picture.boxes[at]._replace(x=picture.boxes[at].x + 20)
+        assert any("boxes overlap" in found for found in faults(picture))
+
+    def test_finds_a_text_that_is_too_long(self) -> None:
+        picture = self.picture()
+        picture.texts[-1] = picture.texts[-1]._replace(text="x" * 30)
+        assert any("leaves its box" in found for found in faults(picture))
+
+    def test_finds_a_socket_over_another(self) -> None:
+        picture = self.picture()
+        picture.sockets[-1] = picture.sockets[-2]
+        assert any("sockets overlap" in found for found in faults(picture))
+
+    def test_finds_a_wire_through_a_box_and_one_along_another(self) -> None:
+        picture = self.picture()
+        box = next(box for box in picture.boxes if box.kind == "box")
+        picture.wire("up", (box.x + 5, box.y - 3), (box.x + 5, box.bottom + 3))
+        assert any("through a box" in found for found in faults(picture))
+        picture = self.picture()
+        picture.wires.append(picture.wires[0]._replace(kind="down"))
+        assert any("wires are one" in found for found in faults(picture))
+
+    def test_finds_a_picture_that_is_cut(self) -> None:
+        picture = self.picture()
+        picture.width -= 10
+        assert any("clipped" in found or "outside" in found for found in faults(picture))
+
+
+class TestAnSvg:
+    def test_has_no_id_or_style_of_another_in_its_page(self) -> None:
+        drawn = {draw(of_lab(lab), "svg", width) for lab in LABS for width in (48, 123)}
+        ids = [name for one in drawn for name in re.findall(r' id="([^"]+)"', one)]
+        assert len(set(ids)) == len(ids) == 3 * len(drawn)
+        for one in drawn:
+            root = ET.fromstring(one)
+            style = root.find(f"{SVG}style")
+            assert style is not None and style.text
+            rules = re.findall(r"([^{}]+)\{[^{}]*\}", style.text)
+            assert all(f"#{root.get('id')}" in part for rule in rules for part in rule.split(","))
+
+    def test_says_in_words_what_it_shows(self) -> None:
+        root = ET.fromstring(draw(of_lab("routing"), "svg", 123))
+        name, told = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+        assert name is not None and name.text == "Routing and NAT"
+        assert told is not None and told.text and "br0  172.18.0.1/12: net0, net1" in told.text
+        assert root.get("aria-labelledby") == f"{name.get('id')} {told.get('id')}"
+
+    def test_has_labels_as_wide_as_their_columns(self) -> None:
+        root = ET.fromstring(draw(of_lab(EXAMPLES[-2]), "svg", 123))
+        labels = [one for one in root.iter(f"{SVG}text") if one.get("class") != "title"]
+        assert len(labels) > 30
+        for one in labels:
+            assert float(one.get("textLength", "0")) == pytest.approx(7.8 * len(one.text or ""))
+
+    def test_is_the_same_every_time(self) -> None:
+        argv = [sys.executable, "-m", "cnetsh", "graph", str(EXAMPLES[-2]), "--format", "svg"]
+        drawn = {
+            subprocess.run(
+                argv, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True
+            ).stdout
+            for seed in ("1", "2")
+        }
+        assert len(drawn) == 1 and b"<svg" in drawn.pop()

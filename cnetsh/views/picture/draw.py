@@ -1,100 +1,64 @@
-"""A graph as text, in one of the forms that people and tools draw: ASCII, Mermaid, dot and SVG."""
+"""A network drawn in one of the forms that people and tools read."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
-from cnetsh.names import visible
-from cnetsh.views.picture.network import (
-    Drop,
-    Graph,
-    Segment,
-    by_namespace,
-    headline,
-    labels,
-    on_link,
-)
+from cnetsh.views.picture.chart import as_dot, as_mermaid
+from cnetsh.views.picture.drawing import as_ascii, as_text
+from cnetsh.views.picture.fold import folded
+from cnetsh.views.picture.ladder import ladder
+from cnetsh.views.picture.network import Network
+from cnetsh.views.picture.shapes import Picture
 from cnetsh.views.picture.svg import as_svg
+from cnetsh.views.picture.wide import wide
+
+PAGE = 123  # columns of an SVG picture where nobody says how many: 995 pixels
+NAMED = 6  # so many are named in words
 
 
-def draw(graph: Graph, form: str) -> str:
-    """Give the graph as text; form is ascii, mermaid, dot or svg."""
-    forms = {"ascii": _as_ascii, "mermaid": _as_mermaid, "dot": _as_dot, "svg": as_svg}
-    return forms[form](graph)
+def draw(network: Network, form: str, width: int) -> str:
+    """Give the network in a form: unicode, ascii, svg, mermaid or dot.
+
+    width: at most so many columns; a picture that needs more has them.
+    """
+    told = in_words(network)
+    network = folded(network)
+    if form == "mermaid":
+        return as_mermaid(network)
+    if form == "dot":
+        return as_dot(network)
+    picture = picture_of(network, width)
+    if form == "svg":
+        return as_svg(picture, told)
+    return as_ascii(picture) if form == "ascii" else as_text(picture)
 
 
-def _as_ascii(graph: Graph) -> str:
-    """Give a tree for the terminal: each segment with the containers on it."""
-    lines = [visible(graph.title), ""] if graph.title else []
-    lines.append("host")
-    for segment in graph.segments:
-        branch, stem = ("+-- ", "|    ") if segment.on_host else ("", "")
-        lines.append(f"{branch}{'  '.join(headline(segment))}")
-        lines += [f"{stem}|-- {row}" for row in _aligned(graph, segment)]
-    ways = by_namespace(graph.segments)
-    lines += [f"{visible(one)}  (no cable)" for one in graph.namespaces[1:] if one not in ways]
-    return "\n".join(lines) + "\n"
+def picture_of(network: Network, width: int) -> Picture:
+    """Give the picture of a network, the wide one where it fits."""
+    return wide(network, width) or ladder(network, width)
 
 
-def _aligned(graph: Graph, segment: Segment) -> list[str]:
-    rows = [
-        (
-            " -- ".join(_ends(drop)),
-            visible(drop.namespace),
-            on_link(graph, drop.namespace, drop.link),
-            visible(", ".join(graph.routes.get(drop.namespace, ()))),
-        )
-        for drop in segment.drops
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+def in_words(network: Network) -> str:
+    """Give what the picture shows as sentences, for those who cannot see it."""
+    return " ".join(_sentences(network))
 
 
-def _as_mermaid(graph: Graph) -> str:
-    """Give a Mermaid flowchart, as GitHub and many editors draw it."""
-    forms = ("    s{}{{{{{}}}}}", "  n{}({})", "  s{} ---|{}| n{}")
-    host, outside, others = _nodes_and_edges(graph, _mermaid, *forms)
-    return "\n".join(["flowchart TB", *outside, "  subgraph host", *host, "  end", *others]) + "\n"
+def _sentences(network: Network) -> Iterator[str]:
+    names = [one.name for one in network.containers if one.name]
+    on_it: dict[str, list[str]] = {rail.name: [] for rail in network.rails}
+    for one in network.containers:
+        for name in {port.rail: None for port in one.ports if port.rail in on_it}:
+            on_it[name].append(one.name or "a link of the host")
+    yield f"{len(names):,} container{'' if len(names) == 1 else 's'}."
+    if network.hosted:
+        yield f"The host's IP stack: {network.heading}."
+    for rail in network.rails[:NAMED]:
+        what = "Bridge " if rail.kind == "bridge" else f"Link {rail.name} "
+        yield f"{what}{rail.label}: {_listed(on_it[rail.name]) or 'nothing on it'}."
+    yield from (f"{text}." for text in network.translated)
+    routers = [one.name for one in network.containers if one.router]
+    yield f"Routers: {_listed(routers) or 'none'}."
 
 
-def _as_dot(graph: Graph) -> str:
-    """Give a Graphviz graph, for `dot -Tpng`."""
-    forms = (
-        "    s{} [shape=hexagon, label={}];",
-        "  n{} [label={}];",
-        "  s{0} -- n{2} [label={1}];",
-    )
-    host, outside, others = _nodes_and_edges(graph, _dot, *forms)
-    head = ["graph lab {", "  node [shape=box, style=rounded];", "  subgraph cluster_host {"]
-    head.append('    label="host"; style=dashed;')
-    return "\n".join([*head, *host, "  }", *outside, *others, "}"]) + "\n"
-
-
-def _nodes_and_edges(
-    graph: Graph, quoted: Callable[[list[str]], str], segment: str, box: str, edge: str
-) -> tuple[list[str], list[str], list[str]]:
-    """Give the segments on the host, those between containers, and the containers with cables."""
-    numbers = {name: number for number, name in enumerate(graph.namespaces)}
-    host: list[str] = []
-    outside: list[str] = []
-    edges: list[str] = []
-    for number, one in enumerate(graph.segments):
-        shape = segment.format(number, quoted(headline(one)))
-        (host if one.on_host else outside).append(shape)
-        for drop in one.drops:
-            edges.append(edge.format(number, quoted(_ends(drop)), numbers[drop.namespace]))
-    boxes = [box.format(numbers[name], quoted(lines)) for name, lines in labels(graph).items()]
-    return host, outside, [*boxes, *edges]
-
-
-def _ends(drop: Drop) -> list[str]:
-    """Give a cable's ends: the host's, if it has one, and the container's."""
-    return [visible(end) for end in (drop.host_end, drop.link) if end]
-
-
-def _mermaid(lines: list[str]) -> str:
-    # Mermaid has entities of its own, and reads tags in a label.
-    text = "<br>".join(line.replace('"', "#quot;").replace("<", "#lt;") for line in lines)
-    return f'"{text}"'
-
-
-def _dot(lines: list[str]) -> str:
-    return '"' + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'
+def _listed(names: list[str]) -> str:
+    few = names if len(names) <= NAMED else [names[0], f"{len(names) - 2:,} more", names[-1]]
+    return ", ".join(few)

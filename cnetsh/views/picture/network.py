@@ -1,161 +1,341 @@
-"""A network in the terms of its pictures: what hears each other, and the containers on it."""
+"""What a picture shows of a state: the host, what containers hang on there, and the containers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from ipaddress import ip_address, ip_interface
+from textwrap import wrap
+from typing import NamedTuple
 
-from cnetsh.kinds.change import Facts, Ref, State
+from cnetsh.kinds.change import State
 from cnetsh.names import visible
+from cnetsh.views.picture import rules
+from cnetsh.views.picture.links import ETHERNET, Known, Link, Place, known
+from cnetsh.views.picture.rules import Published, Rule
 
-Place: TypeAlias = tuple[str, str]  # namespace ("" is the host), link
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-_NAMES = {"bridge": "bridge", "macvlan": "shared link", "cable": "cable"}
+INTERNET = "internet"
+PORTS_TOLD = 12
+LONGEST = 44  # columns of a line in a container's box
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """One container's way onto a segment: by the cable's host end, if it has one."""
+class Port(NamedTuple):
+    """A link of a container that leads out of it; states are words, "" for a link that works.
 
-    namespace: str
+    rail: what it hangs on in the host; host: the cable's end there; other: its end in another
+    container; tag: what is done to packets on it.
+    """
+
     link: str
-    host_end: str
+    state: str = ""
+    rail: str = ""
+    host: str = ""
+    host_state: str = ""
+    other: Place | None = None
+    tag: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """What hears each other: a bridge, a cable or a shared link, with the containers on it.
+class Line(NamedTuple):
+    """A line in a box: plain, strong or faint."""
 
-    kind is bridge, cable or macvlan; addresses are the host's on it.
+    text: str
+    kind: str = "line"
+
+
+class Container(NamedTuple):
+    """A container, or several of a kind; without a name, a cable with both ends in the host."""
+
+    name: str
+    lines: tuple[Line, ...]
+    ports: tuple[Port, ...]
+    router: bool = False
+    several: int = 1
+
+
+class Rail(NamedTuple):
+    """What cables hang on in the host: a bridge, a link of its own, or one that others share.
+
+    wired: whether the host's IP stack has an address on it.
     """
 
     name: str
     kind: str
-    on_host: bool
-    addresses: tuple[str, ...]
-    drops: tuple[Drop, ...]
+    label: str
+    wired: bool
+    state: str = ""
+    isolated: bool = False
+
+
+class Outside(NamedTuple):
+    """What is behind the host: what it is called, and the host's link to it, "" if not known."""
+
+    name: str
+    link: str = ""
+    state: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
-    """Namespaces ("" is the host), segments, and each link's addresses and namespace's routes."""
+class Network:
+    """What a picture shows.
+
+    hosted: whether the host has a part in it; translated: what it does to addresses; heading, ways:
+    what its IP stack does; rails and containers are in the order in which they are drawn.
+    """
 
     title: str
-    namespaces: tuple[str, ...]
-    segments: tuple[Segment, ...]
-    addresses: dict[Place, tuple[str, ...]]
-    routes: dict[str, tuple[str, ...]]
+    hosted: bool
+    outside: Outside | None
+    translated: tuple[str, ...]
+    heading: str
+    ways: tuple[str, ...]
+    rails: tuple[Rail, ...]
+    containers: tuple[Container, ...]
 
 
-def graph_of(title: str, state: State) -> Graph:
-    """Give what a state shows, whether a plan leaves it or the kernel has it."""
-    links = {ref: found[0] for ref, found in state.items() if ref.kind == "link"}
-    made = (ref.name for ref in state if ref.kind == "netns")
-    # A plan may also put a link into a namespace that somebody else has made.
-    namespaces = tuple(dict.fromkeys(["", *made, *(ref.netns for ref in links)]))
-    # What the kernel gives a link by itself has a narrower scope, and is not told by a plan.
-    addresses = _grouped(
-        ((ref.netns, facts["dev"]), ref.name)
-        for ref, facts in _of_kind(state, "address")
-        if facts.get("scope", "global") == "global"
-    )
-    # Only routes over a next hop: the others say what the addresses say.
-    routes = _grouped(
-        (ref.netns, f"{ref.name} via {facts['via']}")
-        for ref, facts in _of_kind(state, "route")
-        if "via" in facts
-    )
-    return Graph(title, namespaces, tuple(_segments(links, addresses)), addresses, routes)
+def network_of(title: str, state: State, sight: bool = True) -> Network:
+    """Give what a picture of a state shows.
+
+    sight: whether the host's own links are in the state, or nobody has looked.
+    """
+    return _Reader(known(state), rules.rules_of(state)).read(title, sight)
 
 
-def _of_kind(state: State, kind: str) -> Iterator[tuple[Ref, Facts]]:
-    return ((ref, facts) for ref, found in state.items() if ref.kind == kind for facts in found)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads a state part by part."""
+
+    known: Known
+    rules: list[Rule]
+
+    def read(self, title: str, sight: bool) -> Network:
+        outside = self._outside() if sight else Outside("elsewhere")
+        behind = self.known.links[("", outside.link)].peer if outside and outside.link else None
+        names = [name for name in self.known.namespaces if not behind or name != behind[0]]
+        ports = list(rules.published(self.rules))
+        containers = [self._container(name, outside, ports) for name in names]
+        containers += self._joints()
+        rails = self._rails(containers, outside)
+        address = outside.address.partition("/")[0] if outside else ""
+        ports_there = any(port.rail for one in containers for port in one.ports)
+        rest = list(self._rest(outside, rails))
+        nat = [*rules.translations(self.rules, "", address, "the host"), *map(str, ports)]
+        return Network(
+            visible(title),
+            bool(rails or nat or rest or ports_there),
+            outside,
+            tuple(dict.fromkeys(nat)),
+            self._heading(),
+            (*self._routes(outside), *rest),
+            tuple(_side_by_side(rails, containers)),
+            tuple(containers),
+        )
+
+    def _outside(self) -> Outside | None:
+        """Give the host's link of the default route, if it leads out of what is drawn."""
+        for to, facts in self.known.routes.get("", ()):
+            name = visible(facts.get("dev") or self._link_to(facts.get("via", "")))
+            link = self.known.links.get(("", name))
+            if to != "default" or link is None or link.kind == "bridge" or link.master:
+                continue
+            home = link.peer[0] if link.peer else INTERNET
+            links = [name for netns, name in self.known.links if netns == home and name != "lo"]
+            if home and len(links) < 2:
+                address = " ".join(self.known.addresses.get(("", name), ()))
+                what = "Internet" if home == INTERNET else home
+                return Outside(what, name, self.known.state_of(("", name)), address)
+        return None
+
+    def _link_to(self, via: str) -> str:
+        """Give the host's link that has an address in the network of a next hop."""
+        for (netns, link), texts in self.known.addresses.items():
+            for text in texts if not netns else ():
+                one = ip_interface(text)
+                if via and ":" not in via + text and ip_address(via) in one.network:
+                    return link
+        return ""
+
+    # ── containers ──
+    def _container(
+        self, name: str, outside: Outside | None, published: list[Published]
+    ) -> Container:
+        links = {place: link for place, link in self.known.links.items() if place[0] == name}
+        links.pop((name, "lo"), None)
+        ports = tuple(port for place, link in links.items() if (port := self._port(place, link)))
+        forwards = self.known.forwards(name) or []
+        router = bool(forwards) and len(links) > 1
+        lines = [Line("router: forwards " + " and ".join(forwards), "strong")] if router else []
+        lines += self._on_links(links, {port.link for port in ports})
+        lines += self._more(name, links, published)
+        if forwards and not router:
+            lines.append(Line("forwards " + " and ".join(forwards), "faint"))
+        wrapped = [Line(part, line.kind) for line in lines
+                   for part in wrap(line.text, LONGEST, subsequent_indent="  ")]  # fmt: skip
+        return Container(name, tuple(wrapped), ports, router)
+
+    def _on_links(self, links: dict[Place, Link], out: set[str]) -> Iterator[Line]:
+        for place, link in links.items():
+            name = place[1]
+            head = "" if len(links) == 1 and out else f"{name} "
+            mtu = self.known.mtu_of(place)
+            more = f"  MTU {mtu}" if mtu != ETHERNET else ""
+            if name not in out:
+                state = self.known.state_of(place)
+                more += "".join(f"  {word}" for word in (_made_as(link), state) if word)
+            elif link.kind == "vlan":
+                more += f"  VLAN {link.number}"
+            texts = self.known.addresses.get(place, ())
+            if not texts:
+                yield Line(f"{head}no address{more}", "faint")
+            for number, text in enumerate(texts):
+                yield Line(f"{head}{text}{more if not number else ''}")
+
+    def _more(
+        self, name: str, links: dict[Place, Link], published: list[Published]
+    ) -> Iterator[Line]:
+        for to, way in self.known.routes_of(name):
+            yield Line(f"{to} → {way}")
+        if servers := self.known.servers.get(name):
+            yield Line("DNS " + " ".join(servers))
+        own = {text.partition("/")[0] for place in links
+               for text in self.known.addresses.get(place, ())}  # fmt: skip
+        doors = [f"port {one.target}/{one.protocol} ← host {one.port}" for one in published
+                 if one.address.strip("[]") in own]  # fmt: skip
+        yield from map(Line, dict.fromkeys(doors))
+        for text in rules.translations(self.rules, name, "", "this container"):
+            yield Line(f"NAT {text}")
+        yield from map(Line, rules.filters(self.rules, name))
+        for text in self.known.other_settings(name):
+            yield Line(text, "faint")
+        lo = self.known.links.get((name, "lo"))
+        if name in self.known.made and not (lo and lo.up):
+            yield Line("lo is down", "faint")
+
+    def _port(self, place: Place, link: Link) -> Port | None:
+        """Give a link as the way out of a container, None for one that leads nowhere."""
+        state = self.known.state_of(place)
+        if link.peer in self.known.links:
+            assert link.peer
+            tag = self._tag(place, link.peer)
+            home, end = link.peer
+            if home:
+                # What holds both ways stands at one end.
+                both = self.known.queues.get(place) == self.known.queues.get(link.peer)
+                tag = tag if not both or place > link.peer else ""
+                return Port(place[1], state, other=link.peer, tag=tag)
+            rail = self.known.links[link.peer].master or end
+            return Port(place[1], state, rail, end, self.known.state_of(link.peer), tag=tag)
+        if link.on and not link.on[0]:
+            words = [f"{_made_as(link)} on {link.on[1]}", self.known.queues.get(place, "")]
+            return Port(place[1], state, link.on[1], tag=" ".join(filter(None, words)))
+        return None
+
+    def _tag(self, near: Place, far: Place) -> str:
+        """Give what is done to packets: both ways, or out of the container and into it."""
+        out, back = self.known.queues.get(near, ""), self.known.queues.get(far, "")
+        if out == back or far[0]:
+            return out if out == back else f"{out} out" if out else ""
+        return "  ".join(f"{text} {way}" for text, way in ((out, "out"), (back, "in")) if text)
+
+    def _joints(self) -> Iterator[Container]:
+        """Give the cables that have both ends in the host."""
+        for place, link in self.known.links.items():
+            if place[0] or not link.peer or link.peer[0] or link.peer < place:
+                continue
+            both = sorted(
+                (place, link.peer), key=lambda end: (self.known.addresses.get(end, ()), end)
+            )
+            ends = [
+                Port("", "", self.known.links[end].master or end[1], end[1],
+                     self.known.state_of(end), tag=self.known.queues.get(end, ""))
+                for end in both
+            ]  # fmt: skip
+            yield Container("", (), tuple(ends))
+
+    # ── the host ──
+    def _rails(self, containers: list[Container], outside: Outside | None) -> list[Rail]:
+        ports = [port for one in containers for port in one.ports if port.rail]
+        bridges = [name for (home, name), link in self.known.links.items()
+                   if not home and link.kind == "bridge"]  # fmt: skip
+        own = {port.rail for port in ports if port.rail == port.host}
+        round_it = outside.link if outside else ""
+        names = dict.fromkeys([*bridges, *(port.rail for port in ports if port.rail != round_it)])
+        # One that others are made on is drawn as a bar.
+        own -= {port.rail for port in ports if port.rail != port.host}
+        drawn = {port.host for port in ports}
+        return [self._rail(name, name in own, drawn) for name in names]
+
+    def _rail(self, name: str, own: bool, drawn: set[str]) -> Rail:
+        link, state = self.known.links.get(("", name)), self.known.state_of(("", name))
+        addresses = self.known.addresses.get(("", name), ())
+        if own:
+            return Rail(name, "link", " ".join(addresses) or "no address", True, state)
+        isolated = name in rules.isolated(self.rules)
+        words = [name, *addresses]
+        if link and link.kind == "bridge":
+            words += [*([] if addresses else ["(no address)"]), *self._of_bridge(name, drawn)]
+        elif not self.known.ports.get(name):
+            words.append("shared")
+        words += [state, "isolated" if isolated else ""]
+        label = "  ".join(filter(None, words))
+        return Rail(name, "bridge", label, bool(addresses), state, isolated)
+
+    def _of_bridge(self, name: str, drawn: set[str]) -> Iterator[str]:
+        mtu = self.known.mtu_of(("", name))
+        if mtu != ETHERNET:
+            yield f"MTU {mtu}"
+        on_it = self.known.ports.get(name, ())
+        rest = [end for _, end in on_it if end not in drawn]
+        if rest:
+            yield f"with {', '.join(rest)}" if len(rest) < 4 else f"with {len(rest)} other ports"
+        if len(on_it) > PORTS_TOLD:
+            yield f"{len(on_it):,} ports"
+
+    def _heading(self) -> str:
+        forwards = self.known.forwards("")
+        if forwards is None:
+            return "forwarding not set"
+        return "forwards " + (" and ".join(forwards) or "nothing")
+
+    def _routes(self, outside: Outside | None) -> Iterator[str]:
+        round_it = outside.link if outside else ""
+        for to, way in self.known.routes_of(""):
+            yield f"{to} → {way}"
+        for to, links in self.known.networks().items():
+            for number, link in enumerate(links):
+                if link != round_it:
+                    yield f"{to} → {link}" + (" (second: unused)" if number else "")
+
+    def _rest(self, outside: Outside | None, rails: list[Rail]) -> Iterator[str]:
+        """Give what else is to be said of the host: rules, and links that are not drawn."""
+        if through := rules.let_through(self.rules):
+            yield f"FORWARD lets {', '.join(through)} through"
+        yield from rules.filters(self.rules, "")
+        drawn = {rail.name for rail in rails} | {"lo", outside.link if outside else ""}
+        for (home, name), one in self.known.links.items():
+            # One that a plan only speaks of has no kind.
+            if not home and name not in drawn and not one.master and one.kind:
+                addresses = self.known.addresses.get(("", name), ())
+                words = (name, *addresses, _made_as(one), self.known.state_of(("", name)))
+                yield "link " + " ".join(filter(None, words))
 
 
-def _grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, tuple[Value, ...]]:
-    found: dict[Key, list[Value]] = {}
-    for key, value in pairs:
-        found.setdefault(key, []).append(value)
-    return {key: tuple(values) for key, values in found.items()}
+def _made_as(link: Link) -> str:
+    """Give what a link is where it is no cable: VLAN 5, macvlan, bridge."""
+    if link.kind in ("vlan", "vxlan"):
+        return f"{link.kind.upper()} {link.number}"
+    return link.kind if link.kind != "veth" else ""
 
 
-def _segments(
-    links: dict[Ref, Facts], addresses: dict[Place, tuple[str, ...]]
-) -> Iterator[Segment]:
-    """Give the host's bridges, then its links that containers share, then cables in no bridge."""
-    cables = list(_cables(links))
-    plugged = _grouped(
-        (bridge, Drop(far.netns, far.name, near.name)) for bridge, near, far in cables if bridge
-    )
-    own = (ref for ref, facts in links.items() if facts.get("kind") == "bridge")
-    # A bridge may have nothing in it, or be somebody else's, of which a plan tells the name alone.
-    for name in dict.fromkeys([*(ref.name for ref in own if not ref.netns), *plugged]):
-        on_it = plugged.get(name, ())
-        yield Segment(name, "bridge", True, addresses.get(("", name), ()), on_it)
-    for parent, drops in _grouped(_macvlans(links)).items():
-        yield Segment(parent, "macvlan", True, addresses.get(("", parent), ()), drops)
-    for bridge, near, far in cables:
-        if not bridge:
-            yield _cable(near, far, addresses)
-
-
-def _cables(links: dict[Ref, Facts]) -> Iterator[tuple[str, Ref, Ref]]:
-    """Give each cable once: the host's bridge that an end is in, that end, and the other one."""
-    seen = set()
-    for one, facts in links.items():
-        two = facts.get("peer")
-        if two is None or one in seen:
-            continue
-        seen.add(two)
-        for near, far in ((one, two), (two, one)):
-            if not near.netns and (bridge := links[near].get("master")):
-                yield bridge, near, far
-                break
-        else:
-            yield "", one, two
-
-
-def _cable(one: Ref, two: Ref, addresses: dict[Place, tuple[str, ...]]) -> Segment:
-    near = [end for end in (one, two) if not end.netns]
-    far = [end for end in (one, two) if end.netns]
-    name = " - ".join(end.name for end in (near or far))
-    own = tuple(text for end in near for text in addresses.get(("", end.name), ()))
-    host_end = near[0].name if near else ""
-    drops = tuple(Drop(end.netns, end.name, host_end) for end in far)
-    return Segment(name, "cable", bool(near), own, drops)
-
-
-def _macvlans(links: dict[Ref, Facts]) -> Iterator[tuple[str, Drop]]:
-    for ref, facts in links.items():
-        if facts.get("kind") == "macvlan":
-            parent = facts["on"].name if "on" in facts else "a link of the host"
-            yield parent, Drop(ref.netns, ref.name, "")
-
-
-def by_namespace(segments: Iterable[Segment]) -> dict[str, tuple[Drop, ...]]:
-    """Give each container's ways onto the segments, in their order."""
-    return _grouped((drop.namespace, drop) for segment in segments for drop in segment.drops)
-
-
-def headline(segment: Segment) -> list[str]:
-    """Give a segment's name, what it is where that is not plain, and the host's addresses on it."""
-    return [f"{_NAMES[segment.kind]} {visible(segment.name)}", *map(visible, segment.addresses)]
-
-
-def labels(graph: Graph) -> dict[str, list[str]]:
-    """Give what stands in each container's box: its name, its links' addresses, its routes."""
-    ways = by_namespace(graph.segments)
-    # The host has a box only where both ends of a cable are its own.
-    names = [name for name in graph.namespaces if name or name in ways]
-    found = {}
-    for name in names:
-        links = dict.fromkeys(drop.link for drop in ways.get(name, ()))
-        own = [f"{link}  {on_link(graph, name, link)}".rstrip() for link in links]
-        lines = (name or "host", *own, *graph.routes.get(name, ()))
-        found[name] = [visible(line) for line in lines]
-    return found
-
-
-def on_link(graph: Graph, namespace: str, link: str) -> str:
-    """Give the addresses of a link."""
-    return visible(" ".join(graph.addresses.get((namespace, link), ())))
+def _side_by_side(rails: list[Rail], containers: list[Container]) -> Iterator[Rail]:
+    """Give the rails so that those which share a container are neighbours."""
+    together: dict[str, dict[str, None]] = {rail.name: {} for rail in rails}
+    for one in containers:
+        names = [port.rail for port in one.ports if port.rail in together]
+        for name in names:
+            together[name] |= dict.fromkeys(other for other in names if other != name)
+    waiting = {rail.name: rail for rail in rails}
+    # From the ends of chains on, so that nobody is left out in the middle.
+    for start in sorted(waiting, key=lambda name: len(together[name]) > 1):
+        name = start if start in waiting else ""
+        while name:
+            yield waiting.pop(name)
+            name = next((other for other in together[name] if other in waiting), "")

@@ -1,99 +1,100 @@
-"""Where everything is in an SVG picture: segments are bars, containers hang on them.
+"""A picture as SVG: cells multiplied, every label as wide as the layout thinks it is.
 
 Its shapes and colours are in the template picture.svg.j2.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import hashlib
+from collections.abc import Iterable
 
 from cnetsh.labs.render import rendered
-from cnetsh.names import visible
-from cnetsh.views.picture.network import Graph, Segment, by_namespace, headline, labels
+from cnetsh.views.picture.shapes import Box, Cell, Picture, Text, Wire
 
-# A letter of the template's font is so wide; a line of it is 16 high, as the template has it too.
-CHARACTER, LINE = 6.7, 16
-TRACK, MARGIN, TOP = 40, 24, 44
-SIDE_BY_SIDE = 32  # between the wires of one container
-
-
-class Column(NamedTuple):
-    """A container's box: its left edge, size, and what stands in it."""
-
-    left: float
-    width: float
-    height: int
-    lines: list[str]
+COLUMN, MARGIN = 7.8, 14.0  # a letter of 13 px in a monospaced font is so wide
+# How high a row is, by what stands in it.
+WIRE, BORDER, TEXT, TAG, SOCKET, TITLE = 13, 12, 18, 19, 26, 30
+_CORNERS = {"nat": 2, "net": 11, "box": 9, "router": 9, "stack": 9, "host": 9}
 
 
-class Track(NamedTuple):
-    """A segment from its first wire to its last: each with its place, and its end's name."""
-
-    kind: str
-    label: str
-    y: int
-    left: float
-    right: float
-    wires: list[tuple[float, str]]
-
-
-def as_svg(graph: Graph) -> str:
-    """Give the picture as one SVG document that needs nothing else."""
-    columns = _columns(graph)
-    host = [segment for segment in graph.segments if segment.on_host]
-    others = [segment for segment in graph.segments if not segment.on_host]
-    boxes = TOP + len(host) * TRACK + (52 if columns else 20)
-    bottom = boxes + max((column.height for column in columns.values()), default=12)
-    right = max((column.left + column.width for column in columns.values()), default=200)
-    width = max(right, *(_width(_label(one)) + 2 * MARGIN for one in host), 240) + MARGIN
-    return rendered(
-        "picture.svg.j2",
-        title=visible(graph.title),
-        width=f"{width:g}",
-        inner=f"{width - MARGIN:g}",
-        height=bottom + len(others) * TRACK + MARGIN,
-        host_height=len(host) * TRACK + 24,
-        boxes=boxes,
-        on_host=list(_tracks(host, columns, TOP)),
-        # Cables that the host has no end of are below the boxes.
-        between=_tracks(others, columns, bottom + 24),
-        columns=columns.values(),
-    )
+def as_svg(picture: Picture, told: str) -> str:
+    """Give a picture as one SVG document that needs nothing else; told: the same in words."""
+    page = _Page(picture)
+    values = {
+        "picture": picture,
+        "told": told,
+        "page": page,
+        "width": round(2 * MARGIN + (picture.width + 1) * COLUMN),
+        "height": round(page.height + MARGIN),
+    }
+    # Several pictures in one page must not share ids or styles.
+    digest = hashlib.sha256(rendered("picture.svg.j2", name="", **values).encode()).hexdigest()
+    return rendered("picture.svg.j2", name=f"net-{digest[:8]}", **values)
 
 
-def _columns(graph: Graph) -> dict[str, Column]:
-    """Give the containers from left to right: by their first segment, those on several last."""
-    segments, ways = enumerate(graph.segments), by_namespace(graph.segments)
-    last_first = reversed([(drop.namespace, at) for at, one in segments for drop in one.drops])
-    first, none = dict(last_first), len(graph.segments)
-    texts, found, left = labels(graph), {}, MARGIN + 16.0
-    for name in sorted(texts, key=lambda one: (first.get(one, none), len(ways.get(one, ())))):
-        lines = texts[name]
-        width = max(90.0, max(map(_width, lines)) + 20)
-        found[name] = Column(left, width, len(lines) * LINE + 12, lines)
-        left += width + 18
-    return found
+class _Page:
+    """Where columns and rows are on the page, in pixels."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._tight = picture.tight
+        heights = dict.fromkeys(range(-1, picture.height + 2), WIRE)
+        heights |= dict.fromkeys((y for box in picture.boxes for y in (box.y, box.bottom)), BORDER)
+        heights |= {text.y: TEXT for text in picture.texts}
+        heights |= {text.y: TAG for text in picture.sockets if text.kind == "tag"}
+        heights |= {text.y: SOCKET if text.y < picture.tight else TEXT
+                    for text in picture.sockets if text.kind != "tag"}  # fmt: skip
+        heights |= dict.fromkeys((bar.y0 for bar in picture.bars if not bar.thin), SOCKET)
+        heights |= {text.y: TITLE for text in picture.texts if text.kind == "title"}
+        self.height, self._middles = MARGIN, {}
+        for y in range(picture.height + 1):
+            self._middles[y] = self.height + heights[y] / 2
+            self.height += heights[y]
+
+    def x(self, column: float) -> str:
+        """Give the middle of a column."""
+        return _number(MARGIN + (column + 0.5) * COLUMN)
+
+    def y(self, row: int, off: float = 0) -> str:
+        """Give the middle of a row, or so many pixels below it."""
+        return _number(self._middles[row] + off)
+
+    def start(self, column: int, off: float = 0) -> str:
+        """Give where a column begins, or so many pixels after it."""
+        return _number(MARGIN + column * COLUMN + off)
+
+    def columns(self, count: float) -> str:
+        """Give how wide so many columns are."""
+        return _number(count * COLUMN)
+
+    def rows(self, first: int, last: int) -> str:
+        """Give how far it is from the middle of a row to that of another."""
+        return _number(self._middles[last] - self._middles[first])
+
+    def path(self, points: Iterable[Cell]) -> str:
+        """Give a line from corner to corner."""
+        return "M" + "L".join(f"{self.x(x)} {self.y(y)}" for x, y in points)
+
+    def corner(self, box: Box) -> int:
+        """Give how round the corners of a box are."""
+        return _CORNERS[box.kind]
+
+    def gap(self, wire: Wire) -> tuple[Cell, ...]:
+        """Give where a wire may cross others, and has a gap on both sides: if it turns, and a rung.
+
+        A rung has none where it begins, on its upright.
+        """
+        (x, y), *others = wire.points
+        if y >= self._tight and others[0][1] == y:
+            return (x + 1, y), *others
+        return wire.points if len(others) > 1 else ()
+
+    def shown(self, text: Text) -> tuple[str, str, int]:
+        """Give what stands in a socket, where it begins, and how many columns it has.
+
+        Its frame stands for the brackets that text alone has.
+        """
+        inner = text.text[1:-1] if text.text[0] in "[(" else text.text
+        at = text.x + (len(inner) < len(text.text))
+        return inner.strip(), self.start(at + len(inner) - len(inner.lstrip())), len(inner.strip())
 
 
-def _label(segment: Segment) -> str:
-    return "  ".join(headline(segment))
-
-
-def _width(text: str) -> float:
-    return len(text) * CHARACTER
-
-
-def _tracks(segments: Sequence[Segment], columns: dict[str, Column], top: int) -> Iterator[Track]:
-    """Give each segment's place: a container on several has their wires side by side."""
-    ways, placed = by_namespace(segments), Counter[str]()
-    for number, segment in enumerate(segments):
-        wires, label = [], _label(segment)
-        for drop in segment.drops:
-            column, several = columns[drop.namespace], len(ways[drop.namespace])
-            aside = (placed[drop.namespace] - (several - 1) / 2) * SIDE_BY_SIDE
-            placed[drop.namespace] += 1
-            # Side by side there is no room for the names of the host's ends.
-            end = visible(drop.host_end) if several == 1 else ""
-            wires.append((column.left + column.width / 2 + aside, end))
-        spots = [x for x, _ in wires] or [MARGIN + 12, MARGIN + _width(label) - 12]
-        yield Track(segment.kind, label, top + number * TRACK, min(spots), max(spots), wires)
+def _number(value: float) -> str:
+    return f"{value:.1f}".rstrip("0").rstrip(".")

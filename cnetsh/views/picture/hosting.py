@@ -1,0 +1,87 @@
+"""The upper part of the host: the Internet, the host's link to it, translation, the IP stack."""
+
+from textwrap import wrap
+
+from cnetsh.views.picture.network import Network
+from cnetsh.views.picture.shapes import Box, Picture, Text, socket_of, worst
+
+INSET = 4  # columns of the host beside the boxes in it
+LEAST = 24
+_PROMPT = "NAT "
+
+
+def width_wanted(network: Network) -> int:
+    """Give how wide the host has to be for its longest lines."""
+    lengths = [len(text) + len(_PROMPT) + 8 for text in network.translated]
+    lengths += [len(text) + 8 for text in (*network.ways, f"IP stack  {network.heading}")]
+    outside = network.outside
+    lengths += [2 * len(outside.address) + 10] if outside else []
+    return max([40, *lengths])
+
+
+def draw_host(network: Network, picture: Picture, left: int, width: int, y: int) -> tuple[int, int]:
+    """Draw it from row y on; give the row of the host's upper edge and that of the IP stack's end.
+
+    The host's box itself is drawn by who knows where it ends.
+    """
+    middle, outside = left + width // 2, network.outside
+    if outside:
+        picture.socket(middle, y, f"( {outside.name} )", "net")
+        picture.wire(worst(outside.state), (middle, y), (middle, y + 3))
+        y += 3
+    top = y
+    picture.texts.append(Text(left + 2, y + 1, "host", "name"))
+    # Below its upper edge comes a line for the host's name.
+    y += 2
+    if outside and outside.link:
+        picture.socket(middle, top, socket_of(outside.link, outside.state), outside.state or "up")
+        picture.texts.append(Text(middle + 2, top + 1, outside.address, "line"))
+    if network.translated:
+        below = _draw_translation(network, picture, middle, left, width, y)
+        picture.wire("up", (middle, top), (middle, y))
+        picture.wire("up", (middle, below), (middle, below + 2))
+        y = below + 2
+    elif outside:
+        picture.wire(worst(outside.state), (middle, top), (middle, y))
+    return top, _draw_stack(network, picture, left, width, y)
+
+
+def _draw_translation(
+    network: Network, picture: Picture, middle: int, left: int, width: int, y: int
+) -> int:
+    """Draw what is done to addresses on the wire; give the row where the box ends."""
+    rows = [row for text in network.translated
+            for row in _broken(text, width - INSET - 4 - len(_PROMPT))]  # fmt: skip
+    wide = max(LEAST, *(len(row) + len(_PROMPT) + 4 for row in rows))
+    x = max(left + 2, middle - wide // 2)
+    picture.boxes.append(Box(x, y, wide, len(rows) + 2, "nat"))
+    picture.texts.append(Text(x + 2, y + 1, _PROMPT.strip(), "strong"))
+    for number, row in enumerate(rows):
+        picture.texts.append(Text(x + 2 + len(_PROMPT), y + 1 + number, row, "line"))
+    return y + len(rows) + 1
+
+
+def _draw_stack(network: Network, picture: Picture, left: int, width: int, y: int) -> int:
+    rows = _rows(network.ways, width - 8)
+    picture.boxes.append(Box(left + 2, y, width - INSET, len(rows) + 3, "stack"))
+    head = "IP stack"
+    picture.texts.append(Text(left + 4, y + 1, head, "strong"))
+    picture.texts.append(Text(left + 6 + len(head), y + 1, network.heading, "line"))
+    for number, row in enumerate(rows):
+        picture.texts.append(Text(left + 4, y + 2 + number, row, "line"))
+    return y + len(rows) + 2
+
+
+def _rows(ways: tuple[str, ...], width: int) -> list[str]:
+    """Give the texts side by side as far as they fit."""
+    rows: list[str] = []
+    for text in ways:
+        if rows and len(rows[-1]) + 3 + len(text) <= width:
+            rows[-1] += f"   {text}"
+        else:
+            rows += _broken(text, width)
+    return rows
+
+
+def _broken(text: str, width: int) -> list[str]:
+    return wrap(text, width, subsequent_indent="  ")
