@@ -112,6 +112,10 @@ class TestAPlan:
     ) -> None:
         golden(f"graph/{Path(lab).stem}.{form}", draw(of_lab(lab), form, 123))
 
+    def test_is_drawn_in_docs(self, golden: Callable[[str, str], None]) -> None:
+        lab = CHECKOUT / "examples/three-tier-app.yaml"
+        golden("../../docs/three-tier-app.svg", draw(of_lab(lab), "svg", 123))
+
     def test_is_drawn_narrow_and_plain(self, golden: Callable[[str, str], None]) -> None:
         golden("graph/routing.ascii", draw(of_lab("routing"), "ascii", 80))
         narrow = draw(of_lab(EXAMPLES[-2]), "ascii", 40)
