@@ -6,10 +6,11 @@ from functools import partial
 
 from cnetsh.commands.changing import start_target, started
 from cnetsh.commands.output import say
+from cnetsh.commands.predicting import surprises_here
 from cnetsh.doctor import diagnose
 from cnetsh.errors import DONE, REFUSED, CnetshError
 from cnetsh.labs import choose
-from cnetsh.plan.steps import Plan
+from cnetsh.plan.steps import Plans
 from cnetsh.system.process import ask
 from cnetsh.system.signals import release
 from cnetsh.targets import target
@@ -17,18 +18,23 @@ from cnetsh.targets import target
 
 def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
-    plan, where = choose.part(lab, settings, "up") if lab else None, target.named(on)
+    plans, where = choose.plans(lab, settings) if lab else None, target.named(on)
     try:
         start_target(where)
     except CnetshError:
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
         release()
         return _tell(None, False, as_json)
-    return started(where, partial(_tell, plan, not where.is_private, as_json))
+    return started(where, partial(_tell, plans, not where.is_private, as_json))
 
 
-def _tell(plan: Plan | None, on_host: bool, as_json: bool) -> int:
-    findings = diagnose.diagnose(plan, on_host, diagnose.gather(ask, None, plan))
+def _tell(plans: Plans | None, on_host: bool, as_json: bool) -> int:
+    plan = plans.up if plans else None
+    seen = diagnose.gather(ask, None, plan)
+    # What a lab that is up is like, `check` tells.
+    new = plans if plans and plans.up.lab not in seen.labs else None
+    surprises = surprises_here(new) if new else []
+    findings = diagnose.diagnose(plan, on_host, seen, (), surprises)
     if as_json:
         print(json.dumps(diagnose.findings_as_json(findings), indent=1))
     else:

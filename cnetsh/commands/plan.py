@@ -37,9 +37,21 @@ def run(
     if form == "saved":
         deliver(_saved(choose.plans(lab, settings)), output)
         return DONE
+    if form == "rich" and not down:
+        return _foretold(choose.plans(lab, settings), output)
     # The other parts need not be rendered for it.
     plan = choose.part(lab, settings, "down" if down else "up")
     deliver(text.as_shell(plan, sudo) if form == "shell" else _shown(plan, form), output)
+    return DONE
+
+
+def _foretold(plans: Plans, output: Path | None) -> int:
+    """Show a plan, and what of its checks will surprise in a sandbox."""
+    # The other formats go without it, which takes a while to load.
+    from cnetsh.commands.predicting import foretell_in_sandbox
+
+    deliver(_shown(plans.up, "rich"), output)
+    foretell_in_sandbox(plans)
     return DONE
 
 
@@ -57,8 +69,35 @@ def _on_target(plans: Plans, down: bool, form: str, output: Path | None, on: str
     from cnetsh.targets import target
 
     show = partial(_show, plans, down, form, into := collected(output))
-    code = entered(target.named(on), partial(_compared, plans, down, show), lambda: show((), {}))
+    tells = form == "rich" and not down
+    looks = _compared_and_foretold if tells else _compared
+    alone = _alone_and_foretold if tells else _alone
+    where = target.named(on)
+    code = entered(where, partial(looks, plans, down, show), partial(alone, plans, show))
     return kept(into, output, code)
+
+
+def _alone(plans: Plans, show: Callable[..., int]) -> int:
+    return show((), {})
+
+
+def _alone_and_foretold(plans: Plans, show: Callable[..., int]) -> int:
+    from cnetsh.commands.predicting import foretell_in_sandbox
+
+    code = show((), {})
+    foretell_in_sandbox(plans)
+    return code
+
+
+def _compared_and_foretold(plans: Plans, down: bool, show: Callable[..., int]) -> int:
+    """Do as below, and tell what of a lab's checks will surprise."""
+    from cnetsh.apply import journal
+    from cnetsh.commands.predicting import foretell_here
+
+    code = _compared(plans, down, show)
+    if journal.find(plans.up.lab) is None:
+        foretell_here(plans)
+    return code
 
 
 def _compared(plans: Plans, down: bool, show: Callable[..., int]) -> int:

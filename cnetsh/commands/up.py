@@ -130,11 +130,13 @@ def _refuse_dangerous(
     new: the steps to run of a lab that is up.
     """
     # A dry run goes without the traps, which take a while to load.
+    from cnetsh.commands.predicting import surprises_before
     from cnetsh.doctor import diagnose
 
     plan = wanted.plans.up
     facts = diagnose.gather(means.ask, before, plan)
-    findings = diagnose.diagnose(plan, wanted.on_host, facts, new)
+    surprises = [] if new else surprises_before(wanted.plans)
+    findings = diagnose.diagnose(plan, wanted.on_host, facts, new, surprises)
     for one in findings:
         if one.severity != "note":
             say(diagnose.as_text(one))

@@ -166,6 +166,54 @@ def _all_paired(state: State, run: Run) -> State:
     return paired(state)
 
 
+def look_through(run: Run, settings: Iterable[str], of_links: Iterable[str]) -> State:
+    """Give what packets pass in all namespaces: links and routes, rules, settings by their names.
+
+    settings: paths below /proc/sys/net; of_links: names in the folders conf of both versions of IP.
+    """
+    marks = namespaces()
+    inside = partial(_look_deep, run=run, settings=tuple(settings), of_links=tuple(of_links))
+    state = kinds.see(Answers(namespaces=marks)) | inside("", ids=_ids(run))
+    names = [name for name, mark in sorted(marks.items()) if mark]
+    with ThreadPoolExecutor(LANES) as pool:
+        for found in pool.map(lambda name: _within(name, partial(inside, name, ids={})), names):
+            state |= found
+    return _all_paired(paired(state), run)
+
+
+def beginnings(paths: Iterable[str]) -> dict[str, str]:
+    """Give the settings that a new namespace begins with: one is made, read and gone.
+
+    Nothing where none can be made.
+    """
+    with contextlib.suppress(OSError):
+        return namespace.in_new_network(lambda: readable(paths))
+    return {}
+
+
+def _look_deep(
+    netns: str, run: Run, settings: Iterable[str], of_links: Iterable[str], ids: dict[int, str]
+) -> State:
+    addresses, routes, *neighbours, policy = _ask(run, ("ip",), f"{_QUESTIONS}\nrule show")
+    (policy6,) = _ask(run, ("ip", "-6"), "rule show")
+    folders = [folder for version in ("ipv4", "ipv6") for folder in _folders_of(version)]
+    paths = [*(f"{SYSCTL}/{name}" for name in settings),
+             *(f"{folder}/{name}" for folder in folders for name in of_links)]  # fmt: skip
+    answers = Answers(
+        addresses, routes, [one for some in neighbours for one in some],
+        policy=policy + [{"family": 6, **rule} for rule in policy6],
+        entries=_entries(run, addresses), queues=_queues(run, addresses), saved=_tables(run),
+        settings=readable(paths), ids=ids,
+    )  # fmt: skip
+    return kinds.see(answers, netns)
+
+
+def _folders_of(version: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        return [str(folder) for folder in (SYSCTL / version / "conf").iterdir()]
+    return []
+
+
 def _look(
     netns: str, run: Run, paths: Iterable[str], ids: dict[int, str], tables: bool = False
 ) -> State:

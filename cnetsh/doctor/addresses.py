@@ -1,11 +1,10 @@
-"""Traps in a plan's addresses: P03 an overlap with the target, P04, P20 and P22 within the plan."""
+"""Traps in a plan's addresses: P03 an overlap with the target, and P04 within the plan."""
 
 import ipaddress
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
-from cnetsh.doctor.asked import Address
 from cnetsh.doctor.finding import Case, Sign, few
 from cnetsh.kinds.change import Facts
 
@@ -120,28 +119,3 @@ def _cut(word: str) -> Network | None:
     except ValueError:
         return None
     return interface.network if interface.ip != interface.network.network_address else None
-
-
-def same_network_twice(case: Case) -> Iterator[Sign]:
-    """P20: two links of the target's own namespace in one network."""
-    homes: dict[Network, list[Address]] = {}
-    for one in case.asked.addresses:
-        if not one.netns:
-            homes.setdefault(one.ip.network, []).append(one)
-    for network, found in homes.items():
-        devs = list(dict.fromkeys(one.dev for one in found))
-        if len(devs) > 1:
-            effect = f"packets for {network} leave by {devs[0]}, the first route, whoever is meant"
-            advice = "the labs veth and conflict mean it so; otherwise join the links with a bridge"
-            yield Sign("note", few(one.text for one in found), effect, advice)
-
-
-def prefix_lengths(case: Case) -> Iterator[Sign]:
-    """P22: one network with two prefix lengths within the plan."""
-    texts = {one.ip.network: one.text for one in case.asked.addresses}
-    ordered = sorted(texts, key=lambda one: (one.version, int(one[0]), one.prefixlen))
-    for one, other in pairwise(ordered):
-        if _meets(one, other):
-            effect = f"{one} and {other}: the two do not agree on who is a neighbour"
-            evidence = f"{texts[one]}\n{texts[other]}"
-            yield Sign("note", evidence, effect, "one prefix length for both")

@@ -8,6 +8,7 @@ from cnetsh.doctor.asked import asked_by
 from cnetsh.doctor.evidence import Evidence, gather
 from cnetsh.doctor.finding import SEVERITIES, Case, Finding, Severity, Sign
 from cnetsh.doctor.table import TRAPS, Trap
+from cnetsh.forwarding.predict import Surprise
 from cnetsh.names import visible
 from cnetsh.plan.steps import Plan, Step
 
@@ -15,15 +16,22 @@ __all__ = ["Evidence", "Finding", "as_text", "diagnose", "findings_as_json", "ga
 
 
 def diagnose(
-    plan: Plan | None, check_host: bool, seen: Evidence, new: Iterable[Step] = ()
+    plan: Plan | None,
+    check_host: bool,
+    seen: Evidence,
+    new: Iterable[Step] = (),
+    surprises: Iterable[Surprise] = (),
 ) -> list[Finding]:
     """Give what was found, the gravest first; without a plan only what concerns labs in general.
 
     check_host: the target is the machine itself. In a sandbox nothing is refused: it would only
-    warn. new: the steps to run of a lab that is up. Raises CnetshError for a plan with an address
+    warn. new: the steps to run of a lab that is up; surprises: what the model of forwarding says of
+    the plan. Raises CnetshError for a plan with an address
     that is none.
     """
-    case = Case(asked_by(plan) if plan else None, seen, check_host, frozenset(new))
+    case = Case(
+        asked_by(plan) if plan else None, seen, check_host, frozenset(new), tuple(surprises)
+    )
     found = [_finding(trap, sign, check_host) for trap in TRAPS for sign in trap.look(case)]
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.id))
 

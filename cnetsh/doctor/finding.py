@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from cnetsh.doctor.asked import Asked
 from cnetsh.doctor.evidence import Evidence
+from cnetsh.forwarding.predict import Surprise
 from cnetsh.plan.steps import Step
 
 Severity: TypeAlias = Literal["lacks", "refuse", "warn", "note"]
@@ -44,13 +45,14 @@ class Sign(NamedTuple):
 class Case:
     """What is asked: the plan, if any, what was seen, and whether the target is the host.
 
-    new: the steps to run of a lab that is up.
+    new: the steps to run of a lab that is up; surprises: what the model of forwarding says.
     """
 
     plan: Asked | None
     seen: Evidence
     on_host: bool
     new: frozenset[Step] = frozenset()
+    surprises: tuple[Surprise, ...] = ()
 
     @cached_property
     def tables(self) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ wherever it runs, whether doctor sees it or not.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from cnetsh.doctor import addresses, cut_off, firewall, kernel, names
+from cnetsh.doctor import addresses, cut_off, firewall, kernel, names, outcome
 from cnetsh.doctor.finding import Case, Sign
 
 
@@ -78,13 +78,11 @@ TRAPS = (
     Trap("P19", "lo is down in a new namespace", kernel.loopback,
          "measured: ping to oneself 100 % lost, then 0 %"),
     # The lab conflict shows it, with a check that must fail.
-    Trap("P20", "two links in one network", addresses.same_network_twice,
+    Trap("P20", "neighbours that do not reach each other", outcome.neighbours,
          "the article; ip route get"),
     # P21 cannot happen, that a second command after ip netns exec runs outside: what would need a
     # shell is refused, so no line holds two commands (the article: ip netns exec net0 ip a; ip r).
-    # Labs count their addresses in one network, and `down` goes on past a failure.
-    Trap("P22", "prefix lengths mixed within one network", addresses.prefix_lengths,
-         "the article's scripts 2 and 4"),
+    # P22, two prefix lengths within one network, is told by P20 and P30 where it does harm.
     # Labs and checks need no names; dns in a lab file gives a container its own servers.
     Trap("P23", "the name server is the host's own", kernel.local_resolver, "ip-netns(8)"),
     # The sandbox says why it cannot start; plan and script always work.
@@ -111,4 +109,10 @@ TRAPS = (
     # Told again when it is undone.
     Trap("P29", "a bridge of others is set by hand", kernel.pinned,
          "kernel: br_set_mac_address, br_change_mtu"),
+    # Said before, and by `check` and `why` afterwards, in the same words.
+    Trap("P30", "a check will not end as the plan has it", outcome.checks,
+         "the model of forwarding: docs/architecture.md"),
+    # The step fails then, and what was done is undone.
+    Trap("P31", "the kernel will refuse a step", outcome.refused,
+         "the model of forwarding: docs/architecture.md"),
 )  # fmt: skip

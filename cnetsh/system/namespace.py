@@ -58,12 +58,21 @@ def in_network(path: str, action: Callable[[], Answer]) -> Answer:
     The thread ends with the action, so nothing has to be moved back. Raises OSError when there
     is no such namespace, or no thread for it.
     """
+    return _in_thread(lambda: enter_network(path), action)
+
+
+def in_new_network(action: Callable[[], Answer]) -> Answer:
+    """Give what action gives in a new network namespace, which ends with it. Raises OSError."""
+    return _in_thread(lambda: unshare(NET), action)
+
+
+def _in_thread(enter: Callable[[], None], action: Callable[[], Answer]) -> Answer:
     answers: list[Answer] = []
     errors: list[BaseException] = []
 
     def work() -> None:
         try:
-            enter_network(path)
+            enter()
             answers.append(action())
         except BaseException as error:
             errors.append(error)

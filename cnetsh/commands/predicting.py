@@ -1,0 +1,61 @@
+"""What commands say of a plan's checks before anything runs: only what will surprise."""
+
+from cnetsh.commands.output import say
+from cnetsh.compare import snapshot
+from cnetsh.forwarding.network import Network
+from cnetsh.forwarding.predict import BEGINS, Surprise, as_lines, foretold
+from cnetsh.forwarding.seen import OF_ALL, OF_LINKS, network_of, new_machine
+from cnetsh.forwarding.settle import settle
+from cnetsh.labs import choose
+from cnetsh.plan.steps import Plans
+from cnetsh.system.process import ask
+
+MOST_STEPS = 1000  # of a plan that is only shown
+
+
+def foretell_in_sandbox(plans: Plans) -> None:
+    """Tell what will surprise whoever runs a plan in a sandbox of its own."""
+    if _leave_it(plans):
+        return
+    # What a new namespace begins with is asked of the one that this process is in.
+    begins = snapshot.readable(path for path in BEGINS if "/ipv6/" not in path)
+    network = new_machine({**begins, **{path: "1" for path in begins if "/bridge/" in path}})
+    settle(choose.part("sandbox", (), "up").changes, network)
+    tell(foretold(plans.up, plans.check, network))
+
+
+def foretell_here(plans: Plans) -> None:
+    """Tell what will surprise whoever runs a plan in the target that this process is in."""
+    tell(surprises_before(plans))
+
+
+def surprises_before(plans: Plans) -> list[Surprise]:
+    """Give what will surprise, none for a plan whose checks only doctor goes through."""
+    return [] if _leave_it(plans) else surprises_here(plans)
+
+
+def surprises_here(plans: Plans) -> list[Surprise]:
+    """Give what will surprise whoever runs a plan in the target that this process is in."""
+    return foretold(plans.up, plans.check, network_here())
+
+
+def _leave_it(plans: Plans) -> bool:
+    """Say whether a plan is too long for a look at it, and leave that to doctor."""
+    if len(plans.up.steps) <= MOST_STEPS:
+        return False
+    say(f"more than {MOST_STEPS:,} steps: cnetsh doctor tells how the checks will end")
+    return True
+
+
+def network_here() -> Network:
+    """Give what forwards packets in the target that this process is in."""
+    state = snapshot.look_through(ask, OF_ALL, OF_LINKS)
+    return network_of(state, snapshot.beginnings(BEGINS))
+
+
+def tell(surprises: list[Surprise]) -> None:
+    """Tell of steps and checks that will surprise."""
+    # Of pairs that nobody tries doctor tells.
+    for one in (each for each in surprises if each.part != "pair"):
+        for line in as_lines(one):
+            say(line)

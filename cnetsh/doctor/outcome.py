@@ -1,0 +1,41 @@
+"""What the model of forwarding says of a plan: P20, P30 and P31."""
+
+from collections.abc import Iterator
+
+from cnetsh.doctor import names
+from cnetsh.doctor.finding import MOST, Case, Severity, Sign
+from cnetsh.forwarding.predict import Surprise
+
+
+def checks(case: Case) -> Iterator[Sign]:
+    """P30: a check that must work and will not, or must fail and will work."""
+    yield from _signs(case, "check", "warn")
+
+
+def refused(case: Case) -> Iterator[Sign]:
+    """P31: a step that the kernel refuses, but for names, which P26 and P27 tell."""
+    if not any([*names.taken(case), *names.absent(case), *names.long_names(case)]):
+        yield from _signs(case, "step", "warn")
+
+
+def neighbours(case: Case) -> Iterator[Sign]:
+    """P20: two that take each other for neighbours, on one wire, and no check tries them."""
+    yield from [*_signs(case, "pair", "note")][:MOST]
+
+
+def _signs(case: Case, part: str, severity: Severity) -> Iterator[Sign]:
+    for one in case.surprises:
+        if one.part == part:
+            yield Sign(severity, _evidence(one), one.says, "\n".join(one.fix) or _ADVICE[part])
+
+
+def _evidence(one: Surprise) -> str:
+    head = one.text if one.part == "pair" else f"{one.part} {one.number}: {one.text}"
+    return f"{head}\n{one.step}" if one.step else head
+
+
+_ADVICE = {
+    "check": "the plan or the check is mistaken: change one of them",
+    "step": "what it needs has to be there before it: see the order of the steps",
+    "pair": "nothing, where it is meant so",
+}

@@ -1,0 +1,186 @@
+"""Where a packet went astray, which is often not where it was lost."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from cnetsh.forwarding.neighbour import down, near, route_ref
+from cnetsh.forwarding.netfilter import REPLY, REQUEST, Packet
+from cnetsh.forwarding.network import DEFAULTS, Address, Link, Netns, Network, Route, prefix
+from cnetsh.forwarding.route import own, passes_on
+from cnetsh.forwarding.stop import Stop, named
+from cnetsh.kinds.change import Make, Ref, Remove
+
+# Where a packet is lost by these, an earlier decision may be to blame.
+_ASTRAY = frozenset({"not_forwarding", "no_route", "own_address", "nobody", "another_wire", "loop",
+                     "no_nat"})  # fmt: skip
+
+
+class Turn(NamedTuple):
+    """A routing decision: where, which, for whom, and on which leg."""
+
+    space: Netns
+    route: Route
+    to: Address
+    leg: str
+
+
+def blamed(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
+    """Give the wrong turn that led to a stop: the last one where the target was near otherwise."""
+    if stop.code not in _ASTRAY:
+        return stop
+    for turn in reversed(turns):
+        if turn.leg == stop.leg and (found := _asleep(turn) or _wrong(network, turn)):
+            return found
+    return _gateway(network, stop, turns)
+
+
+def _asleep(turn: Turn) -> Stop | None:
+    """Give the stop at a link that has the target's network, but no route, for it is down."""
+    space, route, to, leg = turn
+    for link in space.links.values():
+        nets = [one for one in link.addresses if to in one.network and one.ip != to]
+        if nets and not link.up and nets[0].network.prefixlen > route.to.prefixlen:
+            return down(leg, link, str(nets[0]))
+    return None
+
+
+def _wrong(network: Network, turn: Turn) -> Stop | None:
+    space, route, to, leg = turn
+    if route.link is None or route.type != "unicast":
+        return None
+    by = f"its route to {route.name}"
+    words = {"to": str(to), "by": by, "without": "", "via": str(route.via)}
+    others = [
+        link
+        for link in space.links.values()
+        if link is not route.link and link.up and not link.master and link.kind != "lo"
+    ]
+    for link in others:
+        if near(network, space, Route(prefix(str(to)), link), to):
+            return _elsewhere(turn, link, words)
+    if route.via and near(network, space, replace_link(route), to):
+        return Stop("neighbour_by_router", leg, space.name, route.link.name, words,
+                    route_ref(space, route), mend=_aside(space, route, to, route.link))  # fmt: skip
+    return None
+
+
+def replace_link(route: Route) -> Route:
+    """Give a route on the same link without its gateway."""
+    return replace(route, via=None)
+
+
+def _elsewhere(turn: Turn, link: Link, words: dict[str, str]) -> Stop:
+    space, route, to, leg = turn
+    assert route.link
+    words["near"] = link.name
+    if not any(one.version == to.version for one in link.addresses):
+        words["without"] = f", on which {named(space.name)} has no address"
+    equal = [one for one in space.routes if
+             (one.to, one.metric, one.table) == (route.to, route.metric, route.table)]  # fmt: skip
+    if any(one.link is link for one in equal) and len(equal) > 1:
+        words |= {"net": route.name, "count": str(len(equal))}
+        return Stop("first_of_equals", leg, space.name, route.link.name, words,
+                    route_ref(space, route), mend=_aside(space, route, to, link))  # fmt: skip
+    return Stop("wrong_turn", leg, space.name, route.link.name, words, route_ref(space, route),
+                mend=_aside(space, route, to, link))  # fmt: skip
+
+
+def _aside(space: Netns, route: Route, to: Address, link: Link) -> tuple[Make | Remove, ...]:
+    """Give what leads to one address as it should: a route of its own, or without a wrong one."""
+    ref = Ref("route", space.name, str(to))
+    if route.to.prefixlen == route.to.max_prefixlen:
+        facts = {"dev": route.link.name} if route.link else {}
+        return (Remove(ref, facts), Make(ref, {"dev": link.name}))
+    return (Make(ref, {"dev": link.name}),)
+
+
+def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
+    """Blame a route to a gateway that passes nothing on, when another one there would."""
+    last = turns[-1] if turns else None
+    if stop.code != "not_forwarding" or last is None or not last.route.via:
+        return stop
+    better = _routers(network, last.space, last.to.version, but=stop.space)
+    if not better:
+        return stop
+    words = {"to": str(last.to), "via": str(last.route.via), "other": named(stop.space)}
+    ref = route_ref(last.space, last.route)
+    old = {"via": str(last.route.via)}
+    mend = (Remove(ref, old), Make(ref, {"via": str(better[0])}))
+    return Stop("gateway_no_router", stop.leg, last.space.name, "", words, ref, mend=mend)
+
+
+def _routers(network: Network, space: Netns, version: int, but: str = "") -> list[Address]:
+    """Give the addresses on a namespace's wires of those that pass packets on."""
+    found = []
+    for one, link in space.addresses:
+        if one.version != version or not link.up:
+            continue
+        for other in network.spaces.values():
+            if other is space or (other.name == but and but):
+                continue
+            for hop, home in own(other).items():
+                inside = hop.version == version and hop in one.network and hop != one.ip
+                route = Route(one.network, link)
+                if inside and passes_on(other, home, version) and near(network, space, route, hop):
+                    found.append(hop)
+    return found
+
+
+def no_route(network: Network, space: Netns, packet: Packet) -> Stop:
+    """Say why a namespace has no route: nothing to send by, or none that leads there."""
+    to, leg = packet.to, packet.leg
+    if leg == REPLY and space.name == "internet" and packet.to.is_private:
+        return _no_nat(network, space, packet)
+    links = [link for link in space.links.values() if link.kind != "lo"]
+    if not links:
+        return Stop("no_link", leg, space.name, "", {})
+    gone = next((one for one in reversed(space.gone)
+                 if one.to.version == to.version and to in one.to), None)  # fmt: skip
+    lost = gone.link if gone else None
+    if asleep := _asleep(Turn(space, Route(DEFAULTS[to.version], None), to, leg)):
+        return asleep
+    words = {"to": str(to), "back": "back " * (leg == REPLY), "gone": ""}
+    if lost and lost.netns != space.name:
+        words["gone"] = f"; it had one by {lost.name}, which has gone to {named(lost.netns)}"
+    elif lost and not lost.up:
+        words["gone"] = f"; it went when {lost.name} was switched off"
+    elif lost:
+        words["gone"] = f"; it had one, which went when {lost.name} was switched off for a while"
+    mend = tuple(_new_route(network, space, to))
+    return Stop("no_route", leg, space.name, "", words, Ref("route", space.name, "default"),
+                mend=mend)  # fmt: skip
+
+
+def _new_route(network: Network, space: Netns, to: Address) -> Iterator[Make]:
+    hops = _routers(network, space, to.version)
+    if hops:
+        default = "default" if not _has_default(space, to.version) else str(to)
+        yield Make(Ref("route", space.name, default), {"via": str(hops[0])})
+
+
+def _has_default(space: Netns, version: int) -> bool:
+    return any(route.to == DEFAULTS[version] for route in space.routes)
+
+
+def _no_nat(network: Network, space: Netns, packet: Packet) -> Stop:
+    """The sandbox's Internet leads only to the machine's own address, as the real one does."""
+    words = {"source": str(packet.to), "why": "; no rule translates it"}
+    for one in network.spaces.values():
+        for key, rules in one.chains.items():
+            for rule in rules if " nat " in key else ():
+                if "MASQUERADE" in rule:
+                    words["why"] = _why_not(one, rule)
+                    ref = Ref("rule", one.name, f"{key} {rule}")
+                    return Stop("no_nat", REQUEST, one.name, "", words, ref)
+    return Stop("no_nat", REQUEST, "", "", words)
+
+
+def _why_not(space: Netns, rule: str) -> str:
+    words = rule.split()
+    names = [name for option, name in itertools.pairwise(words) if option in ("-o", "-i")]
+    absent = [name for name in names if name.rstrip("+") not in space.links and name[-1:] != "+"]
+    if absent:
+        return f"; the rule {rule} names a link {absent[0]}, which is not there"
+    return f"; the rule {rule} does not fit it"

@@ -1,0 +1,242 @@
+"""Who is asked for on a wire, who answers, and why nobody does."""
+
+from cnetsh.forwarding.netfilter import Packet
+from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
+from cnetsh.forwarding.route import is_local, lent, own, refused_source
+from cnetsh.forwarding.stop import Stop, Stopped, named
+from cnetsh.forwarding.wire import End, Held, answers, flood, having
+from cnetsh.kinds.change import Make, Ref, Remove, Set
+from cnetsh.kinds.setting import ROOT
+
+
+def next_hop(
+    network: Network, space: Netns, route: Route, packet: Packet
+) -> tuple[End, Address | None]:
+    """Give where a packet's frame arrives, and the source of the question for that.
+
+    Raises Stopped, or Unknown where two answer.
+    """
+    link, hop = route.link, route.via or packet.to
+    assert link
+    if hop.version != packet.to.version:
+        raise Unknown("a next hop of the other version of IP")
+    if not link.up:
+        raise Stopped(down(packet.leg, link))
+    # The question carries the packet's own source where it is one of ours (arp_solicit).
+    source = packet.source
+    asker = source if source and is_local(space, source) else lent(space, link, hop, hop.version)
+    found = _fixed(network, link, hop)
+    if hop not in link.neighbours:
+        asked = having(network, link, hop)
+        found = [end for end in asked if answers(network, end.link, hop, asker)]
+    if hop not in link.neighbours and not link.arp:
+        raise Stopped(Stop("arp_off", packet.leg, space.name, link.name, cause=link.ref, key="arp",
+                           mend=(Set(link.ref, "arp", True),)))  # fmt: skip
+    if link.master:
+        words = {"to": str(hop), "bridge": link.master.name}
+        gone = tuple(Remove(Ref("address", space.name, str(one)), {"dev": link.name})
+                     for one in link.addresses)  # fmt: skip
+        raise Stopped(Stop("port_address", packet.leg, space.name, link.name, words, link.ref,
+                           "master", gone))  # fmt: skip
+    if not found:
+        raise Stopped(_unanswered(network, space, route, packet, asker))
+    spaces = {end.link.netns for end in found}
+    if len(spaces) > 1:
+        both = " and ".join(sorted(map(named, spaces)))
+        raise Unknown(f"{hop} is answered by {both}; who is last gets it")
+    return found[0], asker
+
+
+def _fixed(network: Network, link: Link, hop: Address) -> list[End]:
+    mac = link.neighbours.get(hop)
+    if mac is None:
+        return []
+    return [end for end in flood(network, link)[0] if end.link.mac == mac]
+
+
+def down(leg: str, link: Link, having: str = "") -> Stop:
+    """Give the stop at a link that is not switched on."""
+    words = {"having": f", which has {having}," if having else ""}
+    up = (Set(link.ref, "up", True),)
+    return Stop("link_down", leg, link.netns, link.name, words, link.ref, "up", up)
+
+
+def _unanswered(
+    network: Network, space: Netns, route: Route, packet: Packet, asker: Address | None
+) -> Stop:
+    """Say why nobody answers, the nearest cause first."""
+    link, hop, leg = route.link, route.via or packet.to, packet.leg
+    assert link
+    if hop in link.neighbours:
+        words = {"to": str(hop), "mac": link.neighbours[hop]}
+        mend = Remove(Ref("neighbour", space.name, str(hop)), {"dev": link.name})
+        return Stop("fixed_neighbour", leg, space.name, link.name, words, mend.ref, mend=(mend,))
+    if link.kind == "veth" and not link.carrier:
+        return cable(leg, link)
+    if link.kind == "veth" and link.peer and not link.far_seen:
+        raise Unknown(f"what is behind {link.name} of {named(space.name)}")
+    if silent := _silent(network, link, hop, asker, leg):
+        return silent
+    held = flood(network, link)[1]
+    gate = f" (the gateway of {named(space.name)}'s route to {route.name})" if route.via else ""
+    words = {"to": str(hop), "gate": gate}
+    homes = [other for one in network.spaces.values()
+             if (other := own(one).get(hop)) is not None]  # fmt: skip
+    if any(one.code == "unseen" for one in held):
+        raise Unknown(f"what is on the wire of {link.name} of {named(space.name)}")
+    if not homes:
+        return Stop("nobody", leg, space.name, link.name, words, route_ref(space, route))
+    return _elsewhere(network, space, route, packet, homes[0], held, words)
+
+
+def cable(leg: str, link: Link) -> Stop:
+    """Give the stop at a cable without a carrier."""
+    far = link.peer
+    if far is None:
+        return Stop("no_end", leg, link.netns, link.name, cause=link.ref)
+    if not link.up:
+        return down(leg, link)
+    words = {"far": f"{far.name} in {named(far.netns)}"}
+    up = (Set(far.ref, "up", True),)
+    return Stop("no_carrier", leg, link.netns, link.name, words, far.ref, "up", up)
+
+
+def _silent(
+    network: Network, link: Link, hop: Address, asker: Address | None, leg: str
+) -> Stop | None:
+    """Say why one that is asked and has the address does not answer."""
+    for end in having(network, link, hop):
+        space = network.spaces[end.link.netns]
+        if not end.link.arp:
+            return Stop("arp_off", leg, space.name, end.link.name, cause=end.link.ref, key="arp",
+                        mend=(Set(end.link.ref, "arp", True),))  # fmt: skip
+        if hop.version == 6 and end.link.has(hop):
+            return six_off(leg, end.link)
+        if hop.version == 4 and is_local(space, hop):
+            ignored = space.larger(4, end.link.name, "arp_ignore")
+            if ignored:
+                path = setting_of(space, end.link, "arp_ignore")
+                return Stop("arp_ignored", leg, space.name, end.link.name,
+                            {"to": str(hop), "value": str(ignored)}, path, "value",
+                            (Set(path, "value", "0"),))  # fmt: skip
+            return refusal(leg, space, end.link, asker)
+    return None
+
+
+def six_off(leg: str, link: Link) -> Stop:
+    """Give the stop at a link without IPv6."""
+    path = Ref("setting", link.netns, f"{ROOT}ipv6/conf/{link.name}/disable_ipv6")
+    return Stop("six_off", leg, link.netns, link.name, {}, path, "value",
+                (Set(path, "value", "0"),))  # fmt: skip
+
+
+def setting_of(space: Netns, link: Link, name: str) -> Ref:
+    """Give the setting that counts: that of all where it is the larger one."""
+    every = space.value(f"ipv4/conf/all/{name}")
+    place = "all" if every and every >= space.conf(4, link.name, name) else link.name
+    return Ref("setting", space.name, f"{ROOT}ipv4/conf/{place}/{name}")
+
+
+def refusal(leg: str, space: Netns, link: Link, source: Address | None) -> Stop | None:
+    """Give the stop where a source is refused on the way in, None where it is not."""
+    code, route = refused_source(space, link, source)
+    if not code:
+        return None
+    if code == "own_address":
+        return Stop(code, leg, space.name, link.name, {"source": str(source)}, link.ref)
+    value = space.larger(4, link.name, "rp_filter")
+    by = route.link.name if route and route.link else ""
+    way = f"its own way there is by {by}" if by else "it has no route there"
+    path = setting_of(space, link, "rp_filter")
+    words = {"source": str(source), "way": way, "value": str(value)}
+    return Stop(code, leg, space.name, link.name, words, path, "value", (Set(path, "value", "0"),))
+
+
+def route_ref(space: Netns, route: Route) -> Ref:
+    """Give a route as an object."""
+    return Ref("route", space.name, route.name or str(route.to))
+
+
+def _elsewhere(
+    network: Network, space: Netns, route: Route, packet: Packet, home: Link, held: list[Held],
+    words: dict[str, str],
+) -> Stop:  # fmt: skip
+    """Say why somebody who has the address is not reached on this wire."""
+    link, hop, leg = route.link, route.via or packet.to, packet.leg
+    assert link
+    if home is link.below or home.below is link:
+        under = link.below or link
+        return Stop("macvlan", leg, space.name, under.name, {}, link.ref)
+    if twin := _twin(network, space, route, hop):
+        return twin_stop(space, route, hop, twin, leg)
+    if not home.up and home.kind != "lo":
+        return down(leg, home, str(hop))
+    if bare := _unplugged(network, link, home, leg):
+        return bare
+    if held:
+        return _held(leg, held[0], hop, named(space.name))
+    words["near"] = f"{home.name} in {named(home.netns)}"
+    return Stop("another_wire", leg, space.name, link.name, words, route_ref(space, route))
+
+
+def _twin(network: Network, space: Netns, route: Route, hop: Address) -> Route | None:
+    for one in space.routes:
+        equal = (one.to, one.metric, one.table) == (route.to, route.metric, route.table)
+        if equal and one.link and one.link is not route.link and near(network, space, one, hop):
+            return one
+    return None
+
+
+def near(network: Network, space: Netns, route: Route, hop: Address) -> bool:
+    """Say whether somebody answers for an address on a route's link."""
+    if route.link is None or not route.link.up or route.link.master:
+        return False
+    asker = lent(space, route.link, hop, hop.version)
+    return any(answers(network, end.link, hop, asker) for end in having(network, route.link, hop))
+
+
+def twin_stop(space: Netns, route: Route, hop: Address, twin: Route, leg: str) -> Stop:
+    """Give the stop where the first of equal routes is not the one that leads there."""
+    assert route.link and twin.link
+    count = sum((one.to, one.metric, one.table) == (route.to, route.metric, route.table)
+                for one in space.routes)  # fmt: skip
+    words = {"to": str(hop), "net": route.name, "count": str(count), "near": twin.link.name}
+    more = Make(Ref("route", space.name, str(hop)), {"dev": twin.link.name})
+    return Stop("first_of_equals", leg, space.name, route.link.name, words,
+                route_ref(space, route), mend=(more,))  # fmt: skip
+
+
+def _unplugged(network: Network, link: Link, home: Link, leg: str) -> Stop | None:
+    """Give the stop where the cable of who has it is no port of the bridge that is asked."""
+    bridges = {end.link for end in flood(network, link)[0] if end.link.kind == "bridge"}
+    port = home.peer
+    here = [one for one in bridges if port and one.netns == port.netns]
+    # Only a cable that nobody plugged in anywhere, and without an address, was meant for it.
+    if port is None or port.master or port.addresses or not here:
+        return None
+    words = {"far": named(home.netns), "whose": f"no port of {here[0].name}"}
+    mend = (Set(port.ref, "master", here[0].name),)
+    return Stop("not_a_port", leg, port.netns, port.name, words, port.ref, "master", mend)
+
+
+def _held(leg: str, held: Held, hop: Address, asker: str) -> Stop:
+    link = held.link
+    bridge = link if link.kind == "bridge" else link.master
+    words = {"to": str(hop), "asker": asker, "bridge": bridge.name if bridge else "",
+             "other": held.other.name if held.other else "",
+             "state": str(link.options.get("state", ""))}  # fmt: skip
+    up = (Set(link.ref, "up", True),)
+    match held.code:
+        case "no_carrier":
+            return cable(leg, link)
+        case "link_down":
+            return down(leg, link)
+        case "bridge_down" | "port_down":
+            return Stop(held.code, leg, link.netns, link.name, words, link.ref, "up", up)
+        case "isolated":
+            off = (Set(link.ref, "isolated", False),)
+            return Stop("isolated", leg, link.netns, link.name, words, link.ref, "isolated", off)
+        case "flooding":
+            on = (Set(link.ref, "bcast_flood", True),)
+            return Stop("flooding", leg, link.netns, link.name, words, link.ref, "bcast_flood", on)
+    return Stop(held.code, leg, link.netns, link.name, words, link.ref, "state")

@@ -1,0 +1,290 @@
+"""What iptables does with a packet: filters, and addresses that are translated once a flow."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from cnetsh.forwarding.network import Address, Link, Netns, Unknown, address, prefix
+from cnetsh.forwarding.route import is_local, lent
+
+REQUEST, REPLY = "request", "reply"
+ENDS = frozenset({"ACCEPT", "DROP", "REJECT", "DNAT", "SNAT", "MASQUERADE"})
+# These look at a packet, and pass it on.
+PASSING = frozenset({"", "LOG", "NFLOG", "TRACE", "MARK", "CONNMARK"})
+# 10.0.0.7:80, [fd00::7]:80, or an address alone.
+_PLACE = re.compile(r"(?:\[?([0-9a-fA-F]*:[0-9a-fA-F:]*)\]?|([\d.]+))(?:(?<=[\].\d]):(\d+))?")
+_TYPES = {
+    "8": "echo-request", "128": "echo-request", "0": "echo-reply", "129": "echo-reply",
+    "135": "neighbour-solicitation", "136": "neighbour-advertisement",
+}  # fmt: skip
+_PROTOCOLS = {"1": "icmp", "58": "icmpv6", "ipv6-icmp": "icmpv6", "6": "tcp", "17": "udp"}
+
+
+@dataclass(slots=True)
+class Packet:
+    """One packet as it is now. came, goes: the links that rules see; state: what conntrack says."""
+
+    to: Address
+    source: Address | None = None
+    proto: str = "icmp"
+    port: int = 0
+    size: int = 84
+    whole: bool = False  # it must not be cut
+    leg: str = REQUEST
+    kind: str = "echo-request"
+    came: str = ""
+    goes: str = ""
+    state: str = "NEW"
+    turned: bool = False  # its target was translated
+
+    @property
+    def tool(self) -> str:
+        """The program whose rules it passes."""
+        return "iptables" if self.to.version == 4 else "ip6tables"
+
+
+@dataclass(slots=True)
+class Flow:
+    """What conntrack remembers of a flow: how it came, and what became of it; rule: by which."""
+
+    source: Address | None
+    to: Address
+    port: int
+    now_source: Address | None
+    now_to: Address
+    now_port: int
+    done: bool = False
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped(Exception):
+    """A rule, or the policy of a chain, drops or refuses a packet."""
+
+    target: str
+    chain: str
+    rule: str
+
+
+def filtered(space: Netns, packet: Packet, chain: str) -> None:
+    """Ask the tables of a chain in their order. Raises Dropped, or Unknown."""
+    if not space.chains:
+        return
+    for tool in (packet.tool, f"{packet.tool}-legacy"):
+        for table in ("raw", "mangle", "filter"):
+            key = f"{tool} {table} {chain}"
+            target, rule = _verdict(space, key, packet)
+            if target in ("DROP", "REJECT"):
+                raise Dropped(target, key, rule)
+
+
+def _verdict(space: Netns, key: str, packet: Packet, inner: bool = False) -> tuple[str, str]:
+    """Give what becomes of a packet in a chain, and the rule that says so, "" for the policy."""
+    for rule in space.chains.get(key, ()):
+        fits = _fits(space, rule, packet)
+        target = _target(rule)
+        if fits is False or target in PASSING:
+            continue
+        if fits is None or (
+            target not in (*ENDS, "RETURN") and _own(key, target) not in space.chains
+        ):
+            raise Unknown(f"what {rule} does in {named(space, key)}")
+        if target == "RETURN":
+            break
+        if target in ENDS:
+            return target, rule
+        found = _verdict(space, _own(key, target), packet, inner=True)
+        if found[0] != "RETURN":
+            return found
+    return ("RETURN", "") if inner else (space.endings.get(key, "ACCEPT"), "")
+
+
+def named(space: Netns, key: str) -> str:
+    """Give a chain in words."""
+    return f"{key.split()[-1]} of {space.name or 'the host'}"
+
+
+def _own(key: str, target: str) -> str:
+    return f"{key.rpartition(' ')[0]} {target}"
+
+
+@lru_cache(4096)
+def _words(rule: str) -> tuple[str, ...]:
+    return tuple(shlex.split(rule))
+
+
+def _after(rule: str, *options: str) -> str:
+    words = _words(rule)
+    found = [words[at + 1] for at, word in enumerate(words[:-1]) if word in options]
+    return found[0] if found else ""
+
+
+def _target(rule: str) -> str:
+    return _after(rule, "-j", "-g", "--jump", "--goto")
+
+
+def _fits(space: Netns, rule: str, packet: Packet) -> bool | None:
+    """Say whether a packet fits a rule, None where that cannot be told."""
+    sure: bool | None = True
+    turned = False
+    for option, value in _matches(_words(rule)):
+        if option == "!":
+            turned = True
+            continue
+        one = _fit(space, option, value, packet)
+        if one is None:
+            sure = None
+        elif one == turned:
+            return False
+        turned = False
+    return sure
+
+
+def _matches(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Give the options of a rule with their values, up to the target."""
+    at = 0
+    while at < len(words) and words[at] not in ("-j", "-g", "--jump", "--goto"):
+        word = words[at]
+        if word == "!":
+            yield word, ""
+            at += 1
+            continue
+        value = words[at + 1] if at + 1 < len(words) else ""
+        if word not in ("-m", "--match", "--comment"):
+            yield word, value
+        at += 2
+
+
+def _fit(space: Netns, option: str, value: str, packet: Packet) -> bool | None:
+    request = packet.leg == REQUEST
+    match option:
+        case "-s" | "-d":
+            one = packet.source if option == "-s" else packet.to
+            return one is not None and any(one in prefix(each) for each in value.split(","))
+        case "-i" | "-o":
+            has = packet.came if option == "-i" else packet.goes
+            return has.startswith(value[:-1]) if value[-1:] == "+" else has == value
+        case "-p":
+            own = "icmpv6" if packet.proto == "icmp" and packet.to.version == 6 else packet.proto
+            return value in ("all", "0") or _PROTOCOLS.get(value, value) == own
+        case "--dport" | "--dports":
+            return _port(value, packet, request)
+        case "--sport" | "--sports":
+            return _port(value, packet, not request)
+        case "--ctstate" | "--state":
+            states = value.split(",")
+            return packet.state in states or ("DNAT" in states and packet.turned)
+        case "--icmp-type" | "--icmpv6-type":
+            return packet.proto == "icmp" and _TYPES.get(value, value) == packet.kind
+        case "--dst-type":
+            return (value == "LOCAL") == is_local(space, packet.to)
+    return None
+
+
+def _port(value: str, packet: Packet, is_ours: bool) -> bool | None:
+    """Say whether a port is within what a rule asks; the sender's own could be any."""
+    if packet.proto == "icmp":
+        return False
+    if not is_ours:
+        return None
+    for one in value.split(","):
+        low, colon, high = one.partition(":")
+        if not (low + high).isdigit():
+            return None
+        if int(low or 0) <= packet.port <= int(high or (65535 if colon else low)):
+            return True
+    return False
+
+
+class Tracker:
+    """What the namespaces remember of one exchange: each translates a flow once (conntrack)."""
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self.flows: dict[str, list[Flow]] = {}
+
+    def _known(self, space: Netns, packet: Packet) -> Flow | None:
+        for one in self.flows.setdefault(space.name, []):
+            if packet.leg == REPLY:
+                if (packet.source, packet.to) == (one.now_to, one.now_source):
+                    return one
+            elif (packet.source, packet.to, packet.port) == (one.source, one.to, one.port):
+                return one
+        return None
+
+    def enter(self, space: Netns, packet: Packet, chain: str) -> Flow | None:
+        """Translate the target where a packet comes in, or begins (PREROUTING, OUTPUT).
+
+        An answer is translated back only where its request was translated; without such a flow it
+        belongs to none, which conntrack calls INVALID.
+        """
+        flow, packet.turned = self._known(space, packet), False
+        if flow and packet.leg == REPLY:
+            packet.state, packet.turned = "ESTABLISHED", flow.to != flow.now_to
+            if flow.source is not None:
+                packet.to = flow.source
+            return flow
+        packet.state = "NEW" if packet.leg == REQUEST else "INVALID"
+        if packet.leg == REPLY:
+            return None
+        if flow is None:
+            flow = Flow(packet.source, packet.to, packet.port, packet.source, packet.to,
+                        packet.port)  # fmt: skip
+            self.flows[space.name].append(flow)
+            _turn(space, packet, flow, chain)
+        packet.to, packet.port = flow.now_to, flow.now_port
+        packet.turned = flow.to != flow.now_to
+        return flow
+
+    def leave(self, space: Netns, packet: Packet, flow: Flow | None, link: Link) -> None:
+        """Translate the source where a packet leaves (POSTROUTING): once a flow."""
+        if flow is None:
+            return
+        if packet.leg == REPLY:
+            packet.source, packet.port = flow.to, flow.port
+            return
+        if not flow.done:
+            flow.done = True
+            _hide(space, packet, flow, link)
+        packet.source = flow.now_source
+
+    def arrive(self, packet: Packet, flow: Flow | None) -> None:
+        """Have a packet arrive at home: an answer comes from whom the request went to."""
+        if flow and packet.leg == REPLY:
+            packet.source, packet.port = flow.to, flow.port
+        elif flow:
+            flow.done = True
+
+
+def _tools(packet: Packet) -> tuple[str, str]:
+    return packet.tool, f"{packet.tool}-legacy"
+
+
+def _turn(space: Netns, packet: Packet, flow: Flow, chain: str) -> None:
+    for tool in _tools(packet) if space.chains else ():
+        target, rule = _verdict(space, f"{tool} nat {chain}", packet)
+        if target == "DNAT":
+            found = _PLACE.fullmatch(_after(rule, "--to-destination"))
+            if found is None:
+                raise Unknown(f"where {rule} leads")
+            flow.now_to, flow.rule = address(found[1] or found[2]), rule
+            flow.now_port = int(found[3] or packet.port)
+            return
+
+
+def _hide(space: Netns, packet: Packet, flow: Flow, link: Link) -> None:
+    for tool in _tools(packet) if space.chains else ():
+        target, rule = _verdict(space, f"{tool} nat POSTROUTING", packet)
+        if target == "MASQUERADE":
+            flow.now_source = lent(space, link, packet.to, packet.to.version)
+            return
+        if target == "SNAT":
+            flow.now_source = address(_after(rule, "--to-source").partition("-")[0].strip("[]"))
+            return
+
+
+def as_question(packet: Packet, kind: str) -> Packet:
+    """Give IPv6's question for a neighbour, or its answer, which rules see as any other packet."""
+    return replace(packet, proto="icmp", kind=kind, state="UNTRACKED", port=0)

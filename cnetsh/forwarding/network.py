@@ -1,0 +1,209 @@
+"""What forwards packets, as typed values: namespaces with links, routes, rules and settings."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+from typing import Any, TypeAlias
+
+from cnetsh.kinds.change import Facts, Ref
+from cnetsh.kinds.setting import ROOT
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Interface: TypeAlias = IPv4Interface | IPv6Interface
+Prefix: TypeAlias = IPv4Network | IPv6Network
+MAIN, LOCAL = "main", "local"
+
+
+class Unknown(Exception):
+    """What the model does not know, so that nothing can be said."""
+
+
+@lru_cache(65536)
+def address(text: str) -> Address:
+    """Give an address. Raises ValueError for what is none."""
+    return ip_address(text)
+
+
+@lru_cache(65536)
+def interface(text: str) -> Interface:
+    """Give an address with its network. Raises ValueError for what is none."""
+    return ip_interface(text)
+
+
+@lru_cache(65536)
+def prefix(text: str) -> Prefix:
+    """Give a network. Raises ValueError for what is none."""
+    return ip_network(text, strict=False)
+
+
+DEFAULTS = {4: prefix("0.0.0.0/0"), 6: prefix("::/0")}
+
+
+@dataclass(eq=False, slots=True)
+class Link:
+    """One link. below: what it is made on; above: what is made on it; ports: those of a bridge.
+
+    far_seen: whether what is at the other end of its cable, or behind it, can be seen.
+    """
+
+    netns: str
+    name: str
+    kind: str = ""
+    up: bool = False
+    mtu: int = 1500
+    mac: str = ""
+    mode: str = ""
+    arp: bool = True
+    peer: "Link | None" = None
+    below: "Link | None" = None
+    master: "Link | None" = None
+    far_seen: bool = True
+    above: "list[Link]" = field(default_factory=list)
+    ports: "dict[Link, None]" = field(default_factory=dict)
+    addresses: list[Interface] = field(default_factory=list)
+    local: Address | None = None  # of IPv6, made of the MAC address
+    neighbours: dict[Address, str] = field(default_factory=dict)
+    fdb: dict[str, str] = field(default_factory=dict)  # MAC address to port, given by hand
+    options: dict[str, Any] = field(default_factory=dict)  # of a port, or of a bridge
+    queue: str = ""  # what it is called, when it may drop
+
+    @property
+    def ref(self) -> Ref:
+        """The object that it is."""
+        return Ref("link", self.netns, self.name)
+
+    @property
+    def carrier(self) -> bool:
+        """Whether something is at the other end, and switched on (operstates.rst)."""
+        if self.kind == "veth" and self.far_seen:
+            return self.up and self.peer is not None and self.peer.up
+        return self.up and (
+            self.kind != "macvlan" or (self.below is not None and self.below.carrier)
+        )
+
+    def has(self, wanted: Address) -> bool:
+        """Say whether an address is this link's own."""
+        return wanted == self.local or any(one.ip == wanted for one in self.addresses)
+
+
+@dataclass(eq=False, slots=True)
+class Route:
+    """One route of a table; link None: it refuses, as its type says."""
+
+    to: Prefix
+    link: Link | None
+    via: Address | None = None
+    metric: int = 0
+    source: Address | None = None
+    table: str = MAIN
+    type: str = "unicast"
+    connected: bool = False
+    name: str = ""  # as ip calls it
+
+
+@dataclass(eq=False, slots=True)
+class Netns:
+    """One namespace. gone: routes that went with a link; dark: what in it was not read.
+
+    chains: rules by "tool table chain"; endings: the policies of chains that do not accept;
+    policy: the rules of `ip rule` in their order, None: those that the kernel begins with.
+    """
+
+    name: str
+    links: dict[str, Link] = field(default_factory=dict)
+    routes: list[Route] = field(default_factory=list)
+    gone: list[Route] = field(default_factory=list)
+    chains: dict[str, list[str]] = field(default_factory=dict)
+    endings: dict[str, str] = field(default_factory=dict)
+    policy: list[Facts] | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    dark: str = ""
+    # What is worked out of the above when it is first asked for.
+    own: dict[Address, Link] | None = None
+    tables: "dict[tuple[str, int], list[tuple[int, dict[int, list[Route]]]]] | None" = None
+
+    def changed(self) -> None:
+        """Forget what was worked out."""
+        self.own = self.tables = None
+
+    def value(self, path: str, default: int = 0) -> int:
+        """Give a setting by its path below /proc/sys/net."""
+        try:
+            return int(self.settings.get(path, default))
+        except ValueError:
+            return default
+
+    def conf(self, version: int, link: str, name: str) -> int:
+        """Give a setting of a link; a new one begins with what stands for default."""
+        folder = f"ipv{version}/conf"
+        begins = self.value(f"{folder}/default/{name}")
+        return self.value(f"{folder}/{link}/{name}", begins)
+
+    def larger(self, version: int, link: str, name: str) -> int:
+        """Give the larger of a link's setting and that of all (ip-sysctl.rst: rp_filter …)."""
+        every = self.value(f"ipv{version}/conf/all/{name}")
+        return max(every, self.conf(version, link, name))
+
+    @property
+    def addresses(self) -> Iterator[tuple[Interface, Link]]:
+        """All addresses with their links."""
+        return ((one, link) for link in self.links.values() for one in link.addresses)
+
+
+@dataclass(eq=False, slots=True)
+class Network:
+    """All namespaces that can be seen. fresh: the settings that a new namespace begins with."""
+
+    spaces: dict[str, Netns] = field(default_factory=dict)
+    fresh: Mapping[str, str] = field(default_factory=dict)
+    # What is on whose wire, worked out when it is first asked for.
+    floods: dict[Link, Any] = field(default_factory=dict)
+    answering: dict[Link, Any] = field(default_factory=dict)
+
+    def changed(self) -> None:
+        """Forget what was worked out."""
+        self.floods.clear()
+        self.answering.clear()
+
+    def add(self, name: str) -> None:
+        """Make a new namespace, whose lo is down."""
+        lo = Link(name, "lo", "lo", mtu=65536)
+        self.spaces[name] = Netns(name, {"lo": lo}, settings=dict(self.fresh))
+
+    def space(self, name: str) -> Netns:
+        """Give a namespace. Raises Unknown where it cannot be seen."""
+        if name not in self.spaces:
+            raise Unknown(f"the namespace {name} is not seen")
+        return self.spaces[name]
+
+
+def below_net(path: str) -> str:
+    """Give a setting's path below /proc/sys/net; ip_forward is the forwarding of all."""
+    path = path.removeprefix(ROOT)
+    return "ipv4/conf/all/forwarding" if path == "ipv4/ip_forward" else path
+
+
+def plug(link: Link, bridge: Link | None) -> None:
+    """Make a link a port of a bridge, or of none."""
+    if link.master:
+        link.master.ports.pop(link, None)
+    link.master, link.options = bridge, {}
+    if bridge:
+        bridge.ports[link] = None
+
+
+def put_on(link: Link, below: Link) -> None:
+    """Have a link made on another."""
+    link.below = below
+    below.above.append(link)

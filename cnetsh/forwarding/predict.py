@@ -1,0 +1,175 @@
+"""What a plan's checks will find, and what will be refused, from the plan and the target alone.
+
+What a check expects stands in the plan; here is only asked whether the kernel will do so.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise, permutations
+from typing import NamedTuple
+
+from cnetsh.forwarding.netfilter import Packet
+from cnetsh.forwarding.network import Address, Network, Prefix, address
+from cnetsh.forwarding.route import decide, is_local
+from cnetsh.forwarding.seen import OF_ALL, OF_LINKS
+from cnetsh.forwarding.settle import settle
+from cnetsh.forwarding.stop import Layer, Stop, fix, named, sentence
+from cnetsh.forwarding.trip import Verdict, follow
+from cnetsh.kinds.change import Make, Ref, Set, refs_of
+from cnetsh.kinds.setting import ROOT
+from cnetsh.plan.steps import Plan, Step
+
+HEADERS = 28  # bytes of IPv4 and ICMP, which ping adds to -s
+# Of new namespaces: what each begins with.
+BEGINS = tuple(
+    [f"{ROOT}ipv{version}/conf/{place}/{name}" for version in (4, 6) for place in ("all", "default")
+     for name in OF_LINKS] + [f"{ROOT}{name}" for name in OF_ALL]
+)  # fmt: skip
+
+
+class Asked(NamedTuple):
+    """What a check sends: from where, which packet, by which link alone."""
+
+    sender: str
+    packet: Packet
+    only: str = ""
+
+
+class Surprise(NamedTuple):
+    """Something that will not be as the plan has it.
+
+    part: "check", "step", or "pair" of neighbours that no check tries; number: which, from 1; says:
+    what will happen, and why; step: what makes it so; fix: commands that would mend it.
+    """
+
+    part: str
+    number: int
+    text: str
+    says: str
+    step: str = ""
+    fix: tuple[str, ...] = ()
+
+
+def asked_by(step: Step) -> Asked | None:
+    """Give what a check sends, None for one that is not modelled."""
+    words = step.inner
+    if step.kind != "check" or words[:1] != ("ping",):
+        return None
+    said = dict(pairwise(words))
+    text, _, only = words[-1].partition("%")
+    try:
+        packet = Packet(address(text))
+        if "-s" in said:
+            packet.size = int(said["-s"]) + HEADERS + 20 * (packet.to.version == 6)
+    except ValueError:
+        return None
+    packet.whole = said.get("-M") == "do"
+    return Asked(step.netns, packet, said.get("-I", only))
+
+
+def foretold(up: Plan, check: Plan, network: Network) -> list[Surprise]:
+    """Give what will surprise whoever runs a plan: steps that the kernel refuses, or checks.
+
+    network: the target before, which becomes what the plan makes of it.
+    """
+    steps = up.steps
+    owners = [(number, change) for number, step in enumerate(steps, 1) for change in step.changes]
+    refused = settle([change for _, change in owners], network)
+    if refused:
+        # The plan ends there, and nobody checks anything.
+        first = owners[refused[0].at][0]
+        says = f"will be refused: {refused[0].why}"
+        return [Surprise("step", first, steps[first - 1].text, says)]
+    return [*_checks(steps, check.steps, network), *_neighbours(up, check, network)]
+
+
+def verdicts(checks: Iterable[Step], network: Network) -> Iterator[tuple[int, Step, Verdict]]:
+    """Give what becomes of each check that will be tried, with its number from 1."""
+    for number, step in enumerate(checks, 1):
+        asked = asked_by(step)
+        if asked and _tried(step, network):
+            yield number, step, follow(network, asked.sender, asked.packet, asked.only)
+
+
+def _tried(step: Step, network: Network) -> bool:
+    if not step.said.needs:
+        return True
+    kind, text = step.said.needs.split()
+    space, wanted = network.spaces[""], address(text)
+    if kind == "address":
+        return is_local(space, wanted)
+    route = decide(space, wanted, None, None)
+    return route is not None and route.type in ("unicast", "local")
+
+
+def _checks(steps: Sequence[Step], checks: Sequence[Step], network: Network) -> Iterator[Surprise]:
+    for number, step, verdict in verdicts(checks, network):
+        if verdict.works and step.said.expect:
+            says = f"will work, and must fail: {step.said.expect}"
+            yield Surprise("check", number, step.text, says)
+        elif verdict.stop and not step.said.expect:
+            says = f"will fail: {sentence(verdict.stop)}"
+            maker = maker_of(steps, verdict.stop)
+            yield Surprise("check", number, step.text, says, maker, fix(verdict.stop))
+
+
+MOST_PAIRS = 400
+# What keeps neighbours apart on purpose.
+_MEANT = frozenset({Layer.FIREWALL, Layer.RECEIVER})
+
+
+def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
+    """Tell of neighbours by their addresses, one of them the plan's, that no check tries."""
+    tried = {(step.netns, step.inner[-1]) for step in check.steps}
+    made = {ref for change in up.changes if isinstance(change, Make) for ref in refs_of(change)}
+    said: list[Stop] = []
+    for number, (sender, to) in enumerate(islice(_pairs(network, made), MOST_PAIRS), 1):
+        if (sender, str(to)) in tried:
+            continue
+        stop = follow(network, sender, Packet(to)).stop
+        if stop and stop.layer not in _MEANT and stop.code != "isolated" and stop not in said:
+            said.append(stop)
+            text = f"{named(sender)} and {to}, neighbours by their addresses"
+            yield Surprise("pair", number, text, f"will not reach each other: {sentence(stop)}",
+                           maker_of(up.steps, stop), fix(stop))  # fmt: skip
+
+
+def _pairs(network: Network, made: set[Ref]) -> Iterator[tuple[str, Address]]:
+    homes: dict[Prefix, list[tuple[str, Address, bool]]] = {}
+    for space in network.spaces.values():
+        for one, _link in space.addresses:
+            own = Ref("address", space.name, str(one)) in made
+            homes.setdefault(one.network, []).append((space.name, one.ip, own))
+    for several in homes.values():
+        for (sender, _, ours), (owner, to, theirs) in permutations(several, 2):
+            if sender != owner and (ours or theirs):
+                yield sender, to
+
+
+def maker_of(steps: Sequence[Step], stop: Stop) -> str:
+    """Give the last step that made what stops a packet so, "" where none did."""
+    found = ""
+    for number, step in enumerate(steps, 1):
+        # Most steps do not name it, and need not be read.
+        word = stop.cause.name.split("/")[-1].split(" ")[-1] if stop.cause else ""
+        if (
+            stop.cause
+            and word in step.text
+            and any(_makes(change, stop.cause, stop.key) for change in step.changes)
+        ):
+            found = f"step {number}: {step.text}"
+    return found
+
+
+def _makes(change: object, cause: Ref, key: str) -> bool:
+    if isinstance(change, Set):
+        return change.ref == cause and change.key == key
+    return not key and isinstance(change, Make) and cause in refs_of(change)
+
+
+def as_lines(surprise: Surprise) -> list[str]:
+    """Give a surprise as lines for a person."""
+    lines = [f"{surprise.part} {surprise.number} {surprise.says}", f"  {surprise.text}"]
+    lines += [f"  made so by {surprise.step}"] if surprise.step else []
+    head = "  would help: "
+    return lines + [f"{head if not at else ' ' * len(head)}{one}"
+                    for at, one in enumerate(surprise.fix)]  # fmt: skip

@@ -1,0 +1,194 @@
+"""What one namespace decides about a packet: which addresses are its own, which route, whose name.
+
+Every decision stands in a function of its own, with where it is known from.
+"""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+from cnetsh.forwarding.network import LOCAL, MAIN, Address, Link, Netns, Route, Unknown, prefix
+from cnetsh.kinds.change import Facts
+
+LINK_LOCAL = prefix("fe80::/64")
+# Of a rule of `ip rule`: what the model reads, and what says nothing of the packet.
+_READ = frozenset({"src", "srclen", "dst", "dstlen", "iif", "table", "action"})
+_SILENT = frozenset({"priority", "protocol", "family"})
+
+
+def is_local(space: Netns, wanted: Address) -> bool:
+    """Say whether an address is the namespace's own, on whatever link, up or not.
+
+    Linux has a weak host model: an address belongs to the host, not to the link. What is on lo is
+    local with its whole network (fib_add_ifaddr, RTN_LOCAL).
+    """
+    if wanted in own(space):
+        return True
+    lo = space.links.get("lo")
+    return bool(lo and lo.up and isinstance(wanted, IPv4Address) and any(
+        wanted in one.network for one in lo.addresses if one.version == 4))  # fmt: skip
+
+
+def own(space: Netns) -> dict[Address, Link]:
+    """Give a namespace's addresses with their links."""
+    if space.own is None:
+        space.own = {}
+        for one, link in space.addresses:
+            space.own.setdefault(one.ip, link)
+        for link in space.links.values():
+            if link.local:
+                space.own.setdefault(link.local, link)
+    return space.own
+
+
+def lookup(space: Netns, to: Address, table: str, only: Link | None = None) -> Route | None:
+    """Give a table's route to an address: the longest prefix, the least metric, then the first.
+
+    Equal routes stand in the order in which they came, and the first is taken (fib_select_default);
+    only: the link that a packet is bound to.
+    """
+    for rest, places in _index(space).get((table, to.version), ()):
+        found = [one for one in places.get(int(to) >> rest, ()) if only in (None, one.link)]
+        if found:
+            # min keeps the first of equals.
+            return min(found, key=lambda route: route.metric)
+    return None
+
+
+def _index(space: Netns) -> dict[tuple[str, int], list[tuple[int, dict[int, list[Route]]]]]:
+    if space.tables is None:
+        found: dict[tuple[str, int], dict[int, dict[int, list[Route]]]] = {}
+        for route in space.routes:
+            rest = route.to.max_prefixlen - route.to.prefixlen
+            places = found.setdefault((route.table, route.to.version), {}).setdefault(rest, {})
+            places.setdefault(int(route.to.network_address) >> rest, []).append(route)
+        space.tables = {key: sorted(table.items()) for key, table in found.items()}
+    return space.tables
+
+
+def decide(
+    space: Netns, to: Address, source: Address | None, came: Link | None, only: Link | None = None
+) -> Route | None:
+    """Give the route of a packet: own addresses first, then the tables in the order of the rules.
+
+    ip-rule(8): the table local has priority 0. came: the link it came in by; only: see lookup.
+    Raises Unknown for a rule by what is not modelled.
+    """
+    if isinstance(to, IPv6Address) and to.is_link_local and to not in own(space):
+        return Route(LINK_LOCAL, only or came)
+    bound = only is not None and not only.has(to)
+    if is_local(space, to) and not bound:
+        return Route(prefix(str(to)), space.links["lo"], table=LOCAL, type="local")
+    for table in _asked(space, to, source, came):
+        if isinstance(table, Route):
+            return table
+        if (found := lookup(space, to, table, only)) and found.type != "throw":
+            return found
+    # Bound to a link, IPv4 takes whom it seeks for a neighbour there (ip_route_output_key_hash).
+    return Route(prefix(str(to)), only) if only and to.version == 4 else None
+
+
+def _asked(
+    space: Netns, to: Address, source: Address | None, came: Link | None
+) -> Iterator[str | Route]:
+    """Give the tables that the rules name for a packet, or the refusal of a rule."""
+    if space.policy is None:
+        yield MAIN
+        return
+    six = [one for one in space.policy if (one.get("family") == 6) == (to.version == 6)]
+    for rule in sorted(six, key=lambda one: int(one.get("priority", 0))):
+        if not _fits(rule, to, source, came):
+            continue
+        if rule.get("action", "to_tbl") != "to_tbl":
+            yield Route(prefix(str(to)), None, type=str(rule["action"]), name=_said(rule))
+        elif rule.get("table") not in (LOCAL, None):
+            yield str(rule["table"])
+
+
+def _said(rule: Facts) -> str:
+    return f"rule {rule.get('priority')}"
+
+
+def _fits(rule: Facts, to: Address, source: Address | None, came: Link | None) -> bool:
+    if more := rule.keys() - _READ - _SILENT:
+        raise Unknown(f"whether {_said(rule)} fits, which asks for {', '.join(sorted(more))}")
+    if "iif" in rule and rule["iif"] != (came.name if came else "lo"):
+        return False
+    for key, has in (("src", source), ("dst", to)):
+        if rule.get(key, "all") != "all":
+            network = ip_network(f"{rule[key]}/{rule.get(f'{key}len', '')}".rstrip("/"))
+            if has is None or has not in network:
+                return False
+    return True
+
+
+def lent(space: Netns, link: Link, to: Address | None, version: int) -> Address | None:
+    """Give the source address that a link lends (inet_select_addr, ipv6_dev_get_saddr).
+
+    The first of the link in the target's network, else its first, else any of the namespace.
+    """
+    if version == 6:
+        return _lent_six(space, link, to)
+    here = [one for one in link.addresses if one.version == 4]
+    for one in here:
+        if to is not None and to in one.network:
+            return one.ip
+    others = (one.ip for one, _ in space.addresses if one.version == 4 and not one.ip.is_loopback)
+    return here[0].ip if here else next(others, None)
+
+
+def _lent_six(space: Netns, link: Link, to: Address | None) -> Address | None:
+    """RFC 6724: of the same scope, and what has most leading bits in common with the target."""
+    if to is None or to.is_link_local:
+        return link.local
+    here = [one.ip for one in link.addresses if one.version == 6]
+    here = here or [one.ip for one, other in space.addresses
+                    if one.version == 6 and other.kind != "lo"]  # fmt: skip
+    best = sorted(here, key=lambda one: (int(one) ^ int(to)).bit_length())
+    if len(best) > 1 and (int(best[0]) ^ int(best[1])).bit_length() > 64:
+        same = (int(best[0]) ^ int(to)).bit_length() == (int(best[1]) ^ int(to)).bit_length()
+        if same:
+            raise Unknown(f"which of its addresses {space.name or 'the host'} sends with")
+    return best[0] if best else link.local
+
+
+def source_of(space: Netns, route: Route, to: Address) -> Address | None:
+    """Give the address that a packet of the namespace's own is sent from (fib_result_prefsrc)."""
+    if route.type == "local":
+        return to
+    assert route.link
+    if route.source:
+        return route.source
+    return lent(space, route.link, route.via or (to if to.version == 6 or route.connected else
+                                                 None), to.version)  # fmt: skip
+
+
+def refused_source(space: Netns, link: Link, source: Address | None) -> tuple[str, Route | None]:
+    """Say whether a source is refused on the way in, "" if not, and the route that leads there.
+
+    One's own address as source is a martian, unless accept_local; with rp_filter 1 the way back
+    has to leave by the same link, with 2 by any; the larger of all and the link's counts
+    (fib_validate_source, ip-sysctl.rst). IPv6 has none of this.
+    """
+    if source is None or source.version == 6:
+        return "", None
+    mine = source in own(space) or source.is_loopback
+    if mine and not space.larger(4, link.name, "accept_local"):
+        return "own_address", None
+    strict = space.larger(4, link.name, "rp_filter")
+    if not strict:
+        return "", None
+    route = decide(space, source, None, None)
+    if route is None or route.type != "unicast":
+        return "rp_filter", route
+    return ("rp_filter", route) if strict == 1 and route.link is not link else ("", route)
+
+
+def passes_on(space: Netns, link: Link, version: int) -> bool:
+    """Say whether what comes in by a link is passed on.
+
+    Of IPv4 the link's own forwarding counts, where the packet comes in; of IPv6 that of all
+    (ip_route_input_slow, ip6_forward; ip-sysctl.rst).
+    """
+    if version == 6:
+        return bool(space.value("ipv6/conf/all/forwarding"))
+    return bool(space.conf(4, link.name, "forwarding"))

@@ -1,0 +1,168 @@
+"""A state that was seen, made into what forwards packets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnetsh.forwarding.network import (
+    DEFAULTS,
+    LOCAL,
+    MAIN,
+    Address,
+    Link,
+    Netns,
+    Network,
+    Prefix,
+    Route,
+    address,
+    below_net,
+    interface,
+    plug,
+    prefix,
+    put_on,
+)
+from cnetsh.kinds.change import NOTHING, Facts, Ref, State
+
+# What the model asks of a link's settings; of a namespace with many links only these are read.
+OF_LINKS = ("forwarding", "rp_filter", "arp_ignore", "proxy_arp", "accept_local", "disable_ipv6")
+OF_ALL = (
+    "ipv4/icmp_echo_ignore_all",
+    "ipv6/icmp/echo_ignore_all",
+    "bridge/bridge-nf-call-iptables",
+    "bridge/bridge-nf-call-ip6tables",
+)
+# Of a port, and of a bridge: what nobody has turned, and what is not kept.
+PLAIN: Facts = {
+    "hairpin": False, "isolated": False, "learning": True, "flood": True, "bcast_flood": True,
+    "neigh_suppress": False, "locked": False, "vlan_filtering": False, "state": "forwarding",
+}  # fmt: skip
+# Of these tables the kernel alone is the author.
+_KERNELS = frozenset({"local", "broadcast", "multicast", "anycast"})
+
+
+def network_of(state: State, fresh: Mapping[str, str] = NOTHING) -> Network:
+    """Give what forwards packets in a state. fresh: settings of a new namespace, by path."""
+    found = Network(fresh={below_net(path): value for path, value in fresh.items()})
+    for name in {"": None} | {ref.netns: None for ref in state if ref.kind == "link"}:
+        found.spaces[name] = Netns(name)
+    in_order = sorted(state.items(), key=lambda one: one[1][0].get("ifindex", 0))
+    for ref, several in in_order:
+        if ref.kind == "link":
+            found.spaces[ref.netns].links[ref.name] = _link(ref, several[0])
+    for space in found.spaces.values():
+        space.links.setdefault("lo", Link(space.name, "lo", "lo", mtu=65536))
+    for ref, several in in_order:
+        if ref.kind == "link":
+            _join(found, ref, several[0])
+    # Of all that was seen, only rules have a place.
+    rest = [(ref, facts) for ref, several in state.items() for facts in several]
+    for ref, facts in sorted(rest, key=lambda one: one[1].get("at", 0)):
+        if ref.netns in found.spaces:
+            _know(found.spaces[ref.netns], ref, facts)
+    return found
+
+
+def new_machine(fresh: Mapping[str, str]) -> Network:
+    """Give a machine with nothing in it, as a sandbox begins. fresh: as above."""
+    network = Network(fresh={below_net(path): value for path, value in fresh.items()})
+    network.add("")
+    return network
+
+
+def _link(ref: Ref, facts: Facts) -> Link:
+    link = Link(ref.netns, ref.name, "lo" if ref.name == "lo" else facts.get("kind", ""))
+    link.up, link.mtu = bool(facts.get("up")), facts.get("mtu") or link.mtu
+    link.mac, link.mode = facts.get("address") or "", facts.get("mode") or ""
+    link.arp = facts.get("arp", True)
+    link.far_seen = link.kind in ("lo", "bridge", "dummy") or "peer" in facts
+    return link
+
+
+def _join(network: Network, ref: Ref, facts: Facts) -> None:
+    links = network.spaces[ref.netns].links
+    link, far, under = links[ref.name], facts.get("peer"), facts.get("on")
+    if far and far.netns in network.spaces:
+        link.peer = network.spaces[far.netns].links.get(far.name)
+    elif under and under.netns in network.spaces:
+        link.far_seen = True
+        put_on(link, network.spaces[under.netns].links[under.name])
+    if facts.get("master") in links:
+        plug(link, links[facts["master"]])
+    link.options = {key: facts[key] for key, plain in PLAIN.items()
+                    if facts.get(key, plain) != plain}  # fmt: skip
+
+
+def _know(space: Netns, ref: Ref, facts: Facts) -> None:
+    """Take an object of a namespace that is no link."""
+    match ref.kind:
+        case "address":
+            _have(space, space.links[facts["dev"]], ref.name)
+        case "route" if facts.get("type") not in _KERNELS and facts.get("table") != LOCAL:
+            space.routes += [route_of(space, ref.name, facts)]
+        case "neighbour" if "lladdr" in facts:
+            space.links[facts["dev"]].neighbours[address(ref.name)] = facts["lladdr"]
+        case "neighbour":
+            space.dark = space.dark or f"a proxy for {ref.name} on {facts['dev']}"
+        case "fdb" if facts.get("by") == "master" and facts["dev"] in space.links:
+            bridge = space.links[facts["dev"]].master
+            if bridge:
+                bridge.fdb[ref.name] = facts["dev"]
+        case "setting":
+            space.settings[below_net(ref.name)] = facts["value"]
+        case "queue":
+            take_queue(space.links[facts["dev"]], facts)
+        case "policy":
+            space.policy = [*(space.policy or ()), facts]
+        case "rule" | "chain":
+            take_rule(space, ref, facts)
+        case "table":
+            space.dark = space.dark or f"the table {ref.name}, which could not be read"
+
+
+def _have(space: Netns, link: Link, text: str) -> None:
+    one = interface(text)
+    if one.version == 6 and one.ip.is_link_local:
+        link.local = one.ip
+    else:
+        link.addresses.append(one)
+
+
+def route_of(space: Netns, name: str, facts: Facts) -> Route:
+    """Give a route from what is said of it; one to several next hops has none that is known."""
+    via = facts.get("via")
+    hop = address(str(via).split()[-1]) if via else None
+    link = space.links.get(facts.get("dev", ""))
+    kind = "several" if facts.get("next") else facts.get("type", "unicast")
+    source = facts.get("src")
+    route = Route(_to(name, hop, facts), link, hop, int(facts.get("metric") or 0), type=kind,
+                  source=address(source) if source else None, table=str(facts.get("table", MAIN)),
+                  connected=facts.get("proto") == "kernel", name=name)  # fmt: skip
+    return route
+
+
+def _to(name: str, via: Address | None, facts: Facts) -> Prefix:
+    if name != "default":
+        return prefix(name)
+    # Only routes of IPv6 have a preference (RFC 4191).
+    return DEFAULTS[via.version if via else 6 if "pref" in facts else 4]
+
+
+def take_queue(link: Link, facts: Facts) -> None:
+    """Note a queue that may drop what it gets (tc-netem(8): loss, tc-tbf(8): limit)."""
+    words: Any = facts.get("typed") or str(facts.get("said", "")).split()
+    if facts.get("kind") not in ("tbf", "netem") or {"loss", "corrupt", "limit"} & {*words}:
+        # A netem that was seen always has its limit, of a thousand packets when nobody said one.
+        plain = facts.get("kind") == "netem" and not {"loss", "corrupt"} & {*words}
+        link.queue = "" if plain else str(facts.get("kind"))
+
+
+def take_rule(space: Netns, ref: Ref, facts: Facts) -> None:
+    """Take a chain or a rule of iptables."""
+    tool, table, chain, *rule = ref.name.split(" ", 3)
+    key = f"{tool} {table} {chain}"
+    if ref.kind == "chain":
+        space.chains.setdefault(key, [])
+        if facts.get("policy", "ACCEPT") != "ACCEPT":
+            space.endings[key] = facts["policy"]
+    else:
+        there = space.chains.setdefault(key, [])
+        there.insert(0 if facts.get("first") else len(there), "".join(rule))

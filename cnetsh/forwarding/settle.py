@@ -1,0 +1,407 @@
+"""What a plan leaves behind in the end: what the kernel adds, takes and refuses besides."""
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Interface, IPv6Address
+from typing import NamedTuple
+
+from cnetsh.forwarding.network import (
+    MAIN,
+    Interface,
+    Link,
+    Netns,
+    Network,
+    Route,
+    address,
+    below_net,
+    interface,
+    plug,
+    prefix,
+    put_on,
+)
+from cnetsh.forwarding.route import lookup
+from cnetsh.forwarding.seen import route_of, take_queue, take_rule
+from cnetsh.kinds.change import (
+    Change,
+    Facts,
+    Make,
+    Move,
+    Ref,
+    Remove,
+    Set,
+)
+
+SMALLEST = 1280  # bytes; RFC 8200: with less, IPv6 ends on the link
+LOOPBACK = (interface("127.0.0.1/8"), interface("::1/128"))
+METRIC = {4: 0, 6: 1024}  # what a route gets that says none
+CONNECTED = {4: 0, 6: 256}
+
+
+class Refused(NamedTuple):
+    """A change that the kernel will refuse: which, by its number from 0, and why."""
+
+    at: int
+    why: str
+
+
+class _No(Exception):
+    """The kernel refuses it, and says why."""
+
+
+def settle(changes: Iterable[Change], network: Network) -> list[Refused]:
+    """Make of a network what changes make of it, and give those that the kernel refuses."""
+    refused = []
+    for at, change in enumerate(changes):
+        try:
+            _take(network, change)
+        except _No as no:
+            refused.append(Refused(at, str(no)))
+    network.changed()
+    return refused
+
+
+def _take(network: Network, change: Change) -> None:
+    ref = change.ref
+    if ref.kind == "netns":
+        _take_netns(network, change)
+        return
+    space = network.spaces.get(ref.netns)
+    if space is None:
+        raise _No(f"there is no namespace {ref.netns} at this point")
+    space.changed()
+    match ref.kind, change:
+        case "link", Make(_, facts, also, on):
+            _make_link(network, ref, facts, also, on)
+        case "link", _:
+            _take_link(network, _there(space, ref.name), change)
+        case "address", Make(_, facts):
+            _add_address(space, _there(space, facts["dev"]), ref.name)
+        case "address", Remove(_, facts):
+            _remove_address(space, _there(space, facts["dev"]), ref.name)
+        case "route", Make(_, facts):
+            _add_route(space, ref, facts)
+        case "route", Remove(_, facts):
+            _remove_route(space, ref, facts)
+        case "neighbour", Make(_, facts):
+            _there(space, facts["dev"]).neighbours[address(ref.name)] = facts["lladdr"]
+        case "neighbour", Remove(_, facts):
+            _there(space, facts["dev"]).neighbours.pop(address(ref.name), None)
+        case "queue", Make(_, facts):
+            take_queue(_there(space, facts["dev"]), facts)
+        case "setting", Set(_, _, value):
+            _set(space, below_net(ref.name), value)
+        case "rule" | "chain", Make(_, facts):
+            take_rule(space, ref, facts)
+        case "rule" | "chain", Remove():
+            _remove_rule(space, ref)
+
+
+def _there(space: Netns, name: str) -> Link:
+    if name not in space.links:
+        place = f" in {space.name}" if space.name else ""
+        raise _No(f"there is no link {name}{place} at this point")
+    return space.links[name]
+
+
+def _take_netns(network: Network, change: Change) -> None:
+    name = change.ref.name
+    if isinstance(change, Make):
+        if name in network.spaces:
+            raise _No(f"the namespace {name} is there already")
+        network.add(name)
+    elif isinstance(change, Remove) and name in network.spaces:
+        for link in [*network.spaces[name].links.values()]:
+            _drop(network, link)
+        del network.spaces[name]
+
+
+# -- links -------------------------------------------------------------------------------------
+
+
+def _make_link(
+    network: Network, ref: Ref, facts: Facts, also: tuple[Ref, ...], on: Ref | None
+) -> None:
+    if on and on.kind == "link":
+        _there(network.spaces[on.netns], on.name)
+    for one in (ref, *also):
+        _refuse_name(network, one)
+    link = _new(network, ref, facts)
+    for other in also:
+        link.peer = _new(network, other, {"kind": facts["kind"]})
+        link.peer.peer = link
+    if on and on.kind == "link":
+        put_on(link, network.spaces[on.netns].links[on.name])
+        link.mtu = facts.get("mtu") or (link.below.mtu if link.below else link.mtu)
+
+
+def _refuse_name(network: Network, ref: Ref) -> None:
+    """Of a cable both ends can be made, or none is."""
+    space = network.spaces.get(ref.netns)
+    if space is None:
+        raise _No(f"there is no namespace {ref.netns} at this point")
+    if ref.name in space.links:
+        raise _No(f"the link {ref.name} is there already")
+
+
+def _new(network: Network, ref: Ref, facts: Facts) -> Link:
+    space = network.spaces[ref.netns]
+    link = Link(ref.netns, ref.name, facts["kind"], mode=facts.get("mode") or "vepa",
+                mtu=facts.get("mtu", 1500), mac=facts.get("address", ""))  # fmt: skip
+    space.links[ref.name] = link
+    space.changed()
+    return link
+
+
+def _take_link(network: Network, link: Link, change: Change) -> None:
+    space = network.spaces[link.netns]
+    match change:
+        case Set(_, "up", True):
+            _up(space, link)
+        case Set(_, "up", False):
+            _down(space, link)
+        case Set(_, "master", None):
+            plug(link, None)
+        case Set(_, "master", str(name)):
+            plug(link, _there(space, name))
+        case Set(_, "mtu", int(size)):
+            _resize(space, link, size)
+        case Set(_, "address", str(mac)):
+            link.mac = mac
+        case Set(_, "arp", bool(on)):
+            link.arp = on
+        case Set(_, key, value) if key in ("hairpin", "isolated", "learning", "bcast_flood"):
+            if not link.master:
+                raise _No(f"{link.name} is no port of a bridge")
+            link.options[key] = value
+        case Move(_, to):
+            _move(network, link, to)
+        case Remove():
+            _drop(network, link)
+
+
+def _up(space: Netns, link: Link) -> None:
+    """Connected routes come when a link is switched on, in that order (fib_netdev_event)."""
+    if link.up:
+        return
+    link.up = True
+    if link.kind == "lo":
+        link.addresses[:0] = [one for one in LOOPBACK if one not in link.addresses]
+    elif not space.conf(6, link.name, "disable_ipv6") and link.mtu >= SMALLEST:
+        # Which one it is follows from the MAC address; here it only has to be its own.
+        link.local = IPv6Address(0xFE80 << 112 | id(link))
+    for one in link.addresses:
+        _connect(space, link, one)
+
+
+def _down(space: Netns, link: Link) -> None:
+    """A link that goes down loses all its routes, also those of others (fib_disable_ip).
+
+    Addresses of IPv4 stay, those of IPv6 go (addrconf_ifdown; keep_addr_on_down is 0).
+    """
+    link.up = False
+    _lose_routes(space, lambda route: route.link is link)
+    _lose_six(space, link)
+
+
+def _lose_routes(space: Netns, gone: Callable[[Route], bool]) -> None:
+    space.gone += [route for route in space.routes if gone(route)]
+    space.routes = [route for route in space.routes if not gone(route)]
+
+
+def _lose_six(space: Netns, link: Link) -> None:
+    link.addresses = [one for one in link.addresses if one.version == 4]
+    link.local = None
+    _lose_routes(space, lambda route: route.link is link and route.to.version == 6)
+
+
+def _resize(space: Netns, link: Link, size: int) -> None:
+    link.mtu = size
+    if size < SMALLEST:
+        _lose_six(space, link)
+
+
+def _move(network: Network, link: Link, to: Ref) -> None:
+    """In another namespace a link has lost all but what it is (dev_change_net_namespace)."""
+    space = network.spaces.get(to.netns)
+    if space is None:
+        raise _No(f"there is no namespace {to.netns} at this point")
+    if to.name in space.links:
+        raise _No(f"the link {to.name} is there already")
+    old = network.spaces[link.netns]
+    _down(old, link)
+    del old.links[link.name]
+    plug(link, None)
+    link.netns, link.name, link.addresses, link.neighbours, link.queue = *to[1:], [], {}, ""
+    space.links[link.name] = link
+    space.changed()
+
+
+def _drop(network: Network, link: Link) -> None:
+    """What is deleted takes its other end along, and what is made on it; ports are free again."""
+    space = network.spaces[link.netns]
+    if space.links.get(link.name) is not link:
+        return
+    _down(space, link)
+    del space.links[link.name]
+    space.changed()
+    plug(link, None)
+    if link.below:
+        link.below.above.remove(link)
+    for port in [*link.ports]:
+        plug(port, None)
+    for other in (*link.above, *filter(None, [link.peer])):
+        _drop(network, other)
+
+
+# -- addresses and routes ----------------------------------------------------------------------
+
+
+def _add_address(space: Netns, link: Link, text: str) -> None:
+    one = interface(text)
+    if one in link.addresses:
+        raise _No(f"{link.name} has the address {text} already")
+    if one.version == 6 and (link.mtu < SMALLEST or space.conf(6, link.name, "disable_ipv6")):
+        raise _No(f"IPv6 is off on {link.name}")
+    if one.version == 6 and one.ip.is_link_local:
+        link.local = one.ip
+        return
+    link.addresses.append(one)
+    if link.up:
+        _connect(space, link, one)
+
+
+def _connect(space: Netns, link: Link, one: Interface) -> None:
+    """Add the route to an address's network, behind those that are equal (fib_add_ifaddr).
+
+    Only the first address of a network on a link has one; what is on lo is local instead.
+    """
+    first = next(other for other in link.addresses if other.network == one.network)
+    if link.kind == "lo" or one.network.prefixlen == one.max_prefixlen or first != one:
+        return
+    source = one.ip if isinstance(one, IPv4Interface) else None
+    space.routes.append(Route(one.network, link, None, CONNECTED[one.version], source,
+                              connected=True, name=str(one.network)))  # fmt: skip
+    space.tables = None
+
+
+def _remove_address(space: Netns, link: Link, text: str) -> None:
+    """The first address of a network takes the others along, unless they may take its place.
+
+    With an address go the routes that have it as their source (fib_del_ifaddr, ip-sysctl.rst:
+    promote_secondaries).
+    """
+    gone = interface(text)
+    if gone not in link.addresses:
+        raise _No(f"{link.name} has no address {text} at this point")
+    of_network = [one for one in link.addresses if one.network == gone.network]
+    alone = gone.version == 6 or of_network[0] != gone
+    away = [gone] if alone or space.larger(4, link.name, "promote_secondaries") else of_network
+    link.addresses = [one for one in link.addresses if one not in away]
+    sources = {one.ip for one in away}
+    last = gone.version == 4 and not any(one.version == 4 for one in link.addresses)
+    left = [one for one in link.addresses if one.network == gone.network]
+    _lose_routes(space, lambda route: route.source in sources or (
+        route.link is link and ((last and route.to.version == 4) or (
+            route.connected and route.to == gone.network and not (left and alone)))))  # fmt: skip
+    if left and not any(route.link is link and route.to == gone.network for route in space.routes):
+        _connect(space, link, left[0])
+
+
+def _add_route(space: Netns, ref: Ref, facts: Facts) -> None:
+    """A route's next hop has to be on a wire at that moment (fib_check_nh, ip6_route_check_nh)."""
+    if "dev" in facts:
+        _there(space, facts["dev"])
+    try:
+        route = route_of(space, ref.name, facts)
+    except ValueError:
+        raise _No(f"{ref.name} is no network, or {facts.get('via')} no address") from None
+    route.metric = int(facts.get("metric") or METRIC[route.to.version])
+    if route.type == "unicast":
+        _find_hop(space, route)
+    for other in space.routes:
+        same = (other.to, other.table, other.metric) == (route.to, route.table, route.metric)
+        if same:
+            raise _No(f"a route to {ref.name} is there already")
+    space.routes.append(route)
+    space.tables = None
+
+
+def _find_hop(space: Netns, route: Route) -> None:
+    hop, place = route.via, f" of {space.name}" if space.name else ""
+    if hop and route.link is None:
+        found = lookup(space, hop, MAIN)
+        if any(one.ip == hop for one, _ in space.addresses):
+            found = next(Route(prefix(str(hop)), link) for one, link in space.addresses
+                         if one.ip == hop)  # fmt: skip
+        if found is None or found.via or found.type != "unicast":
+            raise _No(f"the next hop {hop} is in no network{place} at this point")
+        route.link = found.link
+    link = route.link
+    if link is None or not link.up:
+        raise _No(f"{link.name if link else 'the link'} is down at this point, so it has no routes")
+    if hop and any(one.ip == hop for one, _ in space.addresses):
+        _own_hop(space, route)
+    elif hop and not hop.is_link_local:
+        found = lookup(space, hop, MAIN, link)
+        if found is None or found.via:
+            raise _No(f"the next hop {hop} is in no network of {link.name} at this point")
+
+
+def _own_hop(space: Netns, route: Route) -> None:
+    """Through one's own address means: on the wire, to whom answers there (fib_check_nh)."""
+    if route.to.version == 6:
+        raise _No(f"the next hop {route.via} is an address of {space.name or 'the host'} itself")
+    route.via = None
+
+
+def _remove_route(space: Netns, ref: Ref, facts: Facts) -> None:
+    wanted = route_of(space, ref.name, facts)
+    for one in space.routes:
+        fits = (one.to, one.table) == (wanted.to, wanted.table)
+        fits = fits and wanted.link in (None, one.link) and wanted.via in (None, one.via)
+        if fits and ("metric" not in facts or one.metric == wanted.metric):
+            space.routes.remove(one)
+            space.tables = None
+            return
+    raise _No(f"there is no such route to {ref.name} at this point")
+
+
+# -- settings and rules ------------------------------------------------------------------------
+
+
+def _set(space: Netns, path: str, value: str) -> None:
+    """One setting of all may set that of every link (ip-sysctl.rst: ip_forward, disable_ipv6)."""
+    before = dict(space.settings)
+    space.settings[path] = value
+    match path.split("/"):
+        case [version, "conf", "all", ("forwarding" | "disable_ipv6") as name]:
+            for link in ("default", *space.links):
+                space.settings[f"{version}/conf/{link}/{name}"] = value
+        case [version, "conf", "default", name]:
+            # Links that are there keep what they had.
+            for link in space.links:
+                own = f"{version}/conf/{link}/{name}"
+                space.settings.setdefault(own, before.get(path, "0"))
+    match path.split("/"):
+        case ["ipv6", "conf", name, "disable_ipv6"] if value != "0":
+            for one in [*space.links.values()] if name == "all" else [space.links.get(name)]:
+                if one:
+                    _lose_six(space, one)
+
+
+def _remove_rule(space: Netns, ref: Ref) -> None:
+    tool, table, chain, *rule = ref.name.split(" ", 3)
+    key = f"{tool} {table} {chain}"
+    if ref.kind == "chain":
+        space.chains[key] = []
+        return
+    there = space.chains.get(key, [])
+    wanted = plain("".join(rule))
+    found = next((one for one in there if plain(one) == wanted), None)
+    if found is None:
+        raise _No(f"there is no such rule in {chain} at this point")
+    there.remove(found)
+
+
+def plain(rule: str) -> str:
+    """Give a rule without what iptables-save says besides."""
+    return rule.replace("-m tcp ", "").replace("-m udp ", "")

@@ -1,0 +1,179 @@
+"""Where a packet stops and why: the codes, the layers, and the only place with words for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cnetsh import kinds
+from cnetsh.kinds.change import Change, Ref, typed_in
+
+
+class Layer(StrEnum):
+    """Where in the way of a packet a cause lies; the list is closed."""
+
+    LINK = "link"
+    ADDRESS = "address"
+    ROUTE = "route"
+    POLICY = "policy rule"
+    NEIGHBOUR = "neighbour"
+    CABLE = "cable"
+    BRIDGE = "bridge"
+    SOURCE = "reverse path"
+    FORWARDING = "forwarding"
+    FIREWALL = "firewall"
+    NAT = "translation"
+    MTU = "mtu"
+    RECEIVER = "receiver"
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The first thing that does not hold. cause: the object that made it so; mend: what helps.
+
+    space, link: where; words: what the sentence says, by the names in it; evidence: a command that
+    shows it; layer: where it differs from the code's own.
+    """
+
+    code: str
+    leg: str
+    space: str
+    link: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+    cause: Ref | None = None
+    key: str = ""
+    mend: tuple[Change, ...] = ()
+    layer_: Layer | None = None
+
+    @property
+    def layer(self) -> Layer:
+        """Where the cause lies."""
+        return self.layer_ or SAID[self.code][0]
+
+
+# By code: the layer, the sentence, the command that shows it, run where the packet stopped.
+SAID: dict[str, tuple[Layer, str, str]] = {
+    "lo_down": (Layer.LINK, "{to} is {who}'s own address, which goes through lo, and lo is down",
+                "ip link show lo"),
+    "no_link": (Layer.LINK, "{who} has no link but lo", "ip link show"),
+    "no_address": (Layer.ADDRESS, "{link} in {who} has no address", "ip address show dev {link}"),
+    "prefix": (Layer.ADDRESS, "{own} in {who} does not cover {to}, whose own prefix is /{length}: "
+               "the two do not agree on who is a neighbour", "ip address show"),
+    "no_route": (Layer.ROUTE, "{who} has no route {back}to {to}{gone}", "ip route get {to}"),
+    "refusing_route": (Layer.ROUTE, "{who} has a {kind} route to {net}", "ip route get {to}"),
+    "refusing_rule": (Layer.POLICY, "{who} refuses {to} by its {rule} of ip rule: {kind}",
+                      "ip rule show"),
+    "broadcast": (Layer.ADDRESS, "{to} is the broadcast or network address of {net}, nobody's own",
+                  "ip route get {to}"),
+    "wrong_turn": (Layer.ROUTE, "{who} sends {to} by {link}, after {by}, though it is behind "
+                   "{near}{without}", "ip route get {to}"),
+    "neighbour_by_router": (Layer.ROUTE, "{who} sends {to} to {via}, after {by}, though it is a "
+                            "neighbour on {link}", "ip route get {to}"),
+    "first_of_equals": (Layer.ROUTE, "{who} has {count} equal routes to {net} and takes the first, "
+                        "by {link}, but {to} is behind {near}", "ip route show {net}"),
+    "gateway_no_router": (Layer.ROUTE, "{who} sends {to} to {via}, which is {other} and passes "
+                          "nothing on", "ip route get {to}"),
+    "link_down": (Layer.LINK, "{link} in {who}{having} is down", "ip link show {link}"),
+    "no_carrier": (Layer.CABLE, "{link} in {who} has no carrier: its other end {far} is down",
+                   "ip link show {link}"),
+    "no_end": (Layer.CABLE, "{link} in {who} has no other end", "ip -d link show {link}"),
+    "bridge_down": (Layer.BRIDGE, "the bridge {link} in {who} is down, so {to} gets no frames of "
+                    "{asker}", "ip link show {link}"),
+    "port_down": (Layer.BRIDGE, "the port {link} of {bridge} in {who} is down",
+                  "ip link show {link}"),
+    "port_state": (Layer.BRIDGE, "the port {link} of {bridge} in {who} is {state}",
+                   "bridge link show dev {link}"),
+    "isolated": (Layer.BRIDGE, "the ports {other} and {link} of {bridge} in {who} are isolated "
+                 "from each other", "bridge -d link show"),
+    "flooding": (Layer.BRIDGE, "the port {link} of {bridge} in {who} gets no broadcasts "
+                 "(bcast_flood off), so no question for {to} arrives", "bridge -d link show"),
+    "not_a_port": (Layer.BRIDGE, "{link} in {who}, the cable to {far}, is {whose}",
+                   "ip -d link show {link}"),
+    "fdb": (Layer.BRIDGE, "the bridge {bridge} in {who} sends {mac} to {link}, by an entry given "
+            "by hand, but it is behind {near}", "bridge fdb show br {bridge}"),
+    "hairpin": (Layer.BRIDGE, "{who} turns {was} into {to}, which is back out of {link}, where it "
+                "came in; a bridge does that only with hairpin on", "bridge -d link show"),
+    "another_wire": (Layer.NEIGHBOUR, "{who} looks for {to}{gate} on {link}, but it is on another "
+                     "wire: {near}", "ip neigh show {to}"),
+    "nobody": (Layer.NEIGHBOUR, "nobody has {to}{gate}: {who} asks for it on {link} and gets no "
+               "answer", "ip neigh show {to}"),
+    "arp_off": (Layer.NEIGHBOUR, "{link} in {who} does no ARP, so it knows nobody, and nobody "
+                "finds it", "ip link show {link}"),
+    "arp_ignored": (Layer.NEIGHBOUR, "{who} does not answer who has {to} on {link}: arp_ignore is "
+                    "{value}", "sysctl net.ipv4.conf.all.arp_ignore net.ipv4.conf.{link}."
+                    "arp_ignore"),
+    "fixed_neighbour": (Layer.NEIGHBOUR, "{who} has the fixed neighbour {to} at {mac}, and nobody "
+                        "on {link} has that MAC address", "ip neigh show {to}"),
+    "macvlan": (Layer.CABLE, "a macvlan and its own host never reach each other through {link}",
+                "ip -d link show {link}"),
+    "port_address": (Layer.BRIDGE, "{who} sends {to} by {link}, a port of {bridge}; what comes "
+                     "back to a port belongs to the bridge", "ip -d address show dev {link}"),
+    "own_address": (Layer.ADDRESS, "{who} gets a packet on {link} from {source}, which is an "
+                    "address of its own, and drops it", "ip address show to {source}"),
+    "rp_filter": (Layer.SOURCE, "{who} drops what comes from {source} on {link}: {way}, and "
+                  "rp_filter is {value}", "sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf."
+                  "{link}.rp_filter"),
+    "not_forwarding": (Layer.FORWARDING, "{who} does not pass on {to}, which comes in by {link}: "
+                       "{setting} is 0", "sysctl {dotted}"),
+    "firewall": (Layer.FIREWALL, "{who} {verb} it: {rule}{bridged}", "{tool} -t {table} -vnL "
+                 "{chain}"),
+    "no_nat": (Layer.NAT, "it left as {source}, an address that nobody outside can answer{why}",
+               "iptables -t nat -S POSTROUTING"),
+    "dnat": (Layer.NAT, "{who} turns {was} into {to}, which {then}: {rule}",
+             "iptables -t nat -S"),
+    "bridge_nat": (Layer.NAT, "{who} translates what its bridge {link} passes on "
+                   "(bridge-nf-call-iptables is 1), and has no way to {to} by {link}",
+                   "iptables -t nat -S POSTROUTING"),
+    "answer_to_another": (Layer.ADDRESS, "the answer goes to {other}, which has {to} too",
+                          "ip address show to {to}"),
+    "loop": (Layer.ROUTE, "{to} goes round in circles at {who}", "ip route get {to}"),
+    "mtu": (Layer.MTU, "{link} in {who} takes {mtu} bytes, the packet has {size} and must not be "
+            "cut", "ip link show {link}"),
+    "mtu_wire": (Layer.MTU, "{link} in {who} takes {mtu} bytes, the frame has {size}; on one wire "
+                 "nobody cuts it or says so", "ip link show {link}"),
+    "ping_off": (Layer.RECEIVER, "{who} ignores pings", "sysctl net.ipv4.icmp_echo_ignore_all"),
+    "link_local": (Layer.ADDRESS, "{to} is of one link alone, and {who} does not pass it on",
+                   "ip -6 address show"),
+    "six_off": (Layer.ADDRESS, "IPv6 is off on {link} in {who}",
+                "sysctl net.ipv6.conf.{link}.disable_ipv6"),
+    "nobody_listens": (Layer.RECEIVER, "nobody listens on {proto} port {port} in {who}{but}",
+                       "ss -Hln{letter}"),
+}  # fmt: skip
+
+
+def named(space: str) -> str:
+    """Give a namespace's name in a sentence."""
+    return space or "the host"
+
+
+def sentence(stop: Stop) -> str:
+    """Give the reason in a sentence, the only words that are said of it."""
+    words = {"who": named(stop.space), "link": stop.link, **stop.words}
+    text = SAID[stop.code][1].format_map(words)
+    # "has no route back" says already on which way.
+    if stop.leg == "reply" and " back to " not in text:
+        return f"on the way back {text}"
+    return text
+
+
+def evidence(stop: Stop) -> str:
+    """Give a command that shows what the reason says."""
+    words = {"link": stop.link, **stop.words}
+    return typed_in(stop.space, *SAID[stop.code][2].format_map(words).split())
+
+
+def fix(stop: Stop) -> tuple[str, ...]:
+    """Give the commands that mend it, none where nobody can know them."""
+    found: list[str] = []
+    for change in stop.mend:
+        found += kinds.write(change)
+    return tuple(found)
+
+
+class Stopped(Exception):
+    """A packet goes no further."""
+
+    def __init__(self, stop: Stop) -> None:
+        """Say where and why."""
+        super().__init__(stop.code)
+        self.stop = stop

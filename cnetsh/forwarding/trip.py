@@ -1,0 +1,386 @@
+"""A packet's way there and its answer's way back, hop by hop, or the first thing that stops it."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from cnetsh.forwarding.blame import Turn, blamed, no_route
+from cnetsh.forwarding.neighbour import next_hop, refusal
+from cnetsh.forwarding.netfilter import (
+    REPLY,
+    REQUEST,
+    Dropped,
+    Flow,
+    Packet,
+    Tracker,
+    as_question,
+    filtered,
+)
+from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
+from cnetsh.forwarding.route import (
+    decide,
+    is_local,
+    passes_on,
+    source_of,
+)
+from cnetsh.forwarding.stop import Stop, Stopped, named
+from cnetsh.forwarding.wire import Crossing, End, having, links_of
+from cnetsh.kinds.change import Ref, Remove, Set
+from cnetsh.kinds.setting import ROOT
+
+MOST_HOPS = 64
+# Within this a frame that is too long still passes: the room for a VLAN's tag
+# (is_skb_forwardable, linux/netdevice.h).
+TAG = 4
+
+
+class Hop(NamedTuple):
+    """One sighting of a packet: leg, where, and how: out, in, bridge or lo; by: the route."""
+
+    leg: str
+    space: str
+    link: str
+    how: str
+    by: Route | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a packet: works is None where that is not known, and unknown says why."""
+
+    works: bool | None
+    path: tuple[Hop, ...] = ()
+    stop: Stop | None = None
+    unknown: str = ""
+    note: str = ""
+
+
+def follow(network: Network, sender: str, packet: Packet, only: str = "") -> Verdict:
+    """Give what becomes of a packet from a namespace, and of its answer. only: its one link."""
+    trip = _Trip(network)
+    try:
+        trip.there_and_back(sender, replace(packet), only)
+    except Stopped as no:
+        try:
+            stop = blamed(network, no.stop, trip.turns)
+        except Unknown:
+            stop = no.stop
+        if stop.code == "no_nat" and (why := trip.dark()):
+            return Verdict(None, tuple(trip.path), unknown=why)
+        return Verdict(False, tuple(trip.path), stop)
+    except Unknown as what:
+        return Verdict(None, tuple(trip.path), unknown=str(what))
+    if why := trip.unsure or trip.dark():
+        return Verdict(None, tuple(trip.path), unknown=why)
+    return Verdict(True, tuple(trip.path))
+
+
+class _Trip:
+    """One exchange. turns: the routing decisions in their order, to find the wrong one."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.tracker = Tracker()
+        self.path: list[Hop] = []
+        self.turns: list[Turn] = []
+        self.unsure = ""
+        self.came: Link | None = None
+
+    def dark(self) -> str:
+        """Give what was not read of a namespace on the way."""
+        spaces = self.network.spaces
+        found = (spaces[hop.space].dark for hop in self.path)
+        return next((f"what {dark} does" for dark in found if dark), "")
+
+    def there_and_back(self, sender: str, packet: Packet, only: str) -> None:
+        space = self.network.space(sender)
+        if only and only not in space.links:
+            raise Unknown(f"there is no link {only} in {named(sender)}")
+        if not only and packet.to.version == 6 and packet.to.is_link_local:
+            raise Unknown(f"which link {packet.to} is on")
+        asked = packet.to
+        at = self.go(space, packet, space.links.get(only))
+        _refuses_ping(at, packet)
+        assert packet.source
+        back = Packet(packet.source, packet.to, packet.proto, packet.port, packet.size, leg=REPLY,
+                      kind="echo-reply")  # fmt: skip
+        local = back.to.version == 6 and back.to.is_link_local
+        home = self.go(at, back, self.came if local else None)
+        if home is not space:
+            words = {"to": str(back.to), "other": named(home.name)}
+            raise Stopped(Stop("answer_to_another", REPLY, at.name, "", words))
+        if back.source != asked and packet.proto == "icmp" and asked.version == 4:
+            raise Unknown(f"whether an answer from {back.source} counts")
+
+    def go(self, space: Netns, packet: Packet, only: Link | None) -> Netns:
+        """Take a packet from a namespace to where it is at home, and give that."""
+        route = self.decided(space, packet, None, only)
+        packet.source = packet.source or source_of(space, route, packet.to)
+        if packet.source is None:
+            raise Stopped(_no_address(space, route, packet))
+        packet.came, packet.goes = "", route.link.name if route.link else ""
+        flow, route = self.sends(space, packet, route)
+        for _ in range(MOST_HOPS):
+            if route.type == "local":
+                self.loops(space, packet, flow)
+                return space
+            assert route.link
+            self.tracker.leave(space, packet, flow, route.link)
+            link = self.crosses(space, route, packet)
+            space, self.came = self.network.spaces[link.netns], link
+            flow = self.comes(space, link, packet, route.link)
+            if is_local(space, packet.to):
+                self.tracker.arrive(packet, flow)
+                self.passes(space, packet, "INPUT")
+                return space
+            route = self.passed_on(space, link, packet)
+        words = {"to": str(packet.to)}
+        raise Stopped(Stop("loop", packet.leg, space.name, link.name, words))
+
+    def decided(
+        self, space: Netns, packet: Packet, came: Link | None, only: Link | None = None
+    ) -> Route:
+        route = decide(space, packet.to, packet.source, came, only)
+        if stop := _refused(self.network, space, route, packet):
+            raise Stopped(stop)
+        assert route
+        if route.type == "several":
+            raise Unknown(f"which of several next hops {named(space.name)} takes to {packet.to}")
+        self.turns.append(Turn(space, route, packet.to, packet.leg))
+        return route
+
+    def sends(self, space: Netns, packet: Packet, route: Route) -> tuple[Flow | None, Route]:
+        """Have a namespace send its own packet: OUTPUT may turn it elsewhere."""
+        to = packet.to
+        flow = self.tracker.enter(space, packet, "OUTPUT")
+        self.passes(space, packet, "OUTPUT")
+        return flow, route if packet.to == to else self.decided(space, packet, None)
+
+    def passes(self, space: Netns, packet: Packet, chain: str, bridge: str = "") -> None:
+        try:
+            filtered(space, packet, chain)
+        except Dropped as by:
+            raise Stopped(_dropped(space, packet, by, bridge)) from None
+
+    def loops(self, space: Netns, packet: Packet, flow: Flow | None) -> None:
+        """Hand a packet to oneself, through lo, which has to be up."""
+        lo = space.links["lo"]
+        if not lo.up:
+            words = {"to": str(packet.to)}
+            raise Stopped(Stop("lo_down", packet.leg, space.name, "lo", words, lo.ref, "up",
+                               (Set(lo.ref, "up", True),)))  # fmt: skip
+        self.path.append(Hop(packet.leg, space.name, "lo", "lo"))
+        packet.goes = "lo"
+        self.tracker.leave(space, packet, flow, lo)
+        packet.came, packet.goes = "lo", ""
+        self.passes(space, packet, "INPUT")
+
+    def crosses(self, space: Netns, route: Route, packet: Packet) -> Link:
+        """Carry a packet over a wire, and give the link where it arrives."""
+        link = route.link
+        assert link
+        packet.goes = link.name
+        _fits_link(link, packet)
+        end, _ = next_hop(self.network, space, route, packet)
+        six = packet.to.version == 6
+        if six:
+            self.asks(space, route, end, packet)
+        else:
+            self.path.append(Hop(packet.leg, space.name, link.name, "out", route))
+        self.lossy(link, end)
+        crossings = [one for one in end.through if one.come]
+        _fits_wire(link, end, packet)
+        if six:
+            self.path.append(Hop(packet.leg, space.name, link.name, "out", route))
+        for one in crossings:
+            self.path.append(Hop(packet.leg, one.bridge.netns, one.bridge.name, "bridge"))
+            self.bridged(one, packet)
+        self.path.append(Hop(packet.leg, end.link.netns, end.link.name, "in"))
+        return end.link
+
+    def asks(self, space: Netns, route: Route, end: End, packet: Packet) -> None:
+        """IPv6 asks for a neighbour by IPv6, which rules see as any packet (RFC 4861)."""
+        assert route.link
+        far = self.network.spaces[end.link.netns]
+        if (route.via or packet.to) in route.link.neighbours:
+            return
+        for one, chain, kind, came, goes in (
+            (space, "OUTPUT", "neighbour-solicitation", "", route.link.name),
+            (far, "INPUT", "neighbour-solicitation", end.link.name, ""),
+            (far, "OUTPUT", "neighbour-advertisement", "", end.link.name),
+            (space, "INPUT", "neighbour-advertisement", route.link.name, ""),
+        ):
+            question = as_question(packet, kind)
+            question.came, question.goes = came, goes
+            self.passes(one, question, chain)
+        for crossing in end.through:
+            bridge = self.network.spaces[crossing.bridge.netns]
+            if crossing.come and _calls(bridge, packet):
+                question = as_question(packet, "neighbour-solicitation")
+                question.came = question.goes = crossing.bridge.name
+                self.passes(bridge, question, "FORWARD", crossing.bridge.name)
+
+    def lossy(self, link: Link, end: End) -> None:
+        """Note a queue on the way that may drop what it gets."""
+        ways = [link, *(one.goes for one in end.through)]
+        ways += [one.peer for one in ways if one.peer]
+        lost = next((one for one in ways if one.queue), None)
+        if lost:
+            self.unsure = f"whether the queue {lost.queue} of {lost.name} drops it"
+
+    def bridged(self, crossing: Crossing, packet: Packet) -> None:
+        """br_netfilter: what a bridge passes on goes through the chains of IP of its namespace.
+
+        As -i and -o its rules see the bridge (bridge.rst, br_nf_pre_routing).
+        """
+        bridge = crossing.bridge
+        space = self.network.spaces[bridge.netns]
+        _knows_bridge(crossing)
+        if not _calls(space, packet):
+            return
+        before, to = (packet.came, packet.goes), packet.to
+        packet.came, packet.goes = bridge.name, ""
+        flow = self.tracker.enter(space, packet, "PREROUTING")
+        packet.goes = bridge.name
+        if packet.to != to:
+            route = decide(space, packet.to, packet.source, None)
+            if route is None or route.link is not bridge:
+                words = {"to": str(packet.to)}
+                raise Stopped(Stop("bridge_nat", packet.leg, space.name, bridge.name, words))
+        self.passes(space, packet, "FORWARD", bridge.name)
+        self.tracker.leave(space, packet, flow, bridge)
+        packet.came, packet.goes = before
+
+    def comes(self, space: Netns, link: Link, packet: Packet, sent: Link) -> Flow | None:
+        """Take a packet in: PREROUTING, then whether its source may come this way."""
+        was = packet.to
+        packet.came, packet.goes = link.name, ""
+        self.passes(space, packet, "PREROUTING")
+        flow = self.tracker.enter(space, packet, "PREROUTING")
+        if packet.to != was:
+            self.turns_back(space, link, packet, sent, was)
+        if stop := refusal(packet.leg, space, link, packet.source):
+            raise Stopped(stop)
+        return flow
+
+    def turns_back(
+        self, space: Netns, bridge: Link, packet: Packet, sent: Link, was: Address
+    ) -> None:
+        """DNAT to a bridge's own wire does not leave by the port that it came by.
+
+        With br_netfilter the bridge sends it on itself, and only a port with hairpin on gets back
+        what it sent (br_nf_pre_routing_finish, bridge(8)).
+        """
+        if bridge.kind != "bridge" or not _calls(space, packet):
+            return
+        for end in having(self.network, bridge, packet.to):
+            port = end.through[0].goes if end.through else None
+            if port and port is sent.peer and not port.options.get("hairpin"):
+                words = {"was": str(was), "to": str(packet.to)}
+                on = (Set(port.ref, "hairpin", True),)
+                raise Stopped(Stop("hairpin", packet.leg, space.name, port.name, words, port.ref,
+                                   "hairpin", on))  # fmt: skip
+
+    def passed_on(self, space: Netns, link: Link, packet: Packet) -> Route:
+        """Give the route by which a namespace passes a packet on, which it may not do."""
+        version = packet.to.version
+        if version == 6 and packet.source and packet.source.is_link_local:
+            raise Stopped(Stop("link_local", packet.leg, space.name, link.name,
+                               {"to": str(packet.source)}))  # fmt: skip
+        if not passes_on(space, link, version):
+            raise Stopped(_not_passed_on(space, link, packet))
+        route = self.decided(space, packet, link)
+        packet.goes = route.link.name if route.link else ""
+        self.passes(space, packet, "FORWARD")
+        return route
+
+
+def _refuses_ping(space: Netns, packet: Packet) -> None:
+    place = "ipv4/icmp_echo_ignore_all" if packet.to.version == 4 else "ipv6/icmp/echo_ignore_all"
+    if packet.proto == "icmp" and space.value(place):
+        ref = Ref("setting", space.name, f"{ROOT}{place}")
+        off = (Set(ref, "value", "0"),)
+        raise Stopped(Stop("ping_off", REQUEST, space.name, "", {}, ref, "value", off))
+
+
+def _calls(space: Netns, packet: Packet) -> bool:
+    """Say whether frames of a namespace's bridges pass the chains of IP (bridge.rst)."""
+    return bool(space.value(f"bridge/bridge-nf-call-{packet.tool}"))
+
+
+def _knows_bridge(crossing: Crossing) -> None:
+    odd = [f"{key} of {link.name}" for link in (crossing.bridge, crossing.come, crossing.goes)
+           for key in ("flood", "neigh_suppress", "locked", "vlan_filtering")
+           if link and key in link.options]  # fmt: skip
+    if odd:
+        raise Unknown(f"what {odd[0]} does")
+
+
+def _fits_link(link: Link, packet: Packet) -> None:
+    """A packet longer than the link's MTU is cut, unless it must not be (RFC 1191)."""
+    if packet.size > link.mtu and packet.whole:
+        words = {"mtu": str(link.mtu), "size": str(packet.size)}
+        more = (Set(link.ref, "mtu", 1500),) if link.mtu < 1500 else ()
+        raise Stopped(Stop("mtu", packet.leg, link.netns, link.name, words, link.ref, "mtu", more))
+
+
+def _fits_wire(link: Link, end: End, packet: Packet) -> None:
+    """What is too long for a bridge's port, or for who receives it, is dropped silently."""
+    size = min(packet.size, link.mtu)
+    for one in (*links_of(end.through), end.link):
+        if one.kind != "lo" and size > one.mtu + TAG:
+            words = {"mtu": str(one.mtu), "size": str(size)}
+            more = (Set(one.ref, "mtu", link.mtu),)
+            raise Stopped(Stop("mtu_wire", packet.leg, one.netns, one.name, words, one.ref, "mtu",
+                               more))  # fmt: skip
+
+
+def _dropped(space: Netns, packet: Packet, by: Dropped, bridge: str) -> Stop:
+    tool, table, chain = by.chain.split(" ")
+    told = f"-A {chain} {by.rule}" if by.rule else f"policy {chain} {by.target}"
+    seen = f" (bridge-nf-call-{packet.tool} is 1, so what the bridge {bridge} passes on asks it)"
+    words = {"verb": "drops" if by.target == "DROP" else "refuses", "rule": told, "tool": tool,
+             "table": table, "chain": chain, "bridged": seen if bridge else ""}  # fmt: skip
+    if by.rule:
+        ref = Ref("rule", space.name, f"{by.chain} {by.rule}")
+        return Stop("firewall", packet.leg, space.name, "", words, ref, mend=(Remove(ref),))
+    ref = Ref("chain", space.name, by.chain)
+    return Stop("firewall", packet.leg, space.name, "", words, ref, "policy",
+                (Set(ref, "policy", "ACCEPT"),))  # fmt: skip
+
+
+def _not_passed_on(space: Netns, link: Link, packet: Packet) -> Stop:
+    version = packet.to.version
+    every = space.value("ipv4/conf/all/forwarding")
+    path = "ipv6/conf/all/forwarding" if version == 6 else "ipv4/ip_forward"
+    path = f"ipv4/conf/{link.name}/forwarding" if version == 4 and every else path
+    ref = Ref("setting", space.name, ROOT + path)
+    dotted = "net." + path.replace("/", ".")
+    words = {"to": str(packet.to), "setting": dotted, "dotted": dotted}
+    on = (Set(ref, "value", "1"),)
+    return Stop("not_forwarding", packet.leg, space.name, link.name, words, ref, "value", on)
+
+
+def _no_address(space: Netns, route: Route, packet: Packet) -> Stop:
+    link = route.link
+    assert link
+    return Stop("no_address", packet.leg, space.name, link.name, {}, link.ref)
+
+
+def _refused(network: Network, space: Netns, route: Route | None, packet: Packet) -> Stop | None:
+    """Say why a routing decision is none: no route, one that refuses, or nobody's address."""
+    to = packet.to
+    if route is None:
+        return no_route(network, space, packet)
+    if route.type not in ("unicast", "local", "several"):
+        words = {"to": str(to), "kind": route.type, "net": route.name, "rule": route.name}
+        code = "refusing_rule" if route.name.startswith("rule ") else "refusing_route"
+        ref = Ref("route", space.name, route.name)
+        return Stop(code, packet.leg, space.name, "", words, ref,
+                    mend=() if code == "refusing_rule" else
+                    (Remove(ref, {"type": route.type, "table": route.table}),))  # fmt: skip
+    ends = (route.to.broadcast_address, route.to.network_address)
+    small = route.to.prefixlen >= route.to.max_prefixlen - 1
+    if route.connected and to.version == 4 and to in ends and not small and packet.leg == REQUEST:
+        words = {"to": str(to), "net": route.name}
+        return Stop("broadcast", packet.leg, space.name, "", words)
+    return None

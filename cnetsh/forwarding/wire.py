@@ -1,0 +1,226 @@
+"""What is on one wire: where a frame arrives, through which bridges, and who answers there."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from cnetsh.forwarding.network import Address, Link, Netns, Network, Unknown
+from cnetsh.forwarding.route import decide, is_local, own, passes_on, refused_source
+
+# Of these the model knows where their frames go.
+KNOWN = frozenset({"veth", "bridge", "macvlan", "dummy", "lo"})
+FEW = 50  # ends; what many links reach is not kept for each of them
+
+
+class Crossing(NamedTuple):
+    """A bridge that a frame goes through; come None: the bridge's own link sends it."""
+
+    bridge: Link
+    come: Link | None
+    goes: Link
+
+
+class End(NamedTuple):
+    """Where a frame arrives, and the bridges on the way."""
+
+    link: Link
+    through: tuple[Crossing, ...] = ()
+
+
+class Held(NamedTuple):
+    """What holds frames up on a wire: a code, the link where, and another that it is about."""
+
+    code: str
+    link: Link
+    other: Link | None = None
+
+
+Flood = tuple[list[End], list[Held]]
+
+
+def flood(network: Network, link: Link) -> Flood:
+    """Give where a frame to all arrives that a link sends, and what holds some of it up.
+
+    Raises Unknown for a kind of link that is not modelled, or an end that cannot be seen.
+    """
+    if link not in network.floods:
+        spread = _Spread([], [], set())
+        spread.leave(link)
+        found = (spread.ends, spread.held)
+        if link.kind != "bridge" and len(spread.ends) > FEW:
+            return found
+        network.floods[link] = found
+    known: Flood = network.floods[link]
+    return known
+
+
+class _Spread(NamedTuple):
+    """A frame that spreads over a wire."""
+
+    ends: list[End]
+    held: list[Held]
+    done: set[tuple[Link, Link | None]]
+
+    def leave(self, link: Link) -> None:
+        """Send it from a link; a macvlan's goes to its sisters, and to the wire of its parent."""
+        if link.kind == "bridge":
+            self.flood(link, None, ())
+        elif link.kind == "macvlan" and link.below:
+            if link.mode == "bridge":
+                self.children(link.below, (), link)
+            if link.below.up:
+                self.wire(link.below, ())
+        else:
+            self.wire(link, ())
+
+    def wire(self, link: Link, through: tuple[Crossing, ...]) -> None:
+        """Send it along a cable; the other end hears nothing while it is down."""
+        if link.kind in ("dummy", "lo"):
+            return
+        if link.kind != "veth" or not link.far_seen:
+            self.held.append(Held("unseen", link))
+        elif link.peer is None or not link.peer.up:
+            self.held.append(Held("no_carrier", link, link.peer))
+        else:
+            self.arrive(link.peer, through)
+
+    def arrive(self, link: Link, through: tuple[Crossing, ...]) -> None:
+        """Have it come in by a link: a port hands all to its bridge (br_handle_frame)."""
+        bridge = link.master
+        if bridge is None:
+            self.ends.append(End(link, through))
+            self.children(link, through)
+        elif not _forwards(link):
+            self.held.append(Held("port_state", link))
+        elif not bridge.up:
+            self.held.append(Held("bridge_down", bridge))
+        elif (bridge, link) not in self.done:
+            self.done.add((bridge, link))
+            self.ends.append(End(bridge, through))
+            self.flood(bridge, link, through)
+
+    def children(
+        self, link: Link, through: tuple[Crossing, ...], sister: Link | None = None
+    ) -> None:
+        """Hand it to what is made on a link; of sisters only those in mode bridge (macvlan.c)."""
+        for child in link.above:
+            if child is sister or child.master or (sister and child.mode != "bridge"):
+                continue
+            if child.kind != "macvlan":
+                self.held.append(Held("unseen", child))
+            elif child.up:
+                self.ends.append(End(child, through))
+            else:
+                self.held.append(Held("link_down", child))
+
+    def flood(self, bridge: Link, come: Link | None, through: tuple[Crossing, ...]) -> None:
+        """Send it out of all ports but the one it came by (br_flood)."""
+        for port in bridge.ports:
+            if port is come:
+                continue
+            if held := _held_at(port, come):
+                self.held.append(held)
+            else:
+                self.wire(port, (*through, Crossing(bridge, come, port)))
+
+
+def _forwards(port: Link) -> bool:
+    """Say whether a port takes part: a bridge disables one without a carrier by itself."""
+    said = port.options.get("state", "forwarding")
+    return said == "forwarding" or (said == "disabled" and not port.carrier)
+
+
+def _held_at(port: Link, come: Link | None) -> Held | None:
+    """Say what keeps a broadcast from leaving by a port (bridge(8): isolated, bcast_flood)."""
+    if not _forwards(port):
+        return Held("port_state", port)
+    if not port.up:
+        return Held("port_down", port)
+    if port.options.get("bcast_flood") is False:
+        return Held("flooding", port)
+    if come and come.options.get("isolated") and port.options.get("isolated"):
+        return Held("isolated", port, come)
+    return None
+
+
+def having(network: Network, link: Link, wanted: Address) -> list[End]:
+    """Give the ends of a link's wire that have an address, or answer for those of others.
+
+    What is plugged into a bridge shares that bridge's table, or a thousand containers would have a
+    thousand each.
+    """
+    far = link.peer
+    bridge = far.master if far and link.kind == "veth" and far.up and link.up else None
+    if far and bridge and bridge.up and not any(port.options for port in bridge.ports):
+        ends = [End(end.link, (Crossing(bridge, far, end.through[0].goes), *end.through[1:]))
+                for end in _known(network, bridge, wanted) if end.link is not link]  # fmt: skip
+        here = network.spaces[bridge.netns]
+        return [*ends, End(bridge)] if is_local(here, wanted) or _proxies(here, bridge) else ends
+    return _known(network, link, wanted)
+
+
+def _known(network: Network, link: Link, wanted: Address) -> list[End]:
+    known = network.answering.get(link)
+    if known is None:
+        known = network.answering[link] = _by_address(network, link)
+    found = known.get(wanted, []) + known.get(None, [])
+    # What lies on lo is local with its whole network, and stands in no table.
+    wide: list[End] = known.get("wide", [])
+    return found + [end for end in wide if end not in found
+                    and is_local(network.spaces[end.link.netns], wanted)]  # fmt: skip
+
+
+def _by_address(network: Network, link: Link) -> dict[Address | str | None, list[End]]:
+    found: dict[Address | str | None, list[End]] = {}
+    for end in flood(network, link)[0]:
+        space = network.spaces[end.link.netns]
+        for one in own(space):
+            found.setdefault(one, []).append(end)
+        if _proxies(space, end.link):
+            found.setdefault(None, []).append(end)
+        lo = space.links.get("lo")
+        if lo and any(not one.ip.is_loopback and one.network.prefixlen < one.max_prefixlen
+                      for one in lo.addresses):  # fmt: skip
+            found.setdefault("wide", []).append(end)
+    return found
+
+
+def _proxies(space: Netns, link: Link) -> bool:
+    return bool(space.larger(4, link.name, "proxy_arp"))
+
+
+def answers(network: Network, end: Link, wanted: Address, asker: Address | None) -> bool:
+    """Say whether an end answers who has an address.
+
+    ARP: for every address of its namespace, unless arp_ignore says otherwise, and only an asker
+    whose source it would accept (arp_process); with proxy_arp also for those behind another link.
+    IPv6: a link for its own addresses alone (ndisc_recv_ns).
+    """
+    space = network.spaces[end.netns]
+    if not end.arp:
+        return False
+    if wanted.version == 6:
+        return end.has(wanted) and not space.conf(6, end.name, "disable_ipv6")
+    if not is_local(space, wanted):
+        return _answers_for(space, end, wanted)
+    ignored = space.larger(4, end.name, "arp_ignore")
+    if ignored and (ignored >= 8 or not end.has(wanted)):
+        return False
+    if ignored == 2:
+        raise Unknown(f"whether {end.name} answers, whose arp_ignore is 2")
+    return not refused_source(space, end, asker)[0]
+
+
+def _answers_for(space: Netns, end: Link, wanted: Address) -> bool:
+    if not _proxies(space, end) or not passes_on(space, end, 4):
+        return False
+    route = decide(space, wanted, None, None)
+    return route is not None and route.type == "unicast" and route.link is not end
+
+
+def links_of(through: tuple[Crossing, ...]) -> Iterator[Link]:
+    """Give the links of the bridges that a frame goes through."""
+    for crossing in through:
+        yield crossing.bridge
+        yield crossing.goes
+        if crossing.come:
+            yield crossing.come
