@@ -13,8 +13,7 @@ from cnetsh.forwarding.stop import Stop, named
 from cnetsh.kinds.change import Make, Ref, Remove
 
 # Where a packet is lost by these, an earlier decision may be to blame.
-_ASTRAY = frozenset({"not_forwarding", "no_route", "own_address", "nobody", "another_wire", "loop",
-                     "no_nat"})  # fmt: skip
+_ASTRAY = frozenset({"not_forwarding", "no_route", "own_address", "nobody", "another_wire", "loop"})
 
 
 class Turn(NamedTuple):
@@ -117,7 +116,7 @@ def _routers(network: Network, space: Netns, version: int, but: str = "") -> lis
     for one, link in space.addresses:
         if one.version != version or not link.up:
             continue
-        for other in network.spaces.values():
+        for other in routers_of(network):
             if other is space or (other.name == but and but):
                 continue
             for hop, home in own(other).items():
@@ -126,6 +125,15 @@ def _routers(network: Network, space: Netns, version: int, but: str = "") -> lis
                 if inside and passes_on(other, home, version) and near(network, space, route, hop):
                     found.append(hop)
     return found
+
+
+def routers_of(network: Network) -> list[Netns]:
+    """Give the namespaces in which anything is passed on."""
+    if network.routers is None:
+        network.routers = [space for space in network.spaces.values() if any(
+            value != "0" and path.endswith("/forwarding") for path, value in space.settings.items()
+        )]  # fmt: skip
+    return network.routers
 
 
 def no_route(network: Network, space: Netns, packet: Packet) -> Stop:

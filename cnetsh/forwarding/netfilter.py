@@ -70,7 +70,7 @@ class Dropped(Exception):
 
 def filtered(space: Netns, packet: Packet, chain: str) -> None:
     """Ask the tables of a chain in their order. Raises Dropped, or Unknown."""
-    if not space.chains:
+    if chain not in _asked(space):
         return
     for tool in (packet.tool, f"{packet.tool}-legacy"):
         for table in ("raw", "mangle", "filter"):
@@ -78,6 +78,14 @@ def filtered(space: Netns, packet: Packet, chain: str) -> None:
             target, rule = _verdict(space, key, packet)
             if target in ("DROP", "REJECT"):
                 raise Dropped(target, key, rule)
+
+
+def _asked(space: Netns) -> frozenset[str]:
+    """Give the names of the chains that hold a rule, or end in another way than accepting."""
+    if space.asked is None:
+        keys = {*space.endings, *(key for key, rules in space.chains.items() if rules)}
+        space.asked = frozenset(key.split(" ")[2] for key in keys)
+    return space.asked
 
 
 def _verdict(space: Netns, key: str, packet: Packet, inner: bool = False) -> tuple[str, str]:
@@ -263,7 +271,7 @@ def _tools(packet: Packet) -> tuple[str, str]:
 
 
 def _turn(space: Netns, packet: Packet, flow: Flow, chain: str) -> None:
-    for tool in _tools(packet) if space.chains else ():
+    for tool in _tools(packet) if chain in _asked(space) else ():
         target, rule = _verdict(space, f"{tool} nat {chain}", packet)
         if target == "DNAT":
             found = _PLACE.fullmatch(_after(rule, "--to-destination"))
@@ -275,7 +283,7 @@ def _turn(space: Netns, packet: Packet, flow: Flow, chain: str) -> None:
 
 
 def _hide(space: Netns, packet: Packet, flow: Flow, link: Link) -> None:
-    for tool in _tools(packet) if space.chains else ():
+    for tool in _tools(packet) if "POSTROUTING" in _asked(space) else ():
         target, rule = _verdict(space, f"{tool} nat POSTROUTING", packet)
         if target == "MASQUERADE":
             flow.now_source = lent(space, link, packet.to, packet.to.version)

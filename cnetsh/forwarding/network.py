@@ -133,9 +133,14 @@ class Netns:
     own: dict[Address, Link] | None = None
     tables: "dict[tuple[str, int], list[tuple[int, dict[int, list[Route]]]]] | None" = None
 
+    wide: list[Prefix] = field(default_factory=list)
+    known: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    asked: frozenset[str] | None = None
+
     def changed(self) -> None:
         """Forget what was worked out."""
-        self.own = self.tables = None
+        self.own = self.tables = self.asked = None
+        self.known.clear()
 
     def value(self, path: str, default: int = 0) -> int:
         """Give a setting by its path below /proc/sys/net."""
@@ -152,8 +157,11 @@ class Netns:
 
     def larger(self, version: int, link: str, name: str) -> int:
         """Give the larger of a link's setting and that of all (ip-sysctl.rst: rp_filter …)."""
-        every = self.value(f"ipv{version}/conf/all/{name}")
-        return max(every, self.conf(version, link, name))
+        key = (version, link, name)
+        if key not in self.known:
+            every = self.value(f"ipv{version}/conf/all/{name}")
+            self.known[key] = max(every, self.conf(version, link, name))
+        return self.known[key]
 
     @property
     def addresses(self) -> Iterator[tuple[Interface, Link]]:
@@ -170,11 +178,16 @@ class Network:
     # What is on whose wire, worked out when it is first asked for.
     floods: dict[Link, Any] = field(default_factory=dict)
     answering: dict[Link, Any] = field(default_factory=dict)
+    plain: dict[Link, bool] = field(default_factory=dict)
+    routers: list[Netns] | None = None
 
     def changed(self) -> None:
         """Forget what was worked out."""
-        self.floods.clear()
-        self.answering.clear()
+        self.routers = None
+        for known in (self.floods, self.answering, self.plain):
+            known.clear()
+        for space in self.spaces.values():
+            space.changed()
 
     def add(self, name: str) -> None:
         """Make a new namespace, whose lo is down."""

@@ -4,7 +4,7 @@ Every decision stands in a function of its own, with where it is known from.
 """
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv6Address, ip_network
 
 from cnetsh.forwarding.network import LOCAL, MAIN, Address, Link, Netns, Route, Unknown, prefix
 from cnetsh.kinds.change import Facts
@@ -23,9 +23,7 @@ def is_local(space: Netns, wanted: Address) -> bool:
     """
     if wanted in own(space):
         return True
-    lo = space.links.get("lo")
-    return bool(lo and lo.up and isinstance(wanted, IPv4Address) and any(
-        wanted in one.network for one in lo.addresses if one.version == 4))  # fmt: skip
+    return any(wanted in one for one in space.wide) if space.wide else False
 
 
 def own(space: Netns) -> dict[Address, Link]:
@@ -37,6 +35,9 @@ def own(space: Netns) -> dict[Address, Link]:
         for link in space.links.values():
             if link.local:
                 space.own.setdefault(link.local, link)
+        lo = space.links["lo"]
+        space.wide = [one.network for one in lo.addresses if lo.up and one.version == 4
+                      and one.network.prefixlen < one.max_prefixlen]  # fmt: skip
     return space.own
 
 

@@ -150,12 +150,19 @@ def having(network: Network, link: Link, wanted: Address) -> list[End]:
     """
     far = link.peer
     bridge = far.master if far and link.kind == "veth" and far.up and link.up else None
-    if far and bridge and bridge.up and not any(port.options for port in bridge.ports):
+    if far and bridge and bridge.up and _is_plain(network, bridge):
         ends = [End(end.link, (Crossing(bridge, far, end.through[0].goes), *end.through[1:]))
                 for end in _known(network, bridge, wanted) if end.link is not link]  # fmt: skip
         here = network.spaces[bridge.netns]
         return [*ends, End(bridge)] if is_local(here, wanted) or _proxies(here, bridge) else ends
     return _known(network, link, wanted)
+
+
+def _is_plain(network: Network, bridge: Link) -> bool:
+    """Say whether all ports of a bridge are alike."""
+    if bridge not in network.plain:
+        network.plain[bridge] = not any(port.options for port in bridge.ports)
+    return network.plain[bridge]
 
 
 def _known(network: Network, link: Link, wanted: Address) -> list[End]:

@@ -17,6 +17,7 @@ from cnetsh.doctor.evidence import BaseChain, gather
 from cnetsh.doctor.probe import lacking
 from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import CnetshError
+from cnetsh.forwarding.predict import Surprise
 from cnetsh.labs import builtin, render
 from cnetsh.plan.steps import Plan, parse
 from cnetsh.system import namespace
@@ -143,8 +144,7 @@ HITS = {
     "one link forwards": (
         "P07", "routing", host(settings={f"{IPV4}/conf/eth0/forwarding": "1"}), "note",
     ),
-    "strict, harmless here": ("P08", "bridge", host(settings=STRICT), "note"),
-    "strict, two links in a network": ("P08", "conflict", host(settings=STRICT), "warn"),
+    "strict": ("P08", None, host(settings=STRICT), "note"),
     "legacy rules": ("P09", "routing", host(Evidence(backend="nft"), rules=LEGACY), "warn"),
     "nft rules beside legacy": (
         "P09", "routing",
@@ -192,12 +192,6 @@ HITS = {
     ),
     "a bridge without a MAC": ("P18", "bridge", host(), "note"),
     "lo stays down": ("P19", "bridge", host(), "note"),
-    "two links in one network": ("P20", "conflict", host(), "note"),
-    "prefix lengths": (
-        "P22",
-        plan("ip address add 172.18.0.1/12 dev eth0\nip address add 172.18.0.2/16 dev eth0"),
-        host(), "note",
-    ),
     "a local resolver": ("P23", "routing", host(Evidence(nameservers=("127.0.0.53",))), "warn"),
     "no user namespaces": (
         "P24", None, host(Evidence(settings={"/proc/sys/user/max_user_namespaces": "0"})), "note",
@@ -295,7 +289,8 @@ MISSES = {
         "P07", "routing",
         host(settings={f"{IPV4}/ip_forward": "1", f"{IPV4}/conf/all/accept_redirects": "0"}),
     ),
-    "loose": ("P08", "conflict", host(settings={**STRICT, f"{IPV4}/conf/default/rp_filter": "2"})),
+    "strict, which a plan's checks are asked of": ("P08", "conflict", host(settings=STRICT)),
+    "loose": ("P08", None, host(settings={**STRICT, f"{IPV4}/conf/default/rp_filter": "2"})),
     "legacy policies that accept": (
         "P09", "routing", host(rules={"iptables-legacy filter": [":INPUT ACCEPT"]}),
     ),
@@ -320,7 +315,6 @@ MISSES = {
         "P18", plan("ip link add name br0 address 02:00:00:00:00:01 type bridge"), host(),
     ),
     "lo up": ("P19", "container", host()),
-    "one prefix length": ("P22", "bridge", host()),
     "a resolver of its own": (
         "P23", "routing",
         host(
@@ -362,8 +356,32 @@ def test_the_articles_labs_have_nothing_against_an_ordinary_machine(name: str) -
 
 
 def test_the_table_has_every_row() -> None:
-    # P21 cannot happen: what would need a shell is refused.
-    assert {trap.id for trap in TRAPS} == {f"P{n:02}" for n in range(1, 30)} - {"P21"}
+    # P21 cannot happen: what would need a shell is refused. P22 is part of P20 and P30.
+    assert {trap.id for trap in TRAPS} == {f"P{n:02}" for n in range(1, 32)} - {"P21", "P22"}
+
+
+def test_says_what_the_model_of_forwarding_says() -> None:
+    known = [
+        Surprise("check", 7, "ping -c1 10.2.0.2", "will fail: b has no route back to 10.1.0.2",
+                 "", ("ip netns exec b ip route add default via 10.2.0.1",)),
+        Surprise("step", 3, "ip route add 10.9.0.0/16 via 10.1.0.9", "will be refused: no"),
+        Surprise("pair", 1, "r1 and 192.168.5.2, neighbours by their addresses", "will not …"),
+    ]  # fmt: skip
+    findings = diagnose(lab_plan("routing"), True, host(), (), known)
+    told = {one.id: one for one in findings if one.id in ("P20", "P30", "P31")}
+    assert {number: one.severity for number, one in told.items()} == {
+        "P20": "note", "P30": "warn", "P31": "warn"
+    }  # fmt: skip
+    assert told["P30"].evidence == "check 7: ping -c1 10.2.0.2"
+    assert told["P30"].advice == "ip netns exec b ip route add default via 10.2.0.1"
+
+
+def test_a_name_that_is_taken_is_told_once() -> None:
+    known = [
+        Surprise("step", 1, "ip link add name br0 type bridge", "will be refused: it is there")
+    ]
+    findings = diagnose(lab_plan("bridge"), True, host(links={"br0": BR0}), (), known)
+    assert {"P26", "P31"} & {one.id for one in findings} == {"P26"}
     assert len({trap.title for trap in TRAPS}) == len(TRAPS)
     assert all(trap.source for trap in TRAPS)
 

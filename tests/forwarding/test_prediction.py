@@ -1,0 +1,262 @@
+"""What is told of a plan before it runs: every check that there is, and mistakes of reports."""
+
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from cnetsh.forwarding.netfilter import Packet
+from cnetsh.forwarding.network import Network
+from cnetsh.forwarding.predict import Surprise, as_lines, foretold, verdicts
+from cnetsh.forwarding.seen import new_machine
+from cnetsh.forwarding.settle import settle
+from cnetsh.forwarding.stop import sentence
+from cnetsh.forwarding.trip import follow
+from cnetsh.labs import builtin, choose
+from cnetsh.plan.steps import parse
+
+EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
+BRIDGED = {"/proc/sys/net/bridge/bridge-nf-call-iptables": "1",
+           "/proc/sys/net/bridge/bridge-nf-call-ip6tables": "1"}  # fmt: skip
+
+
+def machine(*lines: str) -> Network:
+    """The sandbox, as it is before a lab, and what some lines make of it."""
+    network = new_machine(BRIDGED)
+    assert settle(choose.part("sandbox", (), "up").changes, network) == []
+    plan = parse("\n".join(lines), "t", "", "down", "t")
+    assert settle(plan.changes, network) == []
+    return network
+
+
+def surprises(up: str, check: str = "", *before: str) -> list[Surprise]:
+    plans = [parse(text, "t", "", part, "t") for text, part in ((up, "down"), (check, "check"))]
+    return [one for one in foretold(*plans, machine(*before)) if one.part != "pair"]
+
+
+def lab_file(tmp_path: Path, text: str) -> list[Surprise]:
+    path = tmp_path / "lab.yaml"
+    path.write_text(text)
+    plans = choose.plans(str(path))
+    return foretold(plans.up, plans.check, machine())
+
+
+@pytest.mark.parametrize("lab", [*builtin.LABS, *map(str, EXAMPLES)])
+def test_every_check_of_labs_and_examples_ends_as_it_says(lab: str) -> None:
+    plans = choose.plans(lab)
+    network = machine()
+    assert settle(plans.up.changes, network) == []
+    found = [(step, verdict) for _, step, verdict in verdicts(plans.check.steps, network)]
+    assert len(found) == sum(step.kind == "check" for step in plans.check.steps)
+    for step, verdict in found:
+        assert verdict.works is not bool(step.said.expect), (step.text, verdict)
+
+
+TWO_LINKS = """
+name: seg
+bridges: {left: , right: }
+containers:
+  l1: {bridge: left, address: 192.168.5.11/24}
+  r1: {bridge: right, address: 192.168.5.21/24}
+  mid:
+    interfaces:
+      - {bridge: left, name: toleft, address: 192.168.5.1/24}
+      - {bridge: right, name: toright, address: 192.168.5.2/24}
+"""
+
+
+def test_of_two_links_in_one_subnet_the_first_takes_all(tmp_path: Path) -> None:
+    says = [one.says for one in lab_file(tmp_path, TWO_LINKS)]
+    reason = "mid has 2 equal routes to 192.168.5.0/24 and takes the first, by toleft, but "
+    assert says == [
+        f"will not reach each other: on the way back {reason}192.168.5.21 is behind toright",
+        f"will not reach each other: {reason}192.168.5.21 is behind toright",
+    ]
+
+
+NAT = """
+ip netns add ns1
+ip link add veth1 type veth peer name vpeer1
+ip link set vpeer1 netns ns1
+ip addr add 10.200.1.1/24 dev veth1
+ip link set veth1 up
+ip netns exec ns1 ip addr add 10.200.1.2/24 dev vpeer1
+ip netns exec ns1 ip link set vpeer1 up
+ip netns exec ns1 ip link set lo up
+ip netns exec ns1 ip route add default via 10.200.1.1
+echo 1 | tee /proc/sys/net/ipv4/ip_forward
+iptables -t nat -A POSTROUTING -s 10.200.1.0/24 -o {} -j MASQUERADE
+"""
+OUT = "ip netns exec ns1 ping -c1 -W1 1.1.1.1"
+
+
+def test_a_rule_that_names_a_link_which_is_not_there_is_to_blame() -> None:
+    (one,) = surprises(NAT.format("enp1s0"), OUT)
+    assert as_lines(one) == [
+        "check 1 will fail: it left as 10.200.1.2, an address that nobody outside can answer; the "
+        "rule -s 10.200.1.0/24 -o enp1s0 -j MASQUERADE names a link enp1s0, which is not there",
+        f"  {OUT}",
+        "  made so by step 11: iptables -t nat -A POSTROUTING -s 10.200.1.0/24 -o enp1s0 "
+        "-j MASQUERADE",
+    ]
+    assert surprises(NAT.format("eth0"), OUT) == []
+
+
+CABLE = """
+ip netns add room
+ip link add outside type veth peer name inside
+ip link set inside netns room
+ip netns exec room ip address add 192.168.5.3/24 dev inside
+ip netns exec room ip link set inside up
+ip address add 192.168.5.1/24 dev outside
+"""
+
+
+def test_a_cable_with_one_end_down_has_no_carrier() -> None:
+    there, back = "ip netns exec room ping -c1 -W1 192.168.5.1", "ping -c1 -W1 192.168.5.3"
+    one, other = surprises(CABLE, f"{there}\n{back}")
+    assert one.says == ("will fail: inside in room has no carrier: its other end outside in the "
+                        "host is down")  # fmt: skip
+    assert other.says == "will fail: outside in the host, which has 192.168.5.1/24, is down"
+    assert one.fix == other.fix == ("ip link set outside up",)
+    assert surprises(f"{CABLE}ip link set outside up", f"{there}\n{back}") == []
+
+
+def test_a_bridge_of_others_that_is_down_passes_nothing(tmp_path: Path) -> None:
+    text = """
+name: pre
+bridges: {br-linux: {external: true}}
+containers:
+  n1: {bridge: br-linux, address: 10.50.0.1/24, gateway: none}
+  n2: {bridge: br-linux, address: 10.50.0.2/24, gateway: none}
+"""
+    (tmp_path / "lab.yaml").write_text(text)
+    plans = choose.plans(str(tmp_path / "lab.yaml"))
+    down = machine("ip link add br-linux type bridge")
+    told = [one for one in foretold(plans.up, plans.check, down) if one.part == "check"]
+    assert [one.says for one in told] == [
+        "will fail: the bridge br-linux in the host is down, so 10.50.0.2 gets no frames of n1"
+    ]
+    assert told[0].fix == ("ip link set br-linux up",)
+    up = machine("ip link add br-linux type bridge", "ip link set br-linux up")
+    assert foretold(plans.up, plans.check, up) == []
+
+
+def test_a_macvlan_and_its_host_never_meet(tmp_path: Path) -> None:
+    text = """
+name: mv
+containers:
+  app:
+    interfaces: [{macvlan: eth0, address: 10.0.2.149/24}]
+checks:
+  - {from: app, to: 10.0.2.15}
+  - {from: host, to: 10.0.2.149}
+"""
+    reason = "will fail: a macvlan and its own host never reach each other through eth0"
+    checks = [one for one in lab_file(tmp_path, text) if one.part == "check"]
+    assert [one.says for one in checks] == [reason, reason]
+
+
+POINT_TO_POINT = """
+ip netns add testing
+ip link add vethp type veth peer name eth0 netns testing
+ip address add 172.16.29.1/32 dev vethp
+ip link set vethp up
+ip route add 172.16.29.6/32 dev vethp
+ip netns exec testing ip address add 172.16.29.6/24 dev eth0
+ip netns exec testing ip link set eth0 up
+ip netns exec testing ip route del 172.16.29.0/24 dev eth0
+ip netns exec testing ip route add 172.16.29.1/32 dev eth0
+ip netns exec testing ip route add default via 172.16.29.1
+echo 1 | tee /proc/sys/net/ipv4/ip_forward
+iptables -t nat -A POSTROUTING -s 172.16.29.6/32 ! -d 172.16.29.0/24 -j MASQUERADE
+"""
+
+
+def test_a_host_route_with_another_prefix_length_is_no_mistake() -> None:
+    check = "ip netns exec testing ping -c1 -W1 1.1.1.1\nping -c1 -W1 172.16.29.6"
+    assert surprises(POINT_TO_POINT, check) == []
+
+
+PORT_ADDRESS = """
+ip netns add red
+ip link add vhost type veth peer name vns
+ip link set vns netns red
+ip addr add 192.168.1.1/24 dev vhost
+ip netns exec red ip addr add 192.168.1.2/24 dev vns
+ip link set vhost up
+ip netns exec red ip link set vns up
+ip link add br0 type bridge
+ip link set br0 up
+ip addr add 192.168.1.254/24 dev br0
+ip link set vhost master br0
+"""
+
+
+def test_a_port_of_a_bridge_has_no_use_for_an_address() -> None:
+    (one,) = surprises(PORT_ADDRESS, "ip netns exec red ping -c1 -W1 192.168.1.254")
+    assert one.says == ("will fail: the host sends 192.168.1.2 by vhost, a port of br0; what comes "
+                        "back to a port belongs to the bridge")  # fmt: skip
+    assert one.step == "step 11: ip link set vhost master br0"
+    assert one.fix == ("ip address delete 192.168.1.1/24 dev vhost",)
+
+
+ROUTER = """
+ip netns add a
+ip netns add r
+ip netns add b
+ip link add a0 netns a type veth peer name r0 netns r
+ip link add b0 netns b type veth peer name r1 netns r
+ip netns exec a ip link set a0 up
+ip netns exec r ip link set r0 up
+ip netns exec r ip link set r1 up
+ip netns exec b ip link set b0 up
+ip netns exec a ip address add 10.1.0.2/24 dev a0
+ip netns exec r ip address add 10.1.0.1/24 dev r0
+ip netns exec r ip address add 10.2.0.1/24 dev r1
+ip netns exec b ip address add 10.2.0.2/24 dev b0
+echo 1 | ip netns exec r tee /proc/sys/net/ipv4/ip_forward
+ip netns exec a ip route add default via 10.1.0.1
+"""
+ACROSS = "ip netns exec a ping -c1 -W1 10.2.0.2"
+
+
+def test_a_way_back_that_is_missing_is_named_with_the_step_that_is_missing() -> None:
+    (one,) = surprises(ROUTER, ACROSS)
+    assert one.says == "will fail: b has no route back to 10.1.0.2"
+    assert one.fix == ("ip netns exec b ip route add default via 10.2.0.1",)
+    assert surprises(f"{ROUTER}{one.fix[0]}", ACROSS) == []
+
+
+def test_what_must_fail_and_works_is_told() -> None:
+    back = f"{ROUTER}ip netns exec b ip route add default via 10.2.0.1"
+    (one,) = surprises(back, f"#: expect failure: no way back\n{ACROSS}")
+    assert one.says == "will work, and must fail: no way back"
+
+
+def test_steps_that_the_kernel_refuses_are_told_and_nothing_after_them() -> None:
+    early = "ip netns exec b ip route add default via 10.2.0.1"
+    up = f"ip netns add b\n{early}"
+    (one,) = surprises(up, ACROSS)
+    assert (one.part, one.number) == ("step", 2)
+    assert one.says == "will be refused: the next hop 10.2.0.1 is in no network of b at this point"
+
+
+def test_what_is_not_modelled_is_not_known() -> None:
+    network = machine(*NAT.format("eth0").strip().split("\n"))
+    network.spaces[""].chains["iptables filter FORWARD"] = ["-m mark --mark 7 -j DROP"]
+    verdict = follow(network, "ns1", Packet(ip_address("1.1.1.1")))
+    assert verdict.works is None
+    assert verdict.unknown == "what -m mark --mark 7 -j DROP does in FORWARD of the host"
+
+
+def test_of_a_hundred_containers_every_pair_is_told() -> None:
+    network = machine(
+        *(step.text for step in choose.part("bridge", ("containers=100",), "up").steps)
+    )
+    hosts = [f"172.18.{number // 256}.{number % 256}" for number in range(10, 1010, 10)]
+    assert all(follow(network, "net7", Packet(ip_address(to))).works for to in hosts[:7])
+    stop = follow(network, "net7", Packet(ip_address("1.1.1.1"))).stop
+    assert stop
+    assert sentence(stop) == ("the host does not pass on 1.1.1.1, which comes in by br0: "
+                              "net.ipv4.ip_forward is 0")  # fmt: skip
