@@ -1,14 +1,15 @@
 """What commands say of a plan's checks before anything runs: only what will surprise."""
 
+from contextlib import suppress
+from pathlib import Path
+
 from cnetsh.commands.output import say
-from cnetsh.compare import snapshot
 from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import BEGINS, Surprise, as_lines, foretold
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS, network_of, new_machine
 from cnetsh.forwarding.settle import settle
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plans
-from cnetsh.system.process import ask
 
 MOST_STEPS = 1000  # of a plan that is only shown
 
@@ -17,11 +18,22 @@ def foretell_in_sandbox(plans: Plans) -> None:
     """Tell what will surprise whoever runs a plan in a sandbox of its own."""
     if _leave_it(plans):
         return
-    # What a new namespace begins with is asked of the one that this process is in.
-    begins = snapshot.readable(path for path in BEGINS if "/ipv6/" not in path)
-    network = new_machine({**begins, **{path: "1" for path in begins if "/bridge/" in path}})
+    network = new_machine(_beginnings())
     settle(choose.part("sandbox", (), "up").changes, network)
     tell(foretold(plans.up, plans.check, network))
+
+
+def _beginnings() -> dict[str, str]:
+    """Give what a new namespace begins with, as far as it can be told from this process's own.
+
+    Settings of IPv4 are those of the machine's first one (devinet_init_net), a bridge asks iptables
+    wherever br_netfilter is loaded.
+    """
+    found = {}
+    for path in BEGINS:
+        with suppress(OSError):
+            found[path] = "1" if "/bridge/" in path else Path(path).read_text().strip()
+    return {path: value for path, value in found.items() if "/ipv6/" not in path}
 
 
 def foretell_here(plans: Plans) -> None:
@@ -49,6 +61,10 @@ def _leave_it(plans: Plans) -> bool:
 
 def network_here() -> Network:
     """Give what forwards packets in the target that this process is in."""
+    # A plan that is only shown goes without it.
+    from cnetsh.compare import snapshot
+    from cnetsh.system.process import ask
+
     state = snapshot.look_through(ask, OF_ALL, OF_LINKS)
     return network_of(state, snapshot.beginnings(BEGINS))
 

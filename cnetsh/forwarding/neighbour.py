@@ -1,5 +1,7 @@
 """Who is asked for on a wire, who answers, and why nobody does."""
 
+from typing import TypeAlias
+
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
 from cnetsh.forwarding.route import is_local, lent, own, refused_source
@@ -8,13 +10,14 @@ from cnetsh.forwarding.wire import End, Held, answers, flood, having
 from cnetsh.kinds.change import Make, Ref, Remove, Set
 from cnetsh.kinds.setting import ROOT
 
+Learned: TypeAlias = dict[tuple[Link, Address], Link]
 
-def next_hop(
-    network: Network, space: Netns, route: Route, packet: Packet
-) -> tuple[End, Address | None]:
-    """Give where a packet's frame arrives, and the source of the question for that.
 
-    Raises Stopped, or Unknown where two answer.
+def next_hop(network: Network, space: Netns, route: Route, packet: Packet, learned: Learned) -> End:
+    """Give where a packet's frame arrives.
+
+    learned: who is known by a question of their own, link by link and address: whoever is asked
+    remembers who asked (arp_process, neigh_event_ns). Raises Stopped, or Unknown where two answer.
     """
     link, hop = route.link, route.via or packet.to
     assert link
@@ -27,8 +30,9 @@ def next_hop(
     asker = source if source and is_local(space, source) else lent(space, link, hop, hop.version)
     found = _fixed(network, link, hop)
     if hop not in link.neighbours:
-        asked = having(network, link, hop)
-        found = [end for end in asked if answers(network, end.link, hop, asker)]
+        asked, asked_us = having(network, link, hop), learned.get((link, hop))
+        found = [end for end in asked
+                 if end.link is asked_us or answers(network, end.link, hop, asker)]  # fmt: skip
     if hop not in link.neighbours and not link.arp:
         raise Stopped(Stop("arp_off", packet.leg, space.name, link.name, cause=link.ref, key="arp",
                            mend=(Set(link.ref, "arp", True),)))  # fmt: skip
@@ -44,7 +48,9 @@ def next_hop(
     if len(spaces) > 1:
         both = " and ".join(sorted(map(named, spaces)))
         raise Unknown(f"{hop} is answered by {both}; who is last gets it")
-    return found[0], asker
+    if asker and hop not in link.neighbours:
+        learned[found[0].link, asker] = link
+    return found[0]
 
 
 def _fixed(network: Network, link: Link, hop: Address) -> list[End]:

@@ -13,6 +13,10 @@ REQUEST, REPLY = "request", "reply"
 ENDS = frozenset({"ACCEPT", "DROP", "REJECT", "DNAT", "SNAT", "MASQUERADE"})
 # These look at a packet, and pass it on.
 PASSING = frozenset({"", "LOG", "NFLOG", "TRACE", "MARK", "CONNMARK"})
+TARGETS = ENDS | PASSING | {
+    "AUDIT", "CHECKSUM", "CLASSIFY", "CT", "DSCP", "HL", "NETMAP", "NFQUEUE", "NOTRACK", "QUEUE",
+    "RATEEST", "REDIRECT", "RETURN", "SET", "SYNPROXY", "TCPMSS", "TEE", "TOS", "TPROXY", "TTL",
+}  # fmt: skip
 # 10.0.0.7:80, [fd00::7]:80, or an address alone.
 _PLACE = re.compile(r"(?:\[?([0-9a-fA-F]*:[0-9a-fA-F:]*)\]?|([\d.]+))(?:(?<=[\].\d]):(\d+))?")
 _TYPES = {
@@ -92,7 +96,7 @@ def _verdict(space: Netns, key: str, packet: Packet, inner: bool = False) -> tup
     """Give what becomes of a packet in a chain, and the rule that says so, "" for the policy."""
     for rule in space.chains.get(key, ()):
         fits = _fits(space, rule, packet)
-        target = _target(rule)
+        target = target_of(rule)
         if fits is False or target in PASSING:
             continue
         if fits is None or (
@@ -129,7 +133,8 @@ def _after(rule: str, *options: str) -> str:
     return found[0] if found else ""
 
 
-def _target(rule: str) -> str:
+def target_of(rule: str) -> str:
+    """Give what a rule does with a packet that fits: a target, or a chain."""
     return _after(rule, "-j", "-g", "--jump", "--goto")
 
 

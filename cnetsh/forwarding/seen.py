@@ -58,6 +58,11 @@ def network_of(state: State, fresh: Mapping[str, str] = NOTHING) -> Network:
     for ref, facts in sorted(rest, key=lambda one: one[1].get("at", 0)):
         if ref.netns in found.spaces:
             _know(found.spaces[ref.netns], ref, facts)
+    for space in found.spaces.values():
+        own = {one.ip for one, _ in space.addresses}
+        # Through one's own address means: on the wire (fib_check_nh, RT_SCOPE_HOST).
+        for route in space.routes:
+            route.via = None if route.via in own else route.via
     return found
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Interface, IPv6Address
 from typing import NamedTuple
 
+from cnetsh.forwarding.netfilter import TARGETS, target_of
 from cnetsh.forwarding.network import (
     MAIN,
     Interface,
@@ -89,7 +90,10 @@ def _take(network: Network, change: Change) -> None:
             take_queue(_there(space, facts["dev"]), facts)
         case "setting", Set(_, _, value):
             _set(space, below_net(ref.name), value)
-        case "rule" | "chain", Make(_, facts):
+        case "chain", Make(_, facts):
+            take_rule(space, ref, facts)
+        case "rule", Make(_, facts):
+            _refuse_chain(space, ref)
             take_rule(space, ref, facts)
         case "rule" | "chain", Remove():
             _remove_rule(space, ref)
@@ -386,6 +390,19 @@ def _set(space: Netns, path: str, value: str) -> None:
             for one in [*space.links.values()] if name == "all" else [space.links.get(name)]:
                 if one:
                     _lose_six(space, one)
+
+
+BUILT_IN = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+
+
+def _refuse_chain(space: Netns, ref: Ref) -> None:
+    """A rule is in a chain that is there, and leads to one, or to a target (iptables(8))."""
+    tool, table, chain, rule = ref.name.split(" ", 3)
+    target = target_of(rule)
+    for name in (chain, target):
+        known = name in BUILT_IN or name in TARGETS or not name
+        if not known and f"{tool} {table} {name}" not in space.chains:
+            raise _No(f"there is no chain {name} in the table {table} at this point")
 
 
 def _remove_rule(space: Netns, ref: Ref) -> None:

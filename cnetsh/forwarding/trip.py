@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cnetsh.forwarding.blame import Turn, blamed, no_route
-from cnetsh.forwarding.neighbour import next_hop, refusal
+from cnetsh.forwarding.neighbour import Learned, next_hop, refusal
 from cnetsh.forwarding.netfilter import (
     REPLY,
     REQUEST,
@@ -66,6 +66,9 @@ def follow(network: Network, sender: str, packet: Packet, only: str = "") -> Ver
             stop = no.stop
         if stop.code == "no_nat" and (why := trip.dark()):
             return Verdict(None, tuple(trip.path), unknown=why)
+        if stop.code == "arp_ignored":
+            why = f"whether {stop.words['to']} is known from a question of its own"
+            return Verdict(None, tuple(trip.path), stop, why)
         return Verdict(False, tuple(trip.path), stop)
     except Unknown as what:
         return Verdict(None, tuple(trip.path), unknown=str(what))
@@ -82,6 +85,7 @@ class _Trip:
         self.tracker = Tracker()
         self.path: list[Hop] = []
         self.turns: list[Turn] = []
+        self.learned: Learned = {}
         self.unsure = ""
         self.came: Link | None = None
 
@@ -180,7 +184,7 @@ class _Trip:
         assert link
         packet.goes = link.name
         _fits_link(link, packet)
-        end, _ = next_hop(self.network, space, route, packet)
+        end = next_hop(self.network, space, route, packet, self.learned)
         six = packet.to.version == 6
         if six:
             self.asks(space, route, end, packet)
