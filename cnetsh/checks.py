@@ -1,21 +1,25 @@
 """Checking a lab: what must work does, and what must fail fails, for the reason it gives."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
 from cnetsh.compare.snapshot import NETNS
+from cnetsh.kinds import looks
 from cnetsh.plan.steps import Plan, Step, enter, split
 from cnetsh.system import namespace
-from cnetsh.system.process import Result, Run, ask, never
+from cnetsh.system.listener import Listeners, Port, listening
+from cnetsh.system.process import TIMED_OUT, Result, Run, attempt, never
 
 TRIES = 3
 WORKERS = 16
 # Tries: an entry of the table of neighbours that is in use stays for half a minute.
 PATIENCE = 30
+# Seconds: a caller goes on before its last packet is there, and a slow link keeps it for a while.
+HEARD_WITHIN = 1.0
 # What ping says of its end, the most telling first.
 TELLING = ("Unreachable", "unreachable", "packet loss", "time=")
 
@@ -36,22 +40,39 @@ def run_checks(
 
     Pings mostly wait, so they run side by side; what shows the state after them waits for them.
     """
-    findings: list[Tried] = []
-    check, pool = partial(_check, run=run, stopping=stopping), ThreadPoolExecutor(WORKERS)
+    with listening(filter(None, map(_port, plan.steps))) as listeners:
+        check = partial(_check, run=run, stopping=stopping, listeners=listeners)
+        return list(_found(plan, check, tell, stopping))
+
+
+def _found(
+    plan: Plan,
+    check: Callable[[Step], Tried],
+    tell: Callable[[Tried], None],
+    stopping: Callable[[], int],
+) -> Iterator[Tried]:
+    pool = ThreadPoolExecutor(WORKERS)
     try:
         for kind, steps in groupby(plan.steps, lambda step: step.kind):
             for finding in (pool.map if kind == "check" else map)(check, steps):
                 if stopping():
-                    return findings
-                findings.append(finding)
+                    return
                 tell(finding)
+                yield finding
     finally:
         pool.shutdown(cancel_futures=True)
-    return findings
+
+
+def _port(step: Step) -> Port | None:
+    """Give the port that a check calls and at which cnetsh may listen."""
+    if not step.said.listen:
+        return None
+    netns, number, protocol = re.split("[ /]", step.said.listen)
+    return Port(str(NETNS / netns), int(number), protocol)
 
 
 def entering(stopping: Callable[[], int]) -> Run:
-    """Give a Run like `ask` that enters a named namespace itself.
+    """Give a Run like `attempt` that enters a named namespace itself.
 
     `ip netns exec` mounts /sys anew each time, which takes the longer the more mounts there are.
     """
@@ -59,10 +80,10 @@ def entering(stopping: Callable[[], int]) -> Run:
     def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
         netns, inner = enter(tuple(argv))
         if not netns:
-            return ask(argv, stdin, timeout, stopping)
+            return attempt(argv, stdin, timeout, stopping)
         try:
             path = str(NETNS / netns)
-            return namespace.in_network(path, lambda: ask(inner, stdin, timeout, stopping))
+            return namespace.in_network(path, lambda: attempt(inner, stdin, timeout, stopping))
         except OSError as error:
             return Result(255, "", f'Cannot open network namespace "{netns}": {error.strerror}')
 
@@ -98,44 +119,79 @@ def _losses(run: Run, netns: str) -> str:
     return " ".join(re.findall(r"table_fulls (\d+)", answer.stdout))
 
 
-def _check(step: Step, run: Run, stopping: Callable[[], int]) -> Tried:
+def _check(step: Step, run: Run, stopping: Callable[[], int], listeners: Listeners) -> Tried:
     if missing := _lacks(step.said.needs, run):
         return Tried(step, "not tried", missing)
-    result = run(step.argv, stdin=step.stdin)
     if step.kind == "look":
+        result = run(step.argv, stdin=step.stdin)
         return Tried(step, "look", result.stdout or result.stderr)
-    if step.said.expect:
-        failed = _must_fail(step, result)
-        unshown = _shows_nothing(step, run, stopping) if failed.verdict == "ok" else ""
-        return Tried(step, "not tried", unshown) if unshown else failed
-    result = _once_more(step.argv, result, run, stopping)
-    return Tried(step, "failed" if result.exit_code else "ok", _said(result))
+    attempt_it = partial(_answer, step, run, listeners)
+    result = attempt_it()
+    if not step.said.expect:
+        result = _once_more(result, attempt_it, stopping)
+    if result.exit_code == TIMED_OUT and _taken(step, listeners):
+        where, at = step.said.listen.split()
+        return Tried(step, "not tried", f"what listens at {at} in {where} answers no stranger")
+    if not step.said.expect:
+        return Tried(step, "failed" if result.exit_code else "ok", _said(result))
+    failed = _must_fail(step, result)
+    unshown = _shows_nothing(step, run, stopping) if failed.verdict == "ok" else ""
+    return Tried(step, "not tried", unshown) if unshown else failed
 
 
 def _once_more(
-    argv: Sequence[str], result: Result, run: Run, stopping: Callable[[], int]
+    result: Result, attempt_it: Callable[[], Result], stopping: Callable[[], int]
 ) -> Result:
-    """Give how a ping that must work ends, which failed perhaps at first."""
+    """Give how a check that must work ends, which failed perhaps at first."""
     # The first packets after a link came up may be lost: addresses and bridge ports take a moment.
     for _ in range(TRIES - 1):
         if not result.exit_code or stopping():
             break
-        result = run(argv)
+        result = attempt_it()
     return result
 
 
 def _shows_nothing(step: Step, run: Run, stopping: Callable[[], int]) -> str:
     """Say why a failure is none of the obstacle's: its ends are not reached otherwise either."""
     for text in step.said.control:
-        argv = split(text)[0]
-        if (result := _once_more(argv, run(argv), run, stopping)).exit_code:
+        ping = partial(run, split(text)[0])
+        if (result := _once_more(ping(), ping, stopping)).exit_code:
             return f"it would show nothing: {text} fails too ({_said(result)})"
     return step.said.no_control and f"it would show nothing: {step.said.no_control}"
 
 
+def _answer(step: Step, run: Run, listeners: Listeners) -> Result:
+    """Run a check; a call counts as answered by whom it is for, where that is a listener of ours.
+
+    Its callers come one by one: they do not say who they are.
+    """
+    port = _port(step)
+    listener = listeners.get(port) if port else None
+    if listener is None:
+        return run(step.argv)
+    with listener.turn:
+        known, result = listener.heard, run(step.argv)
+        heard = listener.hears_more_than(known, 0.0 if result.exit_code else HEARD_WITHIN)
+    if heard == (not result.exit_code):
+        return result
+    name = step.said.listen.split()[0]
+    lost, wrong = (
+        f"{name} has heard it, and its answer is lost",
+        f"somebody else than {name} answered",
+    )
+    return Result(result.exit_code or 1, "", lost if heard else wrong)
+
+
+def _taken(step: Step, listeners: Listeners) -> bool:
+    """Say whether a packet without a connection went to somebody who may not answer strangers."""
+    port = _port(step)
+    return port is not None and port.protocol == "udp" and port not in listeners
+
+
 def _must_fail(step: Step, result: Result) -> Tried:
-    # ping answers 1 for silence and 2 for no way there; anything else is not about the network.
-    if result.exit_code not in (0, 1, 2) or "network namespace" in result.stderr:
+    # ping answers 1 for silence and 2 for no way there, a call 124 and 1; the rest is no answer.
+    told = (0, 1, TIMED_OUT) if looks.call(step.inner) else (0, 1, 2)
+    if result.exit_code not in told or "network namespace" in result.stderr:
         return Tried(step, "failed", f"it could not be tried: {_said(result)}")
     if result.exit_code:
         return Tried(step, "ok", f"fails, as it must: {step.said.expect} ({_said(result)})")
@@ -147,6 +203,8 @@ def _lacks(needs: str, run: Run) -> str:
     if not needs:
         return ""
     kind, address = needs.split()
+    if kind == "netns":
+        return "" if (NETNS / address).exists() else f"the target has no namespace {address}"
     answer = run(("ip", "route", "get", address))
     if kind == "route" and answer.exit_code:
         return f"the target has no route to {address}"
@@ -156,7 +214,9 @@ def _lacks(needs: str, run: Run) -> str:
 
 
 def _said(result: Result) -> str:
-    """Give the line of ping's answer that tells how it ended."""
+    """Give the line of an answer that tells how a check ended; a call that works says nothing."""
     lines = [line for line in (result.stdout + "\n" + result.stderr).split("\n") if line.strip()]
     found = [line for word in TELLING for line in lines if word in line]
-    return (found or lines[-1:] or [f"exit code {result.exit_code}"])[0].strip()
+    ended = {0: "answered", TIMED_OUT: "no answer"}
+    silent = ended.get(result.exit_code, f"exit code {result.exit_code}")
+    return (found or lines[-1:] or [silent])[0].strip()

@@ -232,9 +232,19 @@ take_back() {
     exit "${stopped:-1}"
 }
 
+as_typed() {
+    local word words=""
+    for word; do
+        if [[ $word == *[^A-Za-z0-9_./:@%+=,-]* ]]; then word="'$word'"; fi
+        words+=" $word"
+    done
+    echo "${words# }"
+}
+
 # What `check` tries is what `add` ends with, as one types it: a ping goes on until it is stopped.
 works() {
-    local words="$*"
+    local words
+    words=$(as_typed "$@")
     if [ "$verb" != check ]; then
         tell "${words/ping -c1 -W1/ping}"
     elif "$@" >/dev/null 2>&1; then
@@ -245,7 +255,8 @@ works() {
     fi
 }
 fails() {
-    local why=$1 words="${*:2}"
+    local why=$1 words
+    words=$(as_typed "${@:2}")
     if [ "$verb" != check ]; then
         tell "${words/ping -c1 -W1/ping}  # fails: $why"
     elif "${@:2}" >/dev/null 2>&1; then
@@ -269,6 +280,8 @@ has() {
     case "$1" in
         route) ip route get "$2" >/dev/null 2>&1 && return ;;
         address) [ -z "$(ip -oneline address show to "$2")" ] || return 0 ;;
+        netns) [ ! -e "/run/netns/$2" ] || return 0 ;;
+        listen) [ -z "$("${@:2}" 2>/dev/null)" ] || return 0; why="nothing listens: $(as_typed "${@:2}")" ;;
         # What must fail shows something only where this works.
         control) "${@:2}" >/dev/null 2>&1 && return || why="this fails too: ${*:2}" ;;
     esac

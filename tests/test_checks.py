@@ -9,6 +9,7 @@ import pytest
 
 from cnetsh import checks
 from cnetsh.checks import TRIES, Tried
+from cnetsh.errors import CnetshError
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import builtin_names
 from cnetsh.plan.steps import parse
@@ -152,6 +153,47 @@ class TestNeeds:
     def test_lacking_it_even_a_failure_is_not_tried(self) -> None:
         one, _ = found(f"#: expect failure: no\n{self.ROUTE}", self.NOWHERE)
         assert one.verdict == "not tried"
+
+
+class TestCalls:
+    """A call is silent: it ends with 0, with 1 and what bash says, or with 124 (timeout(1))."""
+
+    TEXT = "ip netns exec net0 timeout 1 bash -c '</dev/tcp/10.0.0.1/80'"
+    REFUSED = Result(1, "", "bash: connect: Connection refused\nbash: x: Connection refused\n")
+
+    def test_are_answered_or_not(self) -> None:
+        assert found(self.TEXT, Result(0, "", ""))[0].detail == "answered"
+        one, asked = found(self.TEXT, self.REFUSED)
+        assert (one.verdict, one.detail) == ("failed", "bash: x: Connection refused")
+        one, asked = found(self.TEXT, Result(124, "", ""))
+        assert (one.verdict, one.detail, len(asked)) == ("failed", "no answer", TRIES)
+
+    @pytest.mark.parametrize("answer", [REFUSED, Result(124, "", "")])
+    def test_must_fail(self, answer: Result) -> None:
+        one, asked = found(f"#: expect failure: nobody is there\n{self.TEXT}", answer)
+        assert (one.verdict, len(asked)) == ("ok", 1)
+
+    def test_could_not_be_tried(self) -> None:
+        one, _ = found(f"#: expect failure: no\n{self.TEXT}", Result(127, "", "timeout: no bash"))
+        assert one.verdict == "failed" and "could not be tried" in one.detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "timeout 0 bash -c '</dev/tcp/10.0.0.1/80'",
+        "timeout 1 bash -c '</dev/tcp/10.0.0.1/80; reboot'",
+        "timeout 1 bash -c '</dev/tcp/$(reboot)/80'",
+        "timeout 1 bash -c '</dev/sda/10.0.0.1/80'",
+        "timeout 1 bash -c 'cat </dev/tcp/10.0.0.1/80'",
+        "timeout 1 bash '</dev/tcp/10.0.0.1/80'",
+        "timeout 1 reboot",
+        "bash -c '</dev/tcp/10.0.0.1/80'",
+    ],
+)
+def test_of_what_a_shell_could_run_only_calls_are_allowed(text: str) -> None:
+    with pytest.raises(CnetshError, match="not an allowed command"):
+        parse(text, "own", "", "check", "own")
 
 
 def test_a_look_is_shown_whatever_it_answers() -> None:

@@ -14,6 +14,7 @@ from cnetsh.forwarding.seen import OF_ALL, OF_LINKS
 from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import Layer, Stop, fix, named, sentence
 from cnetsh.forwarding.trip import Verdict, follow
+from cnetsh.kinds import looks
 from cnetsh.kinds.change import Make, Ref, Set, refs_of
 from cnetsh.kinds.setting import ROOT
 from cnetsh.plan.steps import Plan, Step
@@ -52,6 +53,10 @@ class Surprise(NamedTuple):
 def asked_by(step: Step) -> Asked | None:
     """Give what a check sends, None for one that is not modelled."""
     words = step.inner
+    # Where cnetsh does not listen, who listens at a port is not known.
+    if step.said.listen and (call := looks.call(words)):
+        packet = Packet(address(call.address), proto=call.protocol, port=call.port)
+        return Asked(step.netns, packet)
     if step.kind != "check" or words[:1] != ("ping",):
         return None
     said = dict(pairwise(words))
@@ -94,6 +99,8 @@ def _tried(step: Step, network: Network) -> bool:
     if not step.said.needs:
         return True
     kind, text = step.said.needs.split()
+    if kind == "netns":
+        return text in network.spaces
     space, wanted = network.spaces[""], address(text)
     if kind == "address":
         return is_local(space, wanted)

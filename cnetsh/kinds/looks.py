@@ -1,9 +1,24 @@
 """Commands that only look, and checks: they change no object of the kernel."""
 
+import re
+from typing import NamedTuple
+
 from cnetsh.kinds.change import Answers, Change, Changes, Command, Seen, Words
 
-TOOLS = ("ip neigh", "ip neighbour", "ip rule", "ip maddress", "bridge", "ping")
-SAMPLES = ("ip neigh", "ip rule show", "bridge fdb show dev p0", "ping -c1 -W1 10.0.0.1")
+TOOLS = ("ip neigh", "ip neighbour", "ip rule", "ip maddress", "bridge", "ping", "timeout")
+SAMPLES = (
+    "ip neigh", "ip rule show", "bridge fdb show dev p0", "ping -c1 -W1 10.0.0.1",
+    "timeout 1 bash -c '</dev/tcp/10.0.0.1/80'",
+    "timeout 1 bash -c 'exec 3<>/dev/udp/10.0.0.1/53 && echo cnetsh >&3 && read -n1 -u3'",
+)  # fmt: skip
+# What a call tries: a connection, or a packet and one that comes back (bash(1), REDIRECTION).
+_CALLS = {
+    "tcp": re.compile(r"</dev/tcp/([0-9A-Fa-f:.]+)/([0-9]{1,5})"),
+    "udp": re.compile(
+        r"exec 3<>/dev/udp/([0-9A-Fa-f:.]+)/([0-9]{1,5}) && echo cnetsh >&3 && read -n1 -u3"
+    ),
+}
+_SECONDS = re.compile("[1-9][0-9]?")
 _BRIDGE = ("link", "fdb", "vlan", "mdb")
 
 
@@ -12,9 +27,27 @@ def shows(rest: Words) -> bool:
     return not rest or rest[0] in ("show", "list", "ls")
 
 
+class Call(NamedTuple):
+    """What a check calls: a port at an address, by tcp or udp."""
+
+    protocol: str
+    address: str
+    port: int
+
+
+def call(words: Words) -> Call | None:
+    """Give what a command calls, None for one that is no such check."""
+    match words:
+        case ("timeout", seconds, "bash", "-c", script) if _SECONDS.fullmatch(seconds):
+            for protocol, pattern in _CALLS.items():
+                if found := pattern.fullmatch(script):
+                    return Call(protocol, found[1], int(found[2]))
+    return None
+
+
 def is_check(words: Words) -> bool:
-    """Say whether a command is a check: a ping that must come back, or must not."""
-    return words[0] == "ping"
+    """Say whether a command is a check: a ping or a call that must be answered, or must not."""
+    return words[0] in ("ping", "timeout")
 
 
 def read(command: Command) -> Changes | None:
@@ -25,6 +58,8 @@ def read(command: Command) -> Changes | None:
             return None if any(map(_floods, options)) else ()
         case ("bridge", what, *rest):
             return () if what in _BRIDGE and shows(tuple(rest)) else None
+        case ("timeout", *_):
+            return () if call(command.words) else None
     return () if shows(command.rest) else None
 
 

@@ -4,6 +4,7 @@ The reader, the JSON Schema, `cnetsh new` and docs/lab-file.md are made from the
 a lab file that was read is one `Topology` of them.
 """
 
+import re
 from dataclasses import field, fields
 from typing import NamedTuple
 
@@ -32,6 +33,24 @@ class Publish(NamedTuple):
     target: int
     protocol: str
     where: str
+
+
+class Called(NamedTuple):
+    """Whom a check asks, a name or an address, and at which port; 0 is a ping."""
+
+    name: str
+    port: int = 0
+    protocol: str = ""
+
+
+def _called(text: str, where: str) -> Called:
+    found = re.fullmatch(r"(?:\[(.+)\]|([^:]+)):([^:/]+)(?:/(.+))?", text)
+    if not found:
+        return Called(text)
+    six, name, port, protocol = found.groups()
+    if protocol not in (None, "tcp", "udp"):
+        raise CnetshError(f"{where}: '{protocol}', expected tcp or udp")
+    return Called(six or name, names.count(port, where, 1, 65535), protocol or "tcp")
 
 
 def _published(text: str, where: str) -> Publish:
@@ -64,6 +83,7 @@ LAB = Text(
 RATE = Text("a rate like 10mbit", r"[0-9]+(\.[0-9]+)?[kmg]?bit")
 DELAY = Text("a time like 20ms", r"[0-9]+(\.[0-9]+)?(us|ms|s)")
 LOSS = Text("a share like 1%", r"([0-9]|[1-9][0-9]|100)(\.[0-9]+)?%")
+CALLED = Text(means=_called, empty=Called(""))
 PUBLISH = Text(
     "HOST:CONTAINER/PROTOCOL like 8080:80/tcp",
     "[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp))?",
@@ -207,15 +227,20 @@ class Container(Cable):
 
 @statement
 class Check(Stated):
-    """A ping, and whether it must come back."""
+    """A ping or the call of a port, and whether it must be answered."""
 
     source: str = stated(TEXT, "A container's name, or `host`.", "net0", key="from", required=True)
-    target: str = stated(
-        TEXT, "A container's or bridge's name, or an address.", "web0", key="to", required=True
+    target: Called = stated(
+        CALLED,
+        "A container's or bridge's name, or an address; a port behind it is called, by tcp or udp."
+        " Where nothing listens at it in a container, cnetsh does meanwhile.",
+        "web0:80/tcp",
+        key="to",
+        required=True,
     )
     works: bool = stated(
         choice({"ok": True, "fail": False}, empty=True),
-        "Whether the ping must come back.",
+        "Whether it must be answered.",
         "ok",
         key="expect",
     )

@@ -21,7 +21,7 @@ FORM = 1
 LARGEST = 256 << 20
 PARTS = ("up", "check", "down")
 _SAID = {"undo": "undo", "undo_note": "undo_note", "expect_failure": "expect", "needs": "needs",
-         "no_control": "no_control"}  # fmt: skip
+         "no_control": "no_control", "listen": "listen"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,21 +19,26 @@ from cnetsh.kinds.change import OWNED, Change, Changes, Command, Make, Move, Ref
 class Directives(NamedTuple):
     """What `#:` lines say of the next command.
 
-    undo: None means the table's. needs: "route ADDRESS" or "address ADDRESS", which the target must
-    have for a check to be tried. control: pings that must work for an expected failure to count;
-    no_control: why there is none, and so it cannot.
+    undo: None means the table's. needs: "route ADDRESS", "address ADDRESS" or "netns NAME", which
+    the target must have for a check to be tried. listen: "NAME PORT/PROTOCOL", the container's port
+    that a check calls, and at which cnetsh listens meanwhile where nothing else does. control:
+    pings that must work for an expected failure to count; no_control: why there is none, and so it
+    cannot.
     """
 
     undo: str | None = None
     undo_note: str = ""
     expect: str = ""
     needs: str = ""
+    listen: str = ""
     look: bool = False
     control: tuple[str, ...] = ()
     no_control: str = ""
 
 
 NO_DIRECTIVES = Directives()
+_NEEDS = ("needs route ", "needs address ", "needs netns ")
+_LISTEN = re.compile(r"listen [\w.-]+ [0-9]{1,5}/(tcp|udp)")
 
 
 class Step(NamedTuple):
@@ -192,7 +197,8 @@ def _directive(words: str, said: Directives, place: str) -> Directives:
         raise CnetshError(
             f"{place}: unknown directive: {words}",
             "known: undo COMMAND, undo none: REASON, expect failure: REASON, control PING, "
-            "control none: REASON, look, needs route ADDRESS, needs address ADDRESS",
+            "control none: REASON, look, needs route ADDRESS, needs address ADDRESS, "
+            "needs netns NAME, listen NAME PORT/PROTOCOL",
         )
     if "control" in more:
         return said._replace(control=(*said.control, *more["control"]))
@@ -215,8 +221,10 @@ def _said(words: str) -> dict[str, Any]:
         return {"control": (words.removeprefix("control ").strip(),)}
     if name == "expect failure" and value:
         return {"expect": value.strip()}
-    if words.startswith(("needs route ", "needs address ")) and len(words.split()) == 3:
+    if words.startswith(_NEEDS) and len(words.split()) == 3:
         return {"needs": words.removeprefix("needs ")}
+    if _LISTEN.fullmatch(words):
+        return {"listen": words.removeprefix("listen ")}
     return {"look": True} if words == "look" else {}
 
 
@@ -317,5 +325,7 @@ def _directive_lines(said: Directives) -> Iterator[str]:
         yield f"control none: {said.no_control}"
     if said.needs:
         yield f"needs {said.needs}"
+    if said.listen:
+        yield f"listen {said.listen}"
     if said.look:
         yield "look"

@@ -182,10 +182,17 @@ def _checks(steps: Sequence[Step], sudo: bool) -> Iterator[Line]:
         if said.expect:
             words = words.replace("works", f"fails {_quoted(said.expect)}", 1)
         asked = [said.needs] if said.needs else []
+        asked += [f"listen {_as_tried(_listeners(said.listen), sudo)}"] if said.listen else []
         asked += [f"control {_as_tried(text, sudo)}" for text in said.control]
         asked += [f"control: {_quoted(said.no_control)}"] if said.no_control else []
         before = "".join(f"has {what} &&\n        " for what in asked)
         yield Line([before + words], comments=_wrapped(step.why))
+
+
+def _listeners(listen: str) -> str:
+    """Give the command that lists who listens at a container's port: a script does not itself."""
+    netns, port, protocol = re.split("[ /]", listen)
+    return f"ip netns exec {netns} ss -Hln{protocol[0]} sport = :{port}"
 
 
 def _as_tried(text: str, sudo: bool) -> str:

@@ -35,7 +35,8 @@ def as_json(plan: Plan, undos: Sequence[Undo], marks: Sequence[str] = ()) -> str
     * `undo`, a list of commands, `covered_by`, the number of the step whose undo takes this one
       along, or null, and `undo_note`, why nothing has to run; `state`, where marks are given;
     * `expect_failure`, why it must fail, and `needs`, what the target must have for it to be tried
-      ("route 1.1.1.1" or "address 10.0.2.15"); both "" for most steps.
+      ("route 1.1.1.1", "address 10.0.2.15", "netns internet"), and `listen`, the port that it calls
+      ("web 80/tcp"), at which cnetsh listens where nothing else does; all "" for most steps.
     """
     heads = (f'"{key}": {json.dumps(getattr(plan, key))},\n' for key in ("lab", "title", "part"))
     entries = [_entry(step, undo) for step, undo in zip(plan.steps, undos, strict=True)]
@@ -63,6 +64,7 @@ def _entry(step: Step, undo: Undo) -> dict[str, object]:
         "expect_failure": step.said.expect,
         "needs": step.said.needs,
         "control": step.said.control,
+        "listen": step.said.listen,
     }
 
 
@@ -110,7 +112,7 @@ def last_heading(part: str) -> str:
     return {"up": "Undo", "check": "Expected"}.get(part, "")
 
 
-_THERE_IS = {"route": "a route to", "address": "the address"}
+_THERE_IS = {"route": "a route to", "address": "the address", "netns": "the namespace"}
 
 
 def _expected(step: Step) -> str:

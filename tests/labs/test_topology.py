@@ -376,6 +376,73 @@ class TestChecks:
         assert planned(lab(text), "check").steps[-1].said.needs == "route 192.0.2.7"
 
 
+class TestPorts:
+    LAB = """\
+name: x
+bridges: {br0: {address: [10.0.0.1/24, "fd00::1/64"]}, br1: {address: 10.1.0.1/24}}
+containers:
+  web:
+    bridge: br0
+    address: [10.0.0.10/24, "fd00::10/64"]
+    publish: ["8080:80/tcp", "53:5353/udp"]
+  a: {bridge: br0}
+  b: {bridge: br1}
+"""
+    UDP = "exec 3<>/dev/udp/{}/{} && echo cnetsh >&3 && read -n1 -u3"
+
+    def calls(self, text: str) -> dict[tuple[str, str], tuple[str, str]]:
+        """Who calls what: what listens there, and why it must fail."""
+        steps = [s for s in planned(lab(text), "check").steps if s.inner[0] == "timeout"]
+        return {(s.netns, s.inner[4]): (s.said.listen, s.said.expect) for s in steps}
+
+    def test_that_are_published_are_called_from_everywhere(self) -> None:
+        found = self.calls(self.LAB)
+        tcp, udp = ("web 80/tcp", ""), ("web 5353/udp", "")
+        assert {who: said for who, said in found.items() if "fd00" not in who[1]} == {
+            ("", "</dev/tcp/10.0.0.1/8080"): tcp,
+            ("web", "</dev/tcp/10.0.0.1/8080"): tcp,
+            ("a", "</dev/tcp/10.0.0.1/8080"): tcp,
+            ("b", "</dev/tcp/10.1.0.1/8080"): tcp,
+            ("internet", "</dev/tcp/10.0.2.15/8080"): tcp,
+            ("", self.UDP.format("10.0.0.1", 53)): udp,
+            ("web", self.UDP.format("10.0.0.1", 53)): udp,
+            ("a", self.UDP.format("10.0.0.1", 53)): udp,
+            ("b", self.UDP.format("10.1.0.1", 53)): udp,
+            ("internet", self.UDP.format("10.0.2.15", 53)): udp,
+        }
+        six = {who for who, _ in found if "fd00::1/8080" in _}
+        assert six == {"", "web", "a"}
+
+    def test_that_are_published_are_shut_off_for_an_isolated_bridge(self) -> None:
+        found = self.calls(self.LAB.replace("10.1.0.1/24}", "10.1.0.1/24, isolated: true}"))
+        assert found["b", "</dev/tcp/10.1.0.1/8080"] == ("web 80/tcp", "br1 is isolated")
+
+    def test_that_are_published_without_a_way_back_are_called_by_neighbours_alone(self) -> None:
+        text = self.LAB.replace("    publish", "    gateway: none\n    publish")
+        assert {netns for netns, _ in self.calls(text)} == {"", "web", "a"}
+
+    def test_of_the_file_know_who_listens(self) -> None:
+        text = (
+            self.LAB
+            + """\
+checks:
+  - {from: a, to: "web:80"}
+  - {from: a, to: "[fd00::10]:7/udp"}
+  - {from: a, to: "br0:8080/tcp", expect: fail, because: it is shut}
+  - {from: host, to: "br0:22"}
+  - {from: host, to: "1.1.1.1:53/udp"}
+  - {from: a, to: web}
+"""
+        )
+        found = self.calls(text)
+        assert found["a", "</dev/tcp/10.0.0.10/80"] == ("web 80/tcp", "")
+        assert found["a", self.UDP.format("fd00::10", 7)] == ("web 7/udp", "")
+        assert found["a", "</dev/tcp/10.0.0.1/8080"] == ("web 80/tcp", "it is shut")
+        # No port of the host's own is opened, nor is that of one elsewhere.
+        assert found["", "</dev/tcp/10.0.0.1/22"] == ("", "")
+        assert found["", self.UDP.format("1.1.1.1", 53)] == ("", "")
+
+
 def test_no_template_has_more_than_two_levels_of_blocks() -> None:
     for file in (templates_folder() / "topology").glob("*.j2"):
         depth = deepest = 0

@@ -26,6 +26,7 @@ class Published(NamedTuple):
     host: Inet  # the container's address as a network of one
     end: str  # the host end of its cable
     socket: str  # the container's address and port as --to-destination takes them
+    container: str
 
 
 class Translation(NamedTuple):
@@ -160,6 +161,5 @@ def _entry(publish: Publish, port: Port, address: Inet) -> Published:
     # The brackets are a pattern for a shell, and every command must also run in one.
     socket = f"'[{address.ip}]:{publish.target}'" if six else f"{address.ip}:{publish.target}"
     host = address._replace(length=_TOOLS[address.version][2])
-    return Published(
-        publish.port, publish.protocol, publish.target, port.segment, host, port.host, socket
-    )
+    said = (publish.port, publish.protocol, publish.target)
+    return Published(*said, port.segment, host, port.host, socket, port.container)

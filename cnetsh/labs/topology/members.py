@@ -99,9 +99,9 @@ def _refuse_unknown_hops(topology: Topology, mistakes: Mistakes) -> None:
         with mistakes:
             _refuse_if_unknown(check, "", check.source, sources, "a container or host")
         with mistakes:
-            if not _is_address(check.target):
+            if not _is_address(check.target.name):
                 expected = "a container, a bridge or an address"
-                _refuse_if_unknown(check, "", check.target, targets, expected)
+                _refuse_if_unknown(check, "", check.target.name, targets, expected)
 
 
 def _is_address(text: str) -> bool:

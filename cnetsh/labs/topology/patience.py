@@ -21,8 +21,12 @@ class Patience(NamedTuple):
     @property
     def options(self) -> str:
         """The options of ping(8): one answer is enough; where packets get lost many are sent."""
-        seconds = min(MOST, self.seconds)
-        return f"-c1 -i{_BETWEEN} -w{seconds}" if self.lossy else f"-c1 -W{seconds}"
+        return f"-c1 -i{_BETWEEN} -w{self.within}" if self.lossy else f"-c1 -W{self.within}"
+
+    @property
+    def within(self) -> float:
+        """The seconds that a command waits at most."""
+        return min(MOST, self.seconds)
 
     @property
     def hopeless(self) -> bool:

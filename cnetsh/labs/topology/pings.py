@@ -9,7 +9,8 @@ from typing import NamedTuple
 from cnetsh import names
 from cnetsh.errors import CnetshError
 from cnetsh.labs.mistakes import Mistakes
-from cnetsh.labs.model import Check, Container, Topology
+from cnetsh.labs.model import Called, Check, Container, Topology
+from cnetsh.labs.topology.firewall import Published
 from cnetsh.labs.topology.members import HOST, Member, Port
 from cnetsh.labs.topology.patience import Patience, patience
 from cnetsh.labs.topology.routes import (
@@ -26,22 +27,33 @@ from cnetsh.names import Inet, Ip
 
 FEW = 8
 OUTSIDE = names.ip("1.1.1.1", "outside")
+# The sandbox's own network (templates/sandbox): who is outside there, and the address it knows.
+INTERNET, UPLINK = "internet", names.ip("10.0.2.15", "uplink")
+_CALLS = {
+    "tcp": "</dev/tcp/{}/{}",
+    "udp": "exec 3<>/dev/udp/{}/{} && echo cnetsh >&3 && read -n1 -u3",
+}
 
 Members = Mapping[str, Member]
 Routes = Mapping[str, tuple[KernelRoute, ...]]  # by the name of the model
 
 
 class Ping(NamedTuple):
-    """One ping: `fails` is the reason why it must not come back, `needs` a route it takes.
+    """One ping, or with a port the call of it.
 
-    control: pings that must work for a failure to count; no_control: why there are none.
+    fails: the reason why nothing must come back; needs: what the target must have; listen: the
+    container's port that is called in the end; control: pings that must work for a failure to
+    count; no_control: why there are none.
     """
 
     source: str  # "" = the host
     target: Ip
     fails: str = ""
-    needs: Ip | None = None
+    needs: str = ""
     note: str = ""
+    port: int = 0
+    protocol: str = ""
+    listen: str = ""
     patience: Patience = Patience()
     control: tuple["Ping", ...] = ()
     no_control: str = ""
@@ -50,7 +62,15 @@ class Ping(NamedTuple):
     def command(self) -> str:
         """The command as it is typed."""
         place = f"ip netns exec {self.source} " if self.source else ""
+        if self.port:
+            call = _CALLS[self.protocol].format(self.target, self.port)
+            return f"{place}timeout {self.patience.within} bash -c '{call}'"
         return f"{place}ping {self.patience.options} {self.target}"
+
+    @property
+    def asked(self) -> tuple[str, Ip, int, str]:
+        """What tells it from others: who is asked by whom, and at which port."""
+        return self.source, self.target, self.port, self.protocol
 
     @property
     def directives(self) -> Iterator[str]:
@@ -60,19 +80,27 @@ class Ping(NamedTuple):
             yield from (f"control {one.command}" for one in self.control)
             yield from [f"control none: {self.no_control}"] if self.no_control else ()
         elif self.needs:
-            yield f"needs route {self.needs}"
+            yield f"needs {self.needs}"
+        if self.listen:
+            yield f"listen {self.listen}"
 
 
 class Pings:
     """The pings of a topology's checks; what the file asks itself is not worked out once more."""
 
     def __init__(
-        self, topology: Topology, members: Members, routes: Routes, mistakes: Mistakes
+        self,
+        topology: Topology,
+        members: Members,
+        routes: Routes,
+        published: list[Published],
+        mistakes: Mistakes,
     ) -> None:
         """Keep a mistake for each check of the file that asks for no address."""
         self._topology, self._members, self._routes = topology, members, routes
-        self._asked = list(_of_file(topology, members, mistakes))
-        self._said = {(ping.source, ping.target) for ping in self._asked}
+        self._published = published
+        self._asked = list(_of_file(topology, members, published, mistakes))
+        self._said = {ping.asked for ping in self._asked}
 
     # Only the part "check" asks for the following; of 10,000 containers they take 30 ms.
     @cached_property
@@ -98,9 +126,14 @@ class Pings:
         """To the Internet: NAT brings answers back, an isolated bridge sends nothing."""
         return self._unsaid(_outside(self._topology, self._members))
 
+    @cached_property
+    def published(self) -> list[Ping]:
+        """To each published port: from the host, from inside and from outside."""
+        return self._unsaid(_to_published(self._topology, self._members, self._published))
+
     def _unsaid(self, found: Iterable[Ping]) -> list[Ping]:
-        unsaid = (ping for ping in found if (ping.source, ping.target) not in self._said)
-        return [ping for one in unsaid if not (ping := self._ready(one)).patience.hopeless]
+        unsaid = (ping for ping in found if ping.asked not in self._said)
+        return [ping for one in unsaid if not _hopeless(ping := self._ready(one))]
 
     def _ready(self, ping: Ping, reasoned: bool = False) -> Ping:
         """Give a ping with its patience and controls; reasoned: its author knows why it fails."""
@@ -118,7 +151,8 @@ class Pings:
 
     def _passed(self, ping: Ping) -> list[Container]:
         """Give the containers whose links a ping passes, or may pass."""
-        found = (self._members.get(ping.source), self._owners.get(ping.target))
+        called = self._members.get(ping.listen.partition(" ")[0]) or self._owners.get(ping.target)
+        found = (self._members.get(ping.source), called)
         ends = [one for one in found if one]
         if len(ends) == 2 and _segments(ends[0]).isdisjoint(_segments(ends[1])):
             ends += [one for one in self._members.values() if one.model.forward and one not in ends]
@@ -146,7 +180,7 @@ class Pings:
 
     @cached_property
     def _refused(self) -> set[tuple[str, Ip]]:
-        return {(ping.source, ping.target) for ping in self._asked if ping.fails}
+        return {(ping.source, ping.target) for ping in self._asked if ping.fails and not ping.port}
 
     @cached_property
     def _owners(self) -> dict[Ip, Member]:
@@ -165,6 +199,11 @@ class Pings:
 
 def _ip(address: Inet) -> Ip:
     return address.ip
+
+
+def _hopeless(ping: Ping) -> bool:
+    """Whether an answer is left to chance: a call by udp sends one packet, and no second one."""
+    return ping.patience.hopeless or (ping.patience.lossy and ping.protocol == "udp")
 
 
 def _segments(member: Member) -> set[str]:
@@ -206,20 +245,79 @@ def _outside(topology: Topology, members: Members) -> Iterator[Ping]:
             reason, note = f"{bridge.name} is isolated", _NO_WAY_OUT.format(bridge.name)
             yield Ping(member.name, OUTSIDE, fails=reason, note=note)
         elif bridge.nat:
-            yield Ping(member.name, OUTSIDE, needs=OUTSIDE, note=_TRANSLATED)
+            yield Ping(member.name, OUTSIDE, needs=f"route {OUTSIDE}", note=_TRANSLATED)
 
 
-def _of_file(topology: Topology, members: Members, mistakes: Mistakes) -> Iterator[Ping]:
+def _to_published(
+    topology: Topology, members: Members, published: list[Published]
+) -> Iterator[Ping]:
+    for one in published:
+        member, there = members[one.container], topology.bridges[one.bridge].addresses
+        hop = next((address.ip for address in there if address.holds(one.host)), None)
+        if hop is None:
+            continue
+        call = Ping("", hop, port=one.port, protocol=one.protocol, listen=_listen(one))
+        yield call._replace(note=f"The host's own port leads to {member.name}.")
+        if len(member.ports) == 1:
+            note = f"{member.name} calls itself: out by its cable, and in again by the same."
+            yield call._replace(source=member.name, note=note)
+        for other, known in _callers(one, member, members, topology):
+            shut = topology.bridges[other.ports[0].segment].isolated
+            reason = f"{other.ports[0].segment} is isolated" if shut else ""
+            note = f"{other.name} calls the host's port."
+            yield call._replace(source=other.name, target=known, note=note, fails=reason)
+        if hop.version == UPLINK.version and not member.model.gateway:
+            needs, note = f"netns {INTERNET}", "From outside, at the host's address there."
+            yield call._replace(source=INTERNET, target=UPLINK, needs=needs, note=note)
+
+
+def _callers(
+    one: Published, member: Member, members: Members, topology: Topology
+) -> Iterator[tuple[Member, Ip]]:
+    """Give a neighbour of a container, and one of each other segment, with the host's address."""
+    segments: dict[str, Member] = {}
+    for other in members.values():
+        if len(other.ports) == 1 and other is not member:
+            segments.setdefault(other.ports[0].segment, other)
+    for segment, other in list(segments.items())[:FEW]:
+        # From another bridge the answer has to find back, by the container's default route.
+        found = segment == one.bridge or not member.model.gateway
+        if found and (hop := gateways(other, topology).get(one.host.version)):
+            yield other, hop
+
+
+def _listen(one: Published) -> str:
+    return f"{one.container} {one.target}/{one.protocol}"
+
+
+def _of_file(
+    topology: Topology, members: Members, published: list[Published], mistakes: Mistakes
+) -> Iterator[Ping]:
     for check in topology.checks:
         with mistakes:
             target, inside = _target(check, topology, members)
-            source = "" if check.source == HOST else check.source
+            source, called = "" if check.source == HOST else check.source, check.target
+            listen = _listener(called, target, topology, members, published)
+            ping = Ping(source, target, "", "", "", called.port, called.protocol, listen)
             if check.works:
-                needs = None if inside else target
-                yield Ping(source, target, needs=needs, note=check.because)
+                needs = "" if inside else f"route {target}"
+                yield ping._replace(needs=needs, note=check.because)
             else:
-                reason = check.because or _SAID
-                yield Ping(source, target, fails=reason)
+                yield ping._replace(fails=check.because or _SAID)
+
+
+def _listener(
+    called: Called, target: Ip, topology: Topology, members: Members, published: list[Published]
+) -> str:
+    """Give the container's port that is called at an address of the lab's or of the host's."""
+    for member in members.values() if called.port else ():
+        if any(address.ip == target for address in member.addresses):
+            return f"{member.name} {called.port}/{called.protocol}"
+    bridges = topology.bridges.values()
+    hosts = {UPLINK, *(address.ip for bridge in bridges for address in bridge.addresses)}
+    asked = (called.port, called.protocol, target.version)
+    leading = {(one.port, one.protocol, one.host.version): one for one in published}
+    return _listen(leading[asked]) if target in hosts and asked in leading else ""
 
 
 _SAID = "the lab file says so"
@@ -303,15 +401,16 @@ def _rings(members: Members) -> Iterator[Ping]:
 
 def _target(check: Check, topology: Topology, members: Members) -> tuple[Ip, bool]:
     """Give the address that a check asks for, and whether it is one of the lab's own."""
-    if check.target in members:
-        addresses = members[check.target].addresses
-    elif check.target in topology.bridges:
-        addresses = list(topology.bridges[check.target].addresses)
+    name = check.target.name
+    if name in members:
+        addresses = members[name].addresses
+    elif name in topology.bridges:
+        addresses = list(topology.bridges[name].addresses)
     else:
-        ip = names.ip(check.target, check.place())
+        ip = names.ip(name, check.place())
         return ip, any(network.holds(ip) for network in _networks(topology, members))
     if not addresses:
-        raise CnetshError(f"{check.place()}: {check.target} has no address to ask for")
+        raise CnetshError(f"{check.place()}: {name} has no address to ask for")
     # An address on a network of the source's if there is one, else the first.
     own = members[check.source].addresses if check.source in members else []
     near = [address for address in addresses if any(one.network == address.network for one in own)]

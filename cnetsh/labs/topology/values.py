@@ -51,7 +51,7 @@ def topology_values(topology: Topology) -> dict[str, object]:
     found = {
         **_bridges(topology, ports),
         **_links(topology, known, ports, mistakes),
-        **_containers(topology, known, mistakes),
+        **_containers(topology, known, [p for one in firewalls for p in one.published], mistakes),
     }
     mistakes.tell()
     return {
@@ -109,7 +109,9 @@ def _links(
     }
 
 
-def _containers(topology: Topology, known: Members, mistakes: Mistakes) -> dict[str, object]:
+def _containers(
+    topology: Topology, known: Members, published: list[firewall.Published], mistakes: Mistakes
+) -> dict[str, object]:
     routes: dict[str, tuple[KernelRoute, ...]] = {}
     settings: dict[str, list[Printed]] = {}
     for member in known.values():
@@ -128,7 +130,8 @@ def _containers(topology: Topology, known: Members, mistakes: Mistakes) -> dict[
         )
         for member in known.values()
     ]
-    return {"containers": insides, "pings": Pings(topology, known, routes, mistakes)}
+    pings = Pings(topology, known, routes, published, mistakes)
+    return {"containers": insides, "pings": pings}
 
 
 def _on_link(link: str, addresses: Iterable[Inet]) -> list[LinkAddress]:

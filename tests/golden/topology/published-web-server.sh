@@ -87,6 +87,21 @@ ip netns exec client ping -c1 -W1 172.18.0.1
 # web reaches client.
 ip netns exec web ping -c1 -W1 172.18.0.2
 
+## Published ports
+# The host's own port leads to web.
+#: listen web 80/tcp
+timeout 1 bash -c '</dev/tcp/172.18.0.1/8080'
+# web calls itself: out by its cable, and in again by the same.
+#: listen web 80/tcp
+ip netns exec web timeout 1 bash -c '</dev/tcp/172.18.0.1/8080'
+# client calls the host's port.
+#: listen web 80/tcp
+ip netns exec client timeout 1 bash -c '</dev/tcp/172.18.0.1/8080'
+# From outside, at the host's address there.
+#: needs netns internet
+#: listen web 80/tcp
+ip netns exec internet timeout 1 bash -c '</dev/tcp/10.0.2.15/8080'
+
 ## The Internet
 # Out there the packet has the host's address, and the answer finds back by it.
 #: needs route 1.1.1.1

@@ -133,6 +133,24 @@ ip netns exec proxy ping -c1 -W1 10.10.0.3
 #: control ip netns exec proxy ping -c1 -W1 10.10.0.1
 ip netns exec db ping -c1 -W1 10.10.0.2
 
+## Published ports
+# The host's own port leads to proxy.
+#: listen proxy 443/tcp
+timeout 1 bash -c '</dev/tcp/10.10.0.1/8443'
+# proxy calls itself: out by its cable, and in again by the same.
+#: listen proxy 443/tcp
+ip netns exec proxy timeout 1 bash -c '</dev/tcp/10.10.0.1/8443'
+# db calls the host's port.
+#: expect failure: back is isolated
+#: control ip netns exec db ping -c1 -W1 10.20.0.1
+#: control ping -c1 -W1 10.20.0.1
+#: listen proxy 443/tcp
+ip netns exec db timeout 1 bash -c '</dev/tcp/10.20.0.1/8443'
+# From outside, at the host's address there.
+#: needs netns internet
+#: listen proxy 443/tcp
+ip netns exec internet timeout 1 bash -c '</dev/tcp/10.0.2.15/8443'
+
 ## The Internet
 # Out there the packet has the host's address, and the answer finds back by it.
 #: needs route 1.1.1.1
