@@ -97,10 +97,11 @@ class Machines:
         env = {**self.here.env, "CNETSH_ON": on}
         return self.here.start([sys.executable, "-m", "cnetsh", *words], env=env, **options)
 
-    def there_alone(self) -> dict[int, str]:
-        """What runs there but for sshd that waits, pid and command line."""
+    def processes(self, where: Private | None = None) -> dict[int, str]:
+        """What runs there, or in another, but for sshd that waits: pid and command line."""
         found = {}
-        for pid in living_in(namespaces_of(self.there.pid)) - {self.there.pid}:
+        where = where or self.there
+        for pid in living_in(namespaces_of(where.pid)) - {where.pid}:
             with ignored_if_gone():
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
                 if "[listener]" not in words:

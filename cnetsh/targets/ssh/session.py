@@ -1,7 +1,7 @@
 """What is done on another machine, seen from here: what goes there, what comes back, how it ends.
 
-Ctrl-C and the like are told to cnetsh over there by a session of their own: the end of this one
-would not stop it, and is not meant to.
+Ctrl-C and the like are told to cnetsh over there, on its standard input: the end of the connection
+does not stop it, and is not meant to.
 """
 
 import contextlib
@@ -11,10 +11,10 @@ import sys
 import threading
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from cnetsh.errors import LEFT_BEHIND, CnetshError
 from cnetsh.system.process import spawn_own
@@ -66,30 +66,17 @@ def _request(parcel: travel.Parcel) -> dict[str, Any]:
     }
 
 
-def _by_file(python: str, request: Mapping[str, Any]) -> str:
-    """Give what sh runs there for a request, when cnetsh is there and was found unchanged."""
-    program = starter.FOLDER / _code()[0] / "cnetsh/targets/ssh/starter.py"
-    given = b64encode(json.dumps(request).encode()).decode()
-    return f"{AS_ROOT}$s {python} -X utf8 -I -S {program} {given}; exit $?"
-
-
 def _in_terminal(to: Place, parcel: travel.Parcel) -> NoReturn:
     """Be a session that has the caller's terminal: what is typed goes there, Ctrl-C too."""
     # Another session sees to it that cnetsh is there: beside what is typed there is no room for it.
     before = Session(to, travel.packed(partial(int)))
     before.run()
-    assert before.process
     release()
-    argv = connection.command(to, _by_file(before.process.python, _request(parcel)), "-t")
+    program = starter.FOLDER / _code()[0] / "cnetsh/targets/ssh/starter.py"
+    given = b64encode(json.dumps(_request(parcel)).encode()).decode()
+    script = f"{AS_ROOT}$s {before.python} -X utf8 -I -S {program} {given}; exit $?"
+    argv = connection.command(to, script, "-t")
     os.execve(argv[0], argv, os.environ)
-
-
-class Process(NamedTuple):
-    """The process that does it there: its number, when it was started, and its Python."""
-
-    pid: int
-    since: str
-    python: str
 
 
 class Session:
@@ -99,8 +86,10 @@ class Session:
         self.to, self.parcel = to, parcel
         # What came before the action began, and why it did not.
         self.said, self.refused = b"", ""
-        self.process: Process | None = None
+        # Which Python has begun it there.
+        self.python = ""
         self.signal = 0
+        self.sending = threading.Lock()
 
     def run(self) -> int:
         """Do it, its streams the caller's; give its exit code. Raises CnetshError."""
@@ -128,7 +117,7 @@ class Session:
 
     def _send(self, content: bytes) -> None:
         # Where ssh has ended, its exit code says why.
-        with contextlib.suppress(OSError):
+        with self.sending, contextlib.suppress(OSError):
             while content:
                 content = content[os.write(self.input, content) :]
 
@@ -145,7 +134,7 @@ class Session:
         return b""
 
     def _tell(self, said: bytes) -> None:
-        if not self.process:
+        if not self.python:
             self.said += said
             return
         with contextlib.suppress(OSError):
@@ -157,8 +146,8 @@ class Session:
             case [starter.WANTS]:
                 archive = zlib.compress(json.dumps(_code()[1]).encode())
                 self._send(b64encode(archive) + b"\n")
-            case [starter.BEGUN, pid, since, python]:
-                self.process = Process(int(pid), since, python)
+            case [starter.BEGUN, python]:
+                self.python = python
                 self._begun()
             case [starter.REFUSED, *words]:
                 self.refused = " ".join(words)
@@ -172,14 +161,12 @@ class Session:
             self._stop(self.signal)
         if self.parcel.reads:
             threading.Thread(target=self._pass_input, daemon=True).start()
-        else:
-            os.close(self.input)
 
     def _pass_input(self) -> None:
         with contextlib.suppress(OSError):
             while piece := os.read(self.parcel.streams[0].fileno(), PIECE):
-                self._send(piece)
-        os.close(self.input)
+                self._send(starter.TYPED + b64encode(piece) + b"\n")
+        self._send(starter.END)
 
     def _write(self, number: int, text: str) -> None:
         stream = self.parcel.streams[number]
@@ -190,12 +177,10 @@ class Session:
             self._tell(f"{stream.name} cannot be written: {error.strerror}\n".encode())
 
     def _stop(self, number: int) -> None:
-        """Pass a signal on to the process there; before there is one, when it has begun."""
+        """Pass a signal on; before the action has begun, when it has."""
         self.signal = self.signal or number
-        if self.process:
-            pid, since, python = self.process
-            request = {"signal": number, "pid": pid, "since": since}
-            connection.quietly(connection.command(self.to, _by_file(python, request), "-T"))
+        if self.python:
+            self._send(b"%d\n" % number)
 
     def _ended(self, exit_code: int) -> int:
         """Give the exit code of the action. Raises CnetshError where it is not known, or none."""
@@ -203,7 +188,7 @@ class Session:
             raise CnetshError(
                 f"the connection to {self.to.host} broke", self._goes_on(), LEFT_BEHIND
             )
-        if self.process:
+        if self.python:
             return exit_code
         raise CnetshError(*self._not_begun(exit_code))
 

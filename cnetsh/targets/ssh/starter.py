@@ -6,14 +6,17 @@ that is meant: nobody else's, and unchanged. It reads a line of JSON (`code`, `c
 error, marked by NUL, among what the action says there.
 """
 
+import contextlib
 import gc
 import hashlib
 import io
 import json
 import os
 import shutil
+import signal
 import stat
 import sys
+import threading
 import zlib
 from base64 import b64decode, b64encode
 from pathlib import Path
@@ -21,6 +24,8 @@ from typing import Any, NoReturn
 
 FOLDER = Path("/run/cnetsh/code")
 BEGUN, WANTS, REFUSED = "begun", "wants", "refused"
+# What comes later, a line each: what was typed, that no more is, or the number of a signal.
+TYPED, END = b":", b".\n"
 Files = dict[str, str]
 
 
@@ -83,7 +88,7 @@ def start(given: dict[str, Any]) -> NoReturn:
     sys.path.insert(0, str(folder))
     sys.argv = given["argv"]
     os.environ.update(given["environment"])
-    _do(zlib.decompress(b64decode(given["content"])), given["streams"], given["terminal"])
+    (_act if given["terminal"] else _act_for)(given)
 
 
 def _make_private(folder: Path) -> None:
@@ -115,35 +120,59 @@ def _unpack(folder: Path, code: str) -> None:
         shutil.rmtree(new)
 
 
-def _do(content: bytes, count: int, terminal: bool) -> NoReturn:
+def _act(given: dict[str, Any]) -> NoReturn:
     from cnetsh.system.signals import end_at_once
     from cnetsh.targets.travel import unpacked
 
     end_at_once()
     gc.disable()
-    own = [Stream(number) for number in range(3, count)]
-    action = unpacked(content, [sys.stdin, sys.stdout, sys.stderr, *own])  # type: ignore[list-item]
-    if not terminal:
-        # Who passes a signal on means all that it starts.
-        os.setpgrp()
-        _answer(BEGUN, os.getpid(), _since(os.getpid()), sys.executable)
+    streams = [sys.stdin, sys.stdout, sys.stderr]
+    streams += [Stream(number) for number in range(3, given["streams"])]
+    action = unpacked(zlib.decompress(b64decode(given["content"])), streams)
+    if not given["terminal"]:
+        _answer(BEGUN, sys.executable)
     sys.exit(action())
 
 
-def _stop(pid: int, since: str, number: int) -> None:
-    """Send a signal to the process of a session and what it has started, and to no other."""
-    if _since(pid) == since:
-        os.killpg(pid, number)
+def _act_for(given: dict[str, Any]) -> NoReturn:
+    """Have a child do the action, and pass on to it what is typed and the signals at the caller's.
+
+    A terminal would do both, but it makes one stream of output and errors.
+    """
+    from cnetsh.system.namespace import die_with_parent
+    from cnetsh.system.signals import follow, hold_back, release
+
+    theirs, ours = os.pipe()
+    hold_back()
+    child = os.fork()
+    if not child:
+        die_with_parent(signal.SIGKILL)
+        # A signal is for all that it starts, as at a terminal.
+        os.setpgrp()
+        os.dup2(theirs, 0)
+        os.close(ours)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 (what was read of the old one is not its)
+        release()
+        _act(given)
+    os.close(theirs)
+    threading.Thread(target=_pass_on, args=(child, ours), daemon=True).start()
+    os._exit(follow(child))
 
 
-def _since(pid: int) -> str:
-    # The 20th word behind the name is when it started: no later process of its number has that.
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+def _pass_on(child: int, to: int) -> None:
+    # When the connection breaks there is no more to come, and nobody is told to stop.
+    for line in sys.stdin.buffer:
+        with contextlib.suppress(OSError):
+            if line[:1] == TYPED:
+                os.write(to, b64decode(line[1:]))
+            elif line == END:
+                os.close(to)
+                to = -1
+            else:
+                os.killpg(child, int(line))
+    with contextlib.suppress(OSError):
+        os.close(to)
 
 
 if __name__ == "__main__":
-    given = json.loads(b64decode(sys.argv[1]) if sys.argv[1:] else sys.stdin.buffer.readline())
-    if "signal" in given:
-        _stop(given["pid"], given["since"], given["signal"])
-    else:
-        start(given)
+    start(json.loads(b64decode(sys.argv[1]) if sys.argv[1:] else sys.stdin.buffer.readline()))
