@@ -110,9 +110,23 @@ class Machines:
 
 
 def connected(here: Private, there: Private) -> Machines:
-    """Has sshd wait in the one for the other."""
+    """Has sshd wait in the one for the other, at the other end of a cable."""
+    here.sh(f"ip link add far type veth peer name eth0 netns {there.pid}")
+    return with_sshd(here, there)
+
+
+def far_apart(here: Private, there: Private, seconds: float) -> "tuple[Machines, subprocess.Popen[bytes]]":
+    """The same where each packet takes so long; with the process that carries them."""
+    ends = (str(here.pid), "far", str(there.pid), "eth0", str(seconds))
+    argv = [sys.executable, str(Path(__file__).with_name("delay.py")), *ends]
+    cable = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert cable.stdout and cable.stdout.readline() == b"ready\n"
+    return with_sshd(here, there), cable
+
+
+def with_sshd(here: Private, there: Private) -> Machines:
     usr = layer()
-    here.sh(f"ip link add far type veth peer name eth0 netns {there.pid}\n{HERE}")
+    here.sh(HERE)
     if usr:
         there.sh(f"mount -t overlay -o lowerdir={usr}:/usr overlay /usr")
     there.sh(THERE)
