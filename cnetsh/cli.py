@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from cnetsh.commands.output import told, written
+from cnetsh.version import VERSION
 
 # Typer offers the values of an enumeration; the commands take them for plain words.
 Format = StrEnum("Format", ["rich", "shell", "json", "markdown"])
@@ -96,10 +97,7 @@ def _command(file: str, name: str = "", **settings: Any) -> Callable[[Callable[.
 
 def _version(asked: bool) -> None:
     if asked:
-        # A slow import, which nothing else needs.
-        from importlib.metadata import version
-
-        print(f"cnetsh {version('cnetsh')}")
+        print(f"cnetsh {VERSION}")
         raise typer.Exit
 
 

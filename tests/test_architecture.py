@@ -14,6 +14,7 @@ BANNED |= {"misc", "common", "needed", "derived", "mark", "fact", "shared", "pla
 ROOMS = {
     "errors": "",
     "names": "errors",
+    "version": "",
     "system": "errors names",
     "kinds": "errors names system",
     "plan": "errors names kinds",
@@ -21,13 +22,15 @@ ROOMS = {
     "labs": "errors names system plan",
     "compare": "errors names system kinds plan",
     "checks": "system kinds plan compare",
-    "apply": "errors names system kinds plan compare",
+    "apply": "errors names version system kinds plan compare",
     "targets": "errors names system",
     "doctor": "errors names system kinds plan compare forwarding",
     "views": "errors names system kinds plan compare labs",
-    "commands": "errors names system kinds plan labs compare checks apply targets doctor views "
-    "forwarding",
-    "cli": "commands",
+    "commands": (
+        "errors names version system kinds plan labs compare checks apply targets doctor views "
+        "forwarding"
+    ),
+    "cli": "version commands",
     "__main__": "cli system",
     "__init__": "",
 }

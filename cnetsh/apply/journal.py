@@ -27,6 +27,7 @@ from cnetsh.plan.steps import Plan, Plans, Step, parse, to_text
 from cnetsh.system import namespace
 from cnetsh.system.files import open_private, private_folder
 from cnetsh.system.process import never
+from cnetsh.version import VERSION
 
 ROOT = Path("/run/cnetsh")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -43,6 +44,7 @@ class Header(TypedDict, total=False):
 
     lab: str
     title: str
+    version: str
     boot: str
     pid: int
     started: float
@@ -133,6 +135,12 @@ class Journal:
         return bool(self.header["boot"] == boot_id())
 
     @property
+    def other_version(self) -> str:
+        """The version of the cnetsh that wrote it, "" where it is this one."""
+        written = self.header.get("version", "before 0.1")
+        return "" if written == VERSION else written
+
+    @property
     def stands(self) -> bool:
         """Whether the lab is whole: neither its run nor its undo was interrupted."""
         return self.up and not self.undoing
@@ -221,6 +229,7 @@ def create(plans: Plans, before: Found) -> Journal:
     header = Header(
         lab=lab,
         title=plans.up.title,
+        version=VERSION,
         boot=boot_id(),
         pid=os.getpid(),
         started=time.time(),

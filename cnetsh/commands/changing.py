@@ -24,6 +24,7 @@ from cnetsh.system.process import require_descriptors, runner, through_sh
 from cnetsh.system.signals import Stop
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
+from cnetsh.version import VERSION
 
 
 def start_target(where: Target) -> None:
@@ -78,9 +79,16 @@ def unless_killed(code: int) -> int:
 
 def take_down(record: Journal, means: Means) -> int:
     """Undo a journal's lab and tell how that went; give the exit code."""
+    tell_version(record)
     began = time.monotonic()
     undone = undo(record, means)
     return tell_ended(undone, f"{record.lab} is down", f"in {time.monotonic() - began:.2f} s")
+
+
+def tell_version(record: Journal) -> None:
+    """Tell of a lab that another version of cnetsh has brought up."""
+    if record.other_version:
+        say(f"{record.lab} was brought up by cnetsh {record.other_version}; this is {VERSION}")
 
 
 def refuse_in_use(record: Journal, homes: Mapping[int, str], kill: bool) -> None:

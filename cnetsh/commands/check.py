@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from cnetsh import checks
 from cnetsh.apply import journal
+from cnetsh.commands.changing import tell_version
 from cnetsh.commands.entering import entered
 from cnetsh.commands.output import say, visible_lines
 from cnetsh.compare import drift, snapshot
@@ -35,6 +36,7 @@ def _check(name: str, as_json: bool) -> int:
     if record is None or not record.same_boot:
         raise CnetshError(f"{name} is not up", f"cnetsh up {name}")
     record.close()
+    tell_version(record)
     # The plan of the journal, not of the lab file: that is what is up.
     plan = journal.plan_of(record, "check")
     in_force = record.in_force(journal.plan_of(record, "up").steps)

@@ -7,6 +7,7 @@ from typing import Any
 
 from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal
+from cnetsh.commands.changing import tell_version
 from cnetsh.commands.entering import entered
 from cnetsh.commands.output import say, show_error
 from cnetsh.errors import DONE, LEFT_BEHIND
@@ -22,6 +23,8 @@ def run(on: str, as_json: bool) -> int:
 
 def _here(as_json: bool) -> int:
     here, unreadable = journal.all_here()
+    for record in here:
+        tell_version(record)
     for error in unreadable:
         show_error(error)
     return _show([_row(one) for one in here], as_json) or (LEFT_BEHIND if unreadable else DONE)
@@ -34,6 +37,7 @@ def _row(record: Journal) -> dict[str, Any]:
         "lab": record.lab,
         "title": record.header["title"],
         "state": state if record.same_boot else "gone by reboot",
+        "version": record.header.get("version", ""),
         "started": record.header["started"],
         # The marks of what was made are kept by kind and name.
         "containers": [key[6:] for key in record.made if key.startswith("netns ")],

@@ -22,6 +22,7 @@ from cnetsh.commands.changing import (
     refuse_in_use,
     started,
     tell_ended,
+    tell_version,
     unless_killed,
 )
 from cnetsh.commands.output import say
@@ -119,6 +120,7 @@ def _is_up(lab: str) -> Journal | None:
     if not record.stands:
         record.close()
         raise CnetshError(f"an earlier run of {lab} was interrupted", "cnetsh recover undoes it")
+    tell_version(record)
     return record
 
 

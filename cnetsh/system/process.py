@@ -26,7 +26,8 @@ from cnetsh.system.signals import SIGNALS
 
 FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 ENVIRONMENT = {"PATH": ":".join(FOLDERS), "LC_ALL": "C", "LANG": "C"}
-PACKAGES = {"ip": "iproute2", "tc": "iproute2", "bridge": "iproute2", "ping": "iputils-ping"}
+PACKAGES = {"ip": "iproute2", "tc": "iproute2", "bridge": "iproute2"}
+PACKAGES |= {"ping": "iputils-ping", "ssh": "openssh-client"}
 # As timeout(1) has it.
 TIMED_OUT = 124
 POLL = 0.2

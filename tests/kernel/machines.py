@@ -27,7 +27,23 @@ HERE = f"""{HOME}
 ssh-keygen -q -t ed25519 -N '' -f /run/home/.ssh/id_ed25519
 echo 1 > /proc/sys/net/ipv6/conf/far/disable_ipv6
 ip address add {NEAR}/24 dev far; ip link set far up
-printf 'Host vm\\n HostName {FAR}\\n StrictHostKeyChecking accept-new\\n' > /run/home/.ssh/config
+cat > /run/home/.ssh/config <<'END'
+# As Vagrant and Lima print it.
+Host vm
+  HostName {FAR}
+  Port 22
+  UserKnownHostsFile /dev/null
+  StrictHostKeyChecking no
+  PasswordAuthentication no
+  IdentityFile "/run/home/.ssh/id_ed25519"
+  IdentitiesOnly yes
+  LogLevel FATAL
+  ControlMaster auto
+  ControlPath "/run/home/.ssh/sock"
+  ControlPersist yes
+Host {FAR}
+  StrictHostKeyChecking accept-new
+END
 """
 THERE = f"""{HOME}
 mkdir -m 755 /run/sshd /run/keys; mkdir -p /etc/sudoers.d; echo > /etc/motd
@@ -115,7 +131,9 @@ def connected(here: Private, there: Private) -> Machines:
     return with_sshd(here, there)
 
 
-def far_apart(here: Private, there: Private, seconds: float) -> "tuple[Machines, subprocess.Popen[bytes]]":
+def far_apart(
+    here: Private, there: Private, seconds: float
+) -> "tuple[Machines, subprocess.Popen[bytes]]":
     """The same where each packet takes so long; with the process that carries them."""
     ends = (str(here.pid), "far", str(there.pid), "eth0", str(seconds))
     argv = [sys.executable, str(Path(__file__).with_name("delay.py")), *ends]

@@ -23,6 +23,19 @@ def blocks(page: Path) -> Iterator[str]:
     yield from re.findall(r"^```\w*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
+def typed(block: str) -> Iterator[tuple[str, str]]:
+    """The commands of a session, each with what is shown of its output."""
+    if block.startswith("$ "):
+        for each in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = each.strip().partition("\n")
+            yield command, shown
+
+
+def sessions(page: Path) -> Iterator[tuple[str, str]]:
+    for block in blocks(page):
+        yield from typed(block)
+
+
 def lines_of(text: str) -> list[str]:
     return [VARIES.sub(r"T\2", line.rstrip()) for line in text.strip("\n").splitlines()]
 
@@ -47,14 +60,12 @@ def test_every_session(ordinary: Ordinary, page: Path) -> None:
     for block in blocks(page):
         if named := FILE.match(block):
             write(ordinary.home / named[1], block[named.end() :])
-        elif block.startswith("$ "):
-            for each in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                command, _, shown = each.strip().partition("\n")
-                argv = ["bash", "-c", command]
-                merged = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-                done = ordinary.run(argv, env=env, capture_output=False, **merged)
-                assert_shown(command, lines_of(shown), lines_of(done.stdout))
-                ran += 1
+        for command, shown in typed(block):
+            argv = ["bash", "-c", command]
+            merged = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+            done = ordinary.run(argv, env=env, capture_output=False, **merged)
+            assert_shown(command, lines_of(shown), lines_of(done.stdout))
+            ran += 1
     assert ran, f"{page} has no session"
 
 

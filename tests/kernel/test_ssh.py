@@ -1,14 +1,23 @@
 """`--on ssh:HOST`: each command does there what it does on the host."""
 
 import json
+import os
+import pty
+import signal
+import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import oracle
 import pytest
 from hosts import Private, end_host, host_env, report, start_holder
 from machines import FAR, NEAR, Machines, connected
+from test_guides import CHECKOUT, assert_shown, lines_of, sessions
+
+from cnetsh.version import VERSION
 
 LAB = """
 name: own
@@ -164,3 +173,81 @@ def test_code_that_is_not_as_it_was_sent_is_refused(own: Machines) -> None:
         assert done.returncode == 2 and CODE in done.stderr, f"{how}\n{report(done)}"
         assert own.there.run(["ip", "link", "show", "veth0"]).returncode
         own.there.sh("rm -rf /run/elsewhere /run/cnetsh/code")
+
+
+def test_the_guide(machines: Machines) -> None:
+    guide = CHECKOUT / "docs/virtual-machine.md"
+    env = machines.here.env | {"PATH": f"{Path(sys.executable).parent}:{os.defpath}"}
+    del env["CNETSH_ON"]
+    for command, shown in sessions(guide):
+        if "--on ssh:" in command:
+            merged = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+            argv = ["bash", "-c", command]
+            done = machines.here.run(argv, env=env, capture_output=False, **merged)
+            assert_shown(command, lines_of(shown), lines_of(done.stdout))
+
+
+def test_two_versions_that_meet_one_journal_say_so(machines: Machines) -> None:
+    code = (
+        "import sys; from cnetsh import version; version.VERSION = '9.9'\n"
+        "from cnetsh.__main__ import begin; begin()"
+    )
+    other = [sys.executable, "-c", code]
+    meets = f"veth was brought up by cnetsh 9.9; this is {VERSION}\n"
+    assert machines.there.run([*other, "up", "veth"]).returncode == 0
+    for words in (["status"], ["check", "veth"], ["up", "veth"], ["down", "veth"]):
+        assert meets in machines.cnetsh(*words).stderr
+    machines.cnetsh("up", "veth")
+    meets = f"veth was brought up by cnetsh {VERSION}; this is 9.9\n"
+    assert meets in machines.there.run([*other, "down", "veth"]).stderr
+
+
+def test_the_wheel_does_it_from_any_folder(machines: Machines, installed: Path) -> None:
+    before = machines.there.snapshot()
+    for words in (["up", "routing"], ["check", "routing"], ["down", "routing"]):
+        env = {**machines.here.env, "CNETSH_ON": "ssh:ann@vm"}
+        done = machines.here.run([str(installed), *words], cwd="/", env=env)
+        assert done.returncode == 0, report(done)
+    assert oracle.diff(before, machines.there.snapshot()) == []
+
+
+def test_ctrl_c_ends_what_exec_has_begun_there(machines: Machines) -> None:
+    script = "echo begun; sleep 100; echo ended"
+    process = machines.start("exec", "host", "--", "sh", "-c", script, stdout=subprocess.PIPE)
+    assert process.stdout and process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[0] == "" and process.returncode == 130
+    assert not [words for words in machines.processes().values() if "sleep" in words]
+
+
+def test_a_shell_has_the_callers_terminal(machines: Machines) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (33, 77))
+    env = {**machines.here.env, "CNETSH_ON": "ssh:vm", "TERM": "xterm"}
+    argv = machines.here.enter([sys.executable, "-m", "cnetsh", "shell"])
+    # Its controlling terminal, as where a person types.
+    shell = subprocess.Popen(["setsid", "--ctty", *argv], stdin=theirs, stdout=theirs, env=env)
+    os.close(theirs)
+    os.write(ours, b"stty size; sleep 100\n")
+    said = read_until(ours, b"33 77")
+    os.write(ours, b"\3")
+    os.write(ours, b"ip -br address show eth0; exit 7\n")
+    said += read_until(ours, b"\n")
+    assert shell.wait(timeout=20) == 7
+    assert FAR.encode() in said + read_all(ours)
+
+
+def read_until(fd: int, wanted: bytes) -> bytes:
+    said = b""
+    while wanted not in said:
+        said += os.read(fd, 1024)
+    return said
+
+
+def read_all(fd: int) -> bytes:
+    said = b""
+    # At its end, a terminal that nobody has open any more cannot be read.
+    with suppress(OSError):
+        while piece := os.read(fd, 1024):
+            said += piece
+    return said

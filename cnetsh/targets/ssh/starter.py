@@ -53,6 +53,8 @@ def read_folder(folder: Path) -> Files:
 class Stream(io.TextIOBase):
     """A stream of the caller's beside the three: what is written goes back by its number."""
 
+    name = "of the caller's"
+
     def __init__(self, number: int) -> None:
         self.number = number
 

@@ -1,0 +1,3 @@
+"""Which cnetsh this is."""
+
+VERSION = "0.1.0"
