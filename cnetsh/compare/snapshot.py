@@ -144,7 +144,7 @@ def _in_order(name: str) -> list[tuple[str, int]]:
 
 
 def _within(netns: str, action: Callable[[], Answered]) -> Answered:
-    return namespace.in_network(str(NETNS / netns), action)
+    return namespace.in_network(str(NETNS / netns), action) if netns else action()
 
 
 def _look_at_files(marks: dict[str, int]) -> State:
