@@ -148,6 +148,9 @@ def _up(
         bool,
         typer.Option("--allow-cut-off", help="Cut off the way to you or the Internet, with --try."),
     ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run commands that only the template can undo.")
+    ] = False,
     verbose: Verbose = False,
     log: Log = None,
 ) -> None:

@@ -14,12 +14,13 @@ BANNED |= {"misc", "common", "needed", "derived", "mark", "fact", "shared", "pla
 ROOMS = {
     "errors": "",
     "names": "errors",
+    "mistakes": "errors names",
     "version": "",
     "system": "errors names",
     "kinds": "errors names system",
-    "plan": "errors names kinds",
+    "plan": "errors names mistakes kinds",
     "forwarding": "kinds plan",
-    "labs": "errors names system plan",
+    "labs": "errors names mistakes system plan",
     "compare": "errors names system kinds plan",
     "checks": "system kinds plan compare",
     "apply": "errors names version system kinds plan compare",
@@ -27,8 +28,8 @@ ROOMS = {
     "doctor": "errors names system kinds plan compare forwarding",
     "views": "errors names system kinds plan compare labs",
     "commands": (
-        "errors names version system kinds plan labs compare checks apply targets doctor views "
-        "forwarding"
+        "errors names mistakes version system kinds plan labs compare checks apply targets doctor "
+        "views forwarding"
     ),
     "cli": "version commands",
     "__main__": "cli system",

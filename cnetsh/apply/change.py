@@ -35,7 +35,7 @@ from cnetsh.kinds.change import (
     namespace_ref,
     refs_of,
 )
-from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
+from cnetsh.plan.steps import CHANGING, Plan, Plans, Step, made_by, to_text
 from cnetsh.system.process import Result, never
 
 # The changes of a lab's steps by their numbers in its journal.
@@ -56,6 +56,7 @@ class LiveChange:
 def between(record: Journal, plan: Plan) -> LiveChange:
     """Give what makes the lab of a journal into the lab of a plan."""
     old, numbers = plan_of(record, "up").steps, sorted(record.applied)
+    _refuse_trusted(old, plan)
     read = {number: old[number].changes for number in numbers}
     lacking = {numbers[at] for at in _surplus([old[n] for n in numbers], plan.steps)}
     lacking |= _out_of_order(old, read, lacking, plan.steps)
@@ -68,13 +69,23 @@ def between(record: Journal, plan: Plan) -> LiveChange:
     return LiveChange(tuple(sorted(gone)), new)
 
 
+def _refuse_trusted(old: Sequence[Step], plan: Plan) -> None:
+    """Raise CnetshError where it is not known what a change would take along."""
+    same = [step.text for step in old] == [step.text for step in plan.steps]
+    if not same and any(step.kind == "trusted" for step in (*old, *plan.steps)):
+        why = "a step is taken on trust, so what goes with what is not known"
+        raise CnetshError(
+            f"{plan.lab} is up and cannot be changed: {why}", f"cnetsh down {plan.lab}, then up"
+        )
+
+
 def _surplus(steps: Sequence[Step], others: Iterable[Step]) -> list[int]:
     """Give where in the steps those stand that change something and that the others lack."""
     # Counted, for two equal steps make two equal rules.
     left, surplus = Counter(step.text for step in others), []
     for at, step in enumerate(steps):
         left[step.text] -= 1
-        if left[step.text] < 0 and step.kind == "change":
+        if left[step.text] < 0 and step.kind in CHANGING:
             surplus.append(at)
     return surplus
 

@@ -78,9 +78,14 @@ class Ending:
         """How the undo ended."""
         blocked = (line for lines in self.taken.blocked.values() for line in lines)
         left = (*blocked, *self._objects(), *self._facts(), *self._unread(), *self._record())
-        return Undone(
-            tuple(dict.fromkeys(left)), tuple(self._others()), (*self._kept(), *self._follows())
-        )
+        notes = (*self._kept(), *self._follows(), *self._trusted())
+        return Undone(tuple(dict.fromkeys(left)), tuple(self._others()), notes)
+
+    def _trusted(self) -> Iterator[str]:
+        """Give the steps of which nobody has seen what they did, nor that it is undone."""
+        for step in self.sight.in_force:
+            if step.kind == "trusted":
+                yield f"taken on trust, and not looked at: {step.text}"
 
     def _objects(self) -> Iterator[Left]:
         """Give what the lab made and is still there."""

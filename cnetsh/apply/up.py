@@ -79,6 +79,16 @@ def _foreign(change: Change, made: Collection[Ref]) -> str:
     return ""
 
 
+def refuse_untrusted(plan: Plan) -> None:
+    """Raise CnetshError for steps that no kind knows: whether their undo fits, nobody can say."""
+    found = [f"step {at}: {one.text}" for at, one in enumerate(plan.steps, 1)
+             if one.kind == "trusted"]  # fmt: skip
+    if found:
+        why = "what it changes is not known, only what its #: undo says"
+        hint = "--trust takes that on trust"
+        raise CnetshError("\n".join(f"{plan.lab}: {one}: {why}" for one in found), hint)
+
+
 def refuse_unread(plan: Plan, now: State) -> None:
     """Raise CnetshError for a rule in a table that cannot be read: its undo could not be seen."""
     # Nearly always all can be read, and a large plan need not be read for it.

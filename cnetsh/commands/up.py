@@ -15,7 +15,7 @@ from typing import TextIO
 from cnetsh.apply import change, journal
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means
-from cnetsh.apply.up import Ended, bring_up, reason, refuse_foreign, undo
+from cnetsh.apply.up import Ended, bring_up, reason, refuse_foreign, refuse_untrusted, undo
 from cnetsh.commands.changing import (
     changing,
     forget,
@@ -64,6 +64,7 @@ def run(
     allow_overlap: bool = False,
     allow_cut_off: bool = False,
     kill: bool = False,
+    trust: bool = False,
     verbose: bool = False,
     log: Path | None = None,
 ) -> int:
@@ -75,6 +76,8 @@ def run(
         hint = f"cnetsh {shlex.join(sys.argv[1:])} --try 60"
         raise CnetshError("--allow-cut-off runs only together with --try SECONDS", hint)
     plans, relied_on = _read(lab, settings)
+    if not trust:
+        refuse_untrusted(plans.up)
     if dry_run:
         for number, step in enumerate(plans.up.steps, 1):
             print(f"[{number}/{len(plans.up.steps)}] {step.text}")

@@ -121,6 +121,18 @@ def read(command: Command) -> Changes | None:
     return None
 
 
+def spelled(command: Command) -> str:
+    """Give the accepted spelling of what a command means, "" where no kind knows one."""
+    return setting.spelled(command) or looks.spelled(command)
+
+
+def known_words() -> frozenset[str]:
+    """Give the words that commands are made of, names and numbers left out."""
+    samples = (word for kind in (*MODULES, looks) for text in kind.SAMPLES for word in text.split())
+    words = {word for word in samples if word.strip("-").isalpha() and len(word) > 1}
+    return frozenset(words | _OBJECTS.keys())
+
+
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the commands that do a change, in the words typed where there are some."""
     return ALL[change.ref.kind].write(change, typed)

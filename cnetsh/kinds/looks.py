@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from cnetsh.kinds.change import Answers, Change, Changes, Command, Seen, Words
 
+# Options of ping that end it: so many packets, so many seconds; and those that have a value.
+_ENDS, _VALUED = frozenset("cw"), frozenset("WiIsStQpmMlFTe")
 TOOLS = ("ip neigh", "ip neighbour", "ip rule", "ip maddress", "bridge", "ping", "timeout")
 SAMPLES = (
     "ip neigh", "ip rule show", "bridge fdb show dev p0", "ping -c1 -W1 10.0.0.1",
@@ -65,6 +67,29 @@ def read(command: Command) -> Changes | None:
 
 def _floods(word: str) -> bool:
     return word[:1] == "-" and word[1:2] != "-" and "f" in word
+
+
+def endless(words: Words) -> bool:
+    """Say whether a command would go on until somebody stops it: a ping that counts nothing."""
+    if words[:1] != ("ping",):
+        return False
+    for word in words[1:]:
+        # In one word may stand several: -nc1; what follows one with a value is that value.
+        for letter in word[1:] if word[:1] == "-" else "":
+            if letter in _ENDS:
+                return False
+            if letter in _VALUED:
+                break
+    return True
+
+
+def spelled(command: Command) -> str:
+    """Give the spelling of a ping that is accepted: one packet, and no flood."""
+    match command.words:
+        case ("ping", *options):
+            calm = [word for word in options if not _floods(word)]
+            return " ".join(("ping", "-c1", *calm) if endless(command.words) else ("ping", *calm))
+    return ""
 
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:

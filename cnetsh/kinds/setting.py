@@ -26,6 +26,7 @@ SAMPLES = (
     "echo 1 | tee /proc/sys/net/ipv4/conf/p0/proxy_arp",
 )
 ROOT = "/proc/sys/net/"
+_SYSCTL = re.compile(r"(?:-\w+ )*(net\.[\w./-]+) ?= ?([\w.:,-]+(?: [\w.:,-]+)*)")
 _DERIVED = re.compile(
     r"/conf/[^/]+/mtu$|/neigh/[^/]+/(base_reachable_time|retrans_time)$|/stable_secret$"
     r"|/tcp_fastopen_key$|/mc_forwarding$|_congestion_control$|/fib_multipath_hash_seed$"
@@ -39,6 +40,14 @@ def read(command: Command) -> Changes | None:
             ref = Ref("setting", command.netns, path)
             return (Set(ref, "value", " ".join(command.given.split()), link_of(ref)),)
     return None
+
+
+def spelled(command: Command) -> str:
+    """Give the spelling of a `sysctl -w net.…=VALUE` that is accepted."""
+    match command.words:
+        case ("sysctl", *words) if found := _SYSCTL.fullmatch(" ".join(words)):
+            return f"echo {found[2]} | tee /proc/sys/{found[1].replace('.', '/')}"
+    return ""
 
 
 def is_setting(path: str) -> bool:

@@ -33,7 +33,7 @@ from cnetsh import names
 from cnetsh.errors import CnetshError
 from cnetsh.labs import fields, numbering, yaml
 from cnetsh.labs.fields import ListOf, Named, Stated, Text, choice, number, stated, statement
-from cnetsh.labs.mistakes import Mistakes, nearest
+from cnetsh.mistakes import Mistakes, nearest
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LABS = ("veth", "container", "conflict", "bridge", "routing")

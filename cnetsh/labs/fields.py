@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, dataclass_transform
 import yaml
 
 from cnetsh.errors import CnetshError
-from cnetsh.labs.mistakes import Mistakes, meant
 from cnetsh.labs.yaml import Node, place, shortened
+from cnetsh.mistakes import Mistakes, meant
 
 Given = TypeVar("Given")
 Kind: TypeAlias = "Text | ListOf | Named | Mapping"

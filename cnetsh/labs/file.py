@@ -7,11 +7,11 @@ from cnetsh import names
 from cnetsh.errors import CnetshError
 from cnetsh.labs.builtin import Lab, templates_folder
 from cnetsh.labs.fields import Mapping, refusal
-from cnetsh.labs.mistakes import Mistakes, meant
 from cnetsh.labs.model import Topology
 from cnetsh.labs.topology import values
 from cnetsh.labs.topology.members import refuse_unknown
 from cnetsh.labs.yaml import Key, Node, compose_file, place
+from cnetsh.mistakes import Mistakes, meant
 
 
 def load_file(path: Path, settings: Sequence[str]) -> Lab:

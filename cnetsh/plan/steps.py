@@ -14,6 +14,7 @@ from cnetsh import kinds
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import looks
 from cnetsh.kinds.change import OWNED, Change, Changes, Command, Make, Move, Ref, Remove, refs_of
+from cnetsh.mistakes import MOST, Mistakes
 
 
 class Directives(NamedTuple):
@@ -37,6 +38,7 @@ class Directives(NamedTuple):
 
 
 NO_DIRECTIVES = Directives()
+CHANGING = ("change", "trusted")
 _NEEDS = ("needs route ", "needs address ", "needs netns ")
 _LISTEN = re.compile(r"listen [\w.-]+ [0-9]{1,5}/(tcp|udp)")
 
@@ -44,7 +46,8 @@ _LISTEN = re.compile(r"listen [\w.-]+ [0-9]{1,5}/(tcp|udp)")
 class Step(NamedTuple):
     """One command as it is shown and run, without sudo; `line` is its line in the rendered text.
 
-    A plan may have a million of them, so what can be worked out of the text is not kept.
+    A plan may have a million of them, so what can be worked out of the text is not kept. kind is
+    change, check or look, or trusted for a command that no kind of object knows.
     """
 
     text: str
@@ -78,7 +81,7 @@ class Step(NamedTuple):
     @property
     def changes(self) -> Changes:
         """What the command changes, read anew each time. Raises CnetshError if not allowed."""
-        return () if self.said.look else changes_of(self.text)
+        return () if self.said.look or self.kind == "trusted" else changes_of(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,10 @@ class Plans:
 
 
 # With the blanks other than a space: Python would split words at them, and a shell would not.
+_NEEDED = (
+    "cnetsh runs only commands that it knows the undo of; in up.sh.j2 a line before, "
+    "#: undo COMMAND, and up --trust admit any other"
+)
 _NEEDS_CARE = re.compile(
     r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"""
 )
@@ -159,14 +166,14 @@ def enter(argv: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
     """Read rendered text into a plan; origin names the template in errors.
 
-    Raises CnetshError with the line for what needs a shell, for a command that is not allowed, and,
-    in the part "up", for one that has no undo.
+    Raises CnetshError with a line for each that needs a shell, that is no allowed command, or, in
+    the part "up", that has no undo.
     """
     return Plan(lab, title, part, tuple(_steps(text, part, origin)))
 
 
 def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
-    section, why, said, place = "", "", NO_DIRECTIVES, ""
+    section, why, said, place, mistakes = "", "", NO_DIRECTIVES, "", Mistakes()
     for number, line in enumerate(text.split("\n"), 1):
         if not line or line.isspace():
             continue
@@ -174,20 +181,45 @@ def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
             line = line.strip()
             try:
                 kind, netns = _checked(line, said, part)
+                yield Step(line, netns, section, why, kind, number, said)
             except CnetshError as error:
-                message = f"{origin}: line {number}: {line}: {error.message}"
-                raise CnetshError(message, error.hint) from None
-            yield Step(line, netns, section, why, kind, number, said)
+                # Looking for what was meant takes milliseconds, and only so many are told.
+                meant = _meant(line, said, part) if len(mistakes) < MOST else ""
+                mistakes.keep(_refusal(error, f"{origin}: line {number}: {line}", meant))
             why, said = "", NO_DIRECTIVES
         elif line.startswith("##"):
             section = line[2:].strip()
         elif line.startswith("#:"):
             place = f"{origin}: line {number}"
-            said = _directive(line[2:].strip(), said, place)
+            with mistakes:
+                said = _directive(line[2:].strip(), said, place)
         elif not line.startswith("#!"):
             why = f"{why} {line[1:].strip()}".strip()
     if said is not NO_DIRECTIVES:
-        raise CnetshError(f"{place}: no command follows this directive", "it says something of one")
+        hint = "it says something of one"
+        mistakes.keep(CnetshError(f"{place}: no command follows this directive", hint))
+    mistakes.tell()
+
+
+def _meant(line: str, said: Directives, part: str) -> str:
+    """Give the spelling of a refused line that may stand here, "" where none is near."""
+    # Only what is refused needs it.
+    from cnetsh.plan.spelling import accepted
+
+    def fits(text: str) -> bool:
+        try:
+            return _checked(text, said, part)[0] != "trusted"
+        except CnetshError:
+            return False
+
+    return accepted(line, fits)
+
+
+def _refusal(error: CnetshError, line: str, meant: str) -> CnetshError:
+    if not meant:
+        return CnetshError(f"{line}: {error.message}", error.hint)
+    hint = "sudo: cnetsh asks for it itself, where it is needed" if "sudo " in line else ""
+    return CnetshError(f"{line}: {error.message}; say: {meant}", hint)
 
 
 def _directive(words: str, said: Directives, place: str) -> Directives:
@@ -233,7 +265,12 @@ def _checked(text: str, said: Directives, part: str) -> tuple[str, str]:
     command = command_in(text)
     changes = kinds.read(command)
     if changes is None:
-        raise _not_allowed(text)
+        if said.undo and part == "up":
+            split(said.undo)
+            return "trusted", command.netns
+        raise CnetshError("not an allowed command", _NEEDED)
+    if looks.endless(command.words):
+        raise CnetshError("it would never end", "-c1 sends one packet")
     # An undo of the template's own is run as it stands, so it must be allowed too.
     if said.undo:
         changes_of(said.undo)
@@ -285,13 +322,8 @@ def changes_of(text: str) -> Changes:
     """
     changes = kinds.read(command_in(text))
     if changes is None:
-        raise _not_allowed(text)
+        raise CnetshError(f"not an allowed command: {text}", _NEEDED)
     return changes
-
-
-def _not_allowed(text: str) -> CnetshError:
-    hint = "cnetsh runs only commands that it knows the undo of"
-    return CnetshError(f"not an allowed command: {text}", hint)
 
 
 def made_by(step: Step) -> tuple[Ref, ...]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cnetsh import kinds
 from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, holders, namespace_ref, refs_of
-from cnetsh.plan.steps import Step, why_no_undo
+from cnetsh.plan.steps import CHANGING, Step, why_no_undo
 
 
 class Undo(NamedTuple):
@@ -90,7 +90,7 @@ def _home(number: int, holder: int | None, away: dict[int, int]) -> int | None:
 
 
 def _undo(number: int, step: Step, changes: Changes, home: int | None) -> Undo:
-    if step.kind != "change":
+    if step.kind not in CHANGING:
         return Undo(number, note="it changes nothing")
     if step.said.undo is not None:
         said = step.said

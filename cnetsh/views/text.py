@@ -104,7 +104,8 @@ def _row(part: str, step: Step, undo: Undo) -> Row:
     elif undo.covered_by is not None:
         words = (f"covered by step {undo.covered_by + 1}",)
     last = tuple(map(printable, words))
-    return Row(undo.step + 1, printable(step.text), printable(step.why), last, words == undo.texts)
+    why = f"Taken on trust. {step.why}".strip() if step.kind == "trusted" else step.why
+    return Row(undo.step + 1, printable(step.text), printable(why), last, words == undo.texts)
 
 
 def last_heading(part: str) -> str:

@@ -15,6 +15,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import builtin_names
 from cnetsh.plan.steps import Directives, Plan, Step, parse, split, to_text
+from cnetsh.plan.undo import undos
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 UP = """#!/bin/sh
@@ -125,7 +126,8 @@ class TestDirectives:
 
     def test_several_belong_to_the_next_command_only(self) -> None:
         first, second = parsed(
-            "#: needs route 1.1.1.1\n#: expect failure: no\nping 1.1.1.1\nping 1.1.1.2", "check"
+            "#: needs route 1.1.1.1\n#: expect failure: no\nping -c1 1.1.1.1\nping -c1 1.1.1.2",
+            "check",
         )
         assert first.said == Directives(expect="no", needs="route 1.1.1.1")
         assert second.said == Directives()
@@ -164,7 +166,7 @@ class TestDirectives:
         ],
     )
     def test_two_of_a_kind_are_refused(self, text: str, again: str) -> None:
-        error = refused(f"#: {text}\n# a reason\n#: {again}\nip link set a up", "check")
+        error = refused(f"#: {text}\n# a reason\n#: {again}\nping -c1 10.0.0.1", "check")
         kind = again.split()[0]
         assert error.message == f"own/up.sh.j2: line 3: a second {kind}: {again}"
 
@@ -178,6 +180,29 @@ class TestDirectives:
 
     def test_a_change_cannot_be_called_a_look(self) -> None:
         assert "changes something" in refused("#: look\nip link set eth0 down").message
+
+
+class TestTrusted:
+    """A command that no kind knows, with an undo of the template's own."""
+
+    def test_is_taken_with_its_undo_and_does_nothing_that_is_known(self) -> None:
+        step = one("#: undo rm /run/x\nip netns exec a touch /run/x", "up")
+        assert (step.kind, step.netns, step.changes) == ("trusted", "a", ())
+        assert undos([step])[0].texts == ("rm /run/x",)
+
+    @pytest.mark.parametrize(
+        ("text", "part"),
+        [
+            ("touch /run/x", "up"),
+            ("#: undo none: it stays\ntouch /run/x", "up"),
+            ("#: undo rm /run/x\ntouch /run/x", "check"),
+            ("#: undo rm /run/x\ntouch /run/x", "down"),
+            ("#: undo rm /run/*\ntouch /run/x", "up"),
+            ("#: undo rm /run/x\ntouch /run/x > /dev/null", "up"),
+        ],
+    )
+    def test_is_nothing_else(self, text: str, part: str) -> None:
+        assert "/run/x" in refused(text, part).message
 
 
 class TestUndoable:
@@ -214,7 +239,13 @@ class TestForms:
         assert refused(f"{allowed}\n{other}", "down").message.startswith("own/up.sh.j2: line 2: ")
 
     def test_whatever_follows_is_what_it_is_alone(self) -> None:
-        texts = ["ip -4 addr", "ip -6 addr", "ip link set a1 up", "ip link set a22 up", "ping a1"]
+        texts = [
+            "ip -4 addr",
+            "ip -6 addr",
+            "ip link set a1 up",
+            "ip link set a22 up",
+            "ping -c1 a1",
+        ]
         for first in texts:
             for second in texts:
                 together = parsed(f"{first}\n{second}", "down")[1]

@@ -5,8 +5,8 @@ from itertools import chain, islice, pairwise
 
 from cnetsh.errors import CnetshError
 from cnetsh.labs.fields import Stated
-from cnetsh.labs.mistakes import Mistakes
 from cnetsh.labs.model import Bridge, Container, Interface, Topology
+from cnetsh.mistakes import Mistakes
 from cnetsh.names import Inet, Ip
 
 Rows = list[tuple[Inet, ...]]

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from cnetsh.errors import CnetshError
 from cnetsh.labs.fields import Stated
-from cnetsh.labs.mistakes import Mistakes, meant
 from cnetsh.labs.model import Container, Interface, Topology
 from cnetsh.labs.topology.addresses import assign
 from cnetsh.labs.yaml import shortened
+from cnetsh.mistakes import Mistakes, meant
 from cnetsh.names import Inet
 
 HOST = "host"  # what checks call the target itself

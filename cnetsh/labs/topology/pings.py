@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from cnetsh import names
 from cnetsh.errors import CnetshError
-from cnetsh.labs.mistakes import Mistakes
 from cnetsh.labs.model import Called, Check, Container, Topology
 from cnetsh.labs.topology.firewall import Published
 from cnetsh.labs.topology.members import HOST, Member, Port
@@ -23,6 +22,7 @@ from cnetsh.labs.topology.routes import (
     reached,
     station_of,
 )
+from cnetsh.mistakes import Mistakes
 from cnetsh.names import Inet, Ip
 
 FEW = 8

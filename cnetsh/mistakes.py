@@ -27,6 +27,10 @@ class Mistakes:
             self._found.append(error)
         return isinstance(error, CnetshError)
 
+    def keep(self, mistake: CnetshError) -> None:
+        """Keep a refusal that was caught elsewhere."""
+        self._found.append(mistake)
+
     def __len__(self) -> int:
         return len(self._found)
 
@@ -41,7 +45,7 @@ class Mistakes:
         raise CnetshError("\n".join(lines[:MOST] + more), "; ".join(hints))
 
 
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.65) -> str:
     """Give the known name that was probably meant, or nothing."""
     from difflib import get_close_matches
 
