@@ -39,7 +39,17 @@ PACKAGE = Path(__file__).resolve().parent.parent
 LABS = ("veth", "container", "conflict", "bridge", "routing")
 SANDBOX = "sandbox"
 MOST = 999_999_999
+CONTAINERS = 100_000
 _NUMBERS = ("count", "number")
+# Of these parameters values are worked out, so they must be of one of these kinds.
+_WORKED_OUT: Mapping[str, Sequence[str]] = {
+    "containers": ("count",),
+    "subnet": ("network",),
+    "host_address": ("address", "network"),
+    "peer_address": ("address", "network"),
+    **dict.fromkeys(("gateway", "eth0_ip", "outside_ip"), ("ip",)),
+    **dict.fromkeys(("first", "step", "host_first", "host_step"), _NUMBERS),
+}
 _KINDS: Mapping[str, Callable[[str, str], Any]] = {
     "interface": names.interface_name,
     "interface prefix": names.interface_prefix,
@@ -84,6 +94,8 @@ class Parameter(Stated):
         """Give the value that a text means. Raises CnetshError, with `what` as the place."""
         if self.kind in _NUMBERS:
             low, high = self.range or (0, MOST)
+            if self.kind == "count" and high > CONTAINERS:
+                return names.count(text, what, low, CONTAINERS, "cnetsh plans no more containers")
             return names.count(text, what, low, high, self.limit)
         return _KINDS[self.kind](text, what)
 
@@ -102,6 +114,14 @@ class Sheet(Stated):
         "What may be set.",
         "{bridge: {kind: interface}}",
     )
+
+    def agree(self) -> None:
+        """Refuse a parameter that others are worked out of, and that is of no fitting kind."""
+        for name, parameter in self.parameters.items():
+            expected = _WORKED_OUT.get(name, (parameter.kind,))
+            if parameter.kind not in expected:
+                found = f"{parameter.place('kind')}: {parameter.kind}"
+                raise CnetshError(f"{found}, expected {' or '.join(expected)} for {name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +173,7 @@ def builtin_lab(name: str, settings: Sequence[str]) -> Lab:
 def read_sheet(folder: Path) -> Sheet:
     """Give what a folder's lab.yaml says. Raises CnetshError when it is missing or wrong."""
     mistakes = Mistakes()
-    root = yaml.compose_file(folder / "lab.yaml")
+    root = yaml.compose_inside(folder, "lab.yaml")
     with mistakes:
         sheet: Sheet = fields.Mapping(Sheet).read(root, "", mistakes)
     mistakes.tell()

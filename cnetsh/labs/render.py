@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from cnetsh.errors import CnetshError
 from cnetsh.labs.builtin import Lab, templates_folder
 from cnetsh.names import visible
+from cnetsh.system.files import read_inside
+from cnetsh.system.process import room_for
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 LARGEST = 4 << 20
+ROOM = 1 << 29  # bytes of memory that a template may take while it is filled in
 PARTS = ("up", "check", "down")
 
 
@@ -48,20 +51,22 @@ def _words(error: Exception) -> str:
     if isinstance(error, TemplateNotFound):
         return f"no template {error.name} here"
     if isinstance(error, MemoryError):
-        return "needs more memory than there is"
+        return "needs more memory than a template may take"
     return str(error.message) if isinstance(error, TemplateError | CnetshError) else ""
 
 
 def _filled(lab: Lab, name: str) -> str:
-    template = _environment(lab.folder, lab.trusted).get_template(name)
     if lab.trusted:
-        return template.render(dict(lab.values))
+        return _environment(lab.folder, True).get_template(name).render(dict(lab.values))
     pieces, size = [], 0
-    for piece in template.generate(dict(lab.values)):
-        size += len(piece)
-        if size > LARGEST:
-            raise CnetshError(f"more than {LARGEST >> 20} MiB of text")
-        pieces.append(piece)
+    # What is constant in it, Jinja works out as it reads it.
+    with room_for(ROOM):
+        template = _environment(lab.folder, False).get_template(name)
+        for piece in template.generate(dict(lab.values)):
+            size += len(piece)
+            if size > LARGEST:
+                raise CnetshError(f"more than {LARGEST >> 20} MiB of text")
+            pieces.append(piece)
     return "".join(pieces)
 
 
@@ -91,13 +96,9 @@ def _environment(folder: Path, trusted: bool) -> "Environment":
 
 def _source(folder: Path, name: str) -> tuple[str, str, None] | None:
     for root in (folder, templates_folder()):
-        # By what a name leads to: a link in the folder could lead to any file of the machine.
-        path = (root / name).resolve()
-        # A FIFO or a device would never end.
-        if not path.is_relative_to(root.resolve()) or not path.is_file():
-            continue
-        if path.stat().st_size <= LARGEST:
-            return path.read_text(encoding="utf-8"), name, None
+        text = read_inside(root, name, LARGEST + 1)
+        if text is not None and len(text) <= LARGEST:
+            return text.decode(), name, None
     return None
 
 

@@ -8,6 +8,7 @@ import yaml
 
 from cnetsh.errors import CnetshError
 from cnetsh.names import visible
+from cnetsh.system.files import read_inside
 
 LARGEST = 1 << 20
 DEEPEST = 20
@@ -57,14 +58,26 @@ def shortened(text: str) -> str:
 
 def compose_file(path: Path) -> Node:
     """Give the file's one document. Raise CnetshError for a file that is none, or too clever."""
-    origin, shown = str(path), visible(str(path))
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            return _composed(file.read(LARGEST + 1), path)
     except OSError as error:
-        raise CnetshError(f"{shown}: {(error.strerror or str(error)).lower()}") from None
+        why = (error.strerror or str(error)).lower()
+        raise CnetshError(f"{visible(str(path))}: {why}") from None
+
+
+def compose_inside(folder: Path, name: str) -> Node:
+    """Give the one document of a file in somebody's folder, and of no file outside it."""
+    data = read_inside(folder, name, LARGEST + 1)
+    if data is None:
+        raise CnetshError(f"{visible(str(folder))}: no {name} in this folder")
+    return _composed(data, folder / name)
+
+
+def _composed(data: bytes, path: Path) -> Node:
+    origin = str(path)
     if len(data) > LARGEST:
-        raise CnetshError(f"{shown}: larger than 1 MiB, the most a lab file may have")
+        raise CnetshError(f"{visible(origin)}: larger than 1 MiB, the most a lab file may have")
     return compose_document(_decoded(data, origin), origin)
 
 

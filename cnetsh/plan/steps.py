@@ -117,6 +117,7 @@ _NEEDED = (
 _NEEDS_CARE = re.compile(
     r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"""
 )
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
 _QUOTED = re.compile(r"""'[^'\x00-\x1f]*'|"[^"$`\\\x00-\x1f]*\"""")
 _WRITE = re.compile(
     r"echo ([\w.:,-]+(?: [\w.:,-]+)*|'') \| ((?:ip netns exec [\w.-]+ )?tee (?:-a )?[\w./:@+-]+)"
@@ -169,6 +170,9 @@ def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
     Raises CnetshError with a line for each that needs a shell, that is no allowed command, or, in
     the part "up", that has no undo.
     """
+    if found := _NO_CHARACTER.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise CnetshError(f"{origin}: line {line}: {found[0]!r} is no character")
     return Plan(lab, title, part, tuple(_steps(text, part, origin)))
 
 

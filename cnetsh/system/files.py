@@ -85,6 +85,31 @@ def open_private(path: Path, flags: int) -> int:
     return fd
 
 
+def read_inside(folder: Path, name: str, most: int) -> bytes | None:
+    """Give the first bytes of a file in a folder, None where there is none of that name in it.
+
+    By what is opened: a link may lead anywhere, and be another one between a look and the opening.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        root = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fd = os.open(name, flags, dir_fd=root)
+            inside = _opened(fd).is_relative_to(_opened(root))
+        finally:
+            os.close(root)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        # A FIFO or a device would never end.
+        regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        return file.read(most) if inside and regular else None
+
+
+def _opened(fd: int) -> Path:
+    return Path(f"/proc/self/fd/{fd}").readlink()
+
+
 def mark(path: str) -> list[int]:
     """Give what tells a file from later ones at its path: its inode and its birth, 0 if unknown.
 

@@ -15,7 +15,8 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -101,6 +102,20 @@ def require_descriptors() -> None:
     left = limit - len(list(Path("/proc/self/fd").iterdir()))
     if left < DESCRIPTORS:
         raise CnetshError(f"cnetsh needs {DESCRIPTORS} file descriptors", "ulimit -n 1024")
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let this process take so many bytes more, and raise MemoryError where it asks for others."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limits = (pages * resource.getpagesize() + size, before[0])
+    most = min(one for one in limits if one != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def never() -> int:

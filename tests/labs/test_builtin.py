@@ -1,3 +1,4 @@
+import contextlib
 import re
 
 import pytest
@@ -211,6 +212,32 @@ def test_a_folder_may_use_ipv6(tmp_path):
 )
 def test_a_wrong_lab_yaml_is_refused(tmp_path, sheet):
     assert refused(own_lab(tmp_path / "rooms", sheet)).message
+
+
+@pytest.mark.parametrize("most", ["", ", range: [1, 900000000]"])
+def test_a_count_is_bounded_before_it_is_used(tmp_path, most):
+    sheet = "parameters: {containers: {kind: count, default: 900000000%s}, subnet: {kind: network}}"
+    error = refused(own_lab(tmp_path / "rooms", sheet % most), "subnet=fd00::/64")
+    assert "is not between" in error.message and "100000" in error.message
+
+
+DEFAULTS = {**dict.fromkeys(("interface", "netns"), "br7"), "ip": "10.8.0.5", "number": "3"}
+DEFAULTS |= {"network": "10.8.0.0/24", "address": "10.8.0.5/24", "count": "3"}
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_a_parameter_that_others_are_worked_out_of_has_a_fitting_kind(tmp_path, kind):
+    known = {"containers": "count", "subnet": "network", "gateway": "ip", "host_address": "address"}
+    names = (*known, "peer_address", "eth0_ip", "outside_ip", "first", "step", "host_first")
+    for name in (*names, "host_step", "netns", "host_end", "peer", "bridge"):
+        rows = known | {name: kind}
+        lines = [
+            f"  {one}: {{kind: {rows[one]}, default: '{DEFAULTS[rows[one]]}'}}" for one in rows
+        ]
+        folder = own_lab(tmp_path / f"{name}{kind}", "\n".join(["parameters:", *lines]))
+        # Whatever else is wrong with it is told, too.
+        with contextlib.suppress(CnetshError):
+            builtin.builtin_lab(folder, [])
 
 
 def test_a_title_stays_on_one_line(tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+import resource
 
 import pytest
 
@@ -201,6 +202,13 @@ def test_an_unknown_part_is_refused(own):
         ("{{ 'a' * 10 ** 18 }}", "own/up.sh.j2:1: needs more memory"),
         ("{% for n in range(100000) %}{{ 'a' * 100 }}{% endfor %}", "4 MiB"),
         ("{{ 'a' * 5000000 }}", "4 MiB"),
+        ("{{ '%09999999999d' | format(1) }}", "needs more memory"),
+        ("{{ ('a' * 999).ljust(9999999999) | length }}", "needs more memory"),
+        (
+            "{% set all = namespace(s='0123456789') %}{% for n in range(60) %}"
+            "{% set all.s = all.s ~ all.s %}{% endfor %}",
+            "own/up.sh.j2:1: needs more memory",
+        ),
     ],
 )
 def test_a_hostile_or_wrong_template_is_refused_with_its_line(own, template, said):
@@ -217,6 +225,24 @@ def test_a_template_sees_no_file_outside_its_folder(own, tmp_path_factory):
     (found.folder / "inner/link").unlink()
     (found.folder / "inner/link").symlink_to("../lab.yaml")
     assert "parameters:" in render.render(found, "up")
+
+
+@pytest.mark.parametrize("name", ["lab.yaml", "up.sh.j2"])
+def test_no_part_of_a_lab_is_a_file_outside_its_folder(own, tmp_path_factory, name):
+    folder = own("ip link\n").folder
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret"
+    secret.write_text("top secret *")
+    (folder / name).unlink()
+    (folder / name).symlink_to(secret)
+    with pytest.raises(CnetshError) as caught:
+        render.render(builtin.builtin_lab(str(folder), []), "up")
+    assert "secret" not in caught.value.message and name in caught.value.message
+
+
+def test_memory_that_a_template_may_take_is_given_back(own):
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    refused(own("{{ 'a' * 10 ** 18 }}"))
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
 def test_a_fifo_in_place_of_a_template_is_not_read(own, tmp_path):

@@ -89,6 +89,12 @@ class TestGrammar:
         assert netns == ["net1", "net20", "net3", "net4", "net50", "net6", "net7"]
 
 
+@pytest.mark.parametrize("line", ["ip link set {} up", "# {}", "## {}", "#: undo none: {}"])
+def test_what_is_no_character_is_refused_with_its_line(line: str) -> None:
+    error = refused("ip netns add a\n" + line.format("\ud800") + "\nip netns add b")
+    assert error.message == "own/up.sh.j2: line 2: '\\ud800' is no character"
+
+
 class TestDirectives:
     @pytest.mark.parametrize(
         ("text", "said"),
