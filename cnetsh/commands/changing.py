@@ -1,5 +1,6 @@
 """What commands share that change a target: its start, its lock, the means, how an undo is told."""
 
+import os
 import shlex
 import signal
 import sys
@@ -62,6 +63,8 @@ def changing(verbose: bool, log: TextIO | None) -> Iterator[Means]:
     echo = Echo(verbose, log)
     # Children keep the lock open, so it is held until the last of them has ended.
     with Stop() as stop, journal.lock(sys.argv, stop) as lock:
+        # What a plan makes is for all to read, whatever the caller keeps of his own files.
+        os.umask(0o022)
         try:
             yield Means(runner(lock), through_sh((lock,)), echo, stop)
         finally:

@@ -96,7 +96,8 @@ def collected(path: Path | None) -> TextIO:
 
 def kept(stream: TextIO, path: Path | None, code: int) -> int:
     """Write what was collected to a new file, where all went well; give the exit code."""
-    if path and code == DONE:
+    # Where there was nothing to look at, that has been said, and nothing is kept.
+    if path and code == DONE and os.fstat(stream.fileno()).st_size:
         stream.seek(0)
         deliver(stream.read(), path)
     return code

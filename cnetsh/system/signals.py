@@ -67,6 +67,11 @@ def release() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
 
+def held_back() -> int:
+    """Give the first of the signals that are held and ask to stop, 0 where there is none."""
+    return min(signal.sigpending() & set(SIGNALS), default=0)
+
+
 def follow(pid: int) -> int:
     """Wait for a child, pass on to it what was held and what comes, and give its exit code.
 
@@ -77,10 +82,17 @@ def follow(pid: int) -> int:
 
 
 def followed(pid: int, pass_on: Callable[[int], None]) -> int:
-    """Do the same by pass_on; give a negative exit code for the signal that ended the child."""
+    """Do the same by pass_on; give a negative exit code for the signal that ended the child.
+
+    What has come is held again, for the next child: this one may have gone on in spite of it.
+    """
+    passed = set()
     while True:
         number = signal.sigwait(_HELD)
         if number != signal.SIGCHLD:
             pass_on(number)
+            passed.add(number)
         elif (ended := os.waitpid(pid, os.WNOHANG))[0]:
+            for number in passed:
+                os.kill(os.getpid(), number)
             return os.waitstatus_to_exitcode(ended[1])

@@ -175,10 +175,20 @@ def move_into(box: Sandbox) -> None:
     kinds = {"user": USER, "net": NET, "pid": PID, "mnt": MOUNT}
     try:
         fds = [os.open(f"/proc/{box.init}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
-        home = Path.cwd()
+        home = _here()
         for fd, kind in zip(fds, kinds.values(), strict=True):
             setns(fd, kind)
             os.close(fd)
-        os.chdir(home)
     except OSError as error:
         raise CnetshError(f"sandbox {box.name} cannot be entered: {error.strerror}") from None
+    # Below /run a sandbox has other folders than its caller.
+    with contextlib.suppress(OSError):
+        os.chdir(home)
+
+
+def _here() -> Path:
+    """Give the current folder, which somebody may have removed."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
