@@ -86,12 +86,12 @@ def followed(pid: int, pass_on: Callable[[int], None]) -> int:
 
     What has come is held again, for the next child: this one may have gone on in spite of it.
     """
-    passed = set()
+    passed: set[int] = set()
     while True:
         number = signal.sigwait(_HELD)
         if number != signal.SIGCHLD:
             pass_on(number)
-            passed.add(number)
+            passed |= {number} & set(SIGNALS)
         elif (ended := os.waitpid(pid, os.WNOHANG))[0]:
             for number in passed:
                 os.kill(os.getpid(), number)
