@@ -163,6 +163,14 @@ def loaded(words: str) -> set[str]:
     return names & set(DONE_BY.values())
 
 
+def test_the_lines_that_labs_prints_can_be_typed() -> None:
+    lines = [line.split() for line in cnetsh("labs")[1].splitlines() if " cnetsh plan " in line]
+    assert len(lines) == len(builtin_names())
+    for _, *words in lines:
+        code, out, err = cnetsh(*words, "--format", "shell")
+        assert (code, err) == (0, "") and out == cnetsh("plan", words[1], "--format", "shell")[1]
+
+
 class TestRefused:
     @pytest.mark.parametrize("command", ["plan", "up", "script", "graph", "doctor", "up --dry-run"])
     @pytest.mark.parametrize(("lab", "nearest"), [("brigde", "bridge"), ("Routing", "routing")])

@@ -1,6 +1,7 @@
 """The command `labs`: the built-in labs, what they teach, and their parameters."""
 
 import json
+import shlex
 from typing import Any
 
 from cnetsh.labs import builtin
@@ -23,6 +24,7 @@ def _row(name: str, sheet: Sheet) -> dict[str, Any]:
 
 
 def _text(name: str, sheet: Sheet) -> str:
-    given = [f"{one.name}={one.default}" for one in sheet.parameters.values() if one.default]
-    lines = (sheet.title, sheet.teaches.strip(), f"--set {' '.join(given)}")
+    rows = [one for one in sheet.parameters.values() if one.default]
+    given = " ".join(f"--set {shlex.quote(f'{one.name}={one.default}')}" for one in rows)
+    lines = (sheet.title, sheet.teaches.strip(), f"cnetsh plan {name} {given}")
     return f"{name:<11}" + f"\n{'':11}".join(lines)

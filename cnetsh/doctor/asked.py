@@ -48,7 +48,8 @@ class Asked:
     is given; renumbered, resized: links that get a MAC or an MTU later; netns, folders: the made
     ones; entered, looped (lo is brought up), routed (a default route): namespaces; uses: links of
     the target's own namespace; here: what is done to that, but for links that the plan makes. Those
-    with a text have it from the first command that says so.
+    with a text have it from the first command that says so. moved: links of the target's own and
+    the namespaces that they go to; pairs: both ends of cables.
     """
 
     lab: str = ""
@@ -68,6 +69,8 @@ class Asked:
     tools: set[str] = field(default_factory=set)
     uses: dict[str, str] = field(default_factory=dict)
     here: list[Here] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
+    pairs: dict[str, str] = field(default_factory=dict)
 
     @property
     def own_links(self) -> set[str]:
@@ -133,8 +136,10 @@ def _take(step: Step, change: Change, found: Asked) -> None:
             found.settings.add((name, value))
         case Set(Ref("link")):
             _take_value(step, change, found)
-        case Move():
+        case Move(to=to):
             _use(netns, name, step, found)
+            if to.netns and not netns:
+                found.moved[name] = to.netns
 
 
 def _rule(step: Step, ref: Ref) -> Rule:
@@ -149,6 +154,9 @@ def _take_link(step: Step, change: Make, found: Asked) -> None:
         found.links[ref.netns, ref.name] = step.text
     kind = change.facts["kind"]
     found.kinds.add(kind)
+    if kind == "veth" and len(ends := refs_of(change)) == 2:
+        one, two = (end.name for end in ends)
+        found.pairs.update({one: two, two: one})
     if kind == "bridge" and not change.ref.netns:
         found.bridges[change.ref.name] = "address" in change.facts
     if change.on:

@@ -55,8 +55,29 @@ def taken(case: Case) -> Iterator[Sign]:
     found = [text for ref in refs if (text := preview.taken(ref, case.seen.now))]
     if found and not case.is_up:
         effect = "File exists: the lab cannot come up, and nothing is tried"
-        advice = "another name (in the lab file, else with --set), or remove what is there"
-        yield Sign("lacks", few(found), effect, advice)
+        names = [ref.name for ref in refs if ref.kind == "link" and ref in case.seen.now]
+        yield Sign("lacks", few(found), effect, "; ".join(_instead(names, case)))
+
+
+def _instead(names: list[str], case: Case) -> Iterator[str]:
+    """Give what to do about links that are there: what is in use is not to be removed."""
+    asked, used = case.asked, sorted(_used_links(case).intersection(names))
+    for name in names:
+        if name in asked.moved and name in asked.pairs:
+            made = f"type veth peer name {name} netns {asked.moved[name]}"
+            yield f"make it where it goes: ip link add {asked.pairs[name]} {made}"
+    other = "another name (in the lab file, else with --set)"
+    yield other if used else f"{other}, or remove what is there"
+    if used:
+        yield f"{few(used, ', ')} is in use and stays"
+
+
+def _used_links(case: Case) -> set[str]:
+    """Give the links that have an address or a route of somebody's, or carry the ssh session."""
+    found = [*case.seen.all_of("address"), *case.seen.all_of("route")]
+    # Those that every link has of IPv6 are nobody's.
+    used = {facts.get("dev", "") for name, facts in found if not name.startswith(("fe80:", "ff"))}
+    return used | ({case.seen.ssh.link} if case.seen.ssh else set())
 
 
 def absent(case: Case) -> Iterator[Sign]:

@@ -244,6 +244,28 @@ def test_finds(number: str, what: str | Plan | None, facts: Evidence, severity: 
     assert all((one.title, one.evidence, one.effect, one.advice, one.source) for one in findings)
 
 
+POD = plan(
+    "ip netns add pod\nip link add eth0 type veth peer name vhost\nip link set eth0 netns pod"
+)
+
+
+def test_advice_for_a_name_that_is_taken_fits_what_is_there() -> None:
+    (one,) = found(POD, host(), "P26")
+    assert "ip link add vhost type veth peer name eth0 netns pod" in one.advice
+    assert "eth0 is in use and stays" in one.advice and "remove" not in one.advice
+    (one,) = found(lab_plan("bridge"), host(links={"br0": BR0}), "P26")
+    assert one.advice.endswith(", or remove what is there")
+    for used in (
+        {"addresses": [{"dev": "br0", "address": "10.7.0.1/24"}]},
+        {"routes": [route("10.7.0.0/16", "br0")]},
+    ):
+        (one,) = found(lab_plan("bridge"), host(links={"br0": BR0}, **used), "P26")
+        assert "br0 is in use and stays" in one.advice and "remove" not in one.advice
+    idle = {"addresses": [{"dev": "br0", "address": "fe80::7/64"}]}
+    (one,) = found(lab_plan("bridge"), host(links={"br0": BR0}, **idle), "P26")
+    assert "remove what is there" in one.advice
+
+
 MISSES = {
     "FORWARD policy, only a cable": ("P01", "container", host(rules=DROP)),
     "FORWARD policy, a bridge without br_netfilter": ("P01", "bridge", host(rules=DROP)),
