@@ -25,7 +25,9 @@ Drawing = StrEnum("Drawing", ["unicode", "ascii", "svg", "mermaid", "dot"])
 
 Lab = Annotated[
     str,
-    typer.Argument(help="A built-in lab, a lab file, a folder with templates, or a saved plan."),
+    typer.Argument(
+        help="A built-in lab, a lab file, a folder with templates, a saved plan, or one that is up."
+    ),
 ]
 Set = Annotated[
     list[str],
@@ -199,7 +201,9 @@ def _shell(name: Container = "host", on: On = "sandbox") -> None:
 
 
 @_command("script")
-def _script(lab: Lab, settings: Set, output: Output = None, sudo: Sudo = True) -> None:
+def _script(
+    lab: Lab, settings: Set, output: Output = None, sudo: Sudo = True, on: On = "sandbox"
+) -> None:
     """Write the lab as a bash script, add|delete|check|step."""
 
 

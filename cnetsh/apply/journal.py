@@ -335,6 +335,11 @@ def all_here() -> tuple[list[Journal], list[CnetshError]]:
     return sorted(found, key=lambda one: -one.header["started"]), unreadable
 
 
+def labs_here() -> list[str]:
+    """Give the names of the labs of this namespace that are up, or were interrupted."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in folder().glob(f"*{SUFFIX}"))
+
+
 def beside(one: Journal) -> list[Journal]:
     """Give the other journals of a journal's namespace and boot; a damaged one tells nothing."""
     found = []

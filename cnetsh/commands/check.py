@@ -10,10 +10,11 @@ from cnetsh import checks
 from cnetsh.apply import journal
 from cnetsh.commands.changing import tell_version
 from cnetsh.commands.entering import entered
+from cnetsh.commands.naming import not_up
 from cnetsh.commands.output import say, visible_lines
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
-from cnetsh.errors import DONE, FAILED, CnetshError
+from cnetsh.errors import DONE, FAILED
 from cnetsh.labs import choose
 from cnetsh.system.process import ask
 from cnetsh.system.signals import Stop
@@ -26,7 +27,7 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     where = target.named(on)
 
     def missing() -> NoReturn:
-        raise CnetshError(f"{name} is not up", f"cnetsh up {lab}")
+        raise not_up(lab)
 
     return entered(where, partial(_check, name, as_json), missing)
 
@@ -34,7 +35,7 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
 def _check(name: str, as_json: bool) -> int:
     record = journal.find(name)
     if record is None or not record.same_boot:
-        raise CnetshError(f"{name} is not up", f"cnetsh up {name}")
+        raise not_up(name, journal.labs_here())
     record.close()
     tell_version(record)
     # The plan of the journal, not of the lab file: that is what is up.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from cnetsh.commands.changing import start_target, started
+from cnetsh.commands.naming import known
 from cnetsh.commands.output import say
 from cnetsh.commands.predicting import surprises_here
 from cnetsh.doctor import diagnose
@@ -18,7 +19,7 @@ from cnetsh.targets import target
 
 def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
-    plans, where = choose.plans(lab, settings) if lab else None, target.named(on)
+    plans, where = _planned(lab, settings, on) if lab else None, target.named(on)
     try:
         start_target(where)
     except CnetshError:
@@ -26,6 +27,11 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
         release()
         return _tell(None, False, as_json)
     return started(where, partial(_tell, plans, not where.is_private, as_json))
+
+
+def _planned(lab: str, settings: Sequence[str], on: str) -> Plans:
+    with known(lab, on) as name:
+        return choose.plans(name, settings)
 
 
 def _tell(plans: Plans | None, on_host: bool, as_json: bool) -> int:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from cnetsh.commands.naming import known
 from cnetsh.commands.output import collected, deliver, kept
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.kinds.change import Ref, State, after
@@ -39,7 +40,8 @@ def run(
         return _live(lab, settings, drawn, on, output)
     if not lab:
         raise CnetshError("no lab is named", "cnetsh graph LAB, or cnetsh graph --live")
-    plan = choose.part(lab, settings, "up")
+    with known(lab, on) as name:
+        plan = choose.part(name, settings, "up")
     sandbox = on.partition(":")[0] == builtin.SANDBOX
     # A sandbox is made by a plan too; of another target nobody has looked at the links.
     start = choose.part(builtin.SANDBOX, (), "up").changes if sandbox else ()

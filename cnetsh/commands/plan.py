@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TextIO
 
+from cnetsh.commands.naming import known
 from cnetsh.commands.output import collected, deliver, kept
 from cnetsh.errors import DONE
 from cnetsh.labs import choose
@@ -31,7 +32,19 @@ def run(
     on: str,
 ) -> int:
     """Show a plan, with `on` also what each step would find there; give the exit code."""
-    form = _form(form, output)
+    with known(lab, on) as name:
+        return _run(name, settings, down, _form(form, output), output, sudo, on)
+
+
+def _run(
+    lab: str,
+    settings: Sequence[str],
+    down: bool,
+    form: str,
+    output: Path | None,
+    sudo: bool,
+    on: str,
+) -> int:
     if on and form not in ("shell", "markdown"):
         return _on_target(choose.plans(lab, settings), down, form, output, on)
     if form == "saved":

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnetsh.commands.naming import known
 from cnetsh.commands.output import deliver
 from cnetsh.labs import choose
 from cnetsh.views.script import as_script
 
 
-def run(lab: str, settings: Sequence[str], output: Path | None, sudo: bool) -> None:
+def run(lab: str, settings: Sequence[str], output: Path | None, sudo: bool, on: str) -> None:
     """Give a lab as a stand-alone shell script."""
-    plans = choose.plans(lab, settings)
+    with known(lab, on) as name:
+        plans = choose.plans(name, settings)
     text = as_script(plans.up, plans.down, plans.check, sudo, teaches=plans.teaches)
     deliver(text, output)

@@ -27,7 +27,7 @@ is then the first address after `subnet`. Templates get each parameter by its na
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from cnetsh import names
 from cnetsh.errors import CnetshError
@@ -162,12 +162,21 @@ def builtin_lab(name: str, settings: Sequence[str]) -> Lab:
     if name in (*LABS, SANDBOX):
         return _lab(name, templates_folder() / name, settings, trusted=True)
     if not _is(Path.is_dir, folder := Path(name)):
-        files = (name + ending for ending in (".yaml", ".yml"))
-        _unknown(
-            "lab", name, LABS, next((one for one in files if _is(Path.is_file, Path(one))), "")
-        )
+        raise unknown_lab(name)
     own = names.netns_name(folder.resolve().name, f"the name of the folder {names.visible(name)}")
     return _lab(own, folder, settings, trusted=False)
+
+
+def is_lab(name: str) -> bool:
+    """Say whether a name is that of a built-in lab, or of a folder with templates."""
+    return name in (*LABS, SANDBOX) or _is(Path.is_file, Path(name, "up.sh.j2"))
+
+
+def unknown_lab(name: str, up: Iterable[str] = ()) -> CnetshError:
+    """Give the refusal of a name that no lab has, with the nearest; up: labs that are."""
+    files = (name + ending for ending in (".yaml", ".yml"))
+    near = next((one for one in files if _is(Path.is_file, Path(one))), "")
+    return _unknown("lab", name, (*up, *LABS), near)
 
 
 def read_sheet(folder: Path) -> Sheet:
@@ -216,7 +225,7 @@ def _texts(sheet: Sheet, settings: Sequence[str], lab: str) -> dict[str, tuple[s
         if not equals:
             raise CnetshError(f"--set {names.visible(setting)}: not of the form KEY=VALUE")
         if key not in sheet.parameters:
-            _unknown(f"parameter of {lab}", key, sheet.parameters)
+            raise _unknown(f"parameter of {lab}", key, sheet.parameters)
         if key in given:
             raise CnetshError(f"--set {key}: given twice")
         given.add(key)
@@ -227,8 +236,8 @@ def _texts(sheet: Sheet, settings: Sequence[str], lab: str) -> dict[str, tuple[s
     return texts
 
 
-def _unknown(kind: str, name: str, known: Iterable[str], near: str = "") -> NoReturn:
+def _unknown(kind: str, name: str, known: Iterable[str], near: str = "") -> CnetshError:
     listed = list(known)
     near = names.visible(near or nearest(name, listed, cutoff=0.5))
     hint = f"did you mean {near}?" if near else f"known: {', '.join(listed) or 'none'}"
-    raise CnetshError(f"unknown {kind}: '{names.visible(name)[:60]}'", hint)
+    return CnetshError(f"unknown {kind}: '{names.visible(name)[:60]}'", hint)

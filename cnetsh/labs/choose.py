@@ -42,6 +42,11 @@ def name_of(name: str, settings: Sequence[str] = ()) -> str:
     return _lab(name, settings).name if is_file(name) else name
 
 
+def is_known(name: str) -> bool:
+    """Say whether a name stands for a lab, whether it is up or not."""
+    return is_file(name) or builtin.is_lab(name)
+
+
 def is_file(name: str) -> bool:
     """Say whether a name is a file's or a folder's, and not that of a lab."""
     return name.endswith(FILES) or "/" in name

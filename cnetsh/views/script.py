@@ -99,7 +99,8 @@ def _noted(step: Step, undo: Undo) -> Line:
             values += _values(change)
             restores = restores or (change.ref.name if change.ref.kind == "setting" else "")
     if undo.texts and not made:
-        made = values or [f"{step.changes[0].ref.kind}-{undo.step + 1}"]
+        kind = step.changes[0].ref.kind if step.changes else step.kind
+        made = values or [f"{kind}-{undo.step + 1}"]
     return Line((), values=values, made=made, left=left, restores=restores)
 
 

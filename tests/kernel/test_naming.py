@@ -1,0 +1,71 @@
+"""A lab that is up is known to every command by its own name, whatever became of its file."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hosts import Ordinary, Private, report
+
+LAB = "name: tier3\nbridges: {br1: {address: 10.31.0.1/24}}\ncontainers: {a: {bridge: br1}}\n"
+# What is shown of it, wherever it is: with and without its file.
+SHOWING = ["plan", "plan --down", "plan --format json", "plan --format shell", "graph", "script"]
+
+
+@pytest.fixture
+def file(private: Private, tmp_path: Path) -> str:
+    path = tmp_path / "lab.yaml"
+    path.write_text(LAB, encoding="utf-8")
+    private.cnetsh("up", str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize("words", SHOWING)
+def test_it_is_shown_as_its_file_is(private: Private, file: str, words: str) -> None:
+    command, *options = words.split()
+    shown = private.cnetsh(command, file, *options).stdout
+    Path(file).unlink()
+    named = private.cnetsh(command, "tier3", *options).stdout
+    # What a file teaches is said of the file alone.
+    lines = [line for line in shown.splitlines() if "the network of lab.yaml" not in line]
+    assert [line for line in named.splitlines() if line != "#"] == [
+        line for line in lines if line != "#"
+    ]
+
+
+def test_it_is_looked_at_and_taken_down(private: Private, file: str) -> None:
+    Path(file).unlink()
+    assert "tier3: 1 checks ok" in private.cnetsh("check", "tier3").stderr
+    found = json.loads(private.cnetsh("doctor", "tier3", "--json").stdout)
+    assert all(one["severity"] in ("note", "warn") for one in found)
+    assert "tier3 is down" in private.cnetsh("down", "tier3").stderr
+
+
+def test_its_file_is_as_good_as_its_name(private: Private, file: str) -> None:
+    assert "tier3: 1 checks ok" in private.cnetsh("check", file).stderr
+    assert "tier3 is down" in private.cnetsh("down", file).stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "graph", "script", "doctor", "check", "down"])
+def test_a_misspelt_name_is_no_success(private: Private, file: str, command: str) -> None:
+    done = private.cnetsh(command, "teir3", check=False)
+    assert (done.returncode, done.stdout) == (2, ""), report(done)
+    assert "teir3" in done.stderr and "did you mean tier3" in done.stderr
+    assert "tier3" in private.cnetsh("status").stdout
+
+
+def test_down_of_what_is_down_is_done_and_says_what_was_meant(private: Private) -> None:
+    for name, said in {"veth": "", "rooting": "  did you mean routing?\n"}.items():
+        assert private.cnetsh("down", name).stderr == f"{name} is not up\n{said}"
+    assert "unknown lab: 'tier3'" in private.cnetsh("plan", "tier3", check=False).stderr
+
+
+def test_in_a_sandbox(ordinary: Ordinary) -> None:
+    (ordinary.home / "lab.yaml").write_text(LAB, encoding="utf-8")
+    ordinary.cnetsh("up", "lab.yaml", "--on", "sandbox:two")
+    (ordinary.home / "lab.yaml").unlink()
+    for words in (*SHOWING, "doctor", "check"):
+        command, *options = words.split()
+        done = ordinary.cnetsh(command, "tier3", *options, "--on", "sandbox:two")
+        assert done.returncode == 0
+    done = ordinary.cnetsh("plan", "tier3", check=False)
+    assert done.returncode == 2 and "unknown lab: 'tier3'" in done.stderr
