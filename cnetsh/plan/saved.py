@@ -99,7 +99,7 @@ def _content(path: Path) -> dict[str, Any]:
         content = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise CnetshError(f"{path} cannot be read as a saved plan: {error}") from None
-    if owner not in (os.geteuid(), 0, int(os.environ.get("SUDO_UID", os.geteuid()))):
+    if str(owner) not in (str(os.geteuid()), "0", os.environ.get("SUDO_UID")):
         raise CnetshError(f"{path} belongs to user {owner}", "a plan to run must be your own")
     if not isinstance(content, dict):
         raise CnetshError(f"{path} is not a saved plan")
