@@ -16,6 +16,7 @@ demo: install ## build, check and undo the article's labs in a sandbox
 	@$(BIN)/cnetsh demo
 
 test: lint ## all checks and tests, except soak
+	@test -e /usr/bin/qemu-system-x86_64 || echo "make test: QEMU is not installed, so no VM is taken along"
 	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist worksteal
 
 lint: dev ## ruff, mypy and shellcheck

@@ -42,7 +42,9 @@ Set = Annotated[
 On = Annotated[
     str,
     typer.Option(
-        "--on", envvar="CNETSH_ON", help="Where: sandbox[:NAME], host or ssh:[USER@]HOST[:PORT]."
+        "--on",
+        envvar="CNETSH_ON",
+        help="Where: sandbox[:NAME], vm[:NAME], host, ssh:[USER@]HOST[:PORT].",
     ),
 ]
 Container = Annotated[str, typer.Argument(help="A container, or host for the target itself.")]
@@ -277,6 +279,59 @@ def _stop(name: Annotated[str, typer.Argument()] = "default") -> None:
 @_command("sandbox", "list")
 def _list(as_json: AsJson = False) -> None:
     """List the sandboxes that run."""
+
+
+_declared["vm"] = _typer(
+    help="Start, stop and list VMs, or run a command in one.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+Kernel = Annotated[
+    str, typer.Option("--kernel", help="A version, as 6.1, or a kernel package's file (.deb).")
+]
+Memory = Annotated[int, typer.Option("--memory", metavar="MIB", help="Its memory.", min=320)]
+
+
+Copy = Annotated[
+    list[Path],
+    typer.Option(
+        "--copy",
+        metavar="PATH",
+        help="A file or folder of this machine that it has besides, at the same place.",
+        default_factory=list,
+        show_default=False,
+    ),
+]
+
+
+@_command("vm", "start")
+def _start_vm(
+    name: Annotated[str, typer.Argument()] = "default", kernel: Kernel = "", memory: Memory = 384
+) -> None:
+    """Start a VM that stays until it is stopped."""
+
+
+@_command("vm", "stop")
+def _stop_vm(name: Annotated[str, typer.Argument()] = "default") -> None:
+    """End a VM with all that is in it."""
+
+
+@_command("vm", "list")
+def _list_vms(as_json: AsJson = False) -> None:
+    """List the VMs that run."""
+
+
+@_command("vm", "run", context_settings={"ignore_unknown_options": True})
+def _run_in_vm(
+    command: Annotated[list[str], typer.Argument(help="The command, after --.")],
+    copy: Copy,
+    kernel: Kernel = "",
+    memory: Memory = 384,
+    deadline: Annotated[
+        int, typer.Option("--deadline", metavar="SECONDS", help="End it after that.", min=1)
+    ] = 600,
+) -> None:
+    """Run a command in a VM of its own; give the command's exit code, 124 after the deadline."""
 
 
 def main() -> NoReturn:

@@ -33,6 +33,7 @@ ROOMS = {
     ),
     "cli": "version commands",
     "__main__": "cli system",
+    "inside": "errors system targets commands",
     "__init__": "",
 }
 # Who may use a library that decides how a module looks; nobody else may.

@@ -18,8 +18,9 @@ from cnetsh.labs.builtin import builtin_names
 
 FOLDER = Path(commands.__path__[0])
 APP = get_command(cli.app)
-COMMANDS = [name for name in APP.commands if name != "sandbox"]
-SANDBOX = [f"sandbox {name}" for name in APP.get_command(None, "sandbox").commands]
+GROUPS = ("sandbox", "vm")
+COMMANDS = [name for name in APP.commands if name not in GROUPS]
+GROUPED = [f"{group} {name}" for group in GROUPS for name in APP.get_command(None, group).commands]
 # A file has the command `run`, or run_NAME for each of a group; the others are what commands share.
 DONE_BY = {
     f"{path.stem} {name}".strip(): path.stem
@@ -63,13 +64,13 @@ def shell(text: str) -> subprocess.CompletedProcess[str]:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("command", ["", "sandbox", *COMMANDS, *SANDBOX])
+    @pytest.mark.parametrize("command", ["", *GROUPS, *COMMANDS, *GROUPED])
     @pytest.mark.parametrize("option", ["--help", "-h"])
     def test_fits_a_screen(self, command: str, option: str) -> None:
         code, out, err = cnetsh(*command.split(), option)
         lines = out.rstrip().splitlines()
         assert (code, err) == (0, "")
-        assert len(lines) <= (25 if command else 30) and max(map(len, lines)) <= 80
+        assert len(lines) <= (25 if command else 32) and max(map(len, lines)) <= 80
         assert f"cnetsh {command}".rstrip() in lines[0] and out.isascii()
 
     def test_lists_every_command_with_what_it_does(self) -> None:
@@ -77,7 +78,7 @@ class TestHelp:
         rows = dict(
             line.split(maxsplit=1) for line in out.partition("Commands:")[2].splitlines()[1:]
         )
-        assert set(rows) == {*COMMANDS, "sandbox"}
+        assert set(rows) == {*COMMANDS, *GROUPS}
         assert all(rows.values())
 
     def test_is_what_no_command_gives(self) -> None:
@@ -106,9 +107,9 @@ class TestCompletion:
 
 class TestFilesOfCommands:
     def test_every_one_can_be_called_and_nothing_else_can(self) -> None:
-        assert set(DONE_BY) == {*COMMANDS, *SANDBOX}
+        assert set(DONE_BY) == {*COMMANDS, *GROUPED}
 
-    @pytest.mark.parametrize("command", [*COMMANDS, *SANDBOX])
+    @pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])
     def test_has_the_parameters_that_can_be_typed_and_their_defaults(self, command: str) -> None:
         module = import_module(f"cnetsh.commands.{DONE_BY[command]}")
         run = inspect.signature(getattr(module, "_".join(["run", *command.split()[1:]])))
@@ -203,7 +204,7 @@ class TestRefused:
     def test_an_unknown_target(self, command: str, on: str) -> None:
         code, out, err = cnetsh(*command.split(), "--on", on)
         is_a_clean_refusal(code, out, err)
-        assert "unknown target" in err and "sandbox:NAME" in err
+        assert "unknown target" in err and "sandbox[:NAME]" in err
 
     def test_the_target_of_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CNETSH_ON", "nowhere")

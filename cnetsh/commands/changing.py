@@ -31,7 +31,7 @@ from cnetsh.version import VERSION
 def start_target(where: Target) -> None:
     """Start the target's sandbox when it does not run. Raises CnetshError when it cannot be."""
     # Built in a process of its own, so an error of the building has to be told there.
-    target.ensure(where, lambda: told(_build_sandbox))
+    target.ensure(where, lambda: told(build_machine))
 
 
 def started(where: Target, action: Action) -> int:
@@ -44,7 +44,7 @@ def started(where: Target, action: Action) -> int:
     return code
 
 
-def _build_sandbox() -> int:
+def build_machine() -> int:
     """Build the article's virtual machine by a lab of its own, which nothing undoes."""
     plans = choose.plans("sandbox", ())
     # Without journal and lock: nobody else can be in it yet, and a sandbox goes as a whole.

@@ -23,6 +23,8 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
     try:
         start_target(where)
     except CnetshError:
+        if where.kind != "sandbox":
+            raise
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
         release()
         return _tell(None, False, as_json)

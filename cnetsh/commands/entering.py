@@ -16,11 +16,11 @@ def entered(where: Target, action: Action, otherwise: Callable[[], int]) -> int:
 
 
 def if_running(on: str, action: Action, otherwise: str = "") -> int:
-    """Call action in a target; a sandbox that does not run has nothing to act on."""
+    """Call action in a target; a sandbox or VM that does not run has nothing to act on."""
     where = target.named(on)
 
     def missing() -> int:
-        say(otherwise or f"sandbox {where.name} does not run")
+        say(otherwise or f"{where.kind} {where.name} does not run")
         return DONE
 
     return entered(where, action, missing)

@@ -24,10 +24,11 @@ def run(name: str, command: Sequence[str], on: str) -> int:
     def missing() -> NoReturn:
         raise CnetshError(f"{where} does not run, so there is no {name}", "cnetsh up LAB starts it")
 
-    return entered(where, partial(_become, name, command, (sys.stdin, sys.stdout)), missing)
+    return entered(where, partial(become, name, command, (sys.stdin, sys.stdout)), missing)
 
 
-def _become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
+def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
+    """Be a command in a container, or here; it gives its own exit code. Raises CnetshError."""
     names = snapshot.namespaces()
     if name != "host" and not names.get(name):
         known = ", ".join(sorted(names)) or "none"

@@ -17,7 +17,7 @@ def run_start(name: str) -> None:
     box = sandbox.running_as(name)
     if box is None:
         raise CnetshError(f"sandbox {name} ended at once", code=FAILED)
-    sandbox.keep(box)
+    sandbox.SANDBOXES.keep(name)
     say(f"sandbox {name} runs (process {box.holder}); it stays until: cnetsh sandbox stop {name}")
 
 

@@ -21,6 +21,11 @@ _LINKS = {
     "veth": "link add probe0 mtu 1 type veth peer name probe1",
     "bridge": "link add probe0 mtu 1 type bridge",
     "macvlan": "link add link lo probe0 mtu 1 type macvlan mode bridge",
+    # Of these one is refused that is on no link, if they are known.
+    "ipvlan": "link add probe0 mtu 1 type ipvlan",
+    "vlan": "link add probe0 mtu 1 type vlan",
+    "vxlan": "link add probe0 mtu 1 type vxlan",
+    "dummy": "link add probe0 type dummy",
 }
 # ip's words and the kernel's; other refusals are of the probe itself, not of the kind.
 _UNKNOWN = ("Unknown device type", "not supported")

@@ -35,6 +35,9 @@ SAMPLES = (
     "ip link add name br0 address 02:00:00:00:00:01 type bridge",
     "ip link add link p0 name m0 netns n0 type macvlan mode bridge",
     "ip link add name vx0 type vxlan id 5 dstport 4789 local 10.0.0.9 dev p0",
+    "ip link add name d0 type dummy",
+    "ip link add link p0 name v0 type vlan id 5",
+    "ip link add link p0 name i0 netns n0 type ipvlan mode l3",
     "ip link set p0 up",
     "ip link set dev p0 master br0",
     "ip link set dev p0 nomaster",
@@ -46,7 +49,10 @@ SAMPLES = (
 TYPES: dict[str, dict[str, str]] = {
     "veth": {},
     "bridge": {},
+    "dummy": {},
     "macvlan": {"mode": "mode"},
+    "ipvlan": {"mode": "mode"},
+    "vlan": {"id": "id"},
     "vxlan": {"id": "id", "dstport": "port", "remote": "remote", "local": "local", "dev": "link"},
 }
 # How `ip -j link` calls what `ip link set` types, and what may also be given to a new link.

@@ -1,1 +1,1 @@
-"""Where a plan runs, entered once, after which all targets are alike: sandbox and host."""
+"""Where a plan runs, entered once, after which all targets are alike: sandbox, VM and host."""

@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnetsh.errors import FAILED, CnetshError
-from cnetsh.system.files import open_private, private_folder, runtime_folder
+from cnetsh.system.files import open_private
 from cnetsh.system.namespace import MOUNT, NET, PID, USER, setns
 from cnetsh.system.signals import hold_back
+from cnetsh.targets.registry import Registry
 
+SANDBOXES = Registry("sandboxes")
 HOLDER = Path(__file__).with_name("holder.py")
 # Long enough for the kernel to take down what is in it.
 STOP_TIMEOUT = 10.0
@@ -44,50 +46,18 @@ class Sandbox:
     @property
     def kept(self) -> bool:
         """Whether it was started by hand, and so stays when its last lab is down."""
-        return _file(self.name, "keep").exists()
-
-
-def registry() -> Path:
-    """Give the folder of this user's registry, made when missing."""
-    return private_folder(runtime_folder() / "sandboxes")
-
-
-def _file(name: str, kind: str) -> Path:
-    return registry() / f"{name}.{kind}"
+        return SANDBOXES.kept(self.name)
 
 
 def running_as(name: str) -> Sandbox | None:
     """Give the sandbox of that name when it runs."""
-    path = _file(name, "holder")
-    if not path.exists():
-        return None
-    fd = open_private(path, os.O_RDWR)
-    try:
-        # Shared, so that two who ask at once do not take each other for the holder.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with contextlib.suppress(ValueError, KeyError):
-            return Sandbox(name, **json.loads(os.pread(fd, 4096, 0)))
-    finally:
-        os.close(fd)
-    return None
+    said = SANDBOXES.said(name)
+    return Sandbox(name, **said) if said else None
 
 
 def running() -> list[Sandbox]:
     """Give every sandbox of this user that runs, by name."""
-    names = sorted(path.stem for path in registry().glob("*.holder"))
-    return [box for name in names if (box := running_as(name))]
-
-
-@contextmanager
-def use(name: str, mode: int = fcntl.LOCK_SH) -> Iterator[int]:
-    """Hold the sandbox's use lock, shared by all who are inside; give its descriptor."""
-    fd = open_private(_file(name, "use"), os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(fd, mode)
-        yield fd
-    finally:
-        os.close(fd)
+    return [box for name in SANDBOXES.names() if (box := running_as(name))]
 
 
 @contextmanager
@@ -96,7 +66,7 @@ def building(name: str) -> Iterator[Sandbox]:
 
     Used under the exclusive use lock. Raises CnetshError where it is refused.
     """
-    lock = open_private(_file(name, "holder"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    lock = open_private(SANDBOXES.file(name, "holder"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     # The one who was killed while he built another is followed by his sandbox at once.
     fcntl.flock(lock, fcntl.LOCK_EX)
     hold_back()
@@ -145,7 +115,7 @@ def _refusal(answer: str) -> CnetshError:
 
 def stop(box: Sandbox) -> None:
     """End a sandbox with everything in it and wait until it is gone. Raises CnetshError if not."""
-    _file(box.name, "keep").unlink(missing_ok=True)
+    SANDBOXES.file(box.name, "keep").unlink(missing_ok=True)
     with contextlib.suppress(ProcessLookupError):
         os.kill(box.init, signal.SIGKILL)
     deadline = time.monotonic() + STOP_TIMEOUT
@@ -155,15 +125,10 @@ def stop(box: Sandbox) -> None:
         time.sleep(0.01)
 
 
-def keep(box: Sandbox) -> None:
-    """Have a sandbox stay when its last lab is down."""
-    os.close(open_private(_file(box.name, "keep"), os.O_WRONLY | os.O_CREAT))
-
-
 def stop_if_idle(name: str) -> None:
     """End a sandbox that nobody keeps, in which no lab is left and no command is running."""
     # Whoever is inside holds the lock too, and will come here after us.
-    with contextlib.suppress(BlockingIOError), use(name, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    with contextlib.suppress(BlockingIOError), SANDBOXES.use(name, fcntl.LOCK_EX | fcntl.LOCK_NB):
         box = running_as(name)
         if box and not box.kept and not box.labs:
             stop(box)

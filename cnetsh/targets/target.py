@@ -30,7 +30,7 @@ Action = partial[int]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target by kind ("sandbox", "host" or "ssh") and name: a sandbox's, or a machine's."""
+    """A target by kind ("sandbox", "vm", "host", "ssh") and name: a sandbox's, or a machine's."""
 
     kind: str
     name: str = ""
@@ -38,7 +38,7 @@ class Target:
     @property
     def is_private(self) -> bool:
         """Whether it is cnetsh's own, and nobody depends on its network."""
-        return self.kind == "sandbox"
+        return self.kind in ("sandbox", "vm")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name not in ("", "default") else self.kind
@@ -47,25 +47,31 @@ class Target:
 def named(text: str) -> Target:
     """Read what may stand behind --on. Raises CnetshError for anything else."""
     kind, _, name = text.partition(":")
-    if kind == "sandbox" and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,30}", name or "default"):
-        return Target("sandbox", name or "default")
+    of_its_own = re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,30}", name or "default")
+    if kind in ("sandbox", "vm") and of_its_own:
+        return Target(kind, name or "default")
     if text == "host":
         return Target("host")
     if kind == "ssh" and place(name):
         return Target("ssh", name)
-    hint = "known: sandbox, sandbox:NAME, host, ssh:[USER@]HOST[:PORT]"
+    hint = "known: sandbox[:NAME], vm[:NAME], host, ssh:[USER@]HOST[:PORT]"
     raise CnetshError(f"unknown target {text!r}", hint)
 
 
 def ensure(target: Target, build: Callable[[], int]) -> None:
-    """Start the target's sandbox when it does not run, and build what is in it with build.
+    """Start the target's sandbox or VM when it does not run; build makes a sandbox's network.
 
     Raises CnetshError when it cannot be started or built. Half a sandbox never stays: a signal that
     comes meanwhile ends the building, and then this process.
     """
+    if target.kind == "vm":
+        # It is loaded where it is used, as ssh is: most go without.
+        from cnetsh.targets.vm import entry
+
+        entry.ensure(target.name)
     if target.kind != "sandbox" or sandbox.running_as(target.name):
         return
-    with sandbox.use(target.name, fcntl.LOCK_EX):
+    with sandbox.SANDBOXES.use(target.name, fcntl.LOCK_EX):
         if sandbox.running_as(target.name):
             return
         with sandbox.building(target.name) as box:
@@ -77,23 +83,26 @@ def ensure(target: Target, build: Callable[[], int]) -> None:
 
 
 def in_target(target: Target, action: Action) -> int | None:
-    """Give the exit code of action, called in the target; None when no such sandbox runs.
+    """Give the exit code of action, called in the target; None when no such sandbox or VM runs.
 
     On the host that is this process, which becomes root through sudo when it is not. For a sandbox
-    it is a child, which the kernel ends with this process; a sandbox left idle is stopped. Another
-    machine is told by ssh.
+    it is a child, which the kernel ends with this process. Another machine is told by ssh, a VM by
+    its port. A sandbox or VM left idle is stopped.
     """
     if target.kind == "host":
         if os.geteuid():
             _become_root()
         return action()
     if target.kind == "ssh":
-        # It is loaded where it is used: most go without.
         from cnetsh.targets.ssh import session
 
         return session.do(target.name, action)
+    if target.kind == "vm":
+        from cnetsh.targets.vm import entry
+
+        return entry.in_vm(target.name, action)
     # Asked under the lock alone: whoever held it before us may have ended the sandbox.
-    with sandbox.use(target.name):
+    with sandbox.SANDBOXES.use(target.name):
         box = sandbox.running_as(target.name)
         if box is None:
             return None

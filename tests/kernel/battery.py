@@ -3,13 +3,17 @@
 The battery of a new kind is its SAMPLES; what they need that is not here is a line of WORLD.
 """
 
+import subprocess
 from collections.abc import Iterator
+from functools import cache
 
 from cnetsh import kinds
 from cnetsh.kinds.change import Change, Make, Move, Ref, Set, namespace_ref, refs_of
 from cnetsh.plan.steps import changes_of
 
 SAMPLES = [text for kind in kinds.MODULES for text in kind.SAMPLES]
+# Types of links that many kernels come without; in a VM all are tried (make vm-test).
+RARE = ("dummy", "ipvlan", "vlan")
 # IPv6 would need seconds to come to rest.
 STILL = """
 cd /proc/sys/net/ipv6/conf/default
@@ -37,6 +41,20 @@ ANOTHER = {
 }
 # By key: another value than a sample sets, where a kind knows no opposite.
 BY_HAND = {"mtu": 1300, "master": "br0"}
+
+
+def lacks(text: str) -> bool:
+    """Whether this kernel has no such type of link as a sample makes."""
+    kind = next((one.facts.get("kind") for one in changes_of(text) if isinstance(one, Make)), "")
+    return kind in RARE and _unknown(kind)
+
+
+@cache
+def _unknown(kind: str) -> bool:
+    # Without what it is on, one that is known is refused for that.
+    make = ["ip", "link", "add", "probe0", "type", kind]
+    argv = ["unshare", "--user", "--map-root-user", "--net", *make]
+    return "Unknown device type" in subprocess.run(argv, capture_output=True, text=True).stderr
 
 
 def around(text: str) -> tuple[str, str]:

@@ -88,9 +88,9 @@ REFUSED = {
     "would be process 1 of the caller's": ["ip link set a netns 1", "ip link set a netns 4711"],
     "a path is not a name": ["ip link set a netns /proc/1/ns/net", "ip link set a netns ../n0"],
     "another kind of link": [
-        "ip link add a type dummy",
+        "ip link add a type nlmon",
         "ip link add a type veth",
-        "ip link add link a name b type vlan id 5",
+        "ip link add link a name b type vlan id 5 protocol 802.1ad",
         "ip link add br0 type bridge vlan_filtering 1",
     ],
     "ip would guess the prefix": ["ip address add 10.0.0.1 dev a", "ip addr add fd00::1 dev a"],

@@ -1,0 +1,46 @@
+"""The way into a VM: started when it does not run, and switched off when it is left idle."""
+
+import contextlib
+import fcntl
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from cnetsh.targets.vm import machine
+from cnetsh.targets.vm.kernel import chosen
+from cnetsh.targets.vm.machine import MEMORY, VMS, Machine, Wanted
+from cnetsh.targets.vm.port import run_in
+
+
+def ensure(name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, ...] = ()) -> None:
+    """Start a VM when it does not run. Raises CnetshError when it cannot be."""
+    if _ready(name):
+        return
+    with VMS.use(name, fcntl.LOCK_EX):
+        if not _ready(name):
+            machine.require_tools()
+            machine.start(Wanted(name, chosen(kernel), memory, more))
+
+
+def in_vm(name: str, action: Callable[[], int]) -> int | None:
+    """Give the exit code of action, called in a VM; None when none of that name runs."""
+    with VMS.use(name):
+        one = _ready(name)
+        if one is None:
+            return None
+        ended = run_in(one, action)
+    if not ended.labs and not one.kept:
+        _stop_if_idle(name)
+    return ended.code
+
+
+def _ready(name: str) -> Machine | None:
+    one = machine.running_as(name)
+    return one if one and one.ready else None
+
+
+def _stop_if_idle(name: str) -> None:
+    # Whoever is inside holds the lock too, and will come here after us; a lab may be up by now.
+    with contextlib.suppress(BlockingIOError), VMS.use(name, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if (one := _ready(name)) and not run_in(one, partial(int)).labs:
+            machine.stop(one)

@@ -1,0 +1,292 @@
+"""VMs that run: QEMU is started and watched until the VM answers, and ended.
+
+One that runs is known by the lock of its file, which QEMU holds for as long as it lives.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from cnetsh.errors import FAILED, CnetshError
+from cnetsh.system.files import open_private
+from cnetsh.system.process import Child, installed, spawn, tool
+from cnetsh.system.signals import Stop
+from cnetsh.targets.registry import Registry
+from cnetsh.targets.vm import frames
+from cnetsh.targets.vm.kernel import Kernel, cache
+from cnetsh.targets.vm.root import image_of
+
+VMS = Registry("vms")
+QEMU = "qemu-system-x86_64"
+PACKAGES = {QEMU: "qemu-system-x86", "depmod": "kmod", "ldd": "libc-bin"}
+MEMORY = 384  # MiB
+# Seconds until a VM must have answered. A processor of its own takes two.
+DEADLINES = {"kvm": 15.0, "tcg": 600.0}
+USUAL = 10.0
+STOP_TIMEOUT = 10.0
+CONSOLE_LINES = 12
+POLL = 0.2
+OPTIONS = "console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on"
+CPU = "qemu64,+cx16,+popcnt,+sse4.1,+sse4.2,+ssse3,+rdrand"
+ACCELERATORS = {
+    "kvm": ("-accel", "kvm", "-cpu", "host"),
+    # A processor without what takes long to save at each switch (AVX): a third less to emulate. And
+    # half of the memory that QEMU would take for what it has translated.
+    "tcg": ("-accel", "tcg,tb-size=64", "-cpu", CPU),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A VM that runs: its name, QEMU's pid, its kernel, and by what its processor works."""
+
+    name: str
+    pid: int
+    kernel: str
+    accelerator: str
+    ready: bool = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was started by hand, and so stays when its last lab is down."""
+        return VMS.kept(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A VM to be started: its kernel, its memory in MiB, what it has besides of the machine's."""
+
+    name: str
+    kernel: Kernel
+    memory: int = MEMORY
+    more: tuple[Path, ...] = ()
+
+
+def running_as(name: str) -> Machine | None:
+    """Give the VM of that name when it runs, whether it answers yet or not."""
+    said = VMS.said(name)
+    return Machine(name, **said) if said else None
+
+
+def running() -> list[Machine]:
+    """Give every VM of this user that runs, by name."""
+    return [one for name in VMS.names() if (one := running_as(name))]
+
+
+def require_tools() -> None:
+    """Raise CnetshError when something is missing, with the one command that installs it."""
+    missing = sorted(package for name, package in PACKAGES.items() if not installed(name))
+    if missing:
+        command = f"sudo apt-get install --no-install-recommends {' '.join(missing)}"
+        raise CnetshError(f"a VM needs {' and '.join(missing)}", command)
+    if os.uname().machine != "x86_64":
+        raise CnetshError(f"VMs are for x86_64 only, and this is {os.uname().machine}")
+
+
+def start(wanted: Wanted) -> Machine:
+    """Start a VM and wait until it answers. Used under the exclusive use lock.
+
+    Where the machine's own /dev/kvm does not boot it, a processor is emulated, now and from then
+    on. Raises CnetshError, with what its console said last, when it does not boot either way.
+    """
+    if half := running_as(wanted.name):
+        stop(half)
+    image = image_of(wanted.kernel, wanted.more)
+    for accelerator in accelerators():
+        usual, how = _usual(accelerator), "by KVM" if accelerator == "kvm" else "emulated"
+        _say(
+            f"starting vm {wanted.name}: Linux {wanted.kernel.version}, {how}, about {usual:.0f} s"
+        )
+        began = time.monotonic()
+        try:
+            machine = _booted(wanted, image, accelerator)
+        except _NotBooted as error:
+            if accelerator == "tcg":
+                raise
+            kvm_file().write_text(f"{os.uname().release}\n{error.message}\n")
+            _say(f"KVM does not boot it here ({error.message}); from now on it is emulated")
+            continue
+        (cache() / f"seconds-{accelerator}").write_text(f"{time.monotonic() - began:.1f}")
+        return machine
+    raise AssertionError
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+class _NotBooted(CnetshError):
+    pass
+
+
+def accelerators() -> Iterator[str]:
+    """Give what is to be tried; a KVM that has failed under this kernel is not tried again."""
+    usable = os.access("/dev/kvm", os.R_OK | os.W_OK)
+    with contextlib.suppress(FileNotFoundError):
+        usable = usable and kvm_file().read_text().split("\n")[0] != os.uname().release
+    if usable:
+        yield "kvm"
+    yield "tcg"
+
+
+def kvm_file() -> Path:
+    """Give the file that says that KVM has failed, and under which kernel."""
+    return cache() / "kvm-fails"
+
+
+def _usual(accelerator: str) -> float:
+    with contextlib.suppress(OSError, ValueError):
+        return float((cache() / f"seconds-{accelerator}").read_text())
+    return USUAL
+
+
+def _booted(wanted: Wanted, image: Path, accelerator: str) -> Machine:
+    lock = open_private(VMS.file(wanted.name, "holder"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    console = VMS.file(wanted.name, "console")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with Stop() as stopping:
+        child = _qemu(wanted, image, accelerator, lock, console)
+        try:
+            machine = Machine(wanted.name, child.pid, wanted.kernel.version, accelerator)
+            _note(lock, machine)
+            deadline = time.monotonic() + DEADLINES[accelerator]
+            with contextlib.closing(_connected(wanted.name, 0)) as port:
+                say_hello(port, lambda: bool(stopping()) or time.monotonic() > deadline)
+            machine = replace(machine, ready=True)
+            _note(lock, machine)
+            return machine
+        except (OSError, TimeoutError):
+            _end(child)
+            if number := stopping():
+                sys.exit(128 + number)
+            raise _NotBooted(*_why(console), code=FAILED) from None
+        finally:
+            os.close(lock)
+
+
+def why_ended(machine: Machine) -> tuple[str, str]:
+    """Give message and hint for a VM that has ended under a command."""
+    last, hint = _why(VMS.file(machine.name, "console"))
+    return f"vm {machine.name} has ended: {last}", hint
+
+
+def _why(console: Path) -> tuple[str, str]:
+    text = console.read_text(errors="replace") if console.exists() else ""
+    lines = text.strip().splitlines()
+    last = lines[-1] if lines else "it says nothing"
+    return last, "\n  ".join(["its console said last:", *lines[-CONSOLE_LINES:]])
+
+
+def _note(lock: int, machine: Machine) -> None:
+    said = asdict(machine)
+    del said["name"]
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, json.dumps(said).encode(), 0)
+
+
+def _qemu(wanted: Wanted, image: Path, accelerator: str, lock: int, console: Path) -> Child:
+    """Start QEMU, which holds the lock from then on; its ports are sockets that wait already."""
+    said = open_private(console, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    null = os.open(os.devnull, os.O_RDWR)
+    sockets = [_listening(wanted.name, number) for number in range(frames.PORTS)]
+    given = [null, said, said, lock, *(one.fileno() for one in sockets)]
+    # Out of the way of the numbers that they get there.
+    streams = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in given]
+    argv = [
+        tool(QEMU), "-name", wanted.name, "-machine", "pc", *ACCELERATORS[accelerator],
+        "-m", str(wanted.memory), "-display", "none", "-nodefaults", "-no-user-config",
+        "-no-reboot", "-serial", "stdio", "-device", "virtio-serial-pci",
+        "-kernel", str(wanted.kernel.image), "-initrd", str(image), "-append", OPTIONS,
+    ]  # fmt: skip
+    for number in range(frames.PORTS):
+        argv += ["-chardev", f"socket,id=port{number},fd={number + 4},server=on,wait=off"]
+        argv += ["-device", f"virtserialport,chardev=port{number},nr={number + 1}"]
+    try:
+        return spawn(argv, streams)
+    finally:
+        for fd in (null, said, *streams):
+            os.close(fd)
+        for one in sockets:
+            one.close()
+
+
+def _path(name: str, number: int) -> Path:
+    return VMS.file(name, f"port{number}")
+
+
+def _listening(name: str, number: int) -> socket.socket:
+    path = _path(name, number)
+    path.unlink(missing_ok=True)
+    one = socket.socket(socket.AF_UNIX)
+    one.bind(str(path))
+    one.listen(1)
+    return one
+
+
+def _connected(name: str, number: int) -> socket.socket:
+    one = socket.socket(socket.AF_UNIX)
+    one.connect(str(_path(name, number)))
+    return one
+
+
+def say_hello(port: socket.socket, over: Callable[[], bool]) -> None:
+    """Wait until the VM listens at a port. Raises OSError when it ends, or when it is over."""
+    reader, word = frames.Reader(), os.urandom(8)
+    port.sendall(frames.packed(frames.HELLO, word))
+    while not over():
+        if select.select([port], [], [], POLL)[0]:
+            piece = port.recv(frames.PIECE)
+            if not piece:
+                raise BrokenPipeError
+            # Before it may come what was meant for somebody who has gone.
+            if (frames.HELLO, word) in reader.frames(piece):
+                return
+    raise TimeoutError
+
+
+@contextmanager
+def free_port(name: str) -> Iterator[socket.socket]:
+    """Give a connection to a port of a VM that nobody else uses. Raises CnetshError without one."""
+    for number in range(frames.PORTS):
+        lock = open_private(VMS.file(name, f"lock{number}"), os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.closing(_connected(name, number)) as port:
+                yield port
+            return
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
+    raise CnetshError(f"{frames.PORTS} commands are running in vm {name} already", "end one first")
+
+
+def stop(machine: Machine) -> None:
+    """Switch a VM off and wait until it is gone. Raises CnetshError if it is not."""
+    with contextlib.suppress(OSError):
+        os.kill(machine.pid, signal.SIGKILL)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while (left := running_as(machine.name)) and left.pid == machine.pid:
+        if time.monotonic() > deadline:
+            raise CnetshError(f"vm {machine.name} does not end: process {machine.pid}", code=FAILED)
+        time.sleep(0.01)
+    for file in VMS.folder().glob(f"{machine.name}.*"):
+        if file.suffix != ".use":
+            file.unlink(missing_ok=True)
+
+
+def _end(child: Child) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGKILL)
+    child.wait()

@@ -1,0 +1,49 @@
+"""A VM as an ordinary user has it: the first `up` boots it, the last `down` powers it off.
+
+Only where QEMU is installed, and a kernel in the cache or to be had.
+"""
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hosts import NOBODY, ROOT, Ordinary, report, wait_for
+
+QEMU = shutil.which("qemu-system-x86_64", path="/usr/bin")
+# Kept between runs, for a kernel is fetched only once.
+CACHE = Path("/var/tmp/cnetsh-tests")
+
+
+@pytest.fixture
+def user(ordinary: Ordinary) -> Ordinary:
+    if not QEMU:
+        pytest.skip("no VM is taken along: QEMU is not installed")
+    CACHE.mkdir(mode=0o755, exist_ok=True)
+    own = CACHE / str(NOBODY if ROOT else os.getuid())
+    own.mkdir(mode=0o700, exist_ok=True)
+    if ROOT:
+        os.chown(own, NOBODY, NOBODY)
+    return dataclasses.replace(ordinary, env=ordinary.env | {"XDG_CACHE_HOME": str(own)})
+
+
+def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
+    up = user.cnetsh("up", "routing", "--on", "vm", check=False, timeout=300)
+    if up.returncode and ("no kernel" in up.stderr or "apt" in up.stderr):
+        pytest.skip(f"no VM is taken along: {up.stderr}")
+    assert up.returncode == 0 and "starting vm default: Linux " in up.stderr, report(up)
+    assert "routing is up: " in up.stderr
+    assert user.cnetsh("vm", "list").stdout.startswith("default ")
+    checked = user.cnetsh("check", "routing", "--on", "vm")
+    assert " 0 failed, 0 not tried, 0 changed" in checked.stderr, report(checked)
+    broken = user.cnetsh("exec", "net0", "--on", "vm", "--", "ip", "link", "set", "ceth0", "down")
+    assert not broken.stdout, report(broken)
+    assert user.cnetsh("check", "routing", "--on", "vm", check=False).returncode == 1
+    told = user.cnetsh("exec", "host", "--on", "vm", "--", "sh", "-c", "cat; exit 7", input="in",
+                       check=False)  # fmt: skip
+    assert (told.stdout, told.returncode) == ("in", 7), report(told)
+    down = user.cnetsh("down", "routing", "--on", "vm")
+    assert "routing is down, as before" in down.stderr, report(down)
+    assert "no vm runs" in user.cnetsh("vm", "list").stderr
+    assert wait_for(lambda: not user.processes()), user.processes()

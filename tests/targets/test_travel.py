@@ -1,0 +1,56 @@
+"""An action and its streams there and back, and the frames that carry them."""
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from cnetsh.targets import travel
+from cnetsh.targets.vm import frames
+from cnetsh.targets.vm.frames import Ended, Reader
+
+
+def written(streams: Sequence[TextIO], text: str) -> int:
+    for number, stream in enumerate(streams):
+        stream.write(f"{number} {text}")
+    return 7
+
+
+def test_an_action_writes_to_the_streams_of_who_unpacks_it(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        parcel = travel.packed(partial(written, (sys.stdout, log), "text"))
+    assert parcel.streams == [sys.stdin, sys.stdout, sys.stderr, log] and not parcel.reads
+    theirs = [io.StringIO() for _ in parcel.streams]
+    assert travel.unpacked(parcel.content, theirs)() == 7
+    assert [one.getvalue() for one in theirs] == ["", "0 text", "", "1 text"]
+
+
+def test_it_is_known_whether_an_action_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert travel.packed(partial(written, (sys.stdin,), "")).reads
+    assert not travel.packed(partial(written, (), "")).reads
+
+
+def test_a_function_of_no_module_does_not_travel() -> None:
+    with pytest.raises(AttributeError):
+        travel.packed(partial(lambda: 0))
+
+
+@pytest.mark.parametrize("length", range(1, 40))
+def test_frames_come_whole_however_they_are_cut(length: int) -> None:
+    given = [(frames.OUTPUT, b"one"), (frames.INPUT, b""), (frames.OUTPUT, bytes(range(60)))]
+    sent = b"".join(frames.packed(*one) for one in given)
+    reader, found = Reader(), []
+    for at in range(0, len(sent), length):
+        found += list(reader.frames(sent[at : at + length]))
+    assert found == given
+
+
+def test_an_end_is_read_as_it_was_said() -> None:
+    ended = Ended(3, ["routing"])
+    assert Ended(**json.loads(frames.as_bytes(ended))) == ended
