@@ -154,9 +154,9 @@ class TestSize:
         text = "\n".join(
             ["name: x", "bridges: {br0: {address: 10.0.0.1/8}}", "containers:", *lines]
         )
-        started = time.perf_counter()
+        started = time.process_time()
         assert len(described(text).containers) == 1000
-        assert time.perf_counter() - started < 3
+        assert time.process_time() - started < 3
 
     def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(CnetshError, match=r"missing\.yaml: no such file"):
