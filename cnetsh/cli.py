@@ -187,6 +187,34 @@ def _status(on: On = "sandbox", as_json: AsJson = False) -> None:
     """List the labs that are up, or were interrupted."""
 
 
+@_command("show")
+def _show(
+    name: Annotated[str, typer.Argument(help="A container, host, or a lab that is up.")] = "",
+    on: On = "sandbox",
+    as_json: AsJson = False,
+) -> None:
+    """Show what the kernel has in containers, and what it means."""
+
+
+@_command("capture")
+def _capture(
+    name: Container,
+    link: Annotated[str, typer.Argument(help="One of its links.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILTER]", help="arp, icmp, tcp, host ADDRESS, port N, and."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-w", "--write", help="Write a pcap file instead.")
+    ] = None,
+    count: Annotated[
+        int, typer.Option("-c", "--count", metavar="N", help="End after so many.", min=0)
+    ] = 0,
+    on: On = "sandbox",
+) -> None:
+    """Show a link's packets as they pass, or keep them in a file."""
+
+
 # What looks like an option may be one of the command that is run.
 @_command("exec", context_settings={"ignore_unknown_options": True})
 def _exec(

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from cnetsh import kinds
 from cnetsh.errors import CnetshError
+from cnetsh.kinds import fdb, looks
 from cnetsh.kinds.change import Answers, Facts, Ref, State
 from cnetsh.kinds.link import named, paired
 from cnetsh.kinds.name_server import FILE, HOME
@@ -34,6 +35,8 @@ MOST_TABLES = 50
 LANES = 4  # namespaces that are asked at the same time
 FORWARDING = (f"{SYSCTL}/ipv4/ip_forward", f"{SYSCTL}/ipv6/conf/all/forwarding")
 _QUESTIONS = "address show\nroute show table all\nneigh show nud permanent\nneigh show proxy"
+SOCKETS = ("ss", "-Htulnp")
+FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
 Answer = list[Facts]
 Answered = TypeVar("Answered")
 
@@ -229,6 +232,43 @@ def _look(
         saved=_tables(run) if tables else {},
     )
     return kinds.see(answers, netns)
+
+
+def look_closely(netns: str, run: Run) -> State:
+    """Give all that a namespace has, "" being the target's own: what comes and goes, too.
+
+    That is whether links have a carrier, the neighbours and bridges' entries that were learned, and
+    sockets. Raises OSError where there is none, and CnetshError as `take` does.
+    """
+    path = str(NETNS / netns) if netns else "/proc/thread-self/ns/net"
+    return namespace.in_network(path, partial(_look_closely, netns, run))
+
+
+def _look_closely(netns: str, run: Run) -> State:
+    asked = "address show\nroute show table all\nneigh show\nneigh show proxy\nrule show"
+    addresses, routes, known, proxies, policy = _ask(run, ("ip",), asked)
+    (policy6,) = _ask(run, ("ip", "-6"), "rule show")
+    answers = Answers(
+        addresses=addresses,
+        routes=routes,
+        neighbours=[*known, *proxies],
+        policy=policy + [{"family": 6, **rule} for rule in policy6],
+        entries=_as_json(run(("bridge", "-j", "fdb", "show")).stdout or "[]"),
+        queues=run(("tc", "qdisc", "show")).stdout,
+        saved=_tables(run),
+        settings=readable(FORWARDING),
+        ids=_ids(run),
+    )
+    state = kinds.see(answers, netns)
+    for link in addresses:
+        ref, flags = Ref("link", netns, link.get("ifname", "")), link.get("flags", ())
+        if ref in state:
+            port = link.get("linkinfo", {}).get("info_slave_data", {}).get("state", "")
+            more = {"carrier": "LOWER_UP" in flags, "port": port}
+            state[ref] = [{**state[ref][0], **more}]
+    for ref, facts in [*fdb.known(answers, netns), *looks.sockets(netns, run(SOCKETS).stdout)]:
+        state[ref] = [*(state.get(ref, ()) if ref.kind == "socket" else ()), facts]
+    return state
 
 
 def _ids(run: Run) -> dict[int, str]:

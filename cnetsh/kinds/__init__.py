@@ -2,7 +2,8 @@
 
 A kind has: TOOLS, what its commands begin with; `read`, what a command does; `write`, the commands
 that do a change; `see`, what is there; SAMPLES, commands for the battery; and, where a value can be
-turned without knowing what it was, `inverse`.
+turned without knowing what it was, `inverse`. EXPLAINED says what such an object is, and `explain`
+what one of them means: nobody else has sentences about it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,6 +55,9 @@ class Kind(Protocol):
     def read(self, command: Command) -> Changes | None: ...
     def write(self, change: Change, typed: Command | None = None) -> tuple[str, ...]: ...
     def see(self, answers: Answers, netns: str) -> Seen: ...
+    @property
+    def EXPLAINED(self) -> str: ...
+    def explain(self, ref: Ref, facts: Facts) -> str: ...
 
 
 # By the kind of the objects: of folders that is name_server, of a chain rule.
@@ -181,6 +185,20 @@ def called(ref: Ref, facts: Facts = NOTHING) -> str:
             tool, table, words = ref.name.split(" ", 2)
             return f"{tool} {table}: -A {words}".replace("'!'", "!")
     return f"{ref.kind} {ref.name}"
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say in some words what an object means as it stands; nothing where its name says all."""
+    return _known(ref.kind).explain(ref, facts)
+
+
+def explained(kind: str) -> str:
+    """Say what the objects of a kind are; sockets too, which no command of a plan changes."""
+    return _known(kind).EXPLAINED
+
+
+def _known(kind: str) -> Kind:
+    return looks if kind == "socket" else ALL[kind]
 
 
 def see(answers: Answers, netns: str = "") -> State:

@@ -143,3 +143,20 @@ def reach(change: Change, before: State) -> Iterator[Reach]:
     """Give what goes with an address: the routes that it is the source of."""
     if isinstance(change, Remove):
         yield "route", change.ref.netns, change.facts["dev"]
+
+
+EXPLAINED = "An address is what others write on a packet; its prefix says who is on the same link."
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say what an address means where it is."""
+    if facts.get("scope") == "host":
+        return "reached from inside alone"
+    if facts.get("scope") == "link":
+        return f"for neighbours on {facts['dev']} alone"
+    if "to" in facts:
+        return f"its one neighbour on {facts['dev']} is {facts['to']}"
+    network = ip_interface(ref.name).network
+    if network.num_addresses == 1:
+        return "brings no neighbours: others are reached by a route"
+    return f"all of {network} is expected on {facts['dev']} itself"

@@ -375,3 +375,45 @@ def paired(state: State) -> State:
 
 def _links(state: State) -> Iterator[tuple[Ref, list[Facts]]]:
     return ((ref, found) for ref, found in state.items() if ref.kind == "link")
+
+
+EXPLAINED = "A link sends frames and takes them in: an end of a cable (veth), a bridge, a card."
+_SHOWN = {
+    "bridge": "a switch: it passes frames on between its ports",
+    "veth": "an end of a cable",
+    "macvlan": "shares another link, under a MAC address of its own",
+    "vxlan": "frames travel in packets of UDP to another machine",
+}
+
+
+PORTS_EXPLAINED = "A port is a link that a bridge takes frames in by, and sends them out by."
+_PORT_STATES = {
+    "forwarding": "frames pass",
+    "learning": "learns where addresses are, and passes nothing on yet (STP)",
+    "listening": "waits for what other switches say, and passes nothing on yet (STP)",
+    "blocking": "kept back against a loop, so it passes nothing on (STP)",
+    "disabled": "down or without a carrier, so it passes nothing on",
+}
+
+
+def explain_port(ref: Ref, facts: Facts) -> str:
+    """Say what a bridge does at a port; port: its state, as `look_closely` has found it."""
+    said = [_PORT_STATES.get(facts["port"], "")]
+    said += ["none to another isolated port"] if facts.get("isolated") else []
+    said += ["and back to where they came from"] if facts.get("hairpin") else []
+    return ", ".join(said)
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say what a link means as it stands; carrier: as `look_closely` has found it."""
+    if not facts["up"]:
+        return "down: nothing is sent or taken in, and its routes are gone"
+    if facts.get("carrier") is False:
+        what = "none of its ports" if facts["kind"] == "bridge" else "nothing at its other end"
+        return f"up, without a carrier: {what} is up"
+    said = _SHOWN.get(facts["kind"], "the way to oneself" if ref.name == "lo" else "")
+    if peer := facts.get("peer"):
+        said += f": what goes in comes out of {peer.name} in {peer.netns or 'the host'}"
+    if facts.get("master"):
+        return f"a port of {facts['master']}; {said}".removesuffix("; ")
+    return said

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Seen, Words
+from cnetsh.kinds.change import Answers, Change, Changes, Command, Facts, Ref, Seen, Words
 
 # Options of ping that end it: so many packets, so many seconds; and those that have a value.
 _ENDS, _VALUED = frozenset("cw"), frozenset("WiIsStQpmMlFTe")
@@ -100,3 +100,23 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
 def see(answers: Answers, netns: str) -> Seen:
     """Give nothing: a look is no object."""
     return iter(())
+
+
+EXPLAINED = "A socket that listens is called at its address and port; others are refused."
+
+
+def sockets(netns: str, listed: str) -> Seen:
+    """Give the sockets that wait for callers, as `ss -Htulnp` lists them."""
+    for line in listed.splitlines():
+        protocol, _, _, _, at, _, *process = line.split(maxsplit=6)
+        found = re.search(r'"([^"]+)",pid=([0-9]+)', " ".join(process))
+        program = f"{found[1]} ({found[2]})" if found else ""
+        yield Ref("socket", netns, f"{protocol} {at}"), {"process": program}
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say who is answered by a socket."""
+    host = ref.name.split()[1].rpartition(":")[0].partition("%")[0]
+    if host in ("0.0.0.0", "[::]", "*"):
+        return "answers at every address"
+    return "answers inside alone" if host in ("127.0.0.1", "[::1]") else f"answers at {host} alone"

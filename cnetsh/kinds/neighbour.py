@@ -9,6 +9,7 @@ from cnetsh.kinds.change import (
     Changes,
     Command,
     Fact,
+    Facts,
     Make,
     Reach,
     Ref,
@@ -20,6 +21,7 @@ from cnetsh.kinds.change import (
 from cnetsh.kinds.route import canonical_network
 
 TOOLS = ("ip neigh", "ip neighbour")
+_PERMANENT = "PERMANENT"
 IDENTITY = ("dev", "proxy")
 SAMPLES = ("ip neigh add 10.0.0.7 lladdr 02:00:00:00:00:07 nud permanent dev p0",)
 
@@ -58,7 +60,10 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
 
 
 def see(answers: Answers, netns: str) -> Seen:
-    """Give the permanent neighbours and the proxies of all links; others come and go."""
+    """Give the neighbours and the proxies of all links that were asked for; state: others' alone.
+
+    Those that are not permanent come and go.
+    """
     for one in answers.neighbours:
         link = Ref("link", netns, one["dev"])
         facts: dict[str, Any] = {"dev": link.name, "on": link}
@@ -68,6 +73,8 @@ def see(answers: Answers, netns: str) -> Seen:
             facts["lladdr"] = one.get("lladdr", "")
         if "router" in one:
             facts["router"] = True
+        if (state := one.get("state", [_PERMANENT])) != [_PERMANENT]:
+            facts["state"] = " ".join(state)
         yield Ref("neighbour", netns, canonical_network(str(one["dst"]))), facts
 
 
@@ -76,3 +83,23 @@ def places(fact: Fact, value: Any) -> Iterator[Reach]:
     yield "neighbour", fact.ref.netns, value["dev"]
     if ":" in fact.ref.name:
         yield from six_on(fact.ref.netns, value["dev"])
+
+
+EXPLAINED = "A neighbour is on the same link; frames are addressed to its MAC address."
+_STATES = {
+    "REACHABLE": "it has answered lately",
+    "STALE": "it answered once, and is asked again when it is needed",
+    "DELAY": "in use, and asked again in a moment",
+    "PROBE": "being asked again",
+    "INCOMPLETE": "being asked for; no answer so far",
+    "FAILED": "asked for, and nobody answered",
+    "NOARP": "nobody needs to be asked for it",
+    _PERMANENT: "set by hand: it is never asked for",
+}
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say what is known of a neighbour (ip-neighbour(8))."""
+    if facts.get("proxy"):
+        return f"answered for on {facts['dev']}, in its place"
+    return _STATES.get(facts.get("state", _PERMANENT), "")

@@ -1,6 +1,17 @@
 """Named network namespaces: /run/netns/NAME (ip-netns(8))."""
 
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Make, Ref, Remove, Seen, typed_in
+from cnetsh.kinds.change import (
+    Answers,
+    Change,
+    Changes,
+    Command,
+    Facts,
+    Make,
+    Ref,
+    Remove,
+    Seen,
+    typed_in,
+)
 
 TOOLS = ("ip netns",)
 SAMPLES = ("ip netns add n0",)
@@ -29,3 +40,11 @@ def see(answers: Answers, netns: str) -> Seen:
     """Give the namespaces by their names, each with what tells it from a later one."""
     for name, mark in answers.namespaces.items():
         yield Ref("netns", "", name), {"mark": mark}
+
+
+EXPLAINED = "A network namespace has links, addresses, routes and rules of its own: a container."
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say nothing of one more than of the others."""
+    return ""

@@ -1,6 +1,6 @@
 """Rules that choose a routing table (ip-rule(8)); no plan makes any."""
 
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Ref, Seen
+from cnetsh.kinds.change import Answers, Change, Changes, Command, Facts, Ref, Seen
 
 TOOLS = ()
 SAMPLES = ()
@@ -21,3 +21,13 @@ def see(answers: Answers, netns: str) -> Seen:
     for rule in answers.policy:
         said = " ".join(f"{key} {value}" for key, value in rule.items())
         yield Ref("policy", netns, said), rule
+
+
+EXPLAINED = "Before a route is looked for, these say in which table: the lowest priority first."
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say what becomes of a packet that a rule is for."""
+    if "table" in facts:
+        return f"looks for a route in the table {facts['table']}"
+    return str(facts.get("action", ""))

@@ -10,6 +10,7 @@ from cnetsh.kinds.change import (
     Changes,
     Command,
     Fact,
+    Facts,
     Make,
     Reach,
     Ref,
@@ -67,3 +68,15 @@ def see(answers: Answers, netns: str) -> Seen:
 def places(fact: Fact, value: Any) -> Iterator[Reach]:
     """Give the link whose end takes a queue along."""
     yield "queue", fact.ref.netns, value["dev"]
+
+
+EXPLAINED = "A queue decides when a link sends what waits for it, and what is thrown away."
+_SHOWN = {
+    "netem": "holds packets back, or loses them, as it says",
+    "tbf": "sends no faster than its rate",
+}
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say what a queue does with what is sent."""
+    return _SHOWN.get(facts["kind"], "")

@@ -158,3 +158,25 @@ def derived(fact: Fact, found: Found) -> bool:
     facts = found.get(fact) or {}
     kinds = ("local", "broadcast", "multicast", "anycast")
     return facts.get("proto") == "kernel" or facts.get("type") in kinds
+
+
+EXPLAINED = "A packet goes by the route with the longest prefix that its destination is in."
+_REFUSED = {
+    "unreachable": "the sender is told: no route",
+    "blackhole": "thrown away, and nobody is told",
+    "prohibit": "the sender is told: prohibited",
+}
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say what becomes of a packet that goes by a route."""
+    to = "what no other route is for" if ref.name == "default" else "it"
+    if facts.get("type", "unicast") in _REFUSED:
+        return _REFUSED[facts["type"]]
+    if "next" in facts:
+        return f"{to} is spread over {len(facts['next'])} next hops"
+    if hop := facts.get("via"):
+        hop = hop.rpartition(" ")[2]
+        return f"{to} goes to {hop}, a neighbour on {facts.get('dev')}, who passes it on"
+    by = "neighbour discovery" if ":" in ref.name else "ARP"
+    return f"{to} is on {facts.get('dev')} itself: the neighbour is asked for by {by}"

@@ -8,12 +8,14 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 from cnetsh.kinds.change import (
     Answers,
     Change,
     Changes,
     Command,
+    Facts,
     Make,
     Ref,
     Remove,
@@ -180,3 +182,26 @@ def without(added_to: list[str], places: Iterable[int], now: list[str]) -> list[
         if at in gone
     }
     return [words for at, words in enumerate(now) if at not in taken]
+
+
+EXPLAINED = "Packets pass the rules of a chain in order; the first one that decides is the last."
+_ENDS = {
+    "ACCEPT": "let through: no later rule of the chain is asked",
+    "DROP": "thrown away, and nobody is told",
+    "REJECT": "refused, and the sender is told",
+    "MASQUERADE": "gets the address of the link that it leaves by, and the answer finds back",
+    "SNAT": "gets another source, and the answer finds back",
+    "DNAT": "gets another destination",
+    "REDIRECT": "gets a port of this machine's as its destination",
+    "RETURN": "goes back to where the chain was called",
+    "MARK": "gets a mark, which other rules ask for",
+}
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say what becomes of a packet that a rule is for, or that no rule of a chain was for."""
+    if ref.kind == "chain":
+        return f"what no rule decides is {_ENDS.get(facts.get('policy', ''), 'handed back')}"
+    words = ref.name.split()
+    target = next((two for one, two in pairwise(words) if one in ("-j", "-g")), "")
+    return _ENDS.get(target, f"goes on in {target}" if target else "is counted, and goes on")

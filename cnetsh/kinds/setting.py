@@ -11,6 +11,7 @@ from cnetsh.kinds.change import (
     Changes,
     Command,
     Fact,
+    Facts,
     Found,
     Reach,
     Ref,
@@ -132,3 +133,17 @@ def see(answers: Answers, netns: str) -> Seen:
     """Give the values that could be read, words apart by one space."""
     for path, value in answers.settings.items():
         yield Ref("setting", netns, path), {"value": " ".join(value.split())}
+
+
+EXPLAINED = "A setting of the kernel, by its path under /proc/sys."
+
+
+def explain(ref: Ref, facts: Facts) -> str:
+    """Say what forwarding means, of others nothing."""
+    if not forwards(ref.name):
+        return ""
+    return (
+        "packets for others are passed on"
+        if facts["value"] == "1"
+        else "packets for others are dropped"
+    )

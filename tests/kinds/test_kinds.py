@@ -374,3 +374,9 @@ def test_no_word_is_left_unread(text: str) -> None:
 )
 def test_is_setting(path: str, answer: bool) -> None:
     assert is_setting(path) is answer
+
+
+def test_every_kind_says_what_its_objects_are() -> None:
+    for name in [*kinds.ALL, "socket"]:
+        sentence = kinds.explained(name)
+        assert sentence.endswith(".") and 30 < len(sentence) <= 100, name

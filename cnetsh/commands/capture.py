@@ -1,0 +1,116 @@
+"""The command `capture`: the packets of one link, as they pass, or in a file for other tools."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+from cnetsh.commands.entering import entered
+from cnetsh.commands.output import say
+from cnetsh.compare import snapshot
+from cnetsh.errors import DONE, CnetshError
+from cnetsh.system import namespace
+from cnetsh.system.process import installed, spawn, tool
+from cnetsh.system.signals import Stop
+from cnetsh.system.taps import Taps
+from cnetsh.targets import target
+from cnetsh.views import packets
+
+HOST, YEARS = "host", 1e9
+DECODER = ("tcpdump", "-n", "-l", "-r", "-")
+
+
+def run(
+    name: str, link: str, words: Sequence[str] | None, output: Path | None, count: int, on: str
+) -> int:
+    """Capture the packets of a container's link until Ctrl-C; give the exit code."""
+    words = words or ()
+    packets.chosen(words)
+    where = target.named(on)
+
+    def missing() -> NoReturn:
+        raise CnetshError(f"{where} does not run, so there is no {name}", "cnetsh up LAB starts it")
+
+    # On a host this process begins anew as root, and nothing may have begun before.
+    begins = where.kind == "host" and os.geteuid() != 0
+    with contextlib.nullcontext(sys.stdout) if begins else _written(output, where.kind) as into:
+        raw = into is not sys.stdout
+        return entered(where, partial(_capture, name, link, words, count, raw, into), missing)
+
+
+@contextmanager
+def _written(output: Path | None, kind: str) -> Iterator[TextIO]:
+    """Give where packets go: a new file, a decoder that prints them, or standard output."""
+    if output:
+        try:
+            with output.open("x") as file:
+                yield file
+        except FileExistsError:
+            hint = "remove it, or name another file"
+            raise CnetshError(f"{output} is there already", hint) from None
+        say(f"wrote {output}")
+    elif kind != "ssh" and installed(DECODER[0]):
+        with _decoded() as pipe:
+            yield pipe
+    else:
+        yield sys.stdout
+
+
+@contextmanager
+def _decoded() -> Iterator[TextIO]:
+    """Start tcpdump on a pipe: inside of a sandbox it would not run, for it gives up its rights."""
+    end, pipe = os.pipe()
+    silent = os.open(os.devnull, os.O_WRONLY)
+    sys.stdout.flush()
+    child = spawn((tool(DECODER[0]), *DECODER[1:]), (end, sys.stdout.fileno(), silent))
+    os.close(end)
+    os.close(silent)
+    try:
+        with os.fdopen(pipe, "w") as into:
+            yield into
+    finally:
+        child.wait()
+
+
+def _capture(
+    name: str, link: str, words: Sequence[str], count: int, raw: bool, into: TextIO
+) -> int:
+    choice, seen = packets.chosen(words), 0
+    with Stop() as stop, _taps(name, link) as taps:
+        say(f"capturing on {link} in {name}; Ctrl-C ends it")
+        for one in taps.sightings(YEARS, stop):
+            if choice(one.frame):
+                if raw:
+                    into.buffer.write(b"" if seen else packets.head(one.ethernet))
+                    into.buffer.write(packets.record(one))
+                else:
+                    into.write(f"{packets.line(one)}\n")
+                into.flush()
+                seen += 1
+            if count and seen == count:
+                break
+        if raw and not seen:
+            into.buffer.write(packets.head(True))
+        lost = taps.lost()
+        said = f"; {lost} more were lost, there was no room for them" if lost else ""
+        say(f"{seen} packets{said}")
+        # Ctrl-C is how it ends.
+        return DONE if stop() in (0, signal.SIGINT) else 128 + stop()
+
+
+def _taps(name: str, link: str) -> Taps:
+    there = snapshot.namespaces()
+    if name != HOST and not there.get(name):
+        known = ", ".join(sorted(there)) or "none"
+        raise CnetshError(f"there is no container {name}", f"there are: {known}")
+    path = "/proc/thread-self/ns/net" if name == HOST else str(snapshot.NETNS / name)
+    links = [known for _, known in namespace.in_network(path, socket.if_nameindex)]
+    if link not in links:
+        raise CnetshError(f"there is no link {link} in {name}", f"there are: {', '.join(links)}")
+    return Taps({name: path}, link)

@@ -1,0 +1,63 @@
+"""The command `show`: what the kernel has in a target's namespaces, and what it means."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import TextIO
+
+from cnetsh.apply import journal
+from cnetsh.commands.entering import if_running
+from cnetsh.compare import snapshot
+from cnetsh.errors import DONE, CnetshError
+from cnetsh.kinds.link import paired
+from cnetsh.system.process import ask
+from cnetsh.views import inside
+from cnetsh.views.table import ansi, plain
+
+HOST = "host"
+
+
+def run(name: str, on: str, as_json: bool) -> int:
+    """Show a container, a lab that is up, or all of a target; give the exit code."""
+    width, _ = shutil.get_terminal_size()
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return if_running(on, partial(_show, name, as_json, width, coloured, sys.stdout))
+
+
+def _show(name: str, as_json: bool, width: int, coloured: bool, into: TextIO) -> int:
+    names = _named(name)
+    # The host's end tells the other end of most cables.
+    state = paired({ref: found for netns in {"", *names}
+                    for ref, found in snapshot.look_closely(netns, ask).items()})  # fmt: skip
+    found = {netns or HOST: inside.tables(state, netns) for netns in names}
+    if as_json:
+        json.dump({netns: inside.as_rows(some) for netns, some in found.items()}, into, indent=1)
+        into.write("\n")
+    else:
+        paint = ansi if coloured else plain
+        for netns, some in found.items():
+            into.writelines(f"{line}\n" for line in inside.as_text(netns, some, width, paint))
+    into.flush()
+    return DONE
+
+
+def _named(name: str) -> Sequence[str]:
+    """Give the namespaces that a name stands for, "" being the target's own.
+
+    Raises CnetshError for a name of nothing that is there.
+    """
+    there = sorted(name for name, mark in snapshot.namespaces().items() if mark)
+    if not name:
+        return ["", *there]
+    if name in (HOST, *there):
+        return ["" if name == HOST else name]
+    record = journal.find(name)
+    if record is None:
+        known = ", ".join([HOST, *there])
+        raise CnetshError(f"there is no container and no lab {name}", f"there are: {known}")
+    record.close()
+    made = [key.removeprefix("netns ") for key in record.made if key.startswith("netns ")]
+    return ["", *(one for one in made if one in there)]
