@@ -382,7 +382,8 @@ def lock(purpose: Iterable[str], stopping: Callable[[], int] = never) -> Iterato
         # Whom others wait for is only told to people: a full disk must not stop a rollback.
         with contextlib.suppress(OSError):
             os.ftruncate(fd, 0)
-            os.pwrite(fd, f"process {os.getpid()}: {' '.join(purpose)}".encode(), 0)
+            text = f"process {os.getpid()}: {' '.join(purpose)}"
+            os.pwrite(fd, text.encode("utf-8", "backslashreplace"), 0)
         os.set_inheritable(fd, True)
         yield fd
     finally:

@@ -40,6 +40,7 @@ def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
     for stream in streams:
         # What is buffered would go with this program, in whose place the other one comes.
         stream.flush()
-    with contextlib.suppress(FileNotFoundError):
+    # A word of nothing is no command either, which execve has Python say in its own way.
+    with contextlib.suppress(FileNotFoundError, ValueError):
         os.execvpe(argv[0], argv, {**os.environ, "PATH": path})
-    raise CnetshError(f"there is no command {command[0]}", code=127)
+    raise CnetshError(f"there is no command {command[0] or 'of that name'}", code=127)

@@ -64,3 +64,19 @@ def test_where_there_is_nothing_to_draw_no_file_is_written(private: Private) -> 
     done = private.cnetsh("graph", "--live", "-o", "/run/graph", "--on", "sandbox")
     assert done.stderr == "sandbox default does not run\n"
     assert private.sh("ls /run | grep graph || true") == ""
+
+
+@pytest.mark.parametrize("word", ["", "\udcff", "a\nb", "/nosuch/x"])
+def test_no_word_of_the_command_line_is_a_traceback(private: Private, word: str) -> None:
+    codes = {("down", word): (0, 2), ("exec", "host", "--", word): (127,)}
+    codes |= {("up", "veth", "--log", f"/run/{word}"): (0, 2), ("down", "veth"): (0,)}
+    for words, fine in codes.items():
+        done = private.cnetsh(*words, check=False, errors="replace")
+        assert done.returncode in fine and "Traceback" not in done.stderr, report(done)
+
+
+@pytest.mark.parametrize("said", ["x", "", "0"])
+def test_a_saved_plan_is_read_whatever_the_environment_says(private: Private, said: str) -> None:
+    private.cnetsh("plan", "veth", "-o", "/run/plan.json")
+    env = private.env | {"SUDO_UID": said, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    assert "veth0" in private.cnetsh("plan", "/run/plan.json", env=env).stdout
