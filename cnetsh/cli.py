@@ -264,6 +264,13 @@ def _doctor(
     """Look for what would break a lab, or what a lab would break. Changes nothing."""
 
 
+@_command("explain")
+def _explain(
+    thing: Annotated[str, typer.Argument(help="A kind like route, a finding like P01, a command.")],
+) -> None:
+    """Say what a kind, a finding of doctor or a command is about."""
+
+
 @_command("schema")
 def _schema() -> None:
     """Print the JSON Schema of lab files."""
