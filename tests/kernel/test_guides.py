@@ -1,4 +1,7 @@
-"""What README and the guides show is what the program prints, one command after the other."""
+"""What README and the guides show is what the program prints, one command after the other.
+
+With --golden what differs is written anew, but where something was left out (…).
+"""
 
 import os
 import re
@@ -54,9 +57,9 @@ def assert_shown(command: str, shown: list[str], printed: list[str]) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_session(ordinary: Ordinary, page: Path) -> None:
+def test_every_session(ordinary: Ordinary, page: Path, request: pytest.FixtureRequest) -> None:
     env = ordinary.env | {"PATH": f"{ordinary.program.parent}:{os.defpath}"}
-    ran = 0
+    golden, ran = request.config.getoption("--golden"), 0
     for block in blocks(page):
         if named := FILE.match(block):
             write(ordinary.home / named[1], block[named.end() :])
@@ -64,9 +67,19 @@ def test_every_session(ordinary: Ordinary, page: Path) -> None:
             argv = ["bash", "-c", command]
             merged = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
             done = ordinary.run(argv, env=env, capture_output=False, **merged)
-            assert_shown(command, lines_of(shown), lines_of(done.stdout))
+            if golden and LEFT_OUT not in shown:
+                renew(page, command, shown, done.stdout.strip("\n"))
+            else:
+                assert_shown(command, lines_of(shown), lines_of(done.stdout))
             ran += 1
     assert ran, f"{page} has no session"
+
+
+def renew(page: Path, command: str, shown: str, printed: str) -> None:
+    if lines_of(shown) != lines_of(printed):
+        old, new = ("\n".join(filter(None, (f"$ {command}", text))) for text in (shown, printed))
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace(f"{old}\n", f"{new}\n", 1), encoding="utf-8")
 
 
 def write(file: Path, text: str) -> None:
