@@ -1,10 +1,10 @@
 LABS := veth container conflict bridge routing
 BIN := .venv/bin
 
-.PHONY: help install dev demo test lint scripts golden bench against soak build clean
+.PHONY: help install dev demo test lint scripts golden bench against vm-test soak build clean
 
 help: ## list what make can do
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 install: ## make .venv with .venv/bin/cnetsh, and install missing system tools
 	@sh setup.sh
@@ -20,7 +20,7 @@ test: lint ## all checks and tests, except soak
 	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist worksteal
 
 lint: dev ## ruff, mypy and shellcheck
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/shellcheck setup.sh .ci/run
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/shellcheck setup.sh .ci/run tests/vm/*.sh
 
 scripts: install ## write scripts/N_lab.sh anew from the templates
 	@set -e; n=0; for lab in $(LABS); do n=$$((n + 1)); $(BIN)/cnetsh script $$lab > scripts/$${n}_$$lab.sh; done
@@ -33,6 +33,9 @@ bench: dev ## measure what planning and applying cost
 
 against: dev ## measure `up` beside another checkout: make against OTHER=PATH
 	@$(BIN)/python tests/bench/against.py $(OTHER)
+
+vm-test: dev ## labs, examples and samples in VMs with four kernels, two at a time
+	@printf '%s\n' 0:bullseye 1:bookworm 2:trixie 3:trixie-backports | xargs -P 2 -n 1 sh tests/vm/run.sh
 
 soak: dev ## the long figures of the reliability battery
 	$(BIN)/python -m pytest -m soak -s

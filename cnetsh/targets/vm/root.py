@@ -39,11 +39,8 @@ LEFT_OUT = {"test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "l
             Path(str(sysconfig.get_config_var("LIBPL"))).name}  # fmt: skip
 FOLDERS_OF_ITS_OWN = "proc sys dev run tmp root etc/netns var/lib var/log"
 CODE = Path("/usr/lib/cnetsh")
-INIT = f"""import sys
-sys.path.insert(0, "{CODE}")
-from cnetsh import inside
-inside.begin()
-"""
+# What process 1 and the program `cnetsh` of a VM begin by.
+BEGIN = f"import sys\nsys.path.insert(0, '{CODE}')\nfrom cnetsh import {{0}}\n{{0}}.begin()\n"
 USERS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -66,7 +63,7 @@ def image_of(kernel: Kernel, more: Sequence[Path] = ()) -> Path:
     if not image.exists():
         for old in cache().glob(f"root-{kernel.version}-*"):
             old.unlink()
-        root = root_of(kernel, INIT, code, more)
+        root = root_of(kernel, code, more)
         with tempfile.NamedTemporaryFile(dir=cache(), delete=False) as file:
             write(root, file)
         Path(file.name).rename(image)
@@ -112,10 +109,8 @@ class Root:
                 self.take(file, f"{to}/{file.relative_to(folder)}" if to else "")
 
 
-def root_of(
-    kernel: Kernel, init: str, code: Iterable[tuple[str, Path]], more: Iterable[Path]
-) -> Root:
-    """Give the files of a VM: process 1 is the script init; code goes to CODE.
+def root_of(kernel: Kernel, code: Iterable[tuple[str, Path]], more: Iterable[Path]) -> Root:
+    """Give the files of a VM; code goes to CODE.
 
     more: programs by name, files and folders of this machine that it has besides.
     """
@@ -140,7 +135,9 @@ def root_of(
             root.tree(path) if path.is_dir() else root.take(path)
     root.tree(kernel.modules, f"/lib/modules/{kernel.version}")
     root.take(kernel.folder / "loaded", f"/lib/modules/{kernel.version}/loaded")
-    for path_inside, content in (USERS | {"/init": f"#!{python} -I\n{init}"}).items():
+    programs = {"/init": "inside", "/usr/bin/cnetsh": "__main__"}
+    texts = {path: f"#!{python} -I\n{BEGIN.format(name)}" for path, name in programs.items()}
+    for path_inside, content in (USERS | texts).items():
         root.text(path_inside, content)
     for link in ("bin", "sbin", "lib", "lib32", "lib64"):
         if Path("/", link).is_symlink():
