@@ -112,7 +112,8 @@ def start(wanted: Wanted) -> Machine:
             machine = _booted(wanted, image, accelerator)
         except _NotBooted as error:
             if accelerator == "tcg":
-                raise
+                message = f"vm {wanted.name} does not boot: {error.message}"
+                raise CnetshError(message, error.hint, code=FAILED) from None
             kvm_file().write_text(f"{os.uname().release}\n{error.message}\n")
             _say(f"KVM does not boot it here ({error.message}); from now on it is emulated")
             continue
@@ -282,7 +283,8 @@ def stop(machine: Machine) -> None:
             raise CnetshError(f"vm {machine.name} does not end: process {machine.pid}", code=FAILED)
         time.sleep(0.01)
     for file in VMS.folder().glob(f"{machine.name}.*"):
-        if file.suffix != ".use":
+        # By these two others may find that it is gone, or start it anew at this moment.
+        if file.suffix not in (".use", ".holder"):
             file.unlink(missing_ok=True)
 
 
