@@ -322,7 +322,10 @@ _declared["vm"] = _typer(
     add_completion=False,
 )
 Kernel = Annotated[
-    str, typer.Option("--kernel", help="A version, as 6.1, or a kernel package's file (.deb).")
+    str,
+    typer.Option(
+        "--kernel", help="A version, as 6.1, or kernel packages: a .deb, or a folder with some."
+    ),
 ]
 Memory = Annotated[int, typer.Option("--memory", metavar="MIB", help="Its memory.", min=320)]
 

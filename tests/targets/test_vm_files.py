@@ -104,7 +104,7 @@ def test_a_kernel_without_all_modules_is_not_taken(kept: Path) -> None:
 
 
 def test_there_must_be_such_a_package(tmp_path: Path) -> None:
-    with pytest.raises(CnetshError, match="there is no file"):
+    with pytest.raises(CnetshError, match="there is no kernel package"):
         kernel.chosen(str(tmp_path / "linux-image-1_1_amd64.deb"))
 
 

@@ -20,6 +20,9 @@ for suite in "$@"; do
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$home/sources.list"
     of_suite "$home" apt-get -qq update
     package=$(of_suite "$home" apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p')
-    (cd "$home" && of_suite "$home" apt-get -qq download "$package")
+    # From 6.17 on the kernel and its modules are packages of their own.
+    parts=$(of_suite "$home" apt-cache depends "$package" | sed -n 's/.*Depends: \(linux-\(binary\|modules\)-.*\)/\1/p')
+    # shellcheck disable=SC2086 # each part is a word
+    (cd "$home" && of_suite "$home" apt-get -qq download "$package" $parts)
     rm -rf "$home/lists" "$home/cache"
 done

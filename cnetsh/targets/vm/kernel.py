@@ -60,12 +60,13 @@ def cache() -> Path:
 
 
 def chosen(asked: str) -> Kernel:
-    """Give the kernel of a version, of a package's file (.deb), or the distribution's own ("").
+    """Give the kernel of a version, of a package's file or a folder with some (.deb), or the
+    distribution's own ("").
 
     Raises CnetshError when there is none, or it cannot be fetched.
     """
-    if asked.endswith(".deb"):
-        return _of_package(Path(asked))
+    if asked.endswith(".deb") or "/" in asked:
+        return _of_packages(Path(asked))
     if found := _kept(asked or "default"):
         return found
     package = _package(asked)
@@ -97,7 +98,7 @@ def _in_order(name: str) -> tuple[int, ...]:
 def _package(asked: str) -> str:
     """Give the package of a version's newest kernel, or of the distribution's own."""
     if not installed("apt-cache"):
-        hint = "cnetsh vm start --kernel FILE.deb takes a kernel package of Debian's"
+        hint = "cnetsh vm start --kernel PATH takes kernel packages of Debian's"
         raise CnetshError("no apt here, so there is no kernel to boot", hint)
     if not asked:
         for name in NEWEST:
@@ -118,7 +119,7 @@ def _all() -> Iterator[str]:
         yield name.removeprefix("linux-image-")
 
 
-def _depends(package: str, prefix: str) -> list[str]:
+def _depends(package: str, prefix: str | tuple[str, ...]) -> list[str]:
     lines = ask(("apt-cache", "depends", package)).stdout.splitlines()
     words = [line.split()[-1] for line in lines if "Depends:" in line]
     return [word for word in words if word.startswith(prefix)]
@@ -126,20 +127,26 @@ def _depends(package: str, prefix: str) -> list[str]:
 
 def _fetched(package: str) -> Kernel:
     with _unpacked() as folder:
-        packages = (package, *_depends(package, "linux-modules-"))
+        # The modules are a package of their own in Ubuntu, and so is the kernel in newer Debians.
+        packages = (package, *_depends(package, ("linux-modules-", "linux-binary-")))
         print(f"cnetsh: fetching {' '.join(packages)}", file=sys.stderr)
         _must("env", "-C", str(folder), "apt-get", "download", *packages)
         return _taken(sorted(folder.glob("*.deb")), folder)
 
 
-def _of_package(file: Path) -> Kernel:
-    if not file.is_file():
-        raise CnetshError(f"there is no file {file}")
-    name = re.match(r"linux-image-(?:unsigned-)?([^_]+)_", file.name)
-    if name and (found := _kept(name[1])) and _source(found) == file.name:
+def _of_packages(path: Path) -> Kernel:
+    files = sorted(path.glob("*.deb")) if path.is_dir() else [path]
+    if not files or not path.exists():
+        raise CnetshError(f"there is no kernel package {path}")
+    name = re.match(r"linux-[a-z]+-(?:unsigned-)?([^_]+)_", files[-1].name)
+    if name and (found := _kept(name[1])) and _source(found) == _names(files):
         return found
     with _unpacked() as folder:
-        return _taken([file], folder)
+        return _taken(files, folder)
+
+
+def _names(packages: Sequence[Path]) -> str:
+    return " ".join(package.name for package in packages)
 
 
 def _source(kernel: Kernel) -> str:
@@ -157,19 +164,19 @@ def _taken(packages: Sequence[Path], folder: Path) -> Kernel:
     tree = folder / "tree"
     for package in packages:
         _must("dpkg-deb", "-x", str(package), str(tree))
-    # From Debian 13 on they lie in /usr.
-    base = next((base for base in (tree, tree / "usr") if (base / "lib/modules").is_dir()), None)
-    image = next((tree / "boot").glob("vmlinuz-*"), None)
-    if base is None or image is None:
+    # From Debian 13 on they lie in /usr, and later the kernel among its modules.
+    base = next((base for base in (tree, tree / "usr") if (base / "lib/modules").is_dir()), tree)
+    images = [*tree.glob("boot/vmlinuz-*"), *base.glob("lib/modules/*/vmlinuz")]
+    version = next((path.name for path in base.glob("lib/modules/*")), "")
+    if not images or not version:
         raise CnetshError(f"{packages[0].name} holds no kernel with its modules")
-    version = image.name.removeprefix("vmlinuz-")
     _must("depmod", "-b", str(base), version)
     kept = folder / "kept"
     _copy(_with_those_before(base / "lib/modules" / version), base, kept)
     _must("depmod", "-b", str(kept), version)
-    shutil.copyfile(image, kept / "vmlinuz")
+    shutil.copyfile(images[0], kept / "vmlinuz")
     (kept / "loaded").write_text(MODULES)
-    (kept / "source").write_text(packages[0].name)
+    (kept / "source").write_text(_names(packages))
     home = cache() / "kernels" / version
     shutil.rmtree(home, ignore_errors=True)
     kept.rename(home)
