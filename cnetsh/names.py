@@ -90,6 +90,8 @@ class Inet(NamedTuple):
 
 def visible(text: str) -> str:
     r"""Give text with control and non-ASCII characters as \xNN, \uNNNN or \UNNNNNNNN."""
+    if text.isascii() and text.isprintable():
+        return text
     ascii_only = text.encode("ascii", "backslashreplace").decode("ascii")
     return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", ascii_only)
 

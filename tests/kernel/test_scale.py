@@ -143,3 +143,8 @@ def test_the_kernel_is_drawn_in_every_form(private: Private) -> None:
     for form in FORMS:
         drawn = private.cnetsh("graph", "--live", "--format", form).stdout
         assert all(name in drawn for name in ("net0", "net1", "old", "br0", "172.18.0.1/16"))
+
+
+def test_rules_that_were_not_read_are_told_of(private: Private) -> None:
+    private.sh("for n in $(seq 60); do ip netns add n$n; done; ip link add br0 type bridge")
+    assert "firewall rules inside 60 containers were not read" in drawn(private)

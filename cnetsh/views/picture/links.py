@@ -52,6 +52,7 @@ class Known:
     queues: dict[Place, str]
     settings: dict[str, tuple[tuple[str, str], ...]]
     servers: dict[str, tuple[str, ...]]
+    inside: dict[str, tuple[Place, ...]]  # links by namespace
     ports: dict[str, tuple[Place, ...]]  # of the host's bridges
 
     def state_of(self, place: Place) -> str:
@@ -146,6 +147,7 @@ def known(state: State) -> Known:
                  for ref, facts in _of(state, "setting")),
         _grouped((visible(ref.name.split("/")[-2]), facts["server"])
                  for ref, facts in _of(state, "name_server")),
+        _grouped((place[0], place) for place in links),
         _grouped((link.master, place) for place, link in links.items()
                  if link.master and not place[0]),
     )  # fmt: skip

@@ -96,7 +96,8 @@ def network_of(title: str, state: State, sight: bool = True) -> Network:
 
     sight: whether the host's own links are in the state, or nobody has looked.
     """
-    return _Reader(known(state), rules.rules_of(state)).read(title, sight)
+    reader = _Reader(known(state), rules.rules_of(state), rules.unread(state))
+    return reader.read(title, sight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class _Reader:
 
     known: Known
     rules: list[Rule]
+    unread: set[str]
 
     def read(self, title: str, sight: bool) -> Network:
         outside = self._outside() if sight else Outside("elsewhere")
@@ -137,7 +139,7 @@ class _Reader:
             if to != "default" or link is None or link.kind == "bridge" or link.master:
                 continue
             home = link.peer[0] if link.peer else INTERNET
-            links = [name for netns, name in self.known.links if netns == home and name != "lo"]
+            links = [name for _, name in self.known.inside.get(home, ()) if name != "lo"]
             if home and len(links) < 2:
                 address = " ".join(self.known.addresses.get(("", name), ()))
                 what = "Internet" if home == INTERNET else home
@@ -157,8 +159,8 @@ class _Reader:
     def _container(
         self, name: str, outside: Outside | None, published: list[Published]
     ) -> Container:
-        links = {place: link for place, link in self.known.links.items() if place[0] == name}
-        links.pop((name, "lo"), None)
+        places = self.known.inside.get(name, ())
+        links = {place: self.known.links[place] for place in places if place[1] != "lo"}
         ports = tuple(port for place, link in links.items() if (port := self._port(place, link)))
         forwards = self.known.forwards(name) or []
         router = bool(forwards) and len(links) > 1
@@ -167,8 +169,7 @@ class _Reader:
         lines += self._more(name, links, published)
         if forwards and not router:
             lines.append(Line("forwards " + " and ".join(forwards), "faint"))
-        wrapped = [Line(part, line.kind) for line in lines
-                   for part in wrap(line.text, LONGEST, subsequent_indent="  ")]  # fmt: skip
+        wrapped = [Line(part, line.kind) for line in lines for part in _broken(line.text)]
         return Container(name, tuple(wrapped), ports, router)
 
     def _on_links(self, links: dict[Place, Link], out: set[str]) -> Iterator[Line]:
@@ -309,6 +310,10 @@ class _Reader:
         if through := rules.let_through(self.rules):
             yield f"FORWARD lets {', '.join(through)} through"
         yield from rules.filters(self.rules, "")
+        if "" in self.unread:
+            yield "not all firewall rules were read"
+        if inside := len(self.unread - {""}):
+            yield f"firewall rules inside {inside:,} containers were not read"
         drawn = {rail.name for rail in rails} | {"lo", outside.link if outside else ""}
         for (home, name), one in self.known.links.items():
             # One that a plan only speaks of has no kind.
@@ -316,6 +321,10 @@ class _Reader:
                 addresses = self.known.addresses.get(("", name), ())
                 words = (name, *addresses, _made_as(one), self.known.state_of(("", name)))
                 yield "link " + " ".join(filter(None, words))
+
+
+def _broken(text: str) -> list[str]:
+    return wrap(text, LONGEST, subsequent_indent="  ") if len(text) > LONGEST else [text]
 
 
 def _made_as(link: Link) -> str:

@@ -60,6 +60,11 @@ def rules_of(state: State) -> list[Rule]:
     return found
 
 
+def unread(state: State) -> set[str]:
+    """Give the namespaces whose rules were not read, or not all of them."""
+    return {visible(ref.netns) for ref in state if ref.kind == "table"}
+
+
 def translations(rules: list[Rule], netns: str, address: str, own: str) -> Iterator[str]:
     """Give a line for each rule that gives packets of a namespace another source address.
 
