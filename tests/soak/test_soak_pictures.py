@@ -50,7 +50,7 @@ def test_nothing_overlaps_in_hundreds_of_networks(tmp_path: Path, figure: Figure
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="there is no chromium here")
-@pytest.mark.parametrize("width", [48, 80, 123])
+@pytest.mark.parametrize("width", [42, 80, 123])
 def test_a_browser_sees_every_label_whole(tmp_path: Path, width: int, figure: Figure) -> None:
     (tmp_path / "home").mkdir()
     labs = [*LABS, *EXAMPLES]

@@ -65,6 +65,8 @@ def _boxes(boxes: Iterable[Box]) -> dict[Cell, str]:
 def _lines(picture: Picture) -> dict[Cell, str]:
     """Give wires, bars and borders, joined where they meet."""
     light = _ends(wire.points for wire in picture.wires)
+    for bar in (bar for bar in picture.bars if bar.kind == "own"):
+        _trace(light, ((bar.x0, bar.y0), (bar.x1, bar.y1)))
     for box in (box for box in picture.boxes if box.kind != "router"):
         _trace(light, _border(box))
     doubled = {cell for box in picture.boxes if box.kind == "router"
@@ -76,7 +78,8 @@ def _lines(picture: Picture) -> dict[Cell, str]:
         if cell not in doubled:
             letter = _LIGHT[mask]
             cells[cell] = _BROKEN.get(letter, letter) if cell in broken else letter
-    for cell, mask in _ends(((bar.x0, bar.y0), (bar.x1, bar.y1)) for bar in picture.bars).items():
+    heavy = (bar for bar in picture.bars if bar.kind != "own")
+    for cell, mask in _ends(((bar.x0, bar.y0), (bar.x1, bar.y1)) for bar in heavy).items():
         met = light.get(cell, 0) & ~mask
         cells[cell] = _MIXED.get((mask, met)) or _HEAVY[mask]
     return cells

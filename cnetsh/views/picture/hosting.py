@@ -7,6 +7,7 @@ from cnetsh.views.picture.shapes import Box, Picture, Text, socket_of, worst
 
 INSET = 4  # columns of the host beside the boxes in it
 LEAST = 24
+WIDER = 1.25  # a letter of the title beside one of the rest
 _PROMPT = "NAT "
 
 
@@ -17,6 +18,14 @@ def width_wanted(network: Network) -> int:
     outside = network.outside
     lengths += [2 * len(outside.address) + 10] if outside else []
     return max([40, *lengths])
+
+
+def draw_title(picture: Picture, width: int) -> int:
+    """Draw the title in as many lines as it needs; give the row where the picture begins."""
+    rows = wrap(picture.title, int(width / WIDER)) or [""]
+    for y, row in enumerate(rows):
+        picture.texts.append(Text(0, y, row, "title"))
+    return len(rows) + 1
 
 
 def draw_host(network: Network, picture: Picture, left: int, width: int, y: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from cnetsh.views.picture.hosting import draw_host, width_wanted
+from cnetsh.views.picture.hosting import WIDER, draw_host, draw_title, width_wanted
 from cnetsh.views.picture.links import Place
 from cnetsh.views.picture.network import Container, Line, Network, Port, Rail
 from cnetsh.views.picture.placing import Placed, placed
@@ -69,6 +69,7 @@ class _Ladder:
     ends: dict[Place, int] = field(default_factory=dict)  # columns of cables between containers
     start: int = 0  # column of the sockets
     boxes: int = 0  # column of the boxes
+    begin: int = 0  # row below the title
 
     def __post_init__(self) -> None:
         self.picture = Picture(self.network.title)
@@ -137,11 +138,12 @@ class _Ladder:
 
     def draw(self) -> None:
         """Draw all."""
-        wanted = max(len(self.network.title), self.left + width_wanted(self.network)
-                     if self.network.hosted else 0)  # fmt: skip
+        wanted = int(len(self.network.title) * WIDER) + 1
+        if self.network.hosted:
+            wanted = max(wanted, self.left + width_wanted(self.network))
         width = max(self.width, min(self.most, wanted))
         self.picture.width = width
-        self.picture.texts.append(Text(0, 0, self.network.title, "title"))
+        self.begin = draw_title(self.picture, width)
         y = self._host(width) if self.network.hosted else self._no_host()
         self.picture.tight = y
         self.rungs = [rung._replace(y=rung.y + y) for rung in self.rungs]
@@ -153,13 +155,13 @@ class _Ladder:
         self._uprights()
 
     def _no_host(self) -> int:
-        self.picture.texts.append(Text(0, 1, LONE, "faint"))
-        return 3
+        self.picture.texts.append(Text(0, self.begin - 1, LONE, "faint"))
+        return self.begin + 1
 
     def _host(self, width: int) -> int:
         """Draw the host with its bars; give the row where containers begin."""
         rails = self.network.rails
-        top, stack = draw_host(self.network, self.picture, self.left, width - self.left, 2)
+        top, stack = draw_host(self.network, self.picture, self.left, width - self.left, self.begin)
         for number, rail in enumerate(rails):
             y = stack + 2 + 2 * number
             right = width - 4 - LANE * (len(rails) - 1 - number)
@@ -222,12 +224,14 @@ class _Ladder:
         round_it = [rung.y for rung in self.rungs if rung.port.rail and rung.port.rail not in rails]
         if round_it:
             middle = self.left + (self.picture.width - self.left) // 2
-            self.picture.wire("up", (middle, 3), (0, 3), (0, max(round_it)))
-            self.picture.dots += [(middle, 3), *((0, y) for y in round_it[:-1])]
+            dot = (middle, self.begin + 1)
+            self.picture.wire("up", dot, (0, dot[1]), (0, max(round_it)))
+            self.picture.dots += [dot, *((0, y) for y in round_it[:-1])]
 
 
 def _label(rail: Rail) -> str:
-    return rail.label if rail.kind == "bridge" else f"{rail.name}  {rail.label}"
+    own = f"{rail.name} {rail.state}".strip()
+    return rail.label if rail.kind == "bridge" else f"{own}  {rail.label}"
 
 
 def _with_tags(one: Container) -> Container:

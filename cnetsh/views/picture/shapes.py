@@ -34,7 +34,7 @@ class Box(NamedTuple):
 class Bar(NamedTuple):
     """A bridge: a bar with its label from column `at` on, or a thin one that leads on to others.
 
-    kind: bar, iso (isolated), or of a bridge without carrier dead and down.
+    kind: bar, iso (isolated), own (a link in no bridge), dead (no carrier) or down.
     """
 
     x0: int

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cnetsh.views.picture.columns import Columns, Group, in_columns, rail_number
-from cnetsh.views.picture.hosting import INSET, draw_host, width_wanted
+from cnetsh.views.picture.hosting import INSET, WIDER, draw_host, draw_title, width_wanted
 from cnetsh.views.picture.levels import levels
 from cnetsh.views.picture.network import Network, Rail
 from cnetsh.views.picture.placing import Placed, Plug, placed
@@ -37,6 +37,7 @@ class _Wide:
     jobs: list[Job] = field(default_factory=list)
     taken: list[Text] = field(default_factory=list)  # sockets in the host's lower edge
     inner: int = 0  # columns inside the host
+    begin: int = 0  # row below the title
     stack: int = 0  # row where the IP stack ends
     bars: int = 0  # row of the bars
     edge: int = 0  # row of the host's lower edge
@@ -93,18 +94,18 @@ class _Wide:
 
     def _widen(self, rows: list[list[Placed]]) -> None:
         lengths = [sum(one.w + APART for one in row) - APART for row in rows]
-        lengths += [self.columns.width, int(len(self.network.title) * 1.25) - INSET]
+        lengths += [self.columns.width, int(len(self.network.title) * WIDER) + 1 - INSET]
         lengths += [width_wanted(self.network) - INSET] if self.network.hosted else [len(LONE)]
         self.inner = min(max(lengths), self.most - INSET - self._beside())
         self.columns.shift(2 + max(0, (self.inner - self.columns.width) // 2))
         self.picture.width = self.inner + INSET + self._beside()
-        self.picture.texts.append(Text(0, 0, self.network.title, "title"))
+        self.begin = draw_title(self.picture, self.picture.width)
 
     # ── the host ──
     def _host(self) -> int:
         """Draw the host with its bars; give the row of its lower edge."""
         width = self.inner + INSET
-        top, self.stack = draw_host(self.network, self.picture, 0, width, 2)
+        top, self.stack = draw_host(self.network, self.picture, 0, width, self.begin)
         rails = self.network.rails
         self.bars = self.stack + 2 + any(rail.isolated and rail.wired for rail in rails)
         self.edge = self.bars + 2
@@ -114,8 +115,8 @@ class _Wide:
         return self.edge
 
     def _no_host(self) -> int:
-        self.picture.texts.append(Text(0, 1, LONE, "faint"))
-        return 0
+        self.picture.texts.append(Text(0, self.begin - 1, LONE, "faint"))
+        return self.begin - 2
 
     def _rail(self, number: int, rail: Rail) -> None:
         low, high = self.columns.reach[number]
@@ -345,7 +346,7 @@ class _Wide:
                     yield Job(start, out, goal, into, kind)
 
     def _round_jobs(self) -> list[Job]:
-        dot = (2 + self.inner // 2, 3)
+        dot = (2 + self.inner // 2, self.begin + 1)
         return [Job(dot, RIGHT, (plug.x, one.y), DOWN, worst(plug.port.state))
                 for one, plug in self._rounds()]  # fmt: skip
 
@@ -363,7 +364,9 @@ class _Wide:
 
 
 def bar_kind(rail: Rail) -> str:
-    """Give how a bridge's bar is drawn."""
+    """Give how a bar is drawn; of a link in no bridge it only holds the name."""
+    if rail.kind == "link":
+        return "own"
     return "iso" if rail.isolated else {"down": "down", "no carrier": "dead"}.get(rail.state, "bar")
 
 
