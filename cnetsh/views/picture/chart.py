@@ -1,12 +1,9 @@
 """A network for other tools to lay out, with the same facts: Mermaid, and Graphviz's dot."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from cnetsh.views.picture.network import Container, Network, Port
-
-Quoted = Callable[[list[str]], str]
 
 
 class Node(NamedTuple):
@@ -25,20 +22,6 @@ class Edge(NamedTuple):
     other: str
     lines: list[str]
     broken: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """Nodes and edges, in their order."""
-
-    nodes: list[Node]
-    edges: list[Edge]
-
-
-def chart_of(network: Network) -> Chart:
-    """Give a network's nodes and edges."""
-    nodes, edges = list(_nodes(network)), list(_edges(network))
-    return Chart(nodes, edges)
 
 
 def _nodes(network: Network) -> Iterator[Node]:
@@ -100,18 +83,18 @@ def as_mermaid(network: Network) -> str:
     """Give a Mermaid flowchart, as GitHub and many editors draw it."""
     shapes = {"pill": "([{}])", "square": "[{}]", "bar": "{{{{{}}}}}", "box": "({})",
               "router": "[[{}]]"}  # fmt: skip
-    chart = chart_of(network)
+    nodes = list(_nodes(network))
     lines = ["---", f"title: {_mermaid([network.title])}", "---"] if network.title else []
     lines.append("flowchart TB")
-    inside = [node for node in chart.nodes if node.inside]
-    for node in chart.nodes:
+    inside = [node for node in nodes if node.inside]
+    for node in nodes:
         if node in inside[:1]:
             lines.append('  subgraph host["host"]')
         indent = "    " if node.inside else "  "
         lines.append(f"{indent}{node.name}{shapes[node.shape].format(_mermaid(node.lines))}")
         if node in inside[-1:]:
             lines.append("  end")
-    for edge in chart.edges:
+    for edge in _edges(network):
         line = "-.-" if edge.broken else "---"
         label = f"|{_mermaid(edge.lines)}|" if edge.lines else ""
         lines.append(f"  {edge.one} {line}{label} {edge.other}")
@@ -122,14 +105,14 @@ def as_dot(network: Network) -> str:
     """Give a Graphviz graph, for `dot -Tsvg`."""
     shapes = {"pill": "shape=oval", "square": "shape=box", "bar": "shape=box, style=bold",
               "box": "shape=box, style=rounded", "router": "shape=box, peripheries=2"}  # fmt: skip
-    chart = chart_of(network)
+    nodes = list(_nodes(network))
     lines = ["graph lab {", f"  label={_dot([network.title])}; labelloc=t;"]
     lines.append('  subgraph cluster_host { label="host"; style=dashed;')
     for inside in (True, False):
-        for node in (node for node in chart.nodes if node.inside == inside):
+        for node in (node for node in nodes if node.inside == inside):
             lines.append(f"    {node.name} [{shapes[node.shape]}, label={_dot(node.lines)}];")
         lines += ["  }"] if inside else []
-    for edge in chart.edges:
+    for edge in _edges(network):
         style = ", style=dashed" if edge.broken else ""
         lines.append(f"  {edge.one} -- {edge.other} [label={_dot(edge.lines)}{style}];")
     return "\n".join([*lines, "}"]) + "\n"

@@ -93,4 +93,4 @@ def _rows(ways: tuple[str, ...], width: int) -> list[str]:
 
 
 def _broken(text: str, width: int) -> list[str]:
-    return wrap(text, width, subsequent_indent="  ")
+    return wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)

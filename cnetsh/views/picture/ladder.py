@@ -5,7 +5,6 @@ Each socket is a rung: bar, host end, link, box.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from typing import NamedTuple
 
 from cnetsh.views.picture.hosting import WIDER, draw_host, draw_title, width_wanted
@@ -108,18 +107,18 @@ class _Ladder:
     def _lead_cables(self) -> int:
         """Give each cable between containers the first column that is free; give how many."""
         rows = {rung.place: rung.y for rung in self.rungs}
-        taken: list[tuple[int, int, int]] = []
+        lanes: list[list[tuple[int, int]]] = []
         for rung in self.rungs:
             near, far = rung.place, rung.port.other
             if far and near not in self.ends:
                 low, high = sorted((rows[near], rows[far]))
-                lane = next(number for number in count() if all(
-                    number != other or high < start or end < low
-                    for other, start, end in taken))  # fmt: skip
-                taken.append((lane, low, high))
-                at = self.left + 2 + LANE * (len(self.network.rails) + lane)
+                free = (all(high < start or end < low for start, end in lane) for lane in lanes)
+                number = next((at for at, one in enumerate(free) if one), len(lanes))
+                lanes += [[]] if number == len(lanes) else []
+                lanes[number].append((low, high))
+                at = self.left + 2 + LANE * (len(self.network.rails) + number)
                 self.ends[near] = self.ends[far] = at
-        return 1 + max((lane for lane, _, _ in taken), default=-1)
+        return len(lanes)
 
     def _turn(self, rung: _Rung) -> int:
         """Give the column where a rung turns down to the box below it."""

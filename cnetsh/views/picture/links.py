@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_interface
+from ipaddress import IPv4Network, IPv6Network, ip_interface
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from cnetsh.kinds.change import Facts, Ref, State
@@ -65,8 +65,8 @@ class Known:
     def _carrier(self, place: Place, link: Link) -> bool:
         if link.carrier is not None:
             return link.carrier
-        if link.kind == "veth" and link.peer:
-            return self.links[link.peer].up
+        if link.kind == "veth":
+            return link.peer not in self.links or self.links[link.peer].up
         if link.kind == "bridge" and not place[0]:
             return any(not self.state_of(port) for port in self.ports.get(place[1], ()))
         return not link.on or not self.state_of(link.on)
@@ -103,8 +103,8 @@ class Known:
         found: dict[str, list[str]] = {}
         for (netns, link), texts in self.addresses.items():
             for text in texts if not netns and self._is_up(link) else ():
-                network = ip_interface(text).network
-                if network.prefixlen < network.max_prefixlen:
+                network = network_on(text)
+                if network and network.prefixlen < network.max_prefixlen:
                     found.setdefault(str(network), []).append(link)
         for to, links in found.items():
             there = [facts.get("dev") for one, facts in self.routes.get("", ()) if one == to]
@@ -122,6 +122,14 @@ def _way(facts: Facts) -> str:
     way = facts.get("via") or ", ".join(hops)
     dev = "" if facts.get("proto") == "kernel" else facts.get("dev", "")
     return visible(str(way or dev))
+
+
+def network_on(address: str) -> IPv4Network | IPv6Network | None:
+    """Give the network of an address as it was typed, None where it is none."""
+    try:
+        return ip_interface(address).network
+    except ValueError:
+        return None
 
 
 def known(state: State) -> Known:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface
 from textwrap import wrap
 from typing import NamedTuple
 
 from cnetsh.kinds.change import State
 from cnetsh.names import visible
 from cnetsh.views.picture import rules
-from cnetsh.views.picture.links import ETHERNET, Known, Link, Place, known
+from cnetsh.views.picture.links import ETHERNET, Known, Link, Place, known, network_on
 from cnetsh.views.picture.rules import Published, Rule
 
 INTERNET = "internet"
@@ -150,8 +149,8 @@ class _Reader:
         """Give the host's link that has an address in the network of a next hop."""
         for (netns, link), texts in self.known.addresses.items():
             for text in texts if not netns else ():
-                one = ip_interface(text)
-                if via and ":" not in via + text and ip_address(via) in one.network:
+                whole, hop = network_on(text), network_on(via)
+                if whole and hop and hop.version == whole.version and hop[0] in whole:
                     return link
         return ""
 
@@ -239,7 +238,7 @@ class _Reader:
     def _joints(self) -> Iterator[Container]:
         """Give the cables that have both ends in the host."""
         for place, link in self.known.links.items():
-            if place[0] or not link.peer or link.peer[0] or link.peer < place:
+            if place[0] or link.peer not in self.known.links or link.peer[0] or link.peer < place:
                 continue
             both = sorted(
                 (place, link.peer), key=lambda end: (self.known.addresses.get(end, ()), end)
@@ -324,7 +323,11 @@ class _Reader:
 
 
 def _broken(text: str) -> list[str]:
-    return wrap(text, LONGEST, subsequent_indent="  ") if len(text) > LONGEST else [text]
+    return (
+        wrap(text, LONGEST, subsequent_indent="  ", break_on_hyphens=False)
+        if len(text) > LONGEST
+        else [text]
+    )
 
 
 def _made_as(link: Link) -> str:

@@ -14,6 +14,7 @@ from cnetsh.views.picture.wiring import DOWN, RIGHT, UP, Grid, Job
 NO_WAY = "(no forwarding)"
 LONE = "not connected to the host or the Internet"
 ROUND = 5  # columns beside the host, for what goes round it
+MOST_ENDS = 60  # of cables between containers: more are a tangle, and take long to lead
 APART = 5  # columns between containers that are not on the host
 
 
@@ -49,6 +50,8 @@ class _Wide:
     def draw(self) -> bool:
         """Draw all; say whether it fits."""
         hosted = [one for one in self.nodes if any(plug.port.rail for plug in one.plugs)]
+        if sum(plug.port.other is not None for one in self.nodes for plug in one.plugs) > MOST_ENDS:
+            return False
         level = levels(self.nodes, [one.it.name for one in hosted])
         for one in self.nodes:
             for plug in one.plugs:
