@@ -36,12 +36,16 @@ def run(
     form = form or _form(output)
     width = width or (PAGE if form == "svg" else shutil.get_terminal_size().columns)
     drawn = partial(draw, form=form, width=width)
-    if live:
-        return _live(lab, settings, drawn, on, output)
-    if not lab:
+    if not (lab or live):
         raise CnetshError("no lab is named", "cnetsh graph LAB, or cnetsh graph --live")
-    with known(lab, on) as name:
-        plan = choose.part(name, settings, "up")
+    plan = None
+    if lab:
+        with known(lab, on) as name:
+            plan = choose.part(name, settings, "up")
+    if live:
+        wanted = after(plan.changes) if plan else None
+        return _live(wanted, f"{lab or on}, as it is now", drawn, on, output)
+    assert plan
     sandbox = on.partition(":")[0] == builtin.SANDBOX
     # A sandbox is made by a plan too; of another target nobody has looked at the links.
     start = choose.part(builtin.SANDBOX, (), "up").changes if sandbox else ()
@@ -59,56 +63,30 @@ def _form(output: Path | None) -> str:
 
 
 def _live(
-    lab: str,
-    settings: Sequence[str],
-    drawn: Callable[[Network], str],
-    on: str,
-    output: Path | None,
+    wanted: State | None, title: str, drawn: Callable[[Network], str], on: str, output: Path | None
 ) -> int:
     # Only this needs a target, which takes as long to load as a plan takes to draw.
     from cnetsh.commands.entering import if_running
 
-    # The lab's file may be out of sight in the target.
-    name, wanted = "", State()
-    if lab:
-        name = choose.name_of(lab, settings)
-        if choose.is_file(lab) or name in builtin.builtin_names():
-            wanted = after(choose.part(lab, settings, "up").changes)
     into = collected(output)
-    show = partial(_show, name, wanted, drawn, f"{lab or on}, as it is now", into)
-    return kept(into, output, if_running(on, show))
+    return kept(into, output, if_running(on, partial(_show, wanted, title, drawn, into)))
 
 
-def _show(
-    name: str, wanted: State, drawn: Callable[[Network], str], title: str, into: TextIO
-) -> int:
+def _show(wanted: State | None, title: str, drawn: Callable[[Network], str], into: TextIO) -> int:
     from cnetsh.compare.snapshot import look_everywhere
     from cnetsh.system.process import ask
 
-    wanted = _up(name, wanted) if name else wanted
-    homes = {ref.netns or ref.name for ref in wanted if ref.netns or ref.kind == "netns"}
-    state = look_everywhere(ask, [ref for ref in wanted if ref.kind == "setting"], homes)
-    into.write(drawn(network_of(title, _of_lab(state, wanted) if name else state)))
+    homes = {ref.netns or ref.name for ref in wanted or () if ref.netns or ref.kind == "netns"}
+    state = look_everywhere(ask, [ref for ref in wanted or () if ref.kind == "setting"], homes)
+    into.write(drawn(network_of(title, _of_lab(state, wanted) if wanted else state)))
     into.flush()
     return DONE
-
-
-def _up(name: str, planned: State) -> State:
-    """Give what a lab has made where it is up, else what its plan makes. Raises CnetshError."""
-    from cnetsh.apply import journal
-
-    record = journal.find(name)
-    if record is None and not planned:
-        raise CnetshError(f"{name} is not up", "cnetsh status lists what is")
-    if record is None:
-        return planned
-    record.close()
-    return after(journal.plan_of(record, "up").changes)
 
 
 def _of_lab(state: State, wanted: State) -> State:
     """Give a state with those of the target's own links that are a lab's, or lead out."""
     names = {ref.name for ref in wanted if ref.kind == "link" and not ref.netns}
+    names |= {facts.get("master", "") for several in wanted.values() for facts in several}
     names |= {facts.get("dev", "") for facts in state.get(Ref("route", "", "default"), ())}
     found = State()
     for ref, several in state.items():
