@@ -89,14 +89,22 @@ class TestNames:
         assert max(map(len, names)) <= 15
 
     def test_of_host_ends_are_the_labs_own(self) -> None:
-        labs = ["a", "a-1", "a1", "eight-by", "a-long-one", "a-long-on", "a-long-on-1"]
+        labs = [
+            "a",
+            "a-1",
+            "a1",
+            "eleven-byte",
+            "a-long-lab-one",
+            "a-long-lab-on",
+            "a-long-lab-on-1",
+        ]
         ends = [
             {words.split()[3] for words in commands(text) if " type veth " in words}
             for lab in labs
             for text in [ONE_BRIDGE.replace("x", lab, 1) + "  net: {bridge: br0, count: 12}\n"]
         ]
         assert len(set().union(*ends)) == 12 * len(labs)
-        assert {"a-1", "a-1-1", "a1-1", "eight-by-1"} < set().union(*ends)
+        assert {"a-1", "a-1-1", "a1-1", "eleven-byte-1"} < set().union(*ends)
         assert all(re.fullmatch("a-l-[0-9a-f]{4}-[0-9]+", end) for one in ends[4:] for end in one)
 
     def test_of_chains_fit(self) -> None:

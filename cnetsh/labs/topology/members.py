@@ -19,6 +19,7 @@ PORTS = 1023  # BR_MAX_PORTS of the kernel's net/bridge/br_private.h; port 0 is 
 NAMES = 100_000
 CABLES = 1_000_000  # numbered, they leave eight of the fifteen bytes of a link's name to the lab's
 LONGEST = 8
+WHOLE = 11  # bytes of a lab's name that a link's can hold beside a dash and three digits
 
 
 class Port(NamedTuple):
@@ -137,20 +138,22 @@ def _port(
 
 def _ends(topology: Topology) -> Iterator[tuple[str, str]]:
     """Give names for host end and peer; labs share the host, and each container is its own."""
-    prefix = _prefix(topology.name)
+    lab, short = topology.name, _short(topology.name)
     # Bridges and host ends share the host's namespace, where a name is there once.
     taken = set(topology.bridges)
     for container in topology.containers.values():
         for interface in container.interfaces:
             taken.update((interface.name, interface.host, interface.macvlan))
     for number in count():
+        # By the number alone: a name must not change when the lab grows.
+        prefix = lab if len(lab) <= WHOLE and number < 1000 else short
         host, peer = f"{prefix}-{number}", f"ceth{number}"
         if host not in taken and peer not in taken:
             yield host, peer
 
 
-def _prefix(lab: str) -> str:
-    """Give what a lab's host ends are called by; a long name is cut and a hash keeps it apart."""
+def _short(lab: str) -> str:
+    """Give a lab's name where it is not too long, else cut, and kept apart by a hash."""
     if len(lab) <= LONGEST:
         return lab
     digest = hashlib.sha256(lab.encode()).hexdigest()[:4]
