@@ -14,7 +14,7 @@ containers: {a: {bridge: br1, dns: 10.31.0.1}}
 # Below /run a sandbox has nothing of the caller's.
 WRITTEN = {
     "plan container -o": "ip netns add net0",
-    "graph --live -o": "internet",
+    "graph --live -o": "as it is now",
     "up container --log": "ip netns add net0",
 }
 
