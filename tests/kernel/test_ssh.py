@@ -81,6 +81,7 @@ def test_a_lab_file_of_here_is_up_there(machines: Machines, lab: str, user: str)
 
 def test_files_are_of_here(machines: Machines, lab: str, tmp_path: Path) -> None:
     log, picture, plan = tmp_path / "log", tmp_path / "live.svg", tmp_path / "plan.json"
+    packets = tmp_path / "a0.pcap"
     assert f"wrote {plan}" in machines.cnetsh("plan", lab, "-o", str(plan)).stderr
     assert json.loads(plan.read_text())["relied_on"]
     machines.cnetsh("up", str(plan), "--log", str(log))
@@ -88,11 +89,16 @@ def test_files_are_of_here(machines: Machines, lab: str, tmp_path: Path) -> None
     assert steps == [*range(1, len(steps) + 1)] and len(steps) > 5
     machines.cnetsh("graph", "--live", "--format", "svg", "-o", str(picture))
     assert "10.31.0.1" in picture.read_text()
+    capture = machines.start("capture", "a0", "ceth0", "-w", str(packets), "-c", "2", stderr=-1)
+    assert capture.stderr and capture.stderr.readline().startswith("capturing on ceth0 in a0")
+    machines.cnetsh("exec", "a1", "--", "ping", "-c1", "10.31.0.2")
+    assert capture.wait(timeout=20) == 0
+    # By pcap-savefile(5): its mark in either order, and packets with a head of 16 bytes each.
+    assert sorted(packets.read_bytes()[:4])[1:] in ([0xB2, 0xC3, 0xD4], [0x4D, 0xA1, 0xB2])
+    assert packets.stat().st_size >= 24 + 2 * (16 + 28)
     machines.cnetsh("down", "own")
-    assert (
-        machines.there.sh("find /run -newer /run/sshd/key -name 'plan.json' -o -name 'live.svg'")
-        == ""
-    )
+    found = machines.there.sh("find /run -newer /run/sshd/key -name plan.json -o -name live.svg")
+    assert found == ""
 
 
 def test_what_cannot_be_a_lab_is_told_without_going_there(machines: Machines) -> None:

@@ -152,7 +152,7 @@ class Session:
             case [starter.REFUSED, *words]:
                 self.refused = " ".join(words)
             case [number, content] if number.isdecimal():
-                self._write(int(number), b64decode(content).decode())
+                self._write(int(number), b64decode(content))
             case _:
                 self._tell(f"\0{answer}\n".encode())
 
@@ -168,11 +168,11 @@ class Session:
                 self._send(starter.TYPED + b64encode(piece) + b"\n")
         self._send(starter.END)
 
-    def _write(self, number: int, text: str) -> None:
+    def _write(self, number: int, content: bytes) -> None:
         stream = self.parcel.streams[number]
         try:
-            stream.write(text)
-            stream.flush()
+            stream.buffer.write(content)
+            stream.buffer.flush()
         except OSError as error:
             self._tell(f"{stream.name} cannot be written: {error.strerror}\n".encode())
 

@@ -26,6 +26,10 @@ FOLDER = Path("/run/cnetsh/code")
 BEGUN, WANTS, REFUSED = "begun", "wants", "refused"
 # What comes later, a line each: what was typed, that no more is, or the number of a signal.
 TYPED, END = b":", b".\n"
+# As the caller opens a log; at once, for this process may be killed.
+TEXT: dict[str, Any] = {
+    "encoding": "utf-8", "errors": "backslashreplace", "newline": "\n", "write_through": True,
+}  # fmt: skip
 Files = dict[str, str]
 
 
@@ -50,7 +54,7 @@ def read_folder(folder: Path) -> Files:
     return found
 
 
-class Stream(io.TextIOBase):
+class Stream(io.BufferedIOBase):
     """A stream of the caller's beside the three: what is written goes back by its number."""
 
     name = "of the caller's"
@@ -58,10 +62,14 @@ class Stream(io.TextIOBase):
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def write(self, text: str) -> int:
-        """Send a text back."""
-        _answer(self.number, b64encode(text.encode("utf-8", "backslashreplace")).decode())
-        return len(text)
+    def writable(self) -> bool:
+        """Say that it is there to be written."""
+        return True
+
+    def write(self, content: Any) -> int:
+        """Send some bytes back."""
+        _answer(self.number, b64encode(content).decode())
+        return len(content)
 
 
 def _answer(*words: object) -> None:
@@ -129,7 +137,8 @@ def _act(given: dict[str, Any]) -> NoReturn:
     end_at_once()
     gc.disable()
     streams = [sys.stdin, sys.stdout, sys.stderr]
-    streams += [Stream(number) for number in range(3, given["streams"])]
+    for number in range(3, given["streams"]):
+        streams.append(io.TextIOWrapper(Stream(number), **TEXT))
     action = unpacked(zlib.decompress(b64decode(given["content"])), streams)
     if not given["terminal"]:
         _answer(BEGUN, sys.executable)
