@@ -43,7 +43,11 @@ def do(name: str, action: Callable[[], int]) -> int:
     """
     to, parcel = connection.place(name), travel.packed(action)
     assert to
+    # Meanwhile, for both take their time.
+    reading = threading.Thread(target=_code)
+    reading.start()
     connection.connect(to)
+    reading.join()
     if parcel.terminal:
         _in_terminal(to, parcel)
     return Session(to, parcel).run()
