@@ -177,6 +177,23 @@ def _check(lab: Lab, settings: Set, on: On = "sandbox", as_json: AsJson = False)
     """Check what must work, what must fail, and that all is in place."""
 
 
+@_command("why")
+def _why(
+    sender: Annotated[str, typer.Argument(metavar="FROM", help="A container, or host.")],
+    to: Annotated[
+        str, typer.Argument(metavar="TO", help="NAME or ADDRESS, with :PORT or :PORT/udp.")
+    ],
+    size: Annotated[int, typer.Option("--size", help="Bytes of the packet, not to be cut.")] = 0,
+    six: Annotated[bool, typer.Option("-6", help="By IPv6.")] = False,
+    on: On = "sandbox",
+    probe: Annotated[
+        bool, typer.Option("--probe/--no-probe", help="Send a packet, and see where it goes.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a packet hop by hop, and name the first thing that stops it."""
+
+
 @_command("recover")
 def _recover(on: On = "sandbox", verbose: Verbose = False, log: Log = None) -> None:
     """Undo what an interrupted run left."""

@@ -1,6 +1,6 @@
 """The one kind of error that a user can act on."""
 
-DONE, FAILED, REFUSED, LEFT_BEHIND = 0, 1, 2, 3
+DONE, FAILED, REFUSED, LEFT_BEHIND, STOPPED = 0, 1, 2, 3, 4
 
 
 class CnetshError(Exception):

@@ -23,13 +23,14 @@ ROOMS = {
     "labs": "errors names mistakes system plan",
     "compare": "errors names system kinds plan",
     "checks": "system kinds plan compare",
+    "trial": "system compare",
     "apply": "errors names version system kinds plan compare",
     "targets": "errors names system",
     "doctor": "errors names system kinds plan compare forwarding",
     "views": "errors names system kinds plan compare labs",
     "commands": (
         "errors names mistakes version system kinds plan labs compare checks apply targets doctor "
-        "views forwarding"
+        "views forwarding trial"
     ),
     "cli": "version commands",
     "__main__": "cli system",

@@ -1,7 +1,7 @@
 """Whether what a plan made is still there as it was planned: each object missing or changed."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.compare.scope import Made, is_own
@@ -25,21 +25,32 @@ from cnetsh.plan.steps import Step
 from cnetsh.system.process import Run
 
 
+class Lost(NamedTuple):
+    """An object that is missing or not as planned: which, the words, the step that planned it."""
+
+    ref: Ref
+    text: str
+    step: Step
+
+
 def drift(steps: Sequence[Step], now: State, made: Made, run: Run) -> list[str]:
     """Give a line for each planned object that is missing or not as planned.
 
     made: the identities that the journal has.
     """
+    return [f"{one.text} (planned: {one.step.text})" for one in lost(steps, now, made, run)]
+
+
+def lost(steps: Sequence[Step], now: State, made: Made, run: Run) -> Iterator[Lost]:
+    """Give each planned object that is missing or not as planned, as drift tells of it."""
     changes = [(change, step) for step in steps for change in step.changes]
     # The last step that speaks of an object or a value is the one to name.
     planned = {key: step for change, step in changes for key in _keys(change)}
     wanted = after(change for change, _ in changes)
-    lines = []
     for ref, key, text in missing(*_asked(wanted, now, run), made):
         step = planned.get((ref, key)) or planned[ref, ""]
         if ref.kind != "rule" or _is_missing(step, run):
-            lines.append(f"{text} (planned: {step.text})")
-    return lines
+            yield Lost(ref, text, step)
 
 
 def _asked(wanted: State, now: State, run: Run) -> tuple[State, State]:

@@ -96,7 +96,7 @@ def gather(run: Run, now: State | None = None, plan: Plan | None = None) -> Evid
     Raises CnetshError when the kernel's state cannot be read.
     """
     seen = take(run) if now is None else now
-    tables, chains = _nftables(run)
+    tables, chains = nftables(run)
     backend = _backend()
     return Evidence(
         now=seen,
@@ -142,7 +142,8 @@ def _other_rules(run: Run, backend: str) -> tuple[str, ...]:
     return ()
 
 
-def _nftables(run: Run) -> tuple[frozenset[str], tuple[BaseChain, ...]]:
+def nftables(run: Run) -> tuple[frozenset[str], tuple[BaseChain, ...]]:
+    """Give the tables of nftables, and the chains that the kernel enters by itself."""
     try:
         text = run(("nft", "list", "chains")).stdout
     except CnetshError:

@@ -5,15 +5,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from cnetsh.forwarding.neighbour import down, near, route_ref
-from cnetsh.forwarding.netfilter import REPLY, REQUEST, Packet
-from cnetsh.forwarding.network import DEFAULTS, Address, Link, Netns, Network, Route, prefix
+from cnetsh.forwarding.neighbour import down, near, route_ref, six_off
+from cnetsh.forwarding.netfilter import REPLY, REQUEST, Packet, Tracker, target_of
+from cnetsh.forwarding.network import (
+    DEFAULTS,
+    Address,
+    Interface,
+    Link,
+    Netns,
+    Network,
+    Route,
+    prefix,
+)
 from cnetsh.forwarding.route import own, passes_on
 from cnetsh.forwarding.stop import Stop, named
 from cnetsh.kinds.change import Make, Ref, Remove
 
 # Where a packet is lost by these, an earlier decision may be to blame.
 _ASTRAY = frozenset({"not_forwarding", "no_route", "own_address", "nobody", "another_wire", "loop"})
+
+_LOST = _ASTRAY | {"another_wire"}
 
 
 class Turn(NamedTuple):
@@ -33,6 +44,23 @@ def blamed(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
         if turn.leg == stop.leg and (found := _asleep(turn) or _wrong(network, turn)):
             return found
     return _gateway(network, stop, turns)
+
+
+def turned(tracker: Tracker, stop: Stop) -> Stop | None:
+    """Blame the rule that turned a packet to somebody who is not there (DNAT)."""
+    for space, flows in tracker.flows.items() if stop.code in _LOST else ():
+        for flow in flows:
+            if flow.rule and str(flow.now_to) == stop.words.get("to"):
+                key = f"{flow.chain} {flow.rule}"
+                ref = Ref("rule", space, key)
+                words = {
+                    "was": str(flow.to),
+                    "to": str(flow.now_to),
+                    "rule": flow.rule,
+                    "then": "nobody has" if stop.code == "nobody" else "is not reached",
+                }
+                return Stop("dnat", stop.leg, space, "", words, ref, mend=(Remove(ref),))
+    return None
 
 
 def _asleep(turn: Turn) -> Stop | None:
@@ -149,6 +177,8 @@ def no_route(network: Network, space: Netns, packet: Packet) -> Stop:
     lost = gone.link if gone else None
     if asleep := _asleep(Turn(space, Route(DEFAULTS[to.version], None), to, leg)):
         return asleep
+    if bare := _bare(network, space, links, to, leg):
+        return bare
     words = {"to": str(to), "back": "back " * (leg == REPLY), "gone": ""}
     if lost and lost.netns != space.name:
         words["gone"] = f"; it had one by {lost.name}, which has gone to {named(lost.netns)}"
@@ -159,6 +189,34 @@ def no_route(network: Network, space: Netns, packet: Packet) -> Stop:
     mend = tuple(_new_route(network, space, to))
     return Stop("no_route", leg, space.name, "", words, Ref("route", space.name, "default"),
                 mend=mend)  # fmt: skip
+
+
+def _bare(network: Network, space: Netns, links: list[Link], to: Address, leg: str) -> Stop | None:
+    """Say what a namespace lacks before a route: a link that is up, an address, its prefix."""
+    off = [link for link in links if space.conf(6, link.name, "disable_ipv6")]
+    if to.version == 6 and off:
+        return six_off(leg, off[0])
+    if not any(link.up for link in links):
+        return down(leg, links[0])
+    own_ones = [(one, link) for one, link in space.addresses
+                if one.version == to.version and link.kind != "lo"]  # fmt: skip
+    if not own_ones:
+        return Stop("no_address", leg, space.name, links[0].name, {}, links[0].ref)
+    for other in network.spaces.values():
+        for theirs, _ in other.addresses:
+            for one, link in own_ones:
+                if theirs.ip == to and one.ip in theirs.network and to not in one.network:
+                    return _narrow(space, one, link, theirs, leg)
+    return None
+
+
+def _narrow(space: Netns, one: Interface, link: Link, theirs: Interface, leg: str) -> Stop:
+    length = theirs.network.prefixlen
+    words = {"own": str(one), "to": str(theirs.ip), "length": str(length)}
+    on = {"dev": link.name}
+    old, new = (Ref("address", space.name, text) for text in (str(one), f"{one.ip}/{length}"))
+    return Stop("prefix", leg, space.name, link.name, words, old,
+                mend=(Remove(old, on), Make(new, on)))  # fmt: skip
 
 
 def _new_route(network: Network, space: Netns, to: Address) -> Iterator[Make]:
@@ -175,6 +233,11 @@ def _has_default(space: Netns, version: int) -> bool:
 def _no_nat(network: Network, space: Netns, packet: Packet) -> Stop:
     """The sandbox's Internet leads only to the machine's own address, as the real one does."""
     words = {"source": str(packet.to), "why": "; no rule translates it"}
+    if found := _untracked(network):
+        space, key, rule = found
+        words["why"] = f"; it is not tracked, and so not translated: {rule}"
+        ref = Ref("rule", space.name, f"{key} {rule}")
+        return Stop("no_nat", REQUEST, space.name, "", words, ref, mend=(Remove(ref),))
     for one in network.spaces.values():
         for key, rules in one.chains.items():
             for rule in rules if " nat " in key else ():
@@ -183,6 +246,15 @@ def _no_nat(network: Network, space: Netns, packet: Packet) -> Stop:
                     ref = Ref("rule", one.name, f"{key} {rule}")
                     return Stop("no_nat", REQUEST, one.name, "", words, ref)
     return Stop("no_nat", REQUEST, "", "", words)
+
+
+def _untracked(network: Network) -> tuple[Netns, str, str] | None:
+    for space in network.spaces.values():
+        for key, rules in space.chains.items():
+            for rule in rules:
+                if "--notrack" in rule or target_of(rule) == "NOTRACK":
+                    return space, key, rule
+    return None
 
 
 def _why_not(space: Netns, rule: str) -> str:

@@ -5,7 +5,7 @@ from typing import TypeAlias
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
 from cnetsh.forwarding.route import is_local, lent, own, refused_source
-from cnetsh.forwarding.stop import Stop, Stopped, named
+from cnetsh.forwarding.stop import Layer, Stop, Stopped, named
 from cnetsh.forwarding.wire import End, Held, answers, flood, having
 from cnetsh.kinds.change import Make, Ref, Remove, Set
 from cnetsh.kinds.setting import ROOT
@@ -47,7 +47,12 @@ def next_hop(network: Network, space: Netns, route: Route, packet: Packet, learn
     spaces = {end.link.netns for end in found}
     if len(spaces) > 1:
         both = " and ".join(sorted(map(named, spaces)))
-        raise Unknown(f"{hop} is answered by {both}; who is last gets it")
+        last = found[-1].link
+        away = tuple(Remove(Ref("address", last.netns, str(one)), {"dev": last.name})
+                     for one in last.addresses if one.ip == hop)  # fmt: skip
+        stop = Stop("twice", packet.leg, last.netns, last.name, {"to": str(hop), "both": both},
+                    mend=away)  # fmt: skip
+        raise Unknown(f"{hop} is answered by {both}; who is last gets it", stop)
     if asker and hop not in link.neighbours:
         learned[found[0].link, asker] = link
     return found[0]
@@ -91,7 +96,9 @@ def _unanswered(
     if any(one.code == "unseen" for one in held):
         raise Unknown(f"what is on the wire of {link.name} of {named(space.name)}")
     if not homes:
-        return Stop("nobody", leg, space.name, link.name, words, route_ref(space, route))
+        layer = None if route.via else Layer.ADDRESS
+        return Stop("nobody", leg, space.name, link.name, words, route_ref(space, route),
+                    layer_=layer)  # fmt: skip
     return _elsewhere(network, space, route, packet, homes[0], held, words)
 
 

@@ -10,6 +10,8 @@ from cnetsh.forwarding.network import Address, Link, Netns, Unknown, address, pr
 from cnetsh.forwarding.route import is_local, lent
 
 REQUEST, REPLY = "request", "reply"
+# Nobody remembers what fits such a rule (iptables-extensions(8): CT --notrack).
+UNTRACKED = frozenset({"CT", "NOTRACK"})
 ENDS = frozenset({"ACCEPT", "DROP", "REJECT", "DNAT", "SNAT", "MASQUERADE"})
 # These look at a packet, and pass it on.
 PASSING = frozenset({"", "LOG", "NFLOG", "TRACE", "MARK", "CONNMARK"})
@@ -42,6 +44,7 @@ class Packet:
     goes: str = ""
     state: str = "NEW"
     turned: bool = False  # its target was translated
+    untracked: str = ""  # the rule that says that nobody remembers it
 
     @property
     def tool(self) -> str:
@@ -51,7 +54,7 @@ class Packet:
 
 @dataclass(slots=True)
 class Flow:
-    """What conntrack remembers of a flow: how it came, and what became of it; rule: by which."""
+    """What conntrack remembers of a flow: how it came, and what became of it; rule: by which, in which chain."""
 
     source: Address | None
     to: Address
@@ -60,6 +63,7 @@ class Flow:
     now_to: Address
     now_port: int
     done: bool = False
+    chain: str = ""
     rule: str = ""
 
 
@@ -80,6 +84,8 @@ def filtered(space: Netns, packet: Packet, chain: str) -> None:
         for table in ("raw", "mangle", "filter"):
             key = f"{tool} {table} {chain}"
             target, rule = _verdict(space, key, packet)
+            if target in UNTRACKED:
+                packet.untracked = rule
             if target in ("DROP", "REJECT"):
                 raise Dropped(target, key, rule)
 
@@ -99,13 +105,12 @@ def _verdict(space: Netns, key: str, packet: Packet, inner: bool = False) -> tup
         target = target_of(rule)
         if fits is False or target in PASSING:
             continue
-        if fits is None or (
-            target not in (*ENDS, "RETURN") and _own(key, target) not in space.chains
-        ):
+        known = target in (*ENDS, "RETURN", "NOTRACK") or "--notrack" in rule
+        if fits is None or not (known or _own(key, target) in space.chains):
             raise Unknown(f"what {rule} does in {named(space, key)}")
         if target == "RETURN":
             break
-        if target in ENDS:
+        if target in ENDS or "--notrack" in rule:
             return target, rule
         found = _verdict(space, _own(key, target), packet, inner=True)
         if found[0] != "RETURN":
@@ -233,6 +238,9 @@ class Tracker:
         An answer is translated back only where its request was translated; without such a flow it
         belongs to none, which conntrack calls INVALID.
         """
+        if packet.untracked:
+            packet.state = "UNTRACKED"
+            return None
         flow, packet.turned = self._known(space, packet), False
         if flow and packet.leg == REPLY:
             packet.state, packet.turned = "ESTABLISHED", flow.to != flow.now_to
@@ -283,6 +291,7 @@ def _turn(space: Netns, packet: Packet, flow: Flow, chain: str) -> None:
             if found is None:
                 raise Unknown(f"where {rule} leads")
             flow.now_to, flow.rule = address(found[1] or found[2]), rule
+            flow.chain = f"{tool} nat {chain}"
             flow.now_port = int(found[3] or packet.port)
             return
 

@@ -26,7 +26,14 @@ MAIN, LOCAL = "main", "local"
 
 
 class Unknown(Exception):
-    """What the model does not know, so that nothing can be said."""
+    """What the model does not know, so that nothing can be said.
+
+    stop: what it is, when a packet is seen to stop there (a Stop, which this module knows not).
+    """
+
+    def __init__(self, what: str, stop: Any = None) -> None:
+        super().__init__(what)
+        self.stop = stop
 
 
 @lru_cache(65536)

@@ -24,7 +24,9 @@ class Layer(StrEnum):
     NAT = "translation"
     MTU = "mtu"
     RECEIVER = "receiver"
+    QUEUE = "queue"
     MACHINE = "machine"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,14 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                    "ip -6 address show"),
     "six_off": (Layer.ADDRESS, "IPv6 is off on {link} in {who}",
                 "sysctl net.ipv6.conf.{link}.disable_ipv6"),
+    "nft": (Layer.FIREWALL, "{who} has the chain {chain} of the nft table {table}, whose policy is "
+            "drop", "nft list table {table}"),
+    "queue": (Layer.QUEUE, "the queue {queue} of {link} in {who} drops it",
+              "tc -s qdisc show dev {link}"),
+    "twice": (Layer.ADDRESS, "{to} is there twice, in {both}; whoever answers last gets the "
+              "packets", "ip address show to {to}"),
+    "same_mac": (Layer.BRIDGE, "{link} in {who} and {near} have the same MAC address {mac}",
+                 "ip link show {link}"),
     "nobody_listens": (Layer.RECEIVER, "nobody listens on {proto} port {port} in {who}{but}",
                        "ss -Hln{letter}"),
 }  # fmt: skip

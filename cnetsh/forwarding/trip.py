@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from cnetsh.forwarding.blame import Turn, blamed, no_route
+from cnetsh.forwarding.blame import Turn, blamed, no_route, turned
 from cnetsh.forwarding.neighbour import Learned, next_hop, refusal
 from cnetsh.forwarding.netfilter import (
     REPLY,
@@ -22,7 +22,7 @@ from cnetsh.forwarding.route import (
     passes_on,
     source_of,
 )
-from cnetsh.forwarding.stop import Stop, Stopped, named
+from cnetsh.forwarding.stop import Stop, Stopped, named, sentence
 from cnetsh.forwarding.wire import Crossing, End, having, links_of
 from cnetsh.kinds.change import Ref, Remove, Set
 from cnetsh.kinds.setting import ROOT
@@ -61,7 +61,7 @@ def follow(network: Network, sender: str, packet: Packet, only: str = "") -> Ver
         trip.there_and_back(sender, replace(packet), only)
     except Stopped as no:
         try:
-            stop = blamed(network, no.stop, trip.turns)
+            stop = turned(trip.tracker, no.stop) or blamed(network, no.stop, trip.turns)
         except Unknown:
             stop = no.stop
         if stop.code == "no_nat" and (why := trip.dark()):
@@ -71,8 +71,10 @@ def follow(network: Network, sender: str, packet: Packet, only: str = "") -> Ver
             return Verdict(None, tuple(trip.path), stop, why)
         return Verdict(False, tuple(trip.path), stop)
     except Unknown as what:
-        return Verdict(None, tuple(trip.path), unknown=str(what))
-    if why := trip.unsure or trip.dark():
+        return Verdict(None, tuple(trip.path), what.stop, str(what))
+    if trip.slow:
+        return Verdict(None, tuple(trip.path), trip.slow, f"whether {sentence(trip.slow)}")
+    if why := trip.dark():
         return Verdict(None, tuple(trip.path), unknown=why)
     return Verdict(True, tuple(trip.path))
 
@@ -86,7 +88,7 @@ class _Trip:
         self.path: list[Hop] = []
         self.turns: list[Turn] = []
         self.learned: Learned = {}
-        self.unsure = ""
+        self.slow: Stop | None = None
         self.came: Link | None = None
 
     def dark(self) -> str:
@@ -128,6 +130,7 @@ class _Trip:
                 self.loops(space, packet, flow)
                 return space
             assert route.link
+            self.passes(space, packet, "POSTROUTING")
             self.tracker.leave(space, packet, flow, route.link)
             link = self.crosses(space, route, packet)
             space, self.came = self.network.spaces[link.netns], link
@@ -192,6 +195,7 @@ class _Trip:
             self.path.append(Hop(packet.leg, space.name, link.name, "out", route))
         self.lossy(link, end)
         crossings = [one for one in end.through if one.come]
+        _is_sent_there(end, packet)
         _fits_wire(link, end, packet)
         if six:
             self.path.append(Hop(packet.leg, space.name, link.name, "out", route))
@@ -229,7 +233,10 @@ class _Trip:
         ways += [one.peer for one in ways if one.peer]
         lost = next((one for one in ways if one.queue), None)
         if lost:
-            self.unsure = f"whether the queue {lost.queue} of {lost.name} drops it"
+            words = {"queue": lost.queue}
+            gone = (Remove(Ref("queue", lost.netns, lost.name)),)
+            self.slow = Stop("queue", "request", lost.netns, lost.name, words,
+                             Ref("queue", lost.netns, lost.name), mend=gone)  # fmt: skip
 
     def bridged(self, crossing: Crossing, packet: Packet) -> None:
         """br_netfilter: what a bridge passes on goes through the chains of IP of its namespace.
@@ -242,7 +249,8 @@ class _Trip:
         if not _calls(space, packet):
             return
         before, to = (packet.came, packet.goes), packet.to
-        packet.came, packet.goes = bridge.name, ""
+        packet.came, packet.goes, packet.untracked = bridge.name, "", ""
+        self.passes(space, packet, "PREROUTING", bridge.name)
         flow = self.tracker.enter(space, packet, "PREROUTING")
         packet.goes = bridge.name
         if packet.to != to:
@@ -257,7 +265,7 @@ class _Trip:
     def comes(self, space: Netns, link: Link, packet: Packet, sent: Link) -> Flow | None:
         """Take a packet in: PREROUTING, then whether its source may come this way."""
         was = packet.to
-        packet.came, packet.goes = link.name, ""
+        packet.came, packet.goes, packet.untracked = link.name, "", ""
         self.passes(space, packet, "PREROUTING")
         flow = self.tracker.enter(space, packet, "PREROUTING")
         if packet.to != was:
@@ -317,6 +325,18 @@ def _knows_bridge(crossing: Crossing) -> None:
            if link and key in link.options]  # fmt: skip
     if odd:
         raise Unknown(f"what {odd[0]} does")
+
+
+def _is_sent_there(end: End, packet: Packet) -> None:
+    """A bridge sends a MAC address to the port that an entry by hand says (bridge(8): fdb)."""
+    for one in end.through:
+        port = one.bridge.fdb.get(end.link.mac)
+        if port and port != one.goes.name:
+            words = {"bridge": one.bridge.name, "mac": end.link.mac, "near": one.goes.name}
+            ref = Ref("fdb", one.bridge.netns, end.link.mac)
+            gone = (Remove(ref, {"dev": port, "by": "master"}),)
+            stop = Stop("fdb", packet.leg, one.bridge.netns, port, words, ref, mend=gone)
+            raise Unknown(f"whether {sentence(stop)}", stop)
 
 
 def _fits_link(link: Link, packet: Packet) -> None:

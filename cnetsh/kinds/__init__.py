@@ -232,8 +232,8 @@ def facts_of(state: State) -> Found:
                     for ref, some in rules.items()}  # fmt: skip
 
 
-# A carrier comes and goes with the other end.
-_UNCOMPARED = PLACE | {"ifindex", "carrier"}
+# A carrier comes and goes with the other end, and with it the state of a port.
+_UNCOMPARED = PLACE | {"ifindex", "carrier", "state", "vlan_filtering"}
 
 
 def _fact(ref: Ref, key: str) -> Fact:

@@ -267,6 +267,8 @@ def _facts(link: Any) -> dict[str, Any]:
     facts |= {"master": link.get("master"), "hairpin": False, "names": link.get("altnames", [])}
     facts |= {key: (flag in flags) == on for key, (flag, on) in _FLAGS.items()}
     facts |= {key: port[key] for key in _PORT if key in port}
+    facts |= {"state": port["state"]} if "state" in port else {}
+    facts |= {"vlan_filtering": bool(data["vlan_filtering"])} if "vlan_filtering" in data else {}
     for option, said in TYPES.get(kind, {}).items():
         facts[option] = str(data[said]) if said in data else None
     return facts

@@ -1,0 +1,162 @@
+"""Why a packet arrives or does not, by the model, by one real packet, and by the plans."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from cnetsh.apply import journal
+from cnetsh.compare import drift, snapshot
+from cnetsh.compare.scope import written
+from cnetsh.compare.snapshot import NETNS
+from cnetsh.doctor.evidence import nftables
+from cnetsh.errors import DONE, FAILED, STOPPED
+from cnetsh.forwarding.netfilter import Packet
+from cnetsh.forwarding.network import Network
+from cnetsh.forwarding.predict import maker_of
+from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, named, sentence
+from cnetsh.forwarding.trip import Hop, Verdict, follow
+from cnetsh.plan.steps import Step
+from cnetsh.system import namespace
+from cnetsh.system.process import ask
+from cnetsh.trial import REFUSED, Seen, Tried
+
+# Where a reason by these names something to add, only the plan knows what was meant.
+_MEANT = frozenset({Layer.ADDRESS, Layer.ROUTE, Layer.NEIGHBOUR, Layer.NAT})
+_MOST = 4  # commands of a fix
+
+
+class Reason(NamedTuple):
+    """How a packet fares. arrives: None where nobody tried and the model does not know.
+
+    layer: one of Layer's; evidence: a command that shows the reason; step: of which lab's plan it
+    comes; fix: commands.
+    """
+
+    arrives: bool | None
+    hops: tuple[str, ...]
+    layer: str = ""
+    reason: str = ""
+    evidence: str = ""
+    step: str = ""
+    fix: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> int:
+        """The exit code that says how much is known."""
+        if self.arrives:
+            return DONE
+        return STOPPED if self.layer in ("", Layer.UNKNOWN) else FAILED
+
+
+class Planned(NamedTuple):
+    """The plans of the labs that are up: the steps of each, and what is lost of them."""
+
+    labs: dict[str, list[Step]]
+    lost: list[drift.Lost]
+
+
+def planned_here() -> Planned:
+    """Give what the labs that are up here planned, and what is not as they planned it."""
+    labs, lost = {}, []
+    for record in journal.all_here()[0]:
+        if record.same_boot:
+            steps = record.in_force(journal.plan_of(record, "up").steps)
+            labs[record.lab] = steps
+            now = snapshot.take(ask, written(steps))
+            lost += list(drift.lost(steps, now, record.made, ask))
+        record.close()
+    return Planned(labs, lost)
+
+
+def reason_of(
+    network: Network, sender: str, packet: Packet, planned: Planned, trial: Tried | None
+) -> Reason:
+    """Give how a packet fares; trial: how one fared that was sent."""
+    verdict = follow(network, sender, replace(packet))
+    path = tuple(map(told_hop, verdict.path))
+    if trial is None:
+        return _by_model(verdict, path, planned)
+    seen = tuple(map(_told_seen, trial.seen))
+    if trial.answered:
+        mistaken = sentence(verdict.stop) if verdict.stop and verdict.works is False else ""
+        note = f"it arrives, though it should not: {mistaken}" if mistaken else ""
+        return Reason(True, seen if verdict.works is not True else path, reason=note)
+    if verdict.stop:
+        return _stopped(verdict.stop, path, planned)
+    if trial.error == REFUSED and trial.seen:
+        return _stopped(_nobody_listens(trial, packet), path, planned)
+    if stop := _by_nft(trial, network):
+        return _stopped(stop, path, planned)
+    return _unknown(verdict, seen, trial)
+
+
+def _by_model(verdict: Verdict, path: tuple[str, ...], planned: Planned) -> Reason:
+    if verdict.stop and verdict.works is False:
+        return _stopped(verdict.stop, path, planned)
+    if verdict.works:
+        return Reason(True, path)
+    return Reason(None, path, Layer.UNKNOWN, f"it is not known {verdict.unknown}")
+
+
+def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned) -> Reason:
+    makers = ((lab, maker_of(steps, stop)) for lab, steps in planned.labs.items())
+    step = next((f"{lab}, {maker}" for lab, maker in makers if maker), "")
+    meant = tuple(_meant(stop, planned)) if stop.layer in _MEANT else ()
+    return Reason(False, path, stop.layer, sentence(stop), evidence(stop), step, meant or fix(stop))
+
+
+def _meant(stop: Stop, planned: Planned) -> Iterator[str]:
+    """Give the steps of a plan whose work is undone, near a stop: done again they mend it."""
+    lost = [one for one in planned.lost if one.ref.kind in ("link", "address", "route", "rule")]
+    near = [one for one in lost if one.ref.netns == stop.space]
+    about = [one for one in lost if stop.words.get("to", "?") in one.ref.name]
+    yield from list(dict.fromkeys(one.step.text for one in near or about or lost))[:_MOST]
+
+
+def _nobody_listens(trial: Tried, packet: Packet) -> Stop:
+    """Give the stop at a namespace that took the packet in and says that nobody wants it."""
+    last = [one for one in trial.seen if one.leg == "request"][-1]
+    words = {"proto": packet.proto, "port": str(packet.port), "letter": packet.proto[0], "but": ""}
+    return Stop("nobody_listens", "request", last.space, last.link, words)
+
+
+def _by_nft(trial: Tried, network: Network) -> Stop | None:
+    """Give the chain of nftables, which the model does not read, that drops all it gets."""
+    spaces = [one.space for one in reversed(trial.seen)] + list(network.spaces)
+    for space in dict.fromkeys(spaces):
+        read = partial(nftables, ask)
+        chains = namespace.in_network(str(NETNS / space), read)[1] if space else read()[1]
+        for one in chains:
+            if one.policy == "drop" and one.table.split()[1] not in ("filter", "nat", "mangle"):
+                words = {"chain": one.name, "table": one.table}
+                return Stop("nft", "request", space, "", words)
+    return None
+
+
+def _unknown(verdict: Verdict, seen: tuple[str, ...], trial: Tried) -> Reason:
+    last = seen[-1] if seen else "it was seen nowhere"
+    why = f": it is not known {verdict.unknown}" if verdict.unknown else ""
+    said = f" ({trial.error})" if trial.error else ""
+    text = f"it was last seen here: {last}{said}; what stops it there is not known{why}"
+    return Reason(False, seen, Layer.UNKNOWN, text)
+
+
+def told_hop(hop: Hop) -> str:
+    """Give a hop in words."""
+    back = "back: " if hop.leg == "reply" else ""
+    match hop.how:
+        case "out":
+            via = f" to {hop.by.via}" if hop.by and hop.by.via else ""
+            by = f", by the route to {hop.by.name}" if hop.by and hop.by.name else ""
+            return f"{back}{named(hop.space)}: out by {hop.link}{via}{by}"
+        case "bridge":
+            return f"{back}{named(hop.space)}: through the bridge {hop.link}"
+        case "lo":
+            return f"{back}{named(hop.space)}: to itself, by lo"
+    return f"{back}{named(hop.space)}: in by {hop.link}"
+
+
+def _told_seen(one: Seen) -> str:
+    back = "back: " if one.leg == "reply" else ""
+    return f"{back}{named(one.space)}: {one.direction} by {one.link}"

@@ -1,0 +1,109 @@
+"""The command `why`: a packet's way to somebody, and the first thing that stops it."""
+
+import json
+import re
+from functools import partial
+from ipaddress import ip_address
+from typing import NamedTuple, NoReturn
+
+from cnetsh.commands.entering import entered
+from cnetsh.commands.predicting import network_here
+from cnetsh.commands.reasons import Reason, planned_here, reason_of
+from cnetsh.errors import CnetshError
+from cnetsh.forwarding.netfilter import Packet
+from cnetsh.forwarding.network import Address, Netns, Network
+from cnetsh.forwarding.stop import Layer
+from cnetsh.targets import target
+from cnetsh.trial import Asked, tried
+
+HOST = "host"
+PING = 84  # bytes of the IP packet of a plain ping
+_TO = re.compile(r"(?:\[([^\]]+)\]|([^:/]+|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.:]*))"
+                 r"(?::(\d+))?(?:/(tcp|udp))?")  # fmt: skip
+
+
+class Wanted(NamedTuple):
+    """What was typed: whom, and how to ask it."""
+
+    sender: str
+    to: str
+    port: int
+    proto: str
+    size: int
+    six: bool
+    probe: bool
+    as_json: bool
+
+
+def run(sender: str, to: str, size: int, six: bool, on: str, probe: bool, as_json: bool) -> int:
+    """Tell whether a packet arrives and why not; give the exit code."""
+    found = _TO.fullmatch(to)
+    if found is None:
+        raise CnetshError(f"{to} is nobody that a packet goes to", "NAME, ADDRESS, NAME:PORT, "
+                          "ADDRESS:PORT/udp, [ADDRESS]:PORT")  # fmt: skip
+    name, port = found[1] or found[2], int(found[3] or 0)
+    proto = (found[4] or "tcp") if port else "icmp"
+    wanted = Wanted(sender, name, port, proto, size, six, probe, as_json)
+    where = target.named(on)
+    return entered(where, partial(_why, wanted), partial(_missing, where.name))
+
+
+def _missing(name: str) -> NoReturn:
+    raise CnetshError(f"sandbox {name} does not run", "cnetsh up LAB")
+
+
+def _why(wanted: Wanted) -> int:
+    network, planned = network_here(), planned_here()
+    space = _space(network, wanted.sender)
+    to = _address(network, space, wanted)
+    if isinstance(to, Reason):
+        return _tell(wanted, to)
+    packet = Packet(to, proto=wanted.proto, port=wanted.port, size=wanted.size or PING,
+                    whole=bool(wanted.size))  # fmt: skip
+    asked = Asked(space.name, str(to), wanted.proto, wanted.port, wanted.size)
+    trial = tried(asked, list(network.spaces)) if wanted.probe else None
+    return _tell(wanted, reason_of(network, space.name, packet, planned, trial))
+
+
+def _space(network: Network, name: str) -> Netns:
+    found = network.spaces.get("" if name == HOST else name)
+    if found is None:
+        known = ", ".join(each or HOST for each in network.spaces)
+        raise CnetshError(f"there is no namespace {name}", f"there are: {known}")
+    return found
+
+
+def _address(network: Network, space: Netns, wanted: Wanted) -> Address | Reason:
+    """Give the address that is meant: of a namespace one on a network of the sender's, if any."""
+    try:
+        return ip_address(wanted.to)
+    except ValueError:
+        owner = _space(network, wanted.to)
+    version = 6 if wanted.six else 4
+    theirs = [one.ip for one, link in owner.addresses if one.version == version and
+              link.kind != "lo"]  # fmt: skip
+    near = [ip for ip in theirs if any(ip in one.network for one, _ in space.addresses)]
+    if near or theirs:
+        return (near or theirs)[0]
+    links = [link.name for link in owner.links.values() if link.kind != "lo"]
+    what = f"address of IPv{version}" if links else "link but lo"
+    evidence = f"ip netns exec {owner.name} ip address show" if owner.name else "ip address show"
+    layer = Layer.ADDRESS if links else Layer.LINK
+    fix = [one.step.text for one in planned_here().lost if one.ref.netns == owner.name]
+    return Reason(False, (), layer, f"{wanted.to} has no {what}", evidence, "", tuple(fix))
+
+
+def _tell(wanted: Wanted, found: Reason) -> int:
+    if wanted.as_json:
+        print(json.dumps(found._asdict(), indent=1))
+        return found.code
+    ends = {True: "arrives", False: "does not arrive", None: "is not known to arrive"}
+    print(f"{wanted.sender} to {wanted.to}: {ends[found.arrives]}")
+    for line in found.hops:
+        print(f"  {line}")
+    for head, texts in (("stops", [found.reason]), ("layer", [found.layer]),
+                        ("shows", [found.evidence]), ("step", [found.step]),
+                        ("fix", list(found.fix))):  # fmt: skip
+        for text in filter(None, texts):
+            print(f"  {head:<6} {text}")
+    return found.code
