@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NoReturn
 
@@ -12,10 +12,14 @@ from cnetsh.commands.changing import tell_version
 from cnetsh.commands.entering import entered
 from cnetsh.commands.naming import not_up
 from cnetsh.commands.output import say, visible_lines
+from cnetsh.commands.predicting import network_here
+from cnetsh.commands.reasons import HOST, Reason, planned_here, reason_of
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
 from cnetsh.errors import DONE, FAILED
+from cnetsh.forwarding.predict import asked_by
 from cnetsh.labs import choose
+from cnetsh.plan.steps import Step
 from cnetsh.system.process import ask
 from cnetsh.system.signals import Stop
 from cnetsh.targets import target
@@ -52,13 +56,37 @@ def _check(name: str, as_json: bool) -> int:
         if stop():
             say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
             return 128 + stop()
+    reasons = _reasons(findings)
     if as_json:
         rows = [
             {"command": one.step.text, "verdict": one.verdict, "detail": one.detail}
+            | ({"why": reasons[one.step]._asdict()} if one.step in reasons else {})
             for one in findings
         ]
         print(json.dumps({"lab": name, "checks": rows, "drift": drifted}, indent=1))
+    else:
+        _tell_reasons(reasons)
     return _summary(name, findings, drifted)
+
+
+def _reasons(findings: Sequence[checks.Tried]) -> dict[Step, Reason]:
+    """Give why checks failed that had to work, as far as the model of forwarding knows."""
+    failed = [one.step for one in findings if one.verdict == "failed" and not one.step.said.expect]
+    asked = {step: one for step in failed if (one := asked_by(step))}
+    if not asked:
+        return {}
+    network, planned = network_here(), planned_here()
+    return {step: reason_of(network, one.sender, one.packet, planned, None)
+            for step, one in asked.items()}  # fmt: skip
+
+
+def _tell_reasons(reasons: Mapping[Step, Reason]) -> None:
+    for step, found in reasons.items():
+        ends = f"{step.netns or HOST} {step.inner[-1]}"
+        known = found.reason or f"nothing that is known stops it: cnetsh why {ends}"
+        say(f"why       {step.text}\n{'':9} {known}")
+        for text in found.fix:
+            say(f"{'':9} would help: {text}")
 
 
 def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]) -> int:

@@ -1,10 +1,12 @@
 """Why a packet arrives or does not, by the model, by one real packet, and by the plans."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from cnetsh import kinds
 from cnetsh.apply import journal
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
@@ -16,14 +18,19 @@ from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import maker_of
 from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, named, sentence
 from cnetsh.forwarding.trip import Hop, Verdict, follow
+from cnetsh.kinds.change import Move, Ref, Remove, typed_in
+from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
 from cnetsh.plan.steps import Step
 from cnetsh.system import namespace
-from cnetsh.system.process import ask
+from cnetsh.system.process import Result, ask
 from cnetsh.trial import REFUSED, Seen, Tried
 
+HOST = "host"
 # Where a reason by these names something to add, only the plan knows what was meant.
-_MEANT = frozenset({Layer.ADDRESS, Layer.ROUTE, Layer.NEIGHBOUR, Layer.NAT})
+_MEANT = frozenset({Layer.ADDRESS, Layer.ROUTE, Layer.NEIGHBOUR, Layer.NAT, Layer.RECEIVER})
+_BARE = "no_link"  # a namespace that has lost all, whatever the layer
 _MOST = 4  # commands of a fix
+_QUEUES = re.compile(r"qdisc (\S+) \S+ dev (\S+) .*\n Sent .*\(dropped (\d+),")
 
 
 class Reason(NamedTuple):
@@ -76,42 +83,65 @@ def reason_of(
     verdict = follow(network, sender, replace(packet))
     path = tuple(map(told_hop, verdict.path))
     if trial is None:
-        return _by_model(verdict, path, planned)
+        return _by_model(verdict, path, planned, network)
     seen = tuple(map(_told_seen, trial.seen))
     if trial.answered:
         mistaken = sentence(verdict.stop) if verdict.stop and verdict.works is False else ""
         note = f"it arrives, though it should not: {mistaken}" if mistaken else ""
         return Reason(True, seen if verdict.works is not True else path, reason=note)
     if verdict.stop:
-        return _stopped(verdict.stop, path, planned)
+        return _stopped(verdict.stop, path, planned, network)
     if trial.error == REFUSED and trial.seen:
-        return _stopped(_nobody_listens(trial, packet), path, planned)
-    if stop := _by_nft(trial, network):
-        return _stopped(stop, path, planned)
+        return _stopped(_nobody_listens(trial, packet), path, planned, network)
+    if stop := _by_queue(trial) or _by_nft(trial, network):
+        return _stopped(stop, path, planned, network)
     return _unknown(verdict, seen, trial)
 
 
-def _by_model(verdict: Verdict, path: tuple[str, ...], planned: Planned) -> Reason:
+def _by_model(
+    verdict: Verdict, path: tuple[str, ...], planned: Planned, network: Network
+) -> Reason:
     if verdict.stop and verdict.works is False:
-        return _stopped(verdict.stop, path, planned)
+        return _stopped(verdict.stop, path, planned, network)
     if verdict.works:
         return Reason(True, path)
     return Reason(None, path, Layer.UNKNOWN, f"it is not known {verdict.unknown}")
 
 
-def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned) -> Reason:
+def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, network: Network) -> Reason:
     makers = ((lab, maker_of(steps, stop)) for lab, steps in planned.labs.items())
     step = next((f"{lab}, {maker}" for lab, maker in makers if maker), "")
-    meant = tuple(_meant(stop, planned)) if stop.layer in _MEANT else ()
-    return Reason(False, path, stop.layer, sentence(stop), evidence(stop), step, meant or fix(stop))
+    meant = (
+        tuple(_meant(stop, planned, network)) if stop.layer in _MEANT or stop.code == _BARE else ()
+    )
+    commands = (*_cleared(stop), *meant) if meant else fix(stop)
+    return Reason(False, path, stop.layer, sentence(stop), evidence(stop), step, commands)
 
 
-def _meant(stop: Stop, planned: Planned) -> Iterator[str]:
+def _cleared(stop: Stop) -> Iterator[str]:
+    """Give what takes away the wrong thing that stands in the place of a planned one."""
+    for change in stop.mend:
+        if isinstance(change, Remove):
+            yield from kinds.write(change)
+
+
+def _meant(stop: Stop, planned: Planned, network: Network) -> Iterator[str]:
     """Give the steps of a plan whose work is undone, near a stop: done again they mend it."""
     lost = [one for one in planned.lost if one.ref.kind in ("link", "address", "route", "rule")]
     near = [one for one in lost if one.ref.netns == stop.space]
     about = [one for one in lost if stop.words.get("to", "?") in one.ref.name]
-    yield from list(dict.fromkeys(one.step.text for one in near or about or lost))[:_MOST]
+    texts = [_again(one, network) for one in near or about or lost]
+    yield from list(dict.fromkeys(texts))[:_MOST]
+
+
+def _again(one: drift.Lost, network: Network) -> str:
+    """Give a planned step to be done again; of a link that is elsewhere now, from there."""
+    now = next((space.name for space in network.spaces.values() if one.ref.kind == "link"
+                and one.ref.name in space.links and one.ref.name != "lo"), None)  # fmt: skip
+    moved = isinstance(one.step.changes[0], Move) and now is not None
+    if moved and now != one.ref.netns and now is not None:
+        return typed_in(now, *one.step.inner)
+    return one.step.text
 
 
 def _nobody_listens(trial: Tried, packet: Packet) -> Stop:
@@ -119,6 +149,23 @@ def _nobody_listens(trial: Tried, packet: Packet) -> Stop:
     last = [one for one in trial.seen if one.leg == "request"][-1]
     words = {"proto": packet.proto, "port": str(packet.port), "letter": packet.proto[0], "but": ""}
     return Stop("nobody_listens", "request", last.space, last.link, words)
+
+
+def _by_queue(trial: Tried) -> Stop | None:
+    """Give the queue that has dropped packets, near where one was last seen."""
+    for space in dict.fromkeys(one.space for one in reversed(trial.seen)):
+        text = inside(space, partial(ask, ("tc", "-s", "qdisc", "show"))).stdout
+        for kind, link, dropped in _QUEUES.findall(text):
+            if kind in KINDS_OF_QUEUES and int(dropped):
+                ref = Ref("queue", space, link)
+                return Stop("queue", "request", space, link, {"queue": kind}, ref,
+                            mend=(Remove(ref),))  # fmt: skip
+    return None
+
+
+def inside(space: str, action: Callable[[], Result]) -> Result:
+    """Give what an action gives in a namespace of the target."""
+    return namespace.in_network(str(NETNS / space), action) if space else action()
 
 
 def _by_nft(trial: Tried, network: Network) -> Stop | None:
@@ -129,7 +176,9 @@ def _by_nft(trial: Tried, network: Network) -> Stop | None:
         chains = namespace.in_network(str(NETNS / space), read)[1] if space else read()[1]
         for one in chains:
             if one.policy == "drop" and one.table.split()[1] not in ("filter", "nat", "mangle"):
-                words = {"chain": one.name, "table": one.table}
+                mend = typed_in(space, "nft", "chain", *one.table.split(), one.name,
+                                "{ policy accept ; }")  # fmt: skip
+                words = {"chain": one.name, "table": one.table, "help": mend}
                 return Stop("nft", "request", space, "", words)
     return None
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, NoReturn
 
 from cnetsh.commands.entering import entered
 from cnetsh.commands.predicting import network_here
-from cnetsh.commands.reasons import Reason, planned_here, reason_of
+from cnetsh.commands.reasons import HOST, Reason, planned_here, reason_of
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Netns, Network
@@ -16,7 +16,6 @@ from cnetsh.forwarding.stop import Layer
 from cnetsh.targets import target
 from cnetsh.trial import Asked, tried
 
-HOST = "host"
 PING = 84  # bytes of the IP packet of a plain ping
 _TO = re.compile(r"(?:\[([^\]]+)\]|([^:/]+|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.:]*))"
                  r"(?::(\d+))?(?:/(tcp|udp))?")  # fmt: skip

@@ -138,19 +138,21 @@ def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
     return Stop("gateway_no_router", stop.leg, last.space.name, "", words, ref, mend=mend)
 
 
-def _routers(network: Network, space: Netns, version: int, but: str = "") -> list[Address]:
-    """Give the addresses on a namespace's wires of those that pass packets on."""
+def _routers(
+    network: Network, space: Netns, version: int, but: str = "", owner: Netns | None = None
+) -> list[Address]:
+    """Give the addresses on a namespace's wires of those that pass packets on, or of the owner."""
     found = []
     for one, link in space.addresses:
         if one.version != version or not link.up:
             continue
-        for other in routers_of(network):
+        for other in (*routers_of(network), *filter(None, [owner])):
             if other is space or (other.name == but and but):
                 continue
             for hop, home in own(other).items():
                 inside = hop.version == version and hop in one.network and hop != one.ip
-                route = Route(one.network, link)
-                if inside and passes_on(other, home, version) and near(network, space, route, hop):
+                leads = other is owner or passes_on(other, home, version)
+                if inside and leads and near(network, space, Route(one.network, link), hop):
                     found.append(hop)
     return found
 
@@ -200,6 +202,9 @@ def _bare(network: Network, space: Netns, links: list[Link], to: Address, leg: s
         return down(leg, links[0])
     own_ones = [(one, link) for one, link in space.addresses
                 if one.version == to.version and link.kind != "lo"]  # fmt: skip
+    asleep = [(one, link) for one, link in own_ones if not link.up]
+    if asleep and not _has_default(space, to.version):
+        return down(leg, asleep[0][1], str(asleep[0][0]))
     if not own_ones:
         return Stop("no_address", leg, space.name, links[0].name, {}, links[0].ref)
     for other in network.spaces.values():
@@ -220,7 +225,8 @@ def _narrow(space: Netns, one: Interface, link: Link, theirs: Interface, leg: st
 
 
 def _new_route(network: Network, space: Netns, to: Address) -> Iterator[Make]:
-    hops = _routers(network, space, to.version)
+    owner = next((one for one in network.spaces.values() if to in own(one)), None)
+    hops = _routers(network, space, to.version, owner=owner)
     if hops:
         default = "default" if not _has_default(space, to.version) else str(to)
         yield Make(Ref("route", space.name, default), {"via": str(hops[0])})

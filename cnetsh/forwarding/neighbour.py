@@ -7,7 +7,7 @@ from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unkn
 from cnetsh.forwarding.route import is_local, lent, own, refused_source
 from cnetsh.forwarding.stop import Layer, Stop, Stopped, named
 from cnetsh.forwarding.wire import End, Held, answers, flood, having
-from cnetsh.kinds.change import Make, Ref, Remove, Set
+from cnetsh.kinds.change import Change, Make, Ref, Remove, Set
 from cnetsh.kinds.setting import ROOT
 
 Learned: TypeAlias = dict[tuple[Link, Address], Link]
@@ -97,8 +97,10 @@ def _unanswered(
         raise Unknown(f"what is on the wire of {link.name} of {named(space.name)}")
     if not homes:
         layer = None if route.via else Layer.ADDRESS
+        gone = {"via": str(route.via), "dev": link.name}
+        off = (Remove(route_ref(space, route), gone),) if route.via else ()
         return Stop("nobody", leg, space.name, link.name, words, route_ref(space, route),
-                    layer_=layer)  # fmt: skip
+                    mend=off, layer_=layer)  # fmt: skip
     return _elsewhere(network, space, route, packet, homes[0], held, words)
 
 
@@ -252,4 +254,8 @@ def _held(leg: str, held: Held, hop: Address, asker: str) -> Stop:
         case "flooding":
             on = (Set(link.ref, "bcast_flood", True),)
             return Stop("flooding", leg, link.netns, link.name, words, link.ref, "bcast_flood", on)
-    return Stop(held.code, leg, link.netns, link.name, words, link.ref, "state")
+    plain: tuple[Change, ...] = (Set(link.ref, "state", "forwarding"),)
+    if bridge and bridge.options.get("stp_state"):
+        ports = (Set(port.ref, "state", "forwarding") for port in bridge.ports)
+        plain = (Set(bridge.ref, "stp_state", 0), *ports)
+    return Stop(held.code, leg, link.netns, link.name, words, link.ref, "state", plain)

@@ -54,7 +54,7 @@ class Packet:
 
 @dataclass(slots=True)
 class Flow:
-    """What conntrack remembers of a flow: how it came, and what became of it; rule: by which, in which chain."""
+    """What conntrack remembers of a flow: how it came, what became of it, and by which rule."""
 
     source: Address | None
     to: Address

@@ -187,10 +187,11 @@ class Network:
     answering: dict[Link, Any] = field(default_factory=dict)
     plain: dict[Link, bool] = field(default_factory=dict)
     routers: list[Netns] | None = None
+    macs: dict[str, list[Link]] | None = None
 
     def changed(self) -> None:
         """Forget what was worked out."""
-        self.routers = None
+        self.routers = self.macs = None
         for known in (self.floods, self.answering, self.plain):
             known.clear()
         for space in self.spaces.values():

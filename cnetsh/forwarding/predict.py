@@ -15,7 +15,7 @@ from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import Layer, Stop, fix, named, sentence
 from cnetsh.forwarding.trip import Verdict, follow
 from cnetsh.kinds import looks
-from cnetsh.kinds.change import Make, Ref, Set, refs_of
+from cnetsh.kinds.change import Change, Make, Ref, Set, refs_of
 from cnetsh.kinds.setting import ROOT
 from cnetsh.plan.steps import Plan, Step
 
@@ -154,23 +154,20 @@ def _pairs(network: Network, made: set[Ref]) -> Iterator[tuple[str, Address]]:
 
 def maker_of(steps: Sequence[Step], stop: Stop) -> str:
     """Give the last step that made what stops a packet so, "" where none did."""
-    found = ""
+    if stop.cause is None:
+        return ""
+    found, word = "", stop.cause.name.split("/")[-1].split(" ")[-1]
     for number, step in enumerate(steps, 1):
         # Most steps do not name it, and need not be read.
-        word = stop.cause.name.split("/")[-1].split(" ")[-1] if stop.cause else ""
-        if (
-            stop.cause
-            and word in step.text
-            and any(_makes(change, stop.cause, stop.key) for change in step.changes)
-        ):
+        if word in step.text and any(_makes(change, stop) for change in step.changes):
             found = f"step {number}: {step.text}"
     return found
 
 
-def _makes(change: object, cause: Ref, key: str) -> bool:
+def _makes(change: Change, stop: Stop) -> bool:
     if isinstance(change, Set):
-        return change.ref == cause and change.key == key
-    return not key and isinstance(change, Make) and cause in refs_of(change)
+        return (change.ref, change.key) == (stop.cause, stop.key) and change not in stop.mend
+    return not stop.key and isinstance(change, Make) and stop.cause in refs_of(change)
 
 
 def as_lines(surprise: Surprise) -> list[str]:

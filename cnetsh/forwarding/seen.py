@@ -34,6 +34,7 @@ OF_ALL = (
 PLAIN: Facts = {
     "hairpin": False, "isolated": False, "learning": True, "flood": True, "bcast_flood": True,
     "neigh_suppress": False, "locked": False, "vlan_filtering": False, "state": "forwarding",
+    "stp_state": 0,
 }  # fmt: skip
 # Of these tables the kernel alone is the author.
 _KERNELS = frozenset({"local", "broadcast", "multicast", "anycast"})

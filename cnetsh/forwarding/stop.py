@@ -174,7 +174,7 @@ def evidence(stop: Stop) -> str:
 
 def fix(stop: Stop) -> tuple[str, ...]:
     """Give the commands that mend it, none where nobody can know them."""
-    found: list[str] = []
+    found: list[str] = [stop.words["help"]] if "help" in stop.words else []
     for change in stop.mend:
         found += kinds.write(change)
     return tuple(found)

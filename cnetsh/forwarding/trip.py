@@ -23,7 +23,7 @@ from cnetsh.forwarding.route import (
     source_of,
 )
 from cnetsh.forwarding.stop import Stop, Stopped, named, sentence
-from cnetsh.forwarding.wire import Crossing, End, having, links_of
+from cnetsh.forwarding.wire import Crossing, End, having, links_of, macs
 from cnetsh.kinds.change import Ref, Remove, Set
 from cnetsh.kinds.setting import ROOT
 
@@ -196,6 +196,8 @@ class _Trip:
         self.lossy(link, end)
         crossings = [one for one in end.through if one.come]
         _is_sent_there(end, packet)
+        if end.through:
+            _is_alone(self.network, link, end, packet)
         _fits_wire(link, end, packet)
         if six:
             self.path.append(Hop(packet.leg, space.name, link.name, "out", route))
@@ -339,6 +341,18 @@ def _is_sent_there(end: End, packet: Packet) -> None:
             raise Unknown(f"whether {sentence(stop)}", stop)
 
 
+def _is_alone(network: Network, link: Link, end: End, packet: Packet) -> None:
+    """A bridge knows one port for a MAC address, and sends to whoever used it last (bridge(8))."""
+    for one in (end.link, link):
+        for twin in macs(network).get(one.mac, ()):
+            if twin is not one:
+                words = {"near": f"{twin.name} in {named(twin.netns)}", "mac": one.mac}
+                new = f"02:{one.mac[3:-2]}{(int(one.mac[-2:], 16) + 1) % 256:02x}"
+                stop = Stop("same_mac", packet.leg, one.netns, one.name, words, one.ref, "address",
+                            (Set(one.ref, "address", new),))  # fmt: skip
+                raise Unknown(f"whether {sentence(stop)}", stop)
+
+
 def _fits_link(link: Link, packet: Packet) -> None:
     """A packet longer than the link's MTU is cut, unless it must not be (RFC 1191)."""
     if packet.size > link.mtu and packet.whole:
@@ -397,11 +411,13 @@ def _refused(network: Network, space: Netns, route: Route | None, packet: Packet
         return no_route(network, space, packet)
     if route.type not in ("unicast", "local", "several"):
         words = {"to": str(to), "kind": route.type, "net": route.name, "rule": route.name}
-        code = "refusing_rule" if route.name.startswith("rule ") else "refusing_route"
+        if route.name.startswith("rule "):
+            gone = Remove(Ref("policy", space.name, route.name),
+                          {"priority": route.name.split()[1], "family": to.version})  # fmt: skip
+            return Stop("refusing_rule", packet.leg, space.name, "", words, gone.ref, mend=(gone,))
         ref = Ref("route", space.name, route.name)
-        return Stop(code, packet.leg, space.name, "", words, ref,
-                    mend=() if code == "refusing_rule" else
-                    (Remove(ref, {"type": route.type, "table": route.table}),))  # fmt: skip
+        off = Remove(ref, {"type": route.type, "table": route.table})
+        return Stop("refusing_route", packet.leg, space.name, "", words, ref, mend=(off,))
     ends = (route.to.broadcast_address, route.to.network_address)
     small = route.to.prefixlen >= route.to.max_prefixlen - 1
     if route.connected and to.version == 4 and to in ends and not small and packet.leg == REQUEST:

@@ -224,6 +224,18 @@ def _answers_for(space: Netns, end: Link, wanted: Address) -> bool:
     return route is not None and route.type == "unicast" and route.link is not end
 
 
+def macs(network: Network) -> dict[str, list[Link]]:
+    """Give the MAC addresses that several ends of cables have; ports and bridges share theirs."""
+    if network.macs is None:
+        found: dict[str, list[Link]] = {}
+        for space in network.spaces.values():
+            for link in space.links.values():
+                if link.mac and link.kind == "veth" and not link.master:
+                    found.setdefault(link.mac, []).append(link)
+        network.macs = {mac: links for mac, links in found.items() if len(links) > 1}
+    return network.macs
+
+
 def links_of(through: tuple[Crossing, ...]) -> Iterator[Link]:
     """Give the links of the bridges that a frame goes through."""
     for crossing in through:

@@ -233,7 +233,7 @@ def facts_of(state: State) -> Found:
 
 
 # A carrier comes and goes with the other end, and with it the state of a port.
-_UNCOMPARED = PLACE | {"ifindex", "carrier", "state", "vlan_filtering"}
+_UNCOMPARED = PLACE | {"ifindex", "carrier", "state", "vlan_filtering", "stp_state"}
 
 
 def _fact(ref: Ref, key: str) -> Fact:

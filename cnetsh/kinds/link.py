@@ -195,9 +195,15 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
 
 def _set(change: Change) -> str:
     name = change.ref.name
+    words: Words = ()
     match change:
+        case Set(_, "state", value):
+            words = ("bridge", "link", "set", "dev", name, "state", str(value))
+            return typed_in(change.ref.netns, *words)
+        case Set(_, "stp_state", value):
+            words = ("set", "dev", name, "type", "bridge", "stp_state", str(value))
         case Remove():
-            words: Words = ("delete", name)
+            words = ("delete", name)
         case Move(_, to):
             words = ("set", name, "netns", to.netns)
         case Set(_, "up", value):
@@ -268,6 +274,7 @@ def _facts(link: Any) -> dict[str, Any]:
     facts |= {key: (flag in flags) == on for key, (flag, on) in _FLAGS.items()}
     facts |= {key: port[key] for key in _PORT if key in port}
     facts |= {"state": port["state"]} if "state" in port else {}
+    facts |= {"stp_state": 1} if data.get("stp_state") else {}
     facts |= {"vlan_filtering": bool(data["vlan_filtering"])} if "vlan_filtering" in data else {}
     for option, said in TYPES.get(kind, {}).items():
         facts[option] = str(data[said]) if said in data else None

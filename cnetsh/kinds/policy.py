@@ -1,6 +1,16 @@
 """Rules that choose a routing table (ip-rule(8)); no plan makes any."""
 
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Facts, Ref, Seen
+from cnetsh.kinds.change import (
+    Answers,
+    Change,
+    Changes,
+    Command,
+    Facts,
+    Ref,
+    Remove,
+    Seen,
+    typed_in,
+)
 
 TOOLS = ()
 SAMPLES = ()
@@ -12,8 +22,12 @@ def read(command: Command) -> Changes | None:
 
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
-    """Give nothing: what no plan changes is not put back."""
-    return ()
+    """Give what takes a rule away; what no plan changes is not put back."""
+    if not isinstance(change, Remove):
+        return ()
+    six = ("-6",) if change.facts.get("family") == 6 else ()
+    at = str(change.facts["priority"])
+    return (typed_in(change.ref.netns, "ip", *six, "rule", "delete", "priority", at),)
 
 
 def see(answers: Answers, netns: str) -> Seen:

@@ -20,6 +20,7 @@ from cnetsh.kinds.change import (
     Ref,
     Remove,
     Seen,
+    Set,
     State,
     typed_in,
 )
@@ -81,8 +82,11 @@ def canonical_rule(words: list[str]) -> str:
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the command that does a change; a chain is emptied before it is deleted."""
-    assert isinstance(change, Make | Remove)
     tool, table, chain, *rule = shlex.split(change.ref.name)
+    if isinstance(change, Set):
+        words = (tool, "-w", "-t", table, "-P", chain, str(change.value))
+        return (typed_in(change.ref.netns, *words),)
+    assert isinstance(change, Make | Remove)
     option: tuple[str, ...] = (tool, "-w", "-t", table)
     if typed:
         at = next(at for at, word in enumerate(typed.words) if word in ("-A", "-I", "-N"))
