@@ -18,7 +18,7 @@ from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import maker_of
 from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, named, sentence
 from cnetsh.forwarding.trip import Hop, Verdict, follow
-from cnetsh.kinds.change import Move, Ref, Remove, typed_in
+from cnetsh.kinds.change import Ref, Remove, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
 from cnetsh.plan.steps import Step
 from cnetsh.system import namespace
@@ -130,18 +130,17 @@ def _meant(stop: Stop, planned: Planned, network: Network) -> Iterator[str]:
     lost = [one for one in planned.lost if one.ref.kind in ("link", "address", "route", "rule")]
     near = [one for one in lost if one.ref.netns == stop.space]
     about = [one for one in lost if stop.words.get("to", "?") in one.ref.name]
-    texts = [_again(one, network) for one in near or about or lost]
-    yield from list(dict.fromkeys(texts))[:_MOST]
+    yield from _brought_back(near, network)
+    yield from list(dict.fromkeys(one.step.text for one in near or about or lost))[:_MOST]
 
 
-def _again(one: drift.Lost, network: Network) -> str:
-    """Give a planned step to be done again; of a link that is elsewhere now, from there."""
-    now = next((space.name for space in network.spaces.values() if one.ref.kind == "link"
-                and one.ref.name in space.links and one.ref.name != "lo"), None)  # fmt: skip
-    moved = isinstance(one.step.changes[0], Move) and now is not None
-    if moved and now != one.ref.netns and now is not None:
-        return typed_in(now, *one.step.inner)
-    return one.step.text
+def _brought_back(lost: list[drift.Lost], network: Network) -> Iterator[str]:
+    """Give what brings links back that have gone to another namespace."""
+    gone = dict.fromkeys(one.ref for one in lost if one.ref.kind == "link" and one.ref.netns)
+    for ref in gone:
+        homes = [name for name, space in network.spaces.items() if ref.name in space.links]
+        if homes and ref.netns not in homes:
+            yield typed_in(homes[0], "ip", "link", "set", ref.name, "netns", ref.netns)
 
 
 def _nobody_listens(trial: Tried, packet: Packet) -> Stop:
