@@ -1,0 +1,110 @@
+"""`why` names what breaks a network, and what it prints mends it: one command each breaks a lab."""
+
+import csv
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosts import Private, report, wait_for
+
+from cnetsh.labs import choose
+
+HERE = Path(__file__).resolve().parent
+SANDBOX = "\n".join(step.text for step in choose.part("sandbox", (), "up").steps)
+with (HERE / "breakages.tsv").open(newline="") as _file:
+    ROWS = {row["id"]: row for row in csv.DictReader(_file, delimiter="\t", quoting=csv.QUOTE_NONE)}
+# By which the lab itself is as it is: nothing is to be mended.
+BY_DESIGN = {"conflict-by-design", "nobody-listens", "listens-on-loopback"}
+ROUNDS = 3
+FEW = ("host-end-down", "no-default-route", "forward-rule")
+
+
+def why(private: Private, asked: str, code: int | None = None) -> dict[str, Any]:
+    done = private.cnetsh("why", *asked.split(), "--json", check=False)
+    assert done.stdout and (code is None or done.returncode == code), report(done)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@contextmanager
+def broken(private: Private, row: dict[str, str]) -> Iterator[None]:
+    private.sh(SANDBOX)
+    private.cnetsh("up", row["lab"])
+    with ExitStack() as servers:
+        if row["before"]:
+            _, name, port, address = row["before"].split()
+            private.sh(f"ip -n {name} link set lo up")
+            argv = ["ip", "netns", "exec", name, "python3", "-m", "http.server", port]
+            server = private.start([*argv, "--bind", address], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)  # fmt: skip
+            servers.callback(server.wait)
+            servers.callback(server.kill)
+            listens = ["ip", "netns", "exec", name, "ss", "-Hltn", f"sport = :{port}"]
+            assert wait_for(lambda: bool(private.run(listens).stdout))
+        if row["command"]:
+            private.run(["bash", "-c", row["command"]])
+        yield
+
+
+def is_named_and_mended(private: Private, row: dict[str, str]) -> None:
+    with broken(private, row):
+        found = why(private, row["asked"], 1)
+        assert found["layer"] == row["layer"], found
+        assert found["reason"] and found["evidence"]
+        if row["id"] in BY_DESIGN:
+            return
+        for _ in range(ROUNDS):
+            assert found["fix"], found
+            private.run(["sh", "-c", "\n".join(found["fix"])])
+            found = why(private, row["asked"])
+            if found["arrives"]:
+                return
+        pytest.fail(f"still not: {found}")
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_what_breaks_a_network_is_named_and_mended(private: Private, name: str) -> None:
+    is_named_and_mended(private, ROWS[name])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in FEW])
+def test_the_other_ways_to_break_one(private: Private, name: str) -> None:
+    is_named_and_mended(private, ROWS[name])
+
+
+def test_a_healthy_way_is_told_hop_by_hop_and_changes_nothing(private: Private) -> None:
+    private.sh(SANDBOX)
+    private.cnetsh("up", "routing")
+    private.cnetsh("why", "net0", "1.1.1.1")
+    before = private.snapshot()
+    done = private.cnetsh("why", "net0", "1.1.1.1")
+    assert done.stdout.splitlines()[:3] == [
+        "net0 to 1.1.1.1: arrives",
+        "  net0: out by ceth0 to 172.18.0.1, by the route to default",
+        "  the host: in by br0",
+    ]
+    assert private.snapshot() == before
+
+
+def test_check_says_why_a_ping_fails(private: Private) -> None:
+    private.sh(SANDBOX)
+    private.cnetsh("up", "routing")
+    private.sh("ip netns exec net0 ip route del default")
+    done = private.cnetsh("check", "routing", check=False)
+    assert done.returncode == 1
+    assert "net0 has no route to 1.1.1.1" in done.stderr
+    assert "would help: ip netns exec net0 ip route add default via 172.18.0.1" in done.stderr
+    rows = json.loads(private.cnetsh("check", "routing", "--json", check=False).stdout)["checks"]
+    (failed,) = [row for row in rows if row["verdict"] == "failed" and "net0 " in row["command"]]
+    assert failed["why"]["layer"] == "route"
+
+
+@pytest.mark.parametrize("asked", ["nobody 1.1.1.1", "host nobody", "host 1.1.1.1:x", "host ["])
+def test_what_nobody_can_ask_is_refused(private: Private, asked: str) -> None:
+    done = private.cnetsh("why", *asked.split(), check=False)
+    assert done.returncode == 2 and done.stderr.startswith("cnetsh: ")
