@@ -33,7 +33,7 @@ OF_ALL = (
 # Of a port, and of a bridge: what nobody has turned, and what is not kept.
 PLAIN: Facts = {
     "hairpin": False, "isolated": False, "learning": True, "flood": True, "bcast_flood": True,
-    "neigh_suppress": False, "locked": False, "vlan_filtering": False, "state": "forwarding",
+    "neigh_suppress": False, "locked": False, "vlan_filtering": 0, "state": "forwarding",
     "stp_state": 0,
 }  # fmt: skip
 # Of these tables the kernel alone is the author.

@@ -273,9 +273,10 @@ def _facts(link: Any) -> dict[str, Any]:
     facts |= {"master": link.get("master"), "hairpin": False, "names": link.get("altnames", [])}
     facts |= {key: (flag in flags) == on for key, (flag, on) in _FLAGS.items()}
     facts |= {key: port[key] for key in _PORT if key in port}
-    facts |= {"state": port["state"]} if "state" in port else {}
-    facts |= {"stp_state": 1} if data.get("stp_state") else {}
-    facts |= {"vlan_filtering": bool(data["vlan_filtering"])} if "vlan_filtering" in data else {}
+    # Only what is out of the ordinary; it is never put back.
+    if (state := port.get("state", "forwarding")) != "forwarding":
+        facts["state"] = state
+    facts |= {key: 1 for key in ("stp_state", "vlan_filtering") if data.get(key)}
     for option, said in TYPES.get(kind, {}).items():
         facts[option] = str(data[said]) if said in data else None
     return facts
