@@ -84,7 +84,8 @@ def reason_of(
     path = tuple(map(told_hop, verdict.path))
     if trial is None:
         return _by_model(verdict, path, planned, network)
-    seen = tuple(map(_told_seen, trial.seen))
+    # A second try goes the same way.
+    seen = tuple(dict.fromkeys(map(_told_seen, trial.seen)))
     if trial.answered:
         mistaken = sentence(verdict.stop) if verdict.stop and verdict.works is False else ""
         note = f"it arrives, though it should not: {mistaken}" if mistaken else ""

@@ -7,7 +7,7 @@ from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unkn
 from cnetsh.forwarding.route import is_local, lent, own, refused_source
 from cnetsh.forwarding.stop import Layer, Stop, Stopped, named
 from cnetsh.forwarding.wire import End, Held, answers, flood, having
-from cnetsh.kinds.change import Change, Make, Ref, Remove, Set
+from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
 
 Learned: TypeAlias = dict[tuple[Link, Address], Link]
@@ -48,9 +48,12 @@ def next_hop(network: Network, space: Netns, route: Route, packet: Packet, learn
     if len(spaces) > 1:
         both = " and ".join(sorted(map(named, spaces)))
         last = found[-1].link
+        # Whoever knows the wrong one goes on sending there.
+        forget = typed_in(space.name, "ip", "neigh", "flush", "to", str(hop))
+        words = {"to": str(hop), "both": both, "help": forget}
         away = tuple(Remove(Ref("address", last.netns, str(one)), {"dev": last.name})
                      for one in last.addresses if one.ip == hop)  # fmt: skip
-        stop = Stop("twice", packet.leg, last.netns, last.name, {"to": str(hop), "both": both},
+        stop = Stop("twice", packet.leg, last.netns, last.name, words,
                     mend=away)  # fmt: skip
         raise Unknown(f"{hop} is answered by {both}; who is last gets it", stop)
     if asker and hop not in link.neighbours:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from cnetsh.forwarding.network import Address, Link, Netns, Unknown, address, prefix
 from cnetsh.forwarding.route import is_local, lent
 
+EPHEMERAL = (32768, 60999)  # ip_local_port_range, from which the sender's own port is taken
 REQUEST, REPLY = "request", "reply"
 # Nobody remembers what fits such a rule (iptables-extensions(8): CT --notrack).
 UNTRACKED = frozenset({"CT", "NOTRACK"})
@@ -205,14 +206,15 @@ def _port(value: str, packet: Packet, is_ours: bool) -> bool | None:
     """Say whether a port is within what a rule asks; the sender's own could be any."""
     if packet.proto == "icmp":
         return False
-    if not is_ours:
-        return None
     for one in value.split(","):
         low, colon, high = one.partition(":")
         if not (low + high).isdigit():
             return None
-        if int(low or 0) <= packet.port <= int(high or (65535 if colon else low)):
+        first, last = int(low or 0), int(high or (65535 if colon else low))
+        if is_ours and first <= packet.port <= last:
             return True
+        if not is_ours and first <= EPHEMERAL[1] and last >= EPHEMERAL[0]:
+            return None
     return False
 
 

@@ -174,10 +174,10 @@ def evidence(stop: Stop) -> str:
 
 def fix(stop: Stop) -> tuple[str, ...]:
     """Give the commands that mend it, none where nobody can know them."""
-    found: list[str] = [stop.words["help"]] if "help" in stop.words else []
+    found: list[str] = []
     for change in stop.mend:
         found += kinds.write(change)
-    return tuple(found)
+    return (*found, stop.words["help"]) if "help" in stop.words else tuple(found)
 
 
 class Stopped(Exception):
