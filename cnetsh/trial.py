@@ -18,6 +18,7 @@ WAITS = (1.0, 1.2)  # seconds for an answer, try by try: the first may be lost t
 ECHO = {4: (8, socket.AF_INET, socket.IPPROTO_ICMP), 6: (128, socket.AF_INET6, 58)}
 HEADERS = {4: 28, 6: 48}  # bytes of IP and ICMP
 ANSWERED = "answered"
+TOO_LONG = "EMSGSIZE"
 REFUSED = "ECONNREFUSED"  # nobody listens, or somebody says so
 
 

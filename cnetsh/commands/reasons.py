@@ -18,12 +18,12 @@ from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import maker_of
 from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, named, sentence
 from cnetsh.forwarding.trip import Hop, Verdict, follow
-from cnetsh.kinds.change import Ref, Remove, typed_in
+from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
 from cnetsh.plan.steps import Step
 from cnetsh.system import namespace
 from cnetsh.system.process import Result, ask
-from cnetsh.trial import REFUSED, Seen, Tried
+from cnetsh.trial import REFUSED, TOO_LONG, Seen, Tried
 
 HOST = "host"
 # Where a reason by these names something to add, only the plan knows what was meant.
@@ -94,6 +94,8 @@ def reason_of(
         return _stopped(verdict.stop, path, planned, network)
     if trial.error == REFUSED and trial.seen:
         return _stopped(_nobody_listens(trial, packet), path, planned, network)
+    if trial.error == TOO_LONG:
+        return _stopped(_remembered(sender, packet), path, planned, network)
     if stop := _by_queue(trial) or _by_nft(trial, network):
         return _stopped(stop, path, planned, network)
     return _unknown(verdict, seen, trial)
@@ -120,9 +122,9 @@ def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, network: Netwo
 
 
 def _cleared(stop: Stop) -> Iterator[str]:
-    """Give what takes away the wrong thing that stands in the place of a planned one."""
+    """Give what takes away, or turns, the wrong thing that stands in the place of the planned."""
     for change in stop.mend:
-        if isinstance(change, Remove):
+        if isinstance(change, Remove | Set):
             yield from kinds.write(change)
 
 
@@ -181,6 +183,13 @@ def _by_nft(trial: Tried, network: Network) -> Stop | None:
                 words = {"chain": one.name, "table": one.table, "help": mend}
                 return Stop("nft", "request", space, "", words)
     return None
+
+
+def _remembered(sender: str, packet: Packet) -> Stop:
+    """Give the stop at a sender that was told of a smaller MTU on the way, and goes by that."""
+    to = str(packet.to)
+    words = {"to": to, "help": typed_in(sender, "ip", "route", "flush", "cache")}
+    return Stop("remembered_mtu", "request", sender, "", words)
 
 
 def _unknown(verdict: Verdict, seen: tuple[str, ...], trial: Tried) -> Reason:
