@@ -187,6 +187,8 @@ def _elsewhere(
         return Stop("macvlan", leg, space.name, under.name, {}, link.ref)
     if twin := _twin(network, space, route, hop):
         return twin_stop(space, route, hop, twin, leg)
+    if not home.up and home.peer and home.peer.up and home.peer.master:
+        return cable(leg, home.peer)
     if not home.up and home.kind != "lo":
         return down(leg, home, str(hop))
     if bare := _unplugged(network, link, home, leg):

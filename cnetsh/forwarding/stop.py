@@ -131,7 +131,7 @@ SAID: dict[str, tuple[Layer, str, str]] = {
     "loop": (Layer.ROUTE, "{to} goes round in circles at {who}", "ip route get {to}"),
     "mtu": (Layer.MTU, "{link} in {who} takes {mtu} bytes, the packet has {size} and must not be "
             "cut", "ip link show {link}"),
-    "remembered_mtu": (Layer.MTU, "{who} remembers, for ten minutes, that somebody on the way to {to} "
+    "remembered_mtu": (Layer.MTU, "{who} remembers for ten minutes that a link on the way to {to} "
                        "takes less", "ip route get {to}"),
     "mtu_wire": (Layer.MTU, "{link} in {who} takes {mtu} bytes, the frame has {size}; on one wire "
                  "nobody cuts it or says so", "ip link show {link}"),

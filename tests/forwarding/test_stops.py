@@ -1,0 +1,125 @@
+"""What stops a packet, one change each: its code, and that what it offers mends it."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from cnetsh.forwarding.netfilter import Packet
+from cnetsh.forwarding.network import Network
+from cnetsh.forwarding.seen import new_machine
+from cnetsh.forwarding.settle import Refused, settle
+from cnetsh.forwarding.stop import SAID, Layer, evidence, sentence
+from cnetsh.forwarding.trip import follow
+from cnetsh.labs import choose
+from cnetsh.plan.steps import changes_of
+
+BRIDGED = {"/proc/sys/net/bridge/bridge-nf-call-iptables": "1"}
+TO_NET1, OUT = ("net0", "172.18.0.20"), ("net0", "1.1.1.1")
+# What is done to the lab routing, who then asks whom, and what stops it.
+BREAKS = {
+    "ip netns exec net0 ip link set ceth0 down": (TO_NET1, "link_down"),
+    "ip netns exec net0 ip address del 172.18.0.10/12 dev ceth0": (TO_NET1, "no_address"),
+    "ip netns exec net0 ip route del default via 172.18.0.1": (OUT, "no_route"),
+    "ip link set veth0 down": (TO_NET1, "no_carrier"),
+    "ip netns exec net1 ip link set ceth1 down": (TO_NET1, "no_carrier"),
+    "ip link set dev veth1 nomaster": (TO_NET1, "not_a_port"),
+    "ip link set br0 down": (TO_NET1, "bridge_down"),
+    "ip netns exec net0 iptables -A OUTPUT -d 172.18.0.20 -j DROP": (TO_NET1, "firewall"),
+    "iptables -I FORWARD -s 172.18.0.10 -j DROP": (OUT, "firewall"),
+    "echo 0 | tee /proc/sys/net/ipv4/ip_forward": (OUT, "not_forwarding"),
+    "echo 0 | tee /proc/sys/net/ipv4/conf/br0/forwarding": (OUT, "not_forwarding"),
+    "iptables -t nat -D POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE": (OUT, "no_nat"),
+    "echo 1 | ip netns exec net1 tee /proc/sys/net/ipv4/icmp_echo_ignore_all": (
+        TO_NET1, "ping_off",
+    ),
+    "ip netns exec net0 ip neigh add 172.18.0.20 lladdr 02:00:00:00:00:99 nud permanent dev ceth0":
+        (TO_NET1, "fixed_neighbour"),
+}  # fmt: skip
+# Nobody can know what was meant.
+NOT_MENDED = {"no_address", "no_nat"}
+
+
+def routing(*lines: str) -> tuple[Network, list[Refused]]:
+    network = new_machine(BRIDGED)
+    settle(choose.part("sandbox", (), "up").changes, network)
+    settle(choose.part("routing", (), "up").changes, network)
+    refused = settle([change for line in lines for change in changes_of(line)], network)
+    return network, refused
+
+
+def asks(network: Network, asked: tuple[str, str], **more: int) -> bool | None:
+    return follow(network, asked[0], Packet(ip_address(asked[1]), **more)).works
+
+
+@pytest.mark.parametrize("line", BREAKS)
+def test_what_stops_a_packet_is_named_and_mended(line: str) -> None:
+    asked, code = BREAKS[line]
+    assert asks(routing()[0], asked)
+    network, refused = routing(line)
+    stop = follow(network, asked[0], Packet(ip_address(asked[1]))).stop
+    assert refused == [] and stop and stop.code == code
+    assert sentence(stop) and evidence(stop) and stop.layer in Layer
+    settle(stop.mend, network)
+    # A link that is up again has lost its routes, of which only those of its networks come back.
+    assert bool(asks(network, asked)) is (code not in NOT_MENDED)
+
+
+REFUSED = {
+    "ip netns add net0": "the namespace net0 is there already",
+    "ip link add name br0 type bridge": "the link br0 is there already",
+    "ip link set eth7 up": "there is no link eth7 at this point",
+    "ip netns exec net9 ip link set lo up": "there is no namespace net9 at this point",
+    "ip address add 172.18.0.1/12 dev br0": "br0 has the address 172.18.0.1/12 already",
+    "ip route add default via 10.0.2.7": "a route to default is there already",
+    "ip route add 10.9.0.0/16 via 10.8.0.1":
+        "a next hop", "ip link set dev veth0 type bridge_slave hairpin on": "",
+    "ip link set dev eth0 type bridge_slave hairpin on": "eth0 is no port of a bridge",
+    "iptables -A LAB -j ACCEPT": "there is no chain LAB in the table filter at this point",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_the_kernel_refuses(line: str) -> None:
+    if REFUSED[line] == "a next hop":
+        # The default route leads there, but not directly.
+        assert [one.why for one in routing(line)[1]] == [
+            "the next hop 10.8.0.1 is in no network at this point"
+        ]
+    else:
+        assert [one.why for one in routing(line)[1]] == [REFUSED[line]] * bool(REFUSED[line])
+
+
+def test_a_link_that_went_down_lost_its_routes() -> None:
+    links = ("ip netns exec net0 ip link set ceth0 down", "ip netns exec net0 ip link set ceth0 up")
+    network, _ = routing(*links)
+    assert asks(network, TO_NET1) and asks(network, OUT) is False
+    stop = follow(network, "net0", Packet(ip_address("1.1.1.1"))).stop
+    assert stop and sentence(stop) == (
+        "net0 has no route to 1.1.1.1; it had one, which went when ceth0 was switched off for a "
+        "while"
+    )
+
+
+def test_a_port_that_rules_ask_for() -> None:
+    network, _ = routing("iptables -I FORWARD -p tcp --dport 80 -j DROP")
+    assert asks(network, OUT)
+    assert follow(network, *_tcp("1.1.1.1", 81)).works
+    stop = follow(network, *_tcp("1.1.1.1", 80)).stop
+    assert stop and stop.code == "firewall"
+
+
+def _tcp(to: str, port: int) -> tuple[str, Packet]:
+    return "net0", Packet(ip_address(to), proto="tcp", port=port)
+
+
+def test_what_must_not_be_cut_stops_where_it_is_too_long() -> None:
+    network, _ = routing("ip link set dev eth0 mtu 1000")
+    long = Packet(ip_address("1.1.1.1"), size=1400, whole=True)
+    stop = follow(network, "net0", long).stop
+    assert stop and (stop.code, stop.link) == ("mtu", "eth0")
+    assert asks(network, OUT)
+
+
+def test_every_code_has_a_layer_words_and_evidence() -> None:
+    for layer, text, command in SAID.values():
+        assert layer in Layer and text and command
