@@ -191,7 +191,7 @@ def _why(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Follow a packet hop by hop, and name the first thing that stops it."""
+    """Follow a packet, and name the first thing that stops it."""
 
 
 @_command("recover")
