@@ -100,8 +100,10 @@ def test_check_says_why_a_ping_fails(private: Private) -> None:
     assert "net0 has no route to 1.1.1.1" in done.stderr
     assert "would help: ip netns exec net0 ip route add default via 172.18.0.1" in done.stderr
     rows = json.loads(private.cnetsh("check", "routing", "--json", check=False).stdout)["checks"]
-    (failed,) = [row for row in rows if row["verdict"] == "failed" and "net0 " in row["command"]]
-    assert failed["why"]["layer"] == "route"
+    why = {row["command"]: row["why"]["layer"] for row in rows if row["verdict"] == "failed"}
+    assert why == {
+        f"ip netns exec net0 ping -c1 -W1 {to}": "route" for to in ("10.0.2.15", "1.1.1.1")
+    }
 
 
 @pytest.mark.parametrize("asked", ["nobody 1.1.1.1", "host nobody", "host 1.1.1.1:x", "host ["])
