@@ -22,7 +22,9 @@ def run_start(name: str, kernel: str, memory: int) -> None:
     name = target.named(f"vm:{name}").name
     entry.ensure(name, kernel, memory)
     VMS.keep(name)
-    say(f"vm {name} runs; it stays until: cnetsh vm stop {name}")
+    if one := machine.running_as(name):
+        # It may have been there already, with another kernel than was asked for.
+        say(f"vm {name} runs Linux {one.kernel}; it stays until: cnetsh vm stop {name}")
 
 
 def run_stop(name: str) -> None:

@@ -1,0 +1,40 @@
+"""The commands of VMs where none runs, and what is refused before anything is started."""
+
+from pathlib import Path
+
+import pytest
+
+from cnetsh.commands import vm
+from cnetsh.errors import CnetshError
+from cnetsh.system.files import private_folder
+from cnetsh.targets.registry import Registry
+
+
+@pytest.fixture(autouse=True)
+def own_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry of its own, where the user is not root."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+def test_one_that_does_not_run_is_not_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    vm.run_stop("none-of-that-name")
+    assert capsys.readouterr().err == "vm none-of-that-name does not run\n"
+
+
+@pytest.mark.parametrize("name", ["../up", "a b", "-", "x" * 40])
+def test_a_name_is_no_path(name: str) -> None:
+    with pytest.raises(CnetshError, match="unknown target"):
+        vm.run_stop(name)
+
+
+def test_the_registry_lists_what_has_a_file(tmp_path: Path) -> None:
+    class Own(Registry):
+        def folder(self) -> Path:
+            return private_folder(tmp_path / self.kind)
+
+    own = Own("things")
+    assert own.names() == [] and own.said("one") is None
+    own.file("one", "holder").touch(mode=0o600)
+    assert own.names() == ["one"] and own.said("one") is None
+    own.keep("one")
+    assert own.kept("one") and not own.kept("two")
