@@ -29,7 +29,7 @@ def user(ordinary: Ordinary) -> Ordinary:
 
 
 def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
-    up = user.cnetsh("up", "routing", "--on", "vm", check=False, timeout=300)
+    up = user.cnetsh("up", "routing", "--on", "vm", check=False, timeout=600)
     if up.returncode and ("no kernel" in up.stderr or "apt" in up.stderr):
         pytest.skip(f"no VM is taken along: {up.stderr}")
     assert up.returncode == 0 and "starting vm default: Linux " in up.stderr, report(up)
