@@ -105,6 +105,8 @@ def _once(
     sightings += taps.sightings(0.02)
     port = opened.getsockname()[1] if asked.proto != "icmp" else 0
     answered = ended == [ANSWERED]
+    # Between namespaces the order is that of the kernel's clock.
+    sightings.sort(key=lambda one: one.when)
     seen = tuple(_seen(asked, sightings, sign, port))
     return Tried(answered, "" if answered else "".join(ended), seen)
 

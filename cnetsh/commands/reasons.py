@@ -148,7 +148,8 @@ def _brought_back(lost: list[drift.Lost], network: Network) -> Iterator[str]:
 
 def _nobody_listens(trial: Tried, packet: Packet) -> Stop:
     """Give the stop at a namespace that took the packet in and says that nobody wants it."""
-    last = [one for one in trial.seen if one.leg == "request"][-1]
+    came = [one for one in trial.seen if (one.leg, one.direction) == ("request", "in")]
+    last = (came or trial.seen)[-1]
     words = {"proto": packet.proto, "port": str(packet.port), "letter": packet.proto[0], "but": ""}
     return Stop("nobody_listens", "request", last.space, last.link, words)
 

@@ -89,6 +89,9 @@ def test_a_healthy_way_is_told_hop_by_hop_and_changes_nothing(private: Private) 
         "  the host: in by br0",
     ]
     assert private.snapshot() == before
+    for port in ("80", "80/udp"):
+        refused = why(private, f"net0 1.1.1.1:{port}", 1)["reason"]
+        assert refused == f"nobody listens on {port[3:] or 'tcp'} port 80 in internet"
 
 
 def test_check_says_why_a_ping_fails(private: Private) -> None:
