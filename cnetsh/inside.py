@@ -89,7 +89,9 @@ class _Port:
                 continue
             letter, content = self._read.popleft()
             if letter == frames.HELLO:
-                self.send(frames.HELLO, content)
+                # His word may be here before the kernel says that he is.
+                while not self.send(frames.HELLO, content):
+                    signal.sigtimedwait({signal.SIGIO}, PAUSE)
             elif letter == frames.REQUEST:
                 code = _Command(self, Request(**json.loads(content))).run()
                 labs = sorted(path.stem for path in Path("/run/cnetsh").glob("*/*.journal"))
@@ -113,8 +115,8 @@ class _Port:
         """Whether somebody has come anew, so that the one before must have gone."""
         return bool(self._read)
 
-    def send(self, letter: bytes, content: bytes = b"") -> None:
-        """Say something; to nobody, it is lost."""
+    def send(self, letter: bytes, content: bytes = b"") -> bool:
+        """Say something, and give whether anybody was there; else it is lost."""
         rest = frames.packed(letter, content)
         while rest:
             try:
@@ -123,7 +125,8 @@ class _Port:
                 poll = select.poll()
                 poll.register(self.fd, select.POLLOUT)
                 if any(event & select.POLLHUP for _, event in poll.poll()):
-                    return
+                    return False
+        return True
 
 
 class _Command:
