@@ -44,4 +44,4 @@ build: dev ## wheel and source archive in dist/
 	@$(BIN)/python -m hatchling build
 
 clean: ## remove all that make has made here
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -118,8 +118,17 @@ def test_a_command_has_the_callers_input_and_its_own_exit_code(machines: Machine
     assert done.stdout == "no lab is up\nno lab is up\nleft\n"
 
 
-@pytest.mark.parametrize("user", REACHED)
-@pytest.mark.parametrize("way", CUTS)
+SOAK = pytest.mark.soak
+
+
+@pytest.mark.parametrize(
+    "way, user",
+    [
+        ("network", "root"), ("route", "ann"), ("link", "root"),
+        *(pytest.param(*one, marks=SOAK)
+          for one in (("network", "ann"), ("route", "root"), ("link", "ann"))),
+    ],
+)  # fmt: skip
 def test_what_cuts_the_connection_off_is_refused(
     machines: Machines, tmp_path: Path, user: str, way: str
 ) -> None:
@@ -170,15 +179,21 @@ DAMAGE = {
 }
 
 
-def test_code_that_is_not_as_it_was_sent_is_refused(own: Machines) -> None:
-    for how in DAMAGE.values():
-        own.cnetsh("status")
-        (code,) = own.there.sh(f"ls -d {CODE}/*").split()
-        own.there.sh(how.format(code=code))
-        done = own.cnetsh("up", "veth", check=False)
-        assert done.returncode == 2 and CODE in done.stderr, f"{how}\n{report(done)}"
-        assert own.there.run(["ip", "link", "show", "veth0"]).returncode
-        own.there.sh("rm -rf /run/elsewhere /run/cnetsh/code")
+@pytest.mark.parametrize(
+    "how",
+    [
+        "changed", "somebody's",
+        *(pytest.param(one, marks=SOAK)
+          for one in DAMAGE if one not in ("changed", "somebody's")),
+    ],
+)  # fmt: skip
+def test_code_that_is_not_as_it_was_sent_is_refused(own: Machines, how: str) -> None:
+    own.cnetsh("status")
+    (code,) = own.there.sh(f"ls -d {CODE}/*").split()
+    own.there.sh(DAMAGE[how].format(code=code))
+    done = own.cnetsh("up", "veth", check=False)
+    assert done.returncode == 2 and CODE in done.stderr, report(done)
+    assert own.there.run(["ip", "link", "show", "veth0"]).returncode
 
 
 def test_the_guide(machines: Machines) -> None:
