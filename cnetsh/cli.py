@@ -20,7 +20,8 @@ from cnetsh.commands.output import told, written
 from cnetsh.version import VERSION
 
 # Typer offers the values of an enumeration; the commands take them for plain words.
-Format = StrEnum("Format", ["rich", "shell", "json", "markdown"])
+# The first of them was called rich once.
+Format = StrEnum("Format", ["table", "shell", "json", "markdown", "rich"])
 Drawing = StrEnum("Drawing", ["unicode", "ascii", "svg", "mermaid", "dot"])
 
 Lab = Annotated[
@@ -50,7 +51,10 @@ On = Annotated[
 Container = Annotated[str, typer.Argument(help="A container, or host for the target itself.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would run now.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Without asking.")]
 Kill = Annotated[bool, typer.Option("--kill", help="End the processes inside what goes.")]
+Form = Annotated[Format, typer.Option("--format", help="How it is printed.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every step, with its time.")]
 Log = Annotated[Path | None, typer.Option("--log", help="Append a JSON line for every step.")]
 Sudo = Annotated[bool, typer.Option("--sudo/--no-sudo", help="With or without sudo in front.")]
@@ -124,7 +128,7 @@ def _plan(
     lab: Lab,
     settings: Set,
     down: Annotated[bool, typer.Option("--down", help="The plan of `down`.")] = False,
-    form: Annotated[Format, typer.Option("--format", help="How it is printed.")] = Format.rich,
+    form: Form = Format.table,
     output: Output = None,
     sudo: Sudo = True,
     # Not `On`: where nothing is said, nothing is looked at.
@@ -135,12 +139,28 @@ def _plan(
     """Show a lab's commands, each with its reason and its undo. Runs nothing."""
 
 
+@_command("diff")
+def _diff(
+    lab: Lab,
+    settings: Set,
+    other: Annotated[
+        str, typer.Argument(help="Another lab or plan: how they differ, without a target.")
+    ] = "",
+    on: On = "sandbox",
+    form: Form = Format.table,
+    output: Output = None,
+    sudo: Sudo = True,
+) -> None:
+    """Show what `up` would change, or how two plans differ. Exit code 1 where they do."""
+
+
 @_command("up")
 def _up(
     lab: Lab,
     settings: Set,
     on: On = "sandbox",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     trial: Annotated[
         int, typer.Option("--try", metavar="SECONDS", help="Undo unless confirmed in time.", min=0)
     ] = 0,
@@ -165,11 +185,24 @@ def _up(
 def _down(
     lab: Lab,
     on: On = "sandbox",
+    dry_run: DryRun = False,
     kill: Kill = False,
     verbose: Verbose = False,
     log: Log = None,
 ) -> None:
     """Undo a lab that is up, and compare the kernel with before."""
+
+
+@_command("repair")
+def _repair(
+    lab: Lab,
+    on: On = "sandbox",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    log: Log = None,
+) -> None:
+    """Put back what of a lab that is up has drifted."""
 
 
 @_command("check")
@@ -195,13 +228,20 @@ def _why(
 
 
 @_command("recover")
-def _recover(on: On = "sandbox", verbose: Verbose = False, log: Log = None) -> None:
+def _recover(
+    on: On = "sandbox", dry_run: DryRun = False, verbose: Verbose = False, log: Log = None
+) -> None:
     """Undo what an interrupted run left."""
 
 
 @_command("status")
-def _status(on: On = "sandbox", as_json: AsJson = False) -> None:
-    """List the labs that are up, or were interrupted."""
+def _status(
+    # Not `On`: where nothing is said, all are looked at.
+    on: Annotated[str | None, typer.Option("--on", help="This target alone.")] = None,
+    drift: Annotated[bool, typer.Option("--drift", help="Look for what has drifted.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the labs that are up, or were interrupted, on all targets."""
 
 
 @_command("show")

@@ -68,9 +68,6 @@ def is_refused_or_sound(*arguments: str) -> bool:
     if code:
         is_a_clean_refusal(code, out, err)
         return False
-    dry_code, dry, _ = cnetsh("up", *arguments, "--dry-run")
-    assert dry_code == 0
-    assert [re.sub(r"^\[\d+/\d+\] ", "", line) for line in dry.splitlines()] == out.splitlines()
     for line in out.splitlines():
         made = (one for one in steps.changes_of(line) if isinstance(one, Make))
         for ref in (ref for one in made if one.ref.kind in OWNED for ref in refs_of(one)):

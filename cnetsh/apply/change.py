@@ -4,6 +4,7 @@ What the new plan lacks is undone first, with all that goes along; then what is 
 new step fails, the new ones are undone and the old ones run again, so that the lab is what it was.
 """
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,12 +13,13 @@ from itertools import takewhile
 from typing import Any
 
 from cnetsh.apply.journal import Header, Journal, Record, plan_of, rows
-from cnetsh.apply.rollback import take_back, todo_for
+from cnetsh.apply.rollback import Undoing, take_back
 from cnetsh.apply.run import Means, Outcome, marked
-from cnetsh.apply.sharing import hand_over, others
+from cnetsh.apply.sharing import hand_over
 from cnetsh.apply.sight import Sight, done_by
 from cnetsh.apply.units import run_steps
 from cnetsh.apply.up import settled
+from cnetsh.compare.preview import as_lines
 from cnetsh.compare.revert import composed, patch, predicted, same, without_own
 from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.errors import CnetshError
@@ -35,7 +37,9 @@ from cnetsh.kinds.change import (
     namespace_ref,
     refs_of,
 )
+from cnetsh.plan.lines import Line, numbered
 from cnetsh.plan.steps import CHANGING, Plan, Plans, Step, made_by, to_text
+from cnetsh.plan.undo import Undo, down_order, undos
 from cnetsh.system.process import Result, never
 
 # The changes of a lab's steps by their numbers in its journal.
@@ -53,12 +57,12 @@ class LiveChange:
         return bool(self.gone or self.new)
 
 
-def between(record: Journal, plan: Plan) -> LiveChange:
-    """Give what makes the lab of a journal into the lab of a plan."""
-    old, numbers = plan_of(record, "up").steps, sorted(record.applied)
-    _refuse_trusted(old, plan)
-    read = {number: old[number].changes for number in numbers}
-    lacking = {numbers[at] for at in _surplus([old[n] for n in numbers], plan.steps)}
+def between(old: Mapping[int, Step], plan: Plan) -> LiveChange:
+    """Give what makes a lab, of these steps by their numbers, into the lab of a plan."""
+    _refuse_trusted(old.values(), plan)
+    read = {number: step.changes for number, step in old.items()}
+    numbers = list(old)
+    lacking = {numbers[at] for at in _surplus(list(old.values()), plan.steps)}
     lacking |= _out_of_order(old, read, lacking, plan.steps)
     gone = _with_what_goes_along(read, lacking)
     gone |= _lost_routes(old, read, gone)
@@ -69,7 +73,7 @@ def between(record: Journal, plan: Plan) -> LiveChange:
     return LiveChange(tuple(sorted(gone)), new)
 
 
-def _refuse_trusted(old: Sequence[Step], plan: Plan) -> None:
+def _refuse_trusted(old: Collection[Step], plan: Plan) -> None:
     """Raise CnetshError where it is not known what a change would take along."""
     same = [step.text for step in old] == [step.text for step in plan.steps]
     if not same and any(step.kind == "trusted" for step in (*old, *plan.steps)):
@@ -77,6 +81,27 @@ def _refuse_trusted(old: Sequence[Step], plan: Plan) -> None:
         raise CnetshError(
             f"{plan.lab} is up and cannot be changed: {why}", f"cnetsh down {plan.lab}, then up"
         )
+
+
+def differing(old: Plans, new: Plans) -> list[Line]:
+    """Give how the labs of two plans differ, as the lines that make one into the other.
+
+    No target is looked at: of what the old one has set, nobody knows what was before it.
+    """
+    change = between(dict(enumerate(old.up.steps)), new.up)
+    gone = [one for one in undos(old.up.steps, change.gone) if one.covered_by is None]
+    lines = [line for one in down_order(gone, old.down.steps)
+             for line in _taken_back(old.up.steps[one.step], one)]  # fmt: skip
+    added = [line._replace(found="") for line in as_lines(change.new, {})]
+    return [*lines, *numbered(new.up, added)]
+
+
+def _taken_back(step: Step, undo: Undo) -> Iterator[Line]:
+    makes = any(isinstance(change, Make | Move) for change in step.changes)
+    for text in undo.texts:
+        yield Line("-" if makes else "~", step._replace(text=text, why=f"undoes: {step.text}"))
+    if not undo.texts:
+        yield Line("~", step._replace(why=f"is taken back: {undo.note or 'as it was before'}"))
 
 
 def _surplus(steps: Sequence[Step], others: Iterable[Step]) -> list[int]:
@@ -92,7 +117,19 @@ def _surplus(steps: Sequence[Step], others: Iterable[Step]) -> list[int]:
 
 def _with_what_goes_along(read: Read, lacking: Collection[int]) -> set[int]:
     """Add what is lost with the objects that go, and what has to go because it cannot be undone."""
-    makers, gone = _makers(read), set(lacking)
+    makers, gone = makers_in(read), set(lacking)
+    while True:
+        gone = leaning(read, gone)
+        redone = (ref for number in gone for change in read[number] for ref in _redone(change))
+        more = {makers[ref] for ref in redone if ref in makers}
+        if more <= gone:
+            return gone
+        gone |= more
+
+
+def leaning(read: Read, numbers: Collection[int]) -> set[int]:
+    """Give steps with all those that are lost with what they make."""
+    makers, gone = makers_in(read), set(numbers)
     while True:
         away = {ref for ref, number in makers.items() if number in gone}
         more = {
@@ -100,14 +137,12 @@ def _with_what_goes_along(read: Read, lacking: Collection[int]) -> set[int]:
             for number, changes in read.items()
             if any(ref in away for change in changes for ref in _leans_on(change))
         }
-        redone = (ref for number in gone for change in read[number] for ref in _redone(change))
-        more |= {makers[ref] for ref in redone if ref in makers}
         if more <= gone:
             return gone
         gone |= more
 
 
-def _makers(read: Read) -> dict[Ref, int]:
+def makers_in(read: Read) -> dict[Ref, int]:
     """Give the step that made each object, also at the place that it was moved to."""
     makers: dict[Ref, int] = {}
     for number, changes in read.items():
@@ -147,7 +182,7 @@ def _redone(change: Change) -> tuple[Ref, ...]:
     return ()
 
 
-def _lost_routes(old: Sequence[Step], read: Read, gone: Collection[int]) -> set[int]:
+def _lost_routes(old: Mapping[int, Step], read: Read, gone: Collection[int]) -> set[int]:
     """Give the routes that go with an address or a link of theirs, and must be added anew."""
     lost = ("address", "link")
     places = {old[n].netns for n in gone for change in read[n] if change.ref.kind in lost}
@@ -160,7 +195,7 @@ def _lost_routes(old: Sequence[Step], read: Read, gone: Collection[int]) -> set[
 
 
 def _out_of_order(
-    old: Sequence[Step], read: Read, gone: Collection[int], steps: Sequence[Step]
+    old: Mapping[int, Step], read: Read, gone: Collection[int], steps: Sequence[Step]
 ) -> set[int]:
     """Give rules and name servers that would not be in their place: the first that fits decides."""
     wanted = _appended({number: step.changes for number, step in enumerate(steps)})
@@ -188,55 +223,76 @@ def _appended(read: Read) -> dict[Ref, list[int]]:
     return places
 
 
-def homes_of(record: Journal, change: LiveChange) -> dict[int, str]:
-    """Give the names of the namespaces that a change takes away, by their marks."""
-    steps = plan_of(record, "up").steps
-    names = {ref.name for one in change.gone for ref in made_by(steps[one]) if ref.kind == "netns"}
-    return {mark: name for mark, name in record.homes.items() if name in names}
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """A change of a lab that is up, worked out before anything is touched.
 
-
-def lines(record: Journal, change: LiveChange, means: Means) -> list[str]:
-    """Give a change as the lines that people compare: - what is undone, + what is run.
-
-    Raises CnetshError where others use what is to go.
+    left: what the steps that stay have done to things of others.
     """
-    sight = Sight.of(record, means, change.new)
-    going, _ = _parted(sight, change.gone)
-    todo = todo_for(sight, change.gone, going)
-    for line in (line for some in todo.blocked.values() for line in some):
-        raise CnetshError(f"{record.lab} is not changed: {line.text}", line.advice)
-    # Settings that follow others are written only where they do not.
-    rest = [one for one in todo.rest if one.change and one.change.ref.kind != "setting"]
-    minus = [f"- {one.text}" for one in (*todo.ordered, *rest)]
-    return minus + [f"+ {step.text}" for step in change.new]
+
+    plans: Plans
+    change: LiveChange
+    undoing: Undoing
+    left: Patch
+
+    @classmethod
+    def of(cls, record: Journal, plans: Plans, means: Means) -> "Changing | None":
+        """Work out a change, None where nothing differs.
+
+        Raises CnetshError where others use what is to go.
+        """
+        steps = plan_of(record, "up").steps
+        change = between(record.in_force(steps), plans.up)
+        if not change:
+            return None
+        # What is undone is undone to its end, whatever signal comes; then nothing new begins.
+        sight = Sight.of(record, replace(means, stopping=never), (*steps, *change.new))
+        going, left = _parted(sight, change.gone)
+        found = Undoing.of(sight, change.gone, going)
+        for line in (line for some in found.todo.blocked.values() for line in some):
+            raise CnetshError(f"{record.lab} is not changed: {line.text}", line.advice)
+        return cls(plans, change, found, left)
+
+    @property
+    def record(self) -> Journal:
+        """The lab's journal."""
+        return self.undoing.sight.journal
+
+    @property
+    def homes(self) -> dict[int, str]:
+        """The names of the namespaces that the change takes away, by their marks."""
+        gone = (self.undoing.sight.steps[number] for number in self.change.gone)
+        names = {ref.name for step in gone for ref in made_by(step) if ref.kind == "netns"}
+        return {mark: name for mark, name in self.record.homes.items() if name in names}
 
 
-def apply(record: Journal, plans: Plans, change: LiveChange, means: Means) -> Outcome:
+def apply(what: Changing, means: Means) -> Outcome:
     """Make the change; when a step of it fails, put the lab back to what it was.
 
     The journal's plan grows by the new steps, and the lab counts as interrupted until the end: a
     crash at any point leaves a journal by which `recover` undoes all of it. So does an old step
     that cannot be run again.
     """
-    steps = plan_of(record, "up").steps
-    record.write(up=False)
+    record, plans, new, sight = what.record, what.plans, what.change.new, what.undoing.sight
+    first = len(sight.steps) - len(new)
+    record.write(up=False, header={"pid": os.getpid()})
     texts: Header = {"title": plans.up.title, "check": to_text(plans.check)}
-    texts |= {"down": to_text(plans.down)}
-    patient = replace(means, stopping=never)
+    texts |= {
+        "down": to_text(plans.down),
+        "source": plans.source or record.header.get("source", ""),
+    }
     try:
-        # What is undone is undone to its end, whatever signal comes; then nothing new begins.
-        sight = Sight.of(record, patient, change.new)
-        _undo(sight, change.gone)
-        _remember(sight, change.new)
-        outcome = _append(sight, change.new, means)
-        outcome = settled(record, outcome, lambda: {"header": texts, **_did(sight, change.new)})
+        _undo(what.undoing, what.left)
+        _remember(sight, new)
+        outcome = _append(sight, new, means)
+        outcome = settled(record, outcome, lambda: {"header": texts, **_did(sight, new)})
     except Exception as error:
         # Whatever it is, and wherever: what was changed is put back.
         outcome = Outcome(result=Result(1, "", str(getattr(error, "message", error))))
     if not outcome.well:
         # Written down or not, it stays interrupted unless all is again as it was.
         with suppress(Exception):
-            _put_back(record, change, len(steps), patient)
+            _put_back(record, what.change, first, sight.means)
     return outcome
 
 
@@ -244,10 +300,12 @@ def _put_back(record: Journal, change: LiveChange, new: int, means: Means) -> No
     """Undo the new steps, those from that number on, and run again what was undone for them."""
     steps = plan_of(record, "up").steps
     old = [steps[number] for number in change.gone if number in record.dropped]
-    sight = Sight.of(record, means, old)
+    sight = Sight.of(record, means, (*steps, *old))
     done = predicted(record.before, sight.now, _own_of(sight, steps[new:]))
     record.patch = composed(record.patch or {}, done)
-    _undo(sight, [number for number in record.applied if number >= new])
+    added = [number for number in record.applied if number >= new]
+    going, left = _parted(sight, added)
+    _undo(Undoing.of(sight, added, going), left)
     sight.begun = sight.now
     again = _append(sight, old, means)
     if again.well:
@@ -277,19 +335,18 @@ def _parted(sight: Sight, numbers: Collection[int]) -> tuple[Patch, Patch]:
     return gone, left
 
 
-def _undo(sight: Sight, numbers: Collection[int]) -> None:
+def _undo(what: Undoing, left: Patch) -> None:
     """Undo some steps of the lab as far as they are still its own, and take them out of it."""
-    record, beside = sight.journal, others(sight)
-    going, left = _parted(sight, numbers)
-    stays = hand_over(going, beside, sight)
-    free = {fact: values for fact, values in going.items() if fact not in stays}
-    taken = take_back(sight, numbers, free)
-    left |= taken.missed(sight.now)
+    record = what.sight.journal
+    hand_over(what.handed)
+    taken = take_back(what)
+    left = left | taken.missed(what.sight.now)
     # With the identities of what they made: the next of the same name is another one.
-    names = (f"{ref.kind} {ref.name}" for number in numbers for ref in marked(sight.steps[number]))
+    gone = (what.sight.steps[number] for number in what.numbers)
+    names = (f"{ref.kind} {ref.name}" for step in gone for ref in marked(step))
     made: dict[str, list[Any]] = {name: [] for name in names if name in record.made}
-    record.write(dropped=list(numbers), made=made, patch=rows(left), aim=[])
-    for other in beside:
+    record.write(dropped=list(what.numbers), made=made, patch=rows(left), aim=[])
+    for other in what.beside:
         other.journal.close()
 
 
@@ -320,13 +377,11 @@ def _did(sight: Sight, steps: Sequence[Step]) -> Record:
 
 
 def _append(sight: Sight, steps: Sequence[Step], means: Means) -> Outcome:
-    # They are added to the end of the journal's plan, so that they have numbers there.
-    record, so_far = sight.journal, plan_of(sight.journal, "up")
-    longer = replace(so_far, steps=(*so_far.steps, *steps))
-    record.write(header={"up": to_text(longer)})
+    # They are at the end of the journal's plan from now on, so that they have numbers there.
+    record, first = sight.journal, len(sight.steps) - len(steps)
+    record.write(header={"up": to_text(Plan(record.lab, "", "up", tuple(sight.steps)))})
 
     def note(**written: Any) -> None:
-        first = len(so_far.steps)
         for key in {"start", "end", "over"} & written.keys():
             written[key] = [first + number for number in written[key]]
         record.write(**written)

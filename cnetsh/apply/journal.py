@@ -40,11 +40,15 @@ Rows = list[list[Any]]
 
 
 class Header(TypedDict, total=False):
-    """What a journal begins with; before: what was there, as rows of a fact and its value."""
+    """What a journal begins with.
+
+    before: what was there, as rows of a fact and its value; source: the lab's file or folder.
+    """
 
     lab: str
     title: str
     version: str
+    source: str
     boot: str
     pid: int
     started: float
@@ -59,7 +63,8 @@ class Record(TypedDict, total=False):
 
     patch: what the lab has done to what is not its own; aim: what an undo may cost others, as it
     was; base: what was there before a change, where it is not as before the lab; rebased: what was
-    before the lab, with another lab that is gone never there; undoing: its undo has begun.
+    before the lab, with another lab that is gone never there; undoing: its undo has begun; left:
+    what an undo that has ended has left behind, in words.
     """
 
     start: Sequence[int]
@@ -76,6 +81,7 @@ class Record(TypedDict, total=False):
     header: Header
     up: bool
     undoing: bool
+    left: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -86,7 +92,8 @@ class Journal:
     dropped: no part of the lab any more since it was changed; made: identity of the objects made,
     by "kind name"; held: the processes that were in its namespaces when undoing began; patch: None
     where nobody has seen what the steps did; up: the lab is complete; undoing: its undo has begun;
-    unwritten, damaged: why the file says less; old: of the version before, which has seen less.
+    left: what one that has ended has left; unwritten, damaged: why the file says less; old: of the
+    version before, which has seen less.
     """
 
     path: Path
@@ -103,6 +110,7 @@ class Journal:
     base: Found = field(default_factory=dict)
     up: bool = False
     undoing: bool = False
+    left: Sequence[str] = ()
     unwritten: str = ""
     damaged: str = ""
     old: bool = False
@@ -145,9 +153,12 @@ class Journal:
         """Whether the lab is whole: neither its run nor its undo was interrupted."""
         return self.up and not self.undoing
 
-    def in_force(self, steps: Sequence[Step]) -> list[Step]:
-        """Give those of its plan's steps that make up the lab: a run may have been interrupted."""
-        return [steps[number] for number in sorted(self.applied)]
+    def in_force(self, steps: Sequence[Step]) -> dict[int, Step]:
+        """Give those of its plan's steps that make up the lab, by their numbers.
+
+        A run may have been interrupted.
+        """
+        return {number: steps[number] for number in sorted(self.applied)}
 
     def write(self, **record: Any) -> None:
         """Append a record and take it in; the file survives the death of this process.
@@ -189,6 +200,7 @@ class Journal:
         self.header.update(record.get("header", {}))
         self.up = record.get("up", self.up)
         self.undoing = record.get("undoing", self.undoing)
+        self.left = record.get("left", self.left)
 
     def remove(self) -> None:
         """Remove the file: nothing is left to undo."""
@@ -230,6 +242,7 @@ def create(plans: Plans, before: Found) -> Journal:
         lab=lab,
         title=plans.up.title,
         version=VERSION,
+        source=plans.source,
         boot=boot_id(),
         pid=os.getpid(),
         started=time.time(),
@@ -327,7 +340,8 @@ def find(lab: str) -> Journal | None:
 def all_here() -> tuple[list[Journal], list[CnetshError]]:
     """Give every journal of this namespace, the newest first, and why others cannot be read."""
     found, unreadable = [], []
-    for path in sorted(folder().glob(f"*{SUFFIX}")):
+    # Who only looks makes no folder.
+    for path in sorted((ROOT / str(namespace.own_network())).glob(f"*{SUFFIX}")):
         try:
             found.append(read_journal(path))
         except CnetshError as error:
@@ -363,7 +377,8 @@ def standing(record: Journal | None) -> str:
     """Tell a lab that is up from every other form of it: what goes depends on what is there."""
     if record is None:
         return NOT_UP
-    texts = sorted(step.text for step in record.in_force(plan_of(record, "up").steps))
+    in_force = record.in_force(plan_of(record, "up").steps)
+    texts = sorted(step.text for step in in_force.values())
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
     return f"up, {len(texts)} steps ({digest[:12]})"
 
@@ -388,6 +403,23 @@ def lock(purpose: Iterable[str], stopping: Callable[[], int] = never) -> Iterato
         yield fd
     finally:
         os.close(fd)
+
+
+def holder() -> int:
+    """Give the number of the living process that holds this network's lock, 0 where none does."""
+    try:
+        fd = open_private(folder() / "lock", os.O_RDWR)
+    except CnetshError:
+        return 0
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        words = os.pread(fd, 200, 0).decode(errors="replace").partition(":")[0].split()
+        pid = int(words[1]) if len(words) == 2 and words[1].isdigit() else 0
+        return pid if Path(f"/proc/{pid}").exists() else 0
+    finally:
+        os.close(fd)
+    return 0
 
 
 def _wait_for(fd: int, stopping: Callable[[], int]) -> None:

@@ -5,16 +5,18 @@ Undoing has a cost of its own, on facts of others that neither it nor they have 
 again, and goes on until nothing moves. What is then not as it should be is left, and named.
 """
 
+import os
 import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.apply.ending import Ending, Left, Mend, Taken, Undone
 from cnetsh.apply.journal import Journal, plan_of, rows
 from cnetsh.apply.run import Means, identities, link_index
-from cnetsh.apply.sharing import hand_over, others, pass_on
+from cnetsh.apply.sharing import Handed, Other, hand_over, handed, others, pass_on
 from cnetsh.apply.sight import Sight, done_by
 from cnetsh.apply.units import run_steps
 from cnetsh.compare.revert import Aim, aim, is_a_ports, lost, same
@@ -34,8 +36,10 @@ from cnetsh.kinds.change import (
     Set,
     refs_of,
 )
+from cnetsh.plan.lines import Line, mark_of
 from cnetsh.plan.steps import Step, as_step, made_by
 from cnetsh.plan.undo import Undo, down_order, undos
+from cnetsh.system.process import never
 from cnetsh.system.processes import found_in
 
 # After that it is a process inside that keeps them, and waiting longer would not help.
@@ -49,28 +53,117 @@ _PUT = ("setting", "link", "fdb", "address", "neighbour", "route", "queue", "rul
 _VALUES = ("master", "mtu", "address", "alias", "txqueuelen", "up")
 
 
-def roll_back(journal: Journal, means: Means) -> Undone:
-    """Undo what the journal says was done and still is there; give what is left.
+class Todo(NamedTuple):
+    """What takes steps back: where that goes, what others use, commands in order, and the rest.
+
+    cost: how far the commands reach besides what they name.
+    """
+
+    aimed: Aim
+    blocked: Mapping[Ref, list[Left]]
+    ordered: list[Mend]
+    rest: list[Mend]
+    cost: frozenset[Reach]
+
+
+def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
+    aimed = aim(done, sight.journal.before, sight.now, sight.scope)
+    # What a killed undo has cost others meanwhile.
+    aimed.wanted.update({fact: was for fact, (was, _) in sight.journal.aim.items()
+                         if fact not in done})  # fmt: skip
+    blocked: dict[Ref, list[Left]] = {}
+    going = {ref for number in numbers for ref in made_by(sight.steps[number])}
+    for ref, line in _blocked(sight, aimed.wanted):
+        if ref in going:
+            blocked.setdefault(ref, []).append(line)
+    ordered, rest = _in_order(sight, numbers, aimed.wanted, blocked)
+    # What undoing a step reaches, the step has reached too.
+    cost = _cost([*ordered, *rest], sight) | sight.scope.reach
+    return Todo(aimed, blocked, ordered, [one for one in rest if not _follows(one, cost)], cost)
+
+
+def _follows(one: Mend, cost: frozenset[Reach]) -> bool:
+    """Say whether a setting may follow what is undone: it is written only where it did not."""
+    if not one.change or one.change.ref.kind != "setting":
+        return False
+    return not cost.isdisjoint(kinds.places(Fact(one.change.ref, "value"), None))
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """What takes steps of a lab back, worked out before the first of them is touched.
+
+    done: what they have done to things of others; handed: what other labs are to know of it.
+    """
+
+    sight: Sight
+    numbers: Collection[int]
+    done: Patch
+    beside: Sequence[Other]
+    handed: Handed
+    todo: Todo
+
+    @classmethod
+    def of(cls, sight: Sight, numbers: Collection[int], done: Patch) -> "Undoing":
+        """Work out what takes steps back, and what they have done to things of others."""
+        beside = others(sight)
+        known = handed(done, beside, sight)
+        todo = _todo(sight, numbers, {f: v for f, v in done.items() if f not in known.stays})
+        return cls(sight, numbers, done, beside, known, todo)
+
+    @property
+    def free(self) -> Patch:
+        """What does not stay for another lab."""
+        return {fact: both for fact, both in self.done.items() if fact not in self.handed.stays}
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The commands that run, in their order."""
+        return tuple(map(self._line, (*self.todo.ordered, *self.todo.rest)))
+
+    @property
+    def at_stake(self) -> Patch:
+        """What of others' the commands may cost besides, which is then put back as it is now."""
+        wanted, done, cost = self.todo.aimed.wanted, self.free, self.todo.cost
+        return {fact: (value, value) for fact, value in wanted.items()
+                if fact not in done and not cost.isdisjoint(kinds.places(fact, value))}  # fmt: skip
+
+    def _line(self, mend: Mend) -> Line:
+        undone = None if mend.step is None else self.sight.steps[mend.step]
+        why = f"undoes: {undone.text}" if undone else "as it was before"
+        # A template's own undo may be anything: it takes away what its step did.
+        mark = mark_of((mend.change,)) if mend.change else "-"
+        return Line(mark, Step(mend.text, "", undone.section if undone else "", why, "change", 0))
+
+
+def undoing(journal: Journal, means: Means) -> Undoing:
+    """Work out what undoes all that the journal says was done and still is there, to its end."""
+    sight = Sight.of(journal, replace(means, stopping=never), plan_of(journal, "up").steps)
+    return Undoing.of(sight, journal.applied, done_by(journal, sight.now, sight.scope))
+
+
+def roll_back(all_of_it: Undoing) -> Undone:
+    """Undo a whole lab; give what is left.
 
     The journal stays when something is left, so that a later `recover` can go on.
     """
-    sight = Sight.of(journal, means)
-    begun, beside = sight.now, others(sight)
-    done = done_by(journal, sight.now, sight.scope)
-    stays = hand_over(done, beside, sight)
+    sight, beside, journal = all_of_it.sight, all_of_it.beside, all_of_it.sight.journal
+    begun, stays = sight.now, all_of_it.handed.stays
     held = found_in(journal.homes, journal.held)
-    journal.write(undoing=True, held=held, made=_adopted(sight))
-    free = {fact: values for fact, values in done.items() if fact not in stays}
-    taken = take_back(sight, journal.applied, free)
+    hand_over(all_of_it.handed)
+    mine = {"pid": os.getpid()}
+    journal.write(undoing=True, held=held, made=_adopted(sight), left=[], header=mine)
+    taken = take_back(all_of_it)
     wanted, now = taken.aimed.wanted, sight.now
     left = taken.missed(now)
     passed = pass_on(left, wanted, beside, now)
     rest = {fact: values for fact, values in left.items() if fact not in passed}
-    rest |= {fact: values for fact, values in free.items() if sight.is_unread(fact.ref)}
+    rest |= {fact: both for fact, both in all_of_it.free.items() if sight.is_unread(fact.ref)}
     if any(other.journal.unwritten for other in beside):
-        rest |= {fact: done[fact] for fact in (*stays, *passed)}
+        rest |= {fact: all_of_it.done[fact] for fact in (*stays, *passed)}
     journal.write(patch=rows(rest), aim=[])
     undone = Ending(sight, taken, begun, beside, {**stays, **passed}).undone
+    journal.write(left=[one.text for one in undone.left])
     for other in beside:
         other.journal.close()
     return undone
@@ -82,37 +175,13 @@ def _adopted(sight: Sight) -> dict[str, list[object]]:
     return identities(ref for step in uncertain for ref in made_by(step) if sight.ours(ref))
 
 
-class Todo(NamedTuple):
-    """What takes steps back: where that goes, what others use, commands in order, and the rest."""
-
-    aimed: Aim
-    blocked: Mapping[Ref, list[Left]]
-    ordered: list[Mend]
-    rest: list[Mend]
-
-
-def todo_for(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
-    """Give what takes steps back, and what they have done to things of others."""
-    aimed = aim(done, sight.journal.before, sight.now, sight.scope)
-    # What a killed undo has cost others meanwhile.
-    aimed.wanted.update({fact: was for fact, (was, _) in sight.journal.aim.items()
-                         if fact not in done})  # fmt: skip
-    blocked: dict[Ref, list[Left]] = {}
-    going = {ref for number in numbers for ref in made_by(sight.steps[number])}
-    for ref, line in _blocked(sight, aimed.wanted):
-        if ref in going:
-            blocked.setdefault(ref, []).append(line)
-    return Todo(aimed, blocked, *_in_order(sight, numbers, aimed.wanted, blocked))
-
-
-def take_back(sight: Sight, numbers: Collection[int], done: Patch) -> Taken:
+def take_back(what: Undoing) -> Taken:
     """Take steps back, and what they have done to things of others."""
-    aimed, blocked, ordered, rest = todo_for(sight, numbers, done)
-    # What undoing a step reaches, the step has reached too.
-    cost = _cost([*ordered, *rest], sight) | sight.scope.reach
+    sight, numbers, done = what.sight, what.numbers, what.free
+    aimed, blocked, ordered, rest, cost = what.todo
     # Before the first of them runs, so that whoever goes on after a crash knows what this one knew.
-    sight.journal.write(aim=rows(_at_stake(aimed.wanted, done, cost)))
-    failed = run_mends(ordered, sight) + _one_by_one(rest, sight)
+    sight.journal.write(aim=rows(what.at_stake))
+    failed = run_mends([*ordered, *rest], sight, "undo ")
     if ordered:
         going = [sight.steps[number] for number in numbers]
         wait_until_gone(going, blocked, sight)
@@ -129,14 +198,6 @@ def _cost(mends: Iterable[Mend], sight: Sight) -> frozenset[Reach]:
     """Give how far commands reach besides what they name."""
     changes = [one.change for one in mends if one.change]
     return frozenset(place for one in changes for place in kinds.reach(one, sight.state))
-
-
-def _at_stake(wanted: Found, done: Patch, cost: frozenset[Reach]) -> Patch:
-    return {
-        fact: (value, value)
-        for fact, value in wanted.items()
-        if fact not in done and not cost.isdisjoint(kinds.places(fact, value))
-    }
 
 
 def _blocked(sight: Sight, wanted: Found) -> Iterator[tuple[Ref, Left]]:
@@ -273,7 +334,7 @@ def _phase(fact: Fact, value: object) -> tuple[int, int, str]:
     return 1, order, f"{int(far)}{name}"
 
 
-def run_mends(todo: Sequence[Mend], sight: Sight) -> list[Mend]:
+def run_mends(todo: Sequence[Mend], sight: Sight, verb: str = "mend ") -> list[Mend]:
     """Run commands in their order, past every failure; give those that failed.
 
     A name of the kernel's may be one that nobody can type: those run first, one by one.
@@ -286,7 +347,7 @@ def run_mends(todo: Sequence[Mend], sight: Sight) -> list[Mend]:
         except CnetshError:
             # No step can hold it, and none has to.
             failed += [one] if sight.means.run(shlex.split(one.text)).exit_code else []
-    sight.means.watch.expect(len(steps), "undo ")
+    sight.means.watch.expect(len(steps), verb)
     start = 0
     while start < len(steps):
 

@@ -4,8 +4,9 @@ Two labs may both switch forwarding on, or use the same bridge of the host. Thei
 each other: with the lower one gone, the other's begins where that one had begun.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cnetsh import kinds
 from cnetsh.apply.journal import Journal, beside, plan_of, rows
@@ -28,17 +29,29 @@ def others(sight: Sight) -> list[Other]:
     """Give the other labs of the target; their journals are open."""
     found = []
     for one in beside(sight.journal):
-        scope = scope_of(one.in_force(plan_of(one, "up").steps), sight.state)
+        scope = scope_of(one.in_force(plan_of(one, "up").steps).values(), sight.state)
         found.append(Other(one, done_by(one, sight.now, scope), scope))
     return found
 
 
-def hand_over(done: Patch, beside: Iterable[Other], sight: Sight) -> dict[Fact, str]:
-    """Have the other labs know what a lab that goes has found; give what stays, for whom.
+class Handed(NamedTuple):
+    """What other labs are to know of one that goes.
 
-    Done twice, as after a crash, it is the same.
+    stays: what stays, each fact for a lab; known: of each lab, of what was before it what is
+    otherwise now, and what it has done.
+    """
+
+    stays: dict[Fact, str]
+    known: Sequence[tuple[Other, Found, Patch]]
+
+
+def handed(done: Patch, beside: Iterable[Other], sight: Sight) -> Handed:
+    """Give what the other labs are to know of what a lab that goes has found.
+
+    Asked twice, as after a crash, it is the same.
     """
     stays: dict[Fact, str] = {}
+    told = []
     for other in beside:
         known = other.journal.before
         needed = handed_over(done, sight.now, other.done, known, other.scope)
@@ -46,11 +59,16 @@ def hand_over(done: Patch, beside: Iterable[Other], sight: Sight) -> dict[Fact, 
         base = {fact: value for fact, value in _without(known, sight, gone, needed).items()
                 if not same(value, known.get(fact))}  # fmt: skip
         its = without_lab(other.done, gone, other.scope) | needed
-        if base or its != other.done:
-            other.journal.write(rebased=rows({fact: (None, value) for fact, value in base.items()}))
-            _rewrite(other, its)
+        told += [(other, base, its)] if base or its != other.done else []
         stays |= dict.fromkeys(needed, other.journal.lab)
-    return stays
+    return Handed(stays, told)
+
+
+def hand_over(what: Handed) -> None:
+    """Write into the journals of the other labs what they are to know."""
+    for other, base, its in what.known:
+        other.journal.write(rebased=rows({fact: (None, value) for fact, value in base.items()}))
+        _rewrite(other, its)
 
 
 def _without(known: Found, sight: Sight, gone: Patch, needed: Patch) -> Found:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnetsh import kinds
 from cnetsh.apply import upgrade
-from cnetsh.apply.journal import Journal, plan_of
+from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means
 from cnetsh.compare import snapshot
 from cnetsh.compare.revert import predicted, told
@@ -41,9 +41,9 @@ class Sight:
     inside: dict[str, list[Ref]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, journal: Journal, means: Means, more: Sequence[Step] = ()) -> "Sight":
-        """Give a lab as it is; more: steps that it is to get."""
-        sight = cls(journal, means, [*plan_of(journal, "up").steps, *more])
+    def of(cls, journal: Journal, means: Means, steps: Sequence[Step]) -> "Sight":
+        """Give a lab as it is; steps: those of its journal, and after them those it is to get."""
+        sight = cls(journal, means, steps)
         # Once, for a large plan takes a tenth of a second to be read; with those known already, for
         # a link may have lost its own meanwhile.
         known = {**journal.before, **(journal.patch or {})}
@@ -62,7 +62,7 @@ class Sight:
     @property
     def in_force(self) -> list[Step]:
         """The steps that make up the lab: a run may have been interrupted."""
-        return self.journal.in_force(self.steps)
+        return list(self.journal.in_force(self.steps).values())
 
     def look(self) -> Found:
         """See the target anew; give what is so."""

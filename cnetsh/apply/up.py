@@ -1,25 +1,26 @@
 """Bringing a lab up, taking it down, and recovering what an interrupted run left."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from cnetsh import kinds
 from cnetsh.apply.ending import Undone
 from cnetsh.apply.journal import Journal, Record, create, rows
-from cnetsh.apply.rollback import roll_back
+from cnetsh.apply.rollback import Undoing, roll_back, undoing
 from cnetsh.apply.run import Means, Outcome
 from cnetsh.apply.units import run_steps
 from cnetsh.compare import snapshot
 from cnetsh.compare.preview import refuse_taken
 from cnetsh.compare.revert import patch
-from cnetsh.compare.scope import scope_of, without_links
+from cnetsh.compare.scope import Made, scope_of, without_links
 from cnetsh.compare.snapshot import TABLES
 from cnetsh.errors import LEFT_BEHIND, CnetshError
 from cnetsh.kinds import rule
-from cnetsh.kinds.change import Change, Make, Move, Ref, State, namespace_ref, refs_of
+from cnetsh.kinds.change import NOTHING, Change, Make, Move, Ref, State, namespace_ref, refs_of
 from cnetsh.plan.steps import Plan, Plans, Step, made_by
-from cnetsh.system.process import Result, never
+from cnetsh.system.process import Result
 
 # By what the kernel, Python or the journal says.
 ROOT_ONLY = "the target allows it to root only: use the sandbox, or --on host as root"
@@ -103,22 +104,28 @@ def refuse_unread(plan: Plan, now: State) -> None:
             )
 
 
+def refuse(plan: Plan, now: State, made: Made = NOTHING) -> None:
+    """Raise CnetshError for a plan whose names are taken, or of which no sure undo is known.
+
+    made: the identities of what the lab has made, when it is up.
+    """
+    refuse_foreign(plan)
+    refuse_taken(plan, now, made)
+    refuse_unread(plan, now)
+
+
 def bring_up(plans: Plans, before: State, means: Means) -> Ended:
     """Run the plan; when a step fails or a signal comes, undo what was done. The lock must be held.
 
-    before: the target, with the settings that the plan writes. Raises CnetshError, with nothing
-    executed, when a name is taken or there is no sure undo.
+    before: the target, with the settings that the plan writes, after `refuse`.
     """
     began = time.monotonic()
-    refuse_foreign(plans.up)
-    refuse_taken(plans.up, before, {})
-    refuse_unread(plans.up, before)
     record = create(plans, kinds.facts_of(before))
     means.watch.expect(len(plans.up.steps))
     outcome = run_steps(plans.up.steps, record.write, means)
     outcome = settled(record, outcome, lambda: _did(record, plans.up.steps, before, means))
     if not outcome.well:
-        return Ended(outcome, undo(record, means), time.monotonic() - began)
+        return Ended(outcome, undo(to_undo(record, means)), time.monotonic() - began)
     record.close()
     return Ended(outcome, None, time.monotonic() - began)
 
@@ -155,13 +162,31 @@ def settled(record: Journal, outcome: Outcome, did: Callable[[], Record]) -> Out
     return outcome
 
 
-def undo(record: Journal, means: Means) -> Undone:
-    """Undo a journal's lab to the end, whatever signal comes; remove it when nothing is left.
+def to_undo(record: Journal, means: Means) -> Undoing:
+    """Work out what undoes a journal's lab. Raises CnetshError when that cannot be told."""
+    with _left_behind(record):
+        return undoing(record, means)
+
+
+def undo(known: Undoing) -> Undone:
+    """Undo a lab to the end, whatever signal comes; remove its journal when nothing is left.
 
     Raises CnetshError when not even that can be told.
     """
+    record = known.sight.journal
+    with _left_behind(record):
+        undone = roll_back(known)
+    if all(one.final for one in undone.left):
+        record.remove()
+    else:
+        record.close()
+    return undone
+
+
+@contextmanager
+def _left_behind(record: Journal) -> Iterator[None]:
     try:
-        undone = roll_back(record, replace(means, stopping=never))
+        yield
     except Exception as error:
         record.close()
         raise CnetshError(
@@ -169,11 +194,6 @@ def undo(record: Journal, means: Means) -> Undone:
             "cnetsh recover, or down, undoes what is left",
             LEFT_BEHIND,
         ) from None
-    if all(one.final for one in undone.left):
-        record.remove()
-    else:
-        record.close()
-    return undone
 
 
 def reason(plan: Plan, outcome: Outcome) -> str:

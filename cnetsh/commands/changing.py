@@ -1,27 +1,34 @@
 """What commands share that change a target: its start, its lock, the means, how an undo is told."""
 
 import os
+import select
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
 
 from cnetsh.apply import journal
 from cnetsh.apply.ending import Undone
 from cnetsh.apply.journal import Journal
+from cnetsh.apply.repair import Repairing
+from cnetsh.apply.rollback import Undoing
 from cnetsh.apply.run import Means, one_by_one
-from cnetsh.apply.up import reason, undo
-from cnetsh.commands.output import say, told
+from cnetsh.apply.up import reason, to_undo, undo
+from cnetsh.commands.output import say, show, told
 from cnetsh.commands.progress import Echo, Quiet
+from cnetsh.doctor.finding import Finding, as_text
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
 from cnetsh.names import visible
+from cnetsh.plan.lines import Line, counted
 from cnetsh.system import processes
-from cnetsh.system.process import require_descriptors, runner, through_sh
+from cnetsh.system.process import never, require_descriptors, runner, through_sh
+from cnetsh.system.processes import Inside
 from cnetsh.system.signals import Stop
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
@@ -80,38 +87,198 @@ def unless_killed(code: int) -> int:
     return LEFT_BEHIND
 
 
-def take_down(record: Journal, means: Means) -> int:
-    """Undo a journal's lab and tell how that went; give the exit code."""
-    tell_version(record)
-    began = time.monotonic()
-    undone = undo(record, means)
-    return tell_ended(undone, f"{record.lab} is down", f"in {time.monotonic() - began:.2f} s")
-
-
 def tell_version(record: Journal) -> None:
     """Tell of a lab that another version of cnetsh has brought up."""
     if record.other_version:
         say(f"{record.lab} was brought up by cnetsh {record.other_version}; this is {VERSION}")
 
 
-def refuse_in_use(record: Journal, homes: Mapping[int, str], kill: bool) -> None:
-    """Raise CnetshError while processes are in namespaces that are to go, or end just those."""
-    # A process keeps its namespace alive, and all links in it, whatever is deleted.
-    found = processes.found_in(homes, record.held)
-    if found and kill:
-        found = processes.kill(found, lambda: processes.found_in(homes, record.held))
-    if found:
-        names = ", ".join(f"{one.pid} ({one.name}) in {one.netns}" for one in found)
-        raise CnetshError(
-            f"{record.lab} is in use by process {names}", "end it, or --kill ends just those"
-        )
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a command would do now: a dry run shows it, the same command without it carries it out.
+
+    lines: the commands that run, in their order; said: what there is to say before them, and then
+    after; shown: the lines are told before they run; asks: a question before they do; drifted: what
+    is not as planned, and what repairs it; warnings: what doctor has found; refused: why it is not
+    done; relied_on: what a saved plan of it takes for granted.
+    """
+
+    carry_out: Callable[[], int]
+    lines: Callable[[], Sequence[Line]] = tuple
+    said: str = ""
+    then: str = ""
+    shown: bool = False
+    asks: str = ""
+    drifted: Repairing | None = None
+    warnings: Sequence[Finding] = ()
+    refused: CnetshError | None = None
+    relied_on: Callable[[], Mapping[str, str]] = dict
 
 
-def forget(record: Journal) -> int:
-    """Remove the record of a lab that a reboot took: nothing is left to undo."""
-    record.remove()
-    say(f"{record.lab} went with the last reboot; nothing was executed, its record is removed")
+@dataclass(frozen=True, slots=True)
+class How:
+    """How work is to be done: only shown; or without asking, or with an answer from a terminal.
+
+    line: what can be typed instead of an answer.
+    """
+
+    dry_run: bool = False
+    yes: bool = True
+    typed: TextIO | None = None
+    line: str = ""
+
+    @classmethod
+    def typed_here(cls, dry_run: bool, yes: bool) -> "How":
+        """Give what was typed on the command line of this process."""
+        typed = sys.stdin if sys.stdin.isatty() else None
+        return cls(dry_run, yes, typed, f"cnetsh {shlex.join(sys.argv[1:])} --yes")
+
+
+def done(decide: Callable[[], Work], how: How, stopping: Callable[[], int] = never) -> int:
+    """Show what there is to do, or do it; give the exit code."""
+    work = decide()
+    for text in filter(None, (*map(as_text, work.warnings), work.said)):
+        say(text)
+    if work.refused:
+        raise work.refused
+    if how.dry_run:
+        return _printed(work)
+    for line in work.lines() if work.shown else ():
+        say(f"  {line.mark or ' '} {line.step.text}")
+    if work.asks and not how.yes:
+        _ask(work.asks, how, stopping)
+        again = decide()
+        if again.refused or again.lines() != work.lines():
+            raise again.refused or CnetshError("the target has changed: nothing was executed")
+        work = again
+    return work.carry_out()
+
+
+def _printed(work: Work) -> int:
+    lines = work.lines()
+    for line in lines:
+        print(f"{line.mark or ' '} {visible(line.step.text)}")
+    for text in filter(None, (counted(lines), work.then)):
+        say(text)
     return DONE
+
+
+def _ask(question: str, how: How, stopping: Callable[[], int]) -> None:
+    """Raise CnetshError unless somebody says yes."""
+    if how.typed is None:
+        raise CnetshError(f"{question} Nobody is there to say so: nothing was executed", how.line)
+    show(f"{question} [y/N] ")
+    answer = ""
+    while not answer and not stopping():
+        if select.select([how.typed], [], [], 0.1)[0]:
+            answer = os.read(how.typed.fileno(), 1024).decode(errors="replace") or "n"
+    if signal := stopping():
+        raise CnetshError("nothing was executed", code=128 + signal)
+    if answer.strip().lower() not in ("y", "yes"):
+        raise CnetshError("nothing was executed", how.line)
+
+
+def first_refusal(*checks: Callable[[], object]) -> CnetshError | None:
+    """Give the error of the first of some checks that raises one."""
+    for check in checks:
+        try:
+            check()
+        except CnetshError as error:
+            return error
+    return None
+
+
+def asked(lines: Sequence[Line], on: str) -> str:
+    """Give the question before lines are run, "" where nothing is lost and no host is changed."""
+    lost = any(line.mark == "-" for line in lines)
+    return f"{counted(lines)} on {on}?" if lost or not target.named(on).is_private else ""
+
+
+def nothing(said: str, drifted: Repairing | None = None) -> Work:
+    """Give the work of a command that has nothing to do, and says so."""
+    return Work(lambda: DONE, said=said, drifted=drifted)
+
+
+def taking_down(record: Journal, means: Means, inside: Sequence[Inside] = ()) -> Work:
+    """Work out how a journal's lab is undone; inside: the processes that are ended first."""
+    if not record.same_boot:
+        return forgetting(record)
+    tell_version(record)
+    known = to_undo(record, means)
+
+    def carry_out() -> int:
+        began = time.monotonic()
+        end(record, record.homes, inside)
+        undone = undo(known)
+        return tell_ended(undone, f"{record.lab} is down", f"in {time.monotonic() - began:.2f} s")
+
+    said = f"ends {named(inside)} first" if inside else ""
+    return Work(carry_out, lambda: known.lines, said, then_put_back(known))
+
+
+def then_put_back(known: Undoing) -> str:
+    """Say what comes after the commands of an undo, which nobody knows before."""
+    return "then what that costs others is put back as it is now" if known.at_stake else ""
+
+
+def in_use(record: Journal, homes: Mapping[int, str]) -> list[Inside]:
+    """Give the processes in namespaces that are to go."""
+    # A process keeps its namespace alive, and all links in it, whatever is deleted.
+    return processes.found_in(homes, record.held)
+
+
+def refuse_in_use(record: Journal, inside: Sequence[Inside], kill: bool) -> None:
+    """Raise CnetshError while there are processes in namespaces, unless just those may end."""
+    if inside and not kill:
+        hint = "end it, or --kill ends just those"
+        raise CnetshError(f"{record.lab} is in use by {named(inside)}", hint)
+
+
+def standing(name: str, given: str) -> Journal:
+    """Give the journal of a lab that is up. Raises CnetshError for one that is not whole."""
+    record = journal.find(name)
+    if record is None or not record.same_boot:
+        raise CnetshError(f"{name} is not up", f"cnetsh up {given}")
+    refuse_interrupted(record)
+    return record
+
+
+def refuse_interrupted(record: Journal) -> None:
+    """Raise CnetshError for a lab that is not whole."""
+    if record.left:
+        left = "; ".join(record.left)
+        raise CnetshError(f"{record.lab} is down, but left: {left}", f"cnetsh down {record.lab}")
+    if not record.stands:
+        hint = "cnetsh recover undoes it"
+        raise CnetshError(f"an earlier run of {record.lab} was interrupted", hint)
+
+
+def undone_by(signal: int) -> int:
+    """Give the exit code of what was undone: by the signal that stopped it, or a failure."""
+    return 128 + signal if signal else FAILED
+
+
+def end(record: Journal, homes: Mapping[int, str], inside: Sequence[Inside]) -> None:
+    """End just those processes. Raises CnetshError for one that does not."""
+    left = processes.kill(inside, lambda: in_use(record, homes)) if inside else []
+    refuse_in_use(record, left, False)
+
+
+def named(inside: Sequence[Inside]) -> str:
+    """Give processes in words."""
+    return "process " + ", ".join(f"{one.pid} ({one.name}) in {one.netns}" for one in inside)
+
+
+def forgetting(record: Journal) -> Work:
+    """Give what removes the record of a lab that a reboot took: nothing is left to undo."""
+    gone = f"{record.lab} went with the last reboot: only its record is left"
+
+    def carry_out() -> int:
+        record.remove()
+        say("nothing was executed, its record is removed")
+        return DONE
+
+    return Work(carry_out, said=gone)
 
 
 def tell_ended(undone: Undone, what: str, seconds: str = "") -> int:

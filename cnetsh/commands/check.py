@@ -45,8 +45,9 @@ def _check(name: str, as_json: bool) -> int:
     # The plan of the journal, not of the lab file: that is what is up.
     plan = journal.plan_of(record, "check")
     in_force = record.in_force(journal.plan_of(record, "up").steps)
-    now = snapshot.take(ask, written(in_force))
-    drifted = drift.drift(in_force, now, record.made, ask)
+    now = snapshot.take(ask, written(in_force.values()))
+    found, _ = drift.drift(in_force, now, record.made, ask)
+    drifted = [one.text for one in found]
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
     with Stop() as stop:
         ping = checks.patient(checks.entering(stop), stop)

@@ -1,27 +1,52 @@
 """The command `down`: a lab that is up is undone, from its journal."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from cnetsh.apply import journal
-from cnetsh.commands.changing import changing, forget, refuse_in_use, take_down, unless_killed
+from cnetsh.apply.journal import Journal, standing
+from cnetsh.apply.run import Means
+from cnetsh.commands.changing import (
+    How,
+    Work,
+    changing,
+    done,
+    first_refusal,
+    forgetting,
+    in_use,
+    nothing,
+    refuse_in_use,
+    taking_down,
+    unless_killed,
+)
 from cnetsh.commands.entering import if_running
 from cnetsh.commands.naming import not_up
-from cnetsh.commands.output import say
 from cnetsh.commands.progress import opened_log
-from cnetsh.errors import DONE
+from cnetsh.errors import CnetshError
 from cnetsh.labs import choose
 from cnetsh.mistakes import nearest
+from cnetsh.plan.saved import Saved, read_saved
 
 
 def run(
-    lab: str, on: str, kill: bool = False, verbose: bool = False, log: Path | None = None
+    lab: str,
+    on: str,
+    dry_run: bool = False,
+    kill: bool = False,
+    verbose: bool = False,
+    log: Path | None = None,
 ) -> int:
     """Take a lab down; give the exit code. kill: the processes inside it are ended."""
     # The name alone: the journal knows the rest, however the lab was edited since.
     name = choose.name_of(lab)
-    action = partial(_down, name, kill, verbose, opened_log(log))
+    known = read_saved(Path(lab)) if lab.endswith(".json") else None
+    if known and known.verb != "down":
+        # The plan of an `up` says what the lab is, not how it goes.
+        known = None
+
+    action = partial(_down, name, known, kill, How(dry_run), verbose, opened_log(log))
     return unless_killed(if_running(on, action, _is_not_up(name)))
 
 
@@ -30,17 +55,38 @@ def _is_not_up(name: str) -> str:
     return refusal.message if choose.is_known(name) else f"{refusal.message}\n  {refusal.hint}"
 
 
-def _down(name: str, kill: bool, verbose: bool, log: TextIO | None) -> int:
+def _down(
+    name: str, known: Saved | None, kill: bool, how: How, verbose: bool, log: TextIO | None
+) -> int:
     with changing(verbose, log) as means:
-        record = journal.find(name)
-        if record is None:
-            up = journal.labs_here()
-            # What is down already is as was asked; another one's name misspelt is not.
-            if nearest(name, up) and not choose.is_known(name):
-                raise not_up(name, up)
-            say(_is_not_up(name))
-            return DONE
-        if not record.same_boot:
-            return forget(record)
-        refuse_in_use(record, record.homes, kill)
-        return take_down(record, means)
+        return done(lambda: to_take_down(name, kill, means, known), how)
+
+
+def to_take_down(name: str, kill: bool, means: Means, known: Saved | None = None) -> Work:
+    """Work out how a lab is undone; known: the plan of it that was saved."""
+    record = journal.find(name)
+    if record is None:
+        up = journal.labs_here()
+        # What is down already is as was asked; another one's name misspelt is not.
+        if nearest(name, up) and not choose.is_known(name):
+            raise not_up(name, up)
+        return nothing(_is_not_up(name))
+    if not record.same_boot:
+        return forgetting(record)
+    inside = in_use(record, record.homes)
+    work = taking_down(record, means, inside)
+    refused = first_refusal(
+        lambda: refuse_in_use(record, inside, kill),
+        lambda: _refuse_stale(known, record, work),
+    )
+    known_by = {f"lab {name}": standing(record)}
+    return replace(work, refused=refused, relied_on=lambda: known_by)
+
+
+def _refuse_stale(known: Saved | None, record: Journal, work: Work) -> None:
+    if known is None:
+        return
+    fact = f"lab {record.lab}"
+    if known.relied_on and (was := known.relied_on.get(fact)) != (now := standing(record)):
+        raise CnetshError(f"the plan is stale: {fact}: was {was}, is {now}", "save it anew")
+    known.refuse_stale(work.lines())

@@ -52,7 +52,7 @@ def _save(lab: str, into: TextIO) -> int:
         raise builtin.unknown_lab(lab, journal.labs_here())
     record.close()
     up, check, down = (journal.plan_of(record, part) for part in saved.PARTS)
-    into.write(saved.as_saved(Plans(up, check, down), {}))
+    into.write(saved.as_saved(Plans(up, check, down)))
     into.flush()
     return DONE
 

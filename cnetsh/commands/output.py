@@ -91,7 +91,12 @@ def show_error(error: CnetshError) -> None:
 
 def collected(path: Path | None) -> TextIO:
     """Give the stream for what is asked for: standard output, or one that `kept` writes to path."""
-    return os.fdopen(os.memfd_create("output"), "w+", encoding="utf-8") if path else sys.stdout
+    return scratch() if path else sys.stdout
+
+
+def scratch() -> TextIO:
+    """Give a stream that is a file without a name."""
+    return os.fdopen(os.memfd_create("output"), "w+", encoding="utf-8")
 
 
 def kept(stream: TextIO, path: Path | None, code: int) -> int:

@@ -43,6 +43,7 @@ class Echo:
         if self._log:
             record = {
                 "time": time.time(),
+                "verb": self._verb.strip() or "run",
                 "step": number + 1,
                 "command": step.text,
                 "argv": list(step.argv),

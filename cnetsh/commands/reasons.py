@@ -60,7 +60,7 @@ class Planned(NamedTuple):
     """The plans of the labs that are up: the steps of each, and what is lost of them."""
 
     labs: dict[str, list[Step]]
-    lost: list[drift.Lost]
+    lost: list[drift.Drifted]
 
 
 def planned_here() -> Planned:
@@ -69,9 +69,9 @@ def planned_here() -> Planned:
     for record in journal.all_here()[0]:
         if record.same_boot:
             steps = record.in_force(journal.plan_of(record, "up").steps)
-            labs[record.lab] = steps
-            now = snapshot.take(ask, written(steps))
-            lost += list(drift.lost(steps, now, record.made, ask))
+            labs[record.lab] = list(steps.values())
+            now = snapshot.take(ask, written(steps.values()))
+            lost += drift.drift(steps, now, record.made, ask)[0]
         record.close()
     return Planned(labs, lost)
 
@@ -137,7 +137,7 @@ def _meant(stop: Stop, planned: Planned, network: Network) -> Iterator[str]:
     yield from list(dict.fromkeys(one.step.text for one in near or about or lost))[:_MOST]
 
 
-def _brought_back(lost: list[drift.Lost], network: Network) -> Iterator[str]:
+def _brought_back(lost: list[drift.Drifted], network: Network) -> Iterator[str]:
     """Give what brings links back that have gone to another namespace."""
     gone = dict.fromkeys(one.ref for one in lost if one.ref.kind == "link" and one.ref.netns)
     for ref in gone:

@@ -1,57 +1,106 @@
-"""The command `status`: the labs of a target that are up, or were interrupted."""
+"""The command `status`: the labs that are up, or of which something is left, on every target."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal
 from cnetsh.commands.changing import tell_version
 from cnetsh.commands.entering import entered
-from cnetsh.commands.output import say, show_error
+from cnetsh.commands.output import say, scratch, show_error
+from cnetsh.compare import drift, snapshot
+from cnetsh.compare.scope import written
 from cnetsh.errors import DONE, LEFT_BEHIND
-from cnetsh.targets import target
+from cnetsh.system.process import ask
+from cnetsh.targets import sandbox, target
+from cnetsh.targets.target import Target
 
 MOST_NAMES = 6  # containers named in a line
 
 
-def run(on: str, as_json: bool) -> int:
-    """List the labs of a target; give the exit code."""
-    return entered(target.named(on), partial(_here, as_json), lambda: _show([], as_json))
+def run(on: str | None, drift: bool, as_json: bool) -> int:
+    """List the labs of all targets that this user may see, or of one; give the exit code."""
+    rows, code = [], DONE
+    for where in list(_visible()) if on is None else [target.named(on)]:
+        into = scratch()
+        code = max(code, entered(where, partial(_here, drift, into), lambda: DONE))
+        into.seek(0)
+        rows += [{"target": str(where), **json.loads(line)} for line in into]
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return code
+    for row in rows:
+        _tell(row)
+    if not rows:
+        say("no lab is up")
+    if on is None and os.geteuid() and Path(journal.ROOT).exists():
+        say("what is up on the host, root can see: sudo cnetsh status --on host")
+    return code
 
 
-def _here(as_json: bool) -> int:
+def _visible() -> Iterator[Target]:
+    """Give this user's sandboxes that run, the host for root, and the target set as default."""
+    known = [Target("sandbox", box.name) for box in sandbox.running()]
+    known += [] if os.geteuid() else [Target("host")]
+    yield from known
+    if (usual := os.environ.get("CNETSH_ON")) and (named := target.named(usual)) not in known:
+        yield from [named] if named.kind not in ("sandbox", "host") else []
+
+
+def _here(with_drift: bool, into: TextIO) -> int:
+    """Write a line of JSON for each lab of the target that this is called in."""
     here, unreadable = journal.all_here()
     for record in here:
         tell_version(record)
     for error in unreadable:
         show_error(error)
-    return _show([_row(one) for one in here], as_json) or (LEFT_BEHIND if unreadable else DONE)
+    for record in here:
+        into.write(json.dumps(_row(record, with_drift)) + "\n")
+    into.flush()
+    return LEFT_BEHIND if unreadable else DONE
 
 
-def _row(record: Journal) -> dict[str, Any]:
-    record.close()
-    state = "up" if record.stands else "interrupted"
-    return {
+def _row(record: Journal, with_drift: bool) -> dict[str, Any]:
+    state = _state(record)
+    row = {
         "lab": record.lab,
         "title": record.header["title"],
-        "state": state if record.same_boot else "gone by reboot",
+        "state": state,
         "version": record.header.get("version", ""),
         "started": record.header["started"],
         # The marks of what was made are kept by kind and name.
         "containers": [key[6:] for key in record.made if key.startswith("netns ")],
+        "left": list(record.left),
     }
+    if with_drift and state == "up":
+        steps = record.in_force(journal.plan_of(record, "up").steps)
+        now = snapshot.take(ask, written(steps.values()))
+        found, _ = drift.drift(steps, now, record.made, ask)
+        row["drift"] = [one.text for one in found]
+    record.close()
+    return row
 
 
-def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> int:
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return DONE
-    for row in rows:
-        names = row["containers"]
-        more = f" ... {len(names)} in all" if len(names) > MOST_NAMES else ""
-        print(f"{row['lab']:<12} {row['state']:<12} {' '.join(names[:MOST_NAMES])}{more}")
-    if not rows:
-        say("no lab is up")
-    return DONE
+def _state(record: Journal) -> str:
+    """Say how it is with a lab: a process that still works on it holds the lock."""
+    if not record.same_boot:
+        return "gone by reboot"
+    if record.stands:
+        return "up"
+    if journal.holder() == record.header["pid"]:
+        return "going down" if record.undoing else "coming up"
+    return "left behind" if record.left else "interrupted"
+
+
+def _tell(row: dict[str, Any]) -> None:
+    names: Sequence[str] = row["containers"] if row["state"] != "left behind" else ()
+    more = f" ... {len(names)} in all" if len(names) > MOST_NAMES else ""
+    state = "drifted" if row.get("drift") else row["state"]
+    line = f"{row['lab']:<12} {state:<12} {row['target']:<12} {' '.join(names[:MOST_NAMES])}{more}"
+    print(line.rstrip())
+    for text in (*row["left"], *row.get("drift", ())):
+        print(f"  {text}")

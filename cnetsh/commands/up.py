@@ -6,53 +6,81 @@ import select
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from cnetsh.apply import change, journal
+from cnetsh.apply.change import Changing
 from cnetsh.apply.journal import Journal
-from cnetsh.apply.run import Means
-from cnetsh.apply.up import Ended, bring_up, reason, refuse_foreign, refuse_untrusted, undo
+from cnetsh.apply.repair import Repairing
+from cnetsh.apply.run import Means, Outcome
+from cnetsh.apply.up import (
+    Ended,
+    bring_up,
+    reason,
+    refuse,
+    refuse_foreign,
+    refuse_untrusted,
+    to_undo,
+    undo,
+)
 from cnetsh.commands.changing import (
+    How,
+    Work,
+    asked,
     changing,
-    forget,
+    done,
+    end,
+    first_refusal,
+    forgetting,
+    in_use,
+    nothing,
     refuse_in_use,
+    refuse_interrupted,
     started,
     tell_ended,
     tell_version,
+    then_put_back,
+    undone_by,
     unless_killed,
 )
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import opened_log
 from cnetsh.compare import snapshot
-from cnetsh.compare.preview import refuse_changed, refuse_taken
+from cnetsh.compare.preview import as_lines, refuse_changed, refuse_taken, relied_on
 from cnetsh.compare.scope import without_links, written
-from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
+from cnetsh.doctor.finding import Finding
+from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.kinds.change import State
 from cnetsh.labs import choose
-from cnetsh.plan import saved
+from cnetsh.plan.lines import Line, counted
+from cnetsh.plan.saved import Saved, read_saved
 from cnetsh.plan.steps import Plan, Plans, Step
 from cnetsh.targets import target
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """What is to be up, and where: a saved plan relies on what it has seen there.
 
     typed: where it is confirmed that a trial is to stay.
     """
 
-    plans: Plans
-    relied_on: Mapping[str, str]
-    on_host: bool
-    allow_overlap: bool
-    allow_cut_off: bool
-    kill: bool
-    trial: int
-    typed: TextIO | None
+    saved: Saved
+    on: str
+    allow_overlap: bool = False
+    allow_cut_off: bool = False
+    kill: bool = False
+    trial: int = 0
+    typed: TextIO | None = None
+
+    @property
+    def plans(self) -> Plans:
+        """The plans of the lab."""
+        return self.saved.plans
 
 
 def run(
@@ -60,6 +88,7 @@ def run(
     settings: Sequence[str],
     on: str,
     dry_run: bool = False,
+    yes: bool = False,
     trial: int = 0,
     allow_overlap: bool = False,
     allow_cut_off: bool = False,
@@ -68,90 +97,110 @@ def run(
     verbose: bool = False,
     log: Path | None = None,
 ) -> int:
-    """Bring a lab up; give the exit code. trial: seconds in which it has to be
-    confirmed; kill: the processes inside what a change takes away are ended."""
+    """Bring a lab up; give the exit code. yes: change it without asking; trial: seconds in which
+    it has to be confirmed; kill: the processes inside what a change takes away are ended."""
     where = target.named(on)
     if allow_cut_off and not trial:
         # Nobody would be there to take it back.
         hint = f"cnetsh {shlex.join(sys.argv[1:])} --try 60"
         raise CnetshError("--allow-cut-off runs only together with --try SECONDS", hint)
-    plans, relied_on = _read(lab, settings)
+    found = as_given(lab, settings)
+    if found.verb != "up":
+        raise CnetshError(f"{lab} is a plan of {found.verb}", f"cnetsh {found.verb} {lab}")
     if not trust:
-        refuse_untrusted(plans.up)
-    if dry_run:
-        for number, step in enumerate(plans.up.steps, 1):
-            print(f"[{number}/{len(plans.up.steps)}] {step.text}")
-        return DONE
-    on_host, typed = not where.is_private, sys.stdin if trial else None
-    wanted = _Wanted(plans, relied_on, on_host, allow_overlap, allow_cut_off, kill, trial, typed)
-    return unless_killed(started(where, partial(_up, wanted, verbose, opened_log(log))))
+        refuse_untrusted(found.plans.up)
+    typed = sys.stdin if trial else None
+    wanted = Wanted(found, on, allow_overlap, allow_cut_off, kill, trial, typed)
+    action = partial(_up, wanted, How.typed_here(dry_run, yes), verbose, opened_log(log))
+    return unless_killed(started(where, action))
 
 
-def _read(lab: str, settings: Sequence[str]) -> tuple[Plans, Mapping[str, str]]:
-    """Give a lab's plans, and what they rely on when they were saved."""
+def _up(wanted: Wanted, how: How, verbose: bool, log: TextIO | None) -> int:
+    with changing(verbose, log) as means:
+        return done(lambda: to_bring_up(wanted, means), how, means.stopping)
+
+
+def as_given(lab: str, settings: Sequence[str]) -> Saved:
+    """Give a lab's plans, with what they rely on when they were saved."""
     # One with settings is refused below: a saved plan is finished.
     if lab.endswith(".json") and not settings:
-        found = saved.read_saved(Path(lab))
-        return found.plans, found.relied_on
-    return choose.plans(lab, settings), {}
+        return read_saved(Path(lab))
+    return Saved(choose.plans(lab, settings))
 
 
-def _up(wanted: _Wanted, verbose: bool, log: TextIO | None) -> int:
+def to_bring_up(wanted: Wanted, means: Means) -> Work:
+    """Work out what there is to do for a lab to be up. Raises CnetshError for what is refused."""
+    record = journal.find(wanted.plans.up.lab)
+    if record is None or not record.same_boot:
+        return _bringing_up(wanted, record, means)
+    refuse_interrupted(record)
+    tell_version(record)
+    known = Changing.of(record, wanted.plans, means)
+    if known is None:
+        drifted = Repairing.of(record, means)
+        return nothing(f"{record.lab} is up already{_but(drifted)}", drifted)
+    return _changing(known, wanted, means)
+
+
+def _but(found: Repairing) -> str:
+    """Say what of a lab that is up is not as planned, and what puts it right."""
+    if not found.drifted:
+        return ""
+    lines = "".join(f"\n  {one.text}" for one in found.drifted)
+    return f", but has drifted; cnetsh repair {found.record.lab} puts it right:{lines}"
+
+
+def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
+    """Work out how a lab comes up; record: one that went with the last reboot."""
     plans = wanted.plans
-    with changing(verbose, log) as means:
-        if record := _is_up(plans.up.lab):
-            return _changed(record, wanted, means)
-        # One look serves all that follows: what may be refused, and what the undo puts back.
-        before = snapshot.take(means.ask, written(plans.up.steps))
-        refuse_changed(wanted.relied_on, plans.up, before)
-        _refuse_dangerous(wanted, before, means)
+    # One look serves all that follows: what may be refused, and what the undo puts back.
+    before = snapshot.take(means.ask, written(plans.up.steps))
+    findings = _findings(wanted, before, means)
+    refused = first_refusal(
+        lambda: refuse_changed(wanted.saved.relied_on, plans.up, before),
+        lambda: _refuse_dangerous(wanted, findings),
+        lambda: refuse(plans.up, before),
+    )
+
+    def carry_out() -> int:
+        if record:
+            forgetting(record).carry_out()
         ended = bring_up(plans, before, means)
         if ended.undone is not None:
             return _rolled_back(plans.up, ended)
         say(f"{plans.up.lab} is up: {len(plans.up.steps)} steps in {ended.seconds:.2f} s")
         return _confirmed(wanted, means)
 
-
-def _is_up(lab: str) -> Journal | None:
-    """Give the journal of a lab that is up. Raises CnetshError when a run was interrupted."""
-    record = journal.find(lab)
-    if record is None:
-        return None
-    if not record.same_boot:
-        forget(record)
-        return None
-    if not record.stands:
-        record.close()
-        raise CnetshError(f"an earlier run of {lab} was interrupted", "cnetsh recover undoes it")
-    tell_version(record)
-    return record
+    return Work(
+        carry_out, lambda: as_lines(plans.up.steps, before), warnings=findings, refused=refused,
+        relied_on=lambda: relied_on(plans.up, before),
+    )  # fmt: skip
 
 
-def _refuse_dangerous(
-    wanted: _Wanted, before: State, means: Means, new: Sequence[Step] = ()
-) -> None:
-    """Tell what doctor finds; refuse what would damage the host or cannot work.
-
-    new: the steps to run of a lab that is up.
-    """
-    # A dry run goes without the traps, which take a while to load.
+def _findings(
+    wanted: Wanted, before: State, means: Means, new: Sequence[Step] | None = None
+) -> list[Finding]:
+    """Give what doctor warns of; new: the steps to run of a lab that is up, None for another."""
+    # A look at a plan goes without the traps, which take a while to load.
     from cnetsh.commands.predicting import surprises_before
     from cnetsh.doctor import diagnose
 
-    plan = wanted.plans.up
-    facts = diagnose.gather(means.ask, before, plan)
-    surprises = [] if new else surprises_before(wanted.plans)
-    findings = diagnose.diagnose(plan, wanted.on_host, facts, new, surprises)
-    for one in findings:
-        if one.severity != "note":
-            say(diagnose.as_text(one))
+    surprises = surprises_before(wanted.plans) if new is None else []
+    facts = diagnose.gather(means.ask, before, wanted.plans.up)
+    private = target.named(wanted.on).is_private
+    found = diagnose.diagnose(wanted.plans.up, not private, facts, new or (), surprises)
+    return [one for one in found if one.severity != "note"]
+
+
+def _refuse_dangerous(wanted: Wanted, findings: Sequence[Finding]) -> None:
+    """Raise CnetshError for what would damage the host or cannot work, and was not accepted."""
     options = {_option(one.id) for one in findings if one.severity == "refuse"}
     options -= {"--allow-overlap"} if wanted.allow_overlap else set()
     options -= {"--allow-cut-off --try 60"} if wanted.allow_cut_off else set()
-    lacks = diagnose.worst(findings) == "lacks"
+    lacks = any(one.severity == "lacks" for one in findings)
     if lacks or options:
         hint = "nothing was executed" if lacks else f"{' '.join(sorted(options))} accepts it"
-        raise CnetshError(f"{plan.lab} is not brought up here, see above", hint)
+        raise CnetshError(f"{wanted.plans.up.lab} is not brought up here, see above", hint)
 
 
 def _option(trap: str) -> str:
@@ -164,15 +213,10 @@ def _rolled_back(plan: Plan, ended: Ended) -> int:
     if text := reason(plan, ended.outcome):
         say(text)
     assert ended.undone
-    return tell_ended(ended.undone, "undone") or _undone_by(ended.outcome.signal)
+    return tell_ended(ended.undone, "undone") or undone_by(ended.outcome.signal)
 
 
-def _undone_by(signal: int) -> int:
-    """Give the exit code of what was undone: by the signal that stopped it, or a failure."""
-    return 128 + signal if signal else FAILED
-
-
-def _confirmed(wanted: _Wanted, means: Means) -> int:
+def _confirmed(wanted: Wanted, means: Means) -> int:
     """Keep a lab that is confirmed with Enter in time, and undo it otherwise."""
     if not wanted.typed:
         return DONE
@@ -189,8 +233,8 @@ def _confirmed(wanted: _Wanted, means: Means) -> int:
     record = journal.find(lab)
     # The lock is held since it came up, so nobody else can have taken it down.
     assert record
-    undone = undo(record, means)
-    return tell_ended(undone, "not confirmed: undone") or _undone_by(means.stopping())
+    undone = undo(to_undo(record, means))
+    return tell_ended(undone, "not confirmed: undone") or undone_by(means.stopping())
 
 
 def _has_typed(stream: TextIO) -> bool:
@@ -200,34 +244,74 @@ def _has_typed(stream: TextIO) -> bool:
     return False
 
 
-def _changed(record: Journal, wanted: _Wanted, means: Means) -> int:
-    """Make a lab that is up into the plan's: show what differs, and run just that."""
-    plans = wanted.plans
-    difference = change.between(record, plans.up)
-    if not difference:
-        record.close()
-        say(f"{record.lab} is up already")
-        return DONE
+def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
+    """Work out how a lab that is up is made into the plan's."""
+    record, plans, new = known.record, wanted.plans, known.change.new
     now = snapshot.take(means.ask, written(plans.up.steps))
-    refuse_changed(wanted.relied_on, plans.up, now, journal.standing(record))
-    refuse_foreign(plans.up)
-    refuse_taken(replace(plans.up, steps=difference.new), now, record.made)
+    standing = journal.standing(record)
     # What is the lab's own goes, or is there already.
-    _refuse_dangerous(wanted, without_links(now, record.links), means, difference.new)
-    refuse_in_use(record, change.homes_of(record, difference), wanted.kill)
-    say(f"{record.lab} is up and its plan has changed:")
-    # Shown is what runs: an undo that has nothing to do any more is left out of both.
-    for line in change.lines(record, difference, means):
-        say(f"  {line}")
-    outcome = change.apply(record, plans, difference, means)
-    record.close()
+    findings = _findings(wanted, without_links(now, record.links), means, new)
+    inside = in_use(record, known.homes)
+    added = (line if line.found == "in the way" else line._replace(found="")
+             for line in as_lines(new, now, record.made))  # fmt: skip
+    lines = (*known.undoing.lines, *added)
+    refused = first_refusal(
+        lambda: refuse_changed(wanted.saved.relied_on, plans.up, now, standing),
+        lambda: wanted.saved.refuse_stale(lines),
+        lambda: refuse_foreign(plans.up),
+        lambda: refuse_taken(replace(plans.up, steps=new), now, record.made),
+        lambda: _refuse_dangerous(wanted, findings),
+        lambda: refuse_in_use(record, inside, wanted.kill),
+    )
+    drifted = Repairing.of(record, means, known.change.gone)
+
+    def carry_out() -> int:
+        end(record, known.homes, inside)
+        outcome = change.apply(known, means)
+        record.close()
+        return _changed(known, outcome, wanted, means)
+
+    return Work(
+        carry_out, lambda: lines, _differs(record, plans, drifted), then_put_back(known.undoing),
+        shown=True, asks=_asked(record, wanted, lines), drifted=drifted,
+        warnings=findings, refused=refused,
+        relied_on=lambda: relied_on(plans.up, now, standing),
+    )  # fmt: skip
+
+
+def _differs(record: Journal, plans: Plans, drifted: Repairing) -> str:
+    """Say that a lab that is up is to be changed: that its plan is another one, or its file."""
+    but = _but(drifted)
+    up = f"{record.lab} is up{but}\n" if but else f"{record.lab} is up and "
+    if _is_another(record, plans):
+        return f"{record.lab} is up{but}\nfrom {record.header['source']}; this is {plans.source}:"
+    return f"{up}its plan has changed:"
+
+
+def _is_another(record: Journal, plans: Plans) -> bool:
+    """Say whether a lab that is up is from another file, which happens to have the same name."""
+    return plans.source not in ("", record.header.get("source") or plans.source)
+
+
+def _asked(record: Journal, wanted: Wanted, lines: Sequence[Line]) -> str:
+    if wanted.saved.does:
+        # Just these commands have been looked at.
+        return ""
+    if _is_another(record, wanted.plans):
+        return f"{counted(lines)} on {wanted.on}, into another file's lab of that name?"
+    return asked(lines, wanted.on)
+
+
+def _changed(known: Changing, outcome: Outcome, wanted: Wanted, means: Means) -> int:
+    """Tell how a change went; give the exit code."""
+    record = known.record
     if outcome.well:
         say(f"{record.lab} is up as planned now")
         return _confirmed(wanted, means)
-    if text := change.why_not(difference, outcome):
+    if text := change.why_not(known.change, outcome):
         say(text)
     if not record.stands:
         say("the lab could not be put back to what it was: cnetsh recover undoes all of it")
         return LEFT_BEHIND
     say("the change is undone: the lab is as it was before")
-    return _undone_by(outcome.signal)
+    return undone_by(outcome.signal)

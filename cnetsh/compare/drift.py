@@ -1,6 +1,6 @@
 """Whether what a plan made is still there as it was planned: each object missing or changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
@@ -25,32 +25,40 @@ from cnetsh.plan.steps import Step
 from cnetsh.system.process import Run
 
 
-class Lost(NamedTuple):
-    """An object that is missing or not as planned: which, the words, the step that planned it."""
+class Drifted(NamedTuple):
+    """Something that is not as it was planned.
+
+    key: of a value, "" for the object itself; text: in words; wanted: the value; step, number: the
+    last step that speaks of it.
+    """
 
     ref: Ref
+    key: str
     text: str
+    wanted: Any
+    number: int
     step: Step
 
 
-def drift(steps: Sequence[Step], now: State, made: Made, run: Run) -> list[str]:
-    """Give a line for each planned object that is missing or not as planned.
+def drift(
+    steps: Mapping[int, Step], now: State, made: Made, run: Run
+) -> tuple[list[Drifted], State]:
+    """Give what of a lab is missing or not as planned, and what is there, also in its namespaces.
 
-    made: the identities that the journal has.
+    steps: those that make it up, by their numbers; made: the identities that the journal has.
     """
-    return [f"{one.text} (planned: {one.step.text})" for one in lost(steps, now, made, run)]
-
-
-def lost(steps: Sequence[Step], now: State, made: Made, run: Run) -> Iterator[Lost]:
-    """Give each planned object that is missing or not as planned, as drift tells of it."""
-    changes = [(change, step) for step in steps for change in step.changes]
+    changes = [(change, number) for number, step in steps.items() for change in step.changes]
     # The last step that speaks of an object or a value is the one to name.
-    planned = {key: step for change, step in changes for key in _keys(change)}
-    wanted = after(change for change, _ in changes)
-    for ref, key, text in missing(*_asked(wanted, now, run), made):
-        step = planned.get((ref, key)) or planned[ref, ""]
-        if ref.kind != "rule" or _is_missing(step, run):
-            yield Lost(ref, text, step)
+    planned = {key: number for change, number in changes for key in _keys(change)}
+    wanted, state = _asked(after(change for change, _ in changes), now, run)
+    found = []
+    for ref, key, text in missing(wanted, state, made):
+        number = planned[(ref, key) if (ref, key) in planned else (ref, "")]
+        if ref.kind != "rule" or _is_missing(steps[number], run):
+            value = wanted[ref][0][key] if key else None
+            text = f"{text} (planned: {steps[number].text})"
+            found.append(Drifted(ref, key, text, value, number, steps[number]))
+    return found, state
 
 
 def _asked(wanted: State, now: State, run: Run) -> tuple[State, State]:

@@ -24,6 +24,7 @@ from cnetsh.kinds.change import (
     matches,
     refs_of,
 )
+from cnetsh.plan.lines import Line, mark_of
 from cnetsh.plan.steps import Plan, Step
 
 NOT_UP = "not up"
@@ -47,6 +48,23 @@ def preview(steps: Sequence[Step], now: State, made: Made = NOTHING) -> list[Fin
     """
     seen = _Preview(now, made)
     return [seen.find(number, step, step.changes) for number, step in enumerate(steps)]
+
+
+def as_lines(steps: Sequence[Step], now: State, made: Made = NOTHING) -> tuple[Line, ...]:
+    """Give steps that are to run as the lines of a preview, each with what it would find."""
+    found = preview(steps, now, made)
+    return tuple(Line(_mark(step, one.verdict), step, one.verdict)
+                 for step, one in zip(steps, found, strict=True))  # fmt: skip
+
+
+def _mark(step: Step, verdict: str) -> str:
+    if verdict.startswith("depends"):
+        # Whatever it does is done to what this plan makes.
+        return "+"
+    # What no kind knows may do anything.
+    mark = "~" if step.kind == "trusted" else mark_of(step.changes)
+    # A value that is so already: to set it again changes nothing.
+    return "" if verdict == "already there" and mark == "~" else mark
 
 
 @dataclass(slots=True)
@@ -153,15 +171,14 @@ def refuse_taken(plan: Plan, now: State, made: Made = NOTHING) -> None:
         )
 
 
-def relied_on(
-    lab: str, found: Sequence[Finding], now: State, standing: str = NOT_UP
-) -> dict[str, str]:
+def relied_on(plan: Plan, now: State, standing: str = NOT_UP) -> dict[str, str]:
     """Give what a plan takes for granted of its target, fact by fact.
 
     standing: of the lab, see `journal.standing`.
     """
+    found = preview(plan.steps, now)
     known = {fact: value for one in found for fact, value in one.was.items()}
-    return {f"lab {lab}": standing, **known, "routes": _routes(now)}
+    return {f"lab {plan.lab}": standing, **known, "routes": _routes(now)}
 
 
 def _routes(now: State) -> str:
@@ -179,7 +196,7 @@ def refuse_changed(
     saved: Mapping[str, str], plan: Plan, now: State, standing: str = NOT_UP
 ) -> None:
     """Raise CnetshError, with the changes, where a fact that a saved plan relied on is another."""
-    facts = relied_on(plan.lab, preview(plan.steps, now), now, standing) if saved else {}
+    facts = relied_on(plan, now, standing) if saved else {}
     # Plans of the version before also say what is not asked any more, and settings with their tabs.
     lines = [
         f"{fact}: was {value}, is {facts[fact]}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnetsh.doctor.asked import asked_by
 from cnetsh.doctor.evidence import Evidence, gather
-from cnetsh.doctor.finding import SEVERITIES, Case, Finding, Severity, Sign
+from cnetsh.doctor.finding import SEVERITIES, Case, Finding, Severity, Sign, as_text
 from cnetsh.doctor.table import TRAPS, Trap
 from cnetsh.forwarding.predict import Surprise
 from cnetsh.names import visible
@@ -52,17 +52,3 @@ def worst(findings: Sequence[Finding]) -> Severity | None:
 def findings_as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """Give the findings as plain data."""
     return [asdict(one) for one in findings]
-
-
-def as_text(finding: Finding) -> str:
-    """Give a finding as lines for a person."""
-    lines = [f"{finding.severity} {finding.id} {finding.title}"]
-    for head, text in (
-        ("seen", finding.evidence),
-        ("means", finding.effect),
-        ("do", finding.advice),
-        ("source", finding.source),
-    ):
-        texts = [line for line in text.split("\n") if line]
-        lines += [f"  {'' if n else head:<7}{line}" for n, line in enumerate(texts)]
-    return "\n".join(lines)

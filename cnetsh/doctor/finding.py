@@ -100,3 +100,17 @@ def few(lines: Iterable[str], separator: str = "\n") -> str:
     found = list(dict.fromkeys(lines))
     more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
     return separator.join([*found[:MOST], *more])
+
+
+def as_text(finding: Finding) -> str:
+    """Give a finding as lines for a person."""
+    lines = [f"{finding.severity} {finding.id} {finding.title}"]
+    for head, text in (
+        ("seen", finding.evidence),
+        ("means", finding.effect),
+        ("do", finding.advice),
+        ("source", finding.source),
+    ):
+        texts = [line for line in text.split("\n") if line]
+        lines += [f"  {'' if n else head:<7}{line}" for n, line in enumerate(texts)]
+    return "\n".join(lines)

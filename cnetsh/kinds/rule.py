@@ -209,3 +209,19 @@ def explain(ref: Ref, facts: Facts) -> str:
     words = ref.name.split()
     target = next((two for one, two in pairwise(words) if one in ("-j", "-g")), "")
     return _ENDS.get(target, f"goes on in {target}" if target else "is counted, and goes on")
+
+
+def put_back(before: list[str], after: list[str], now: list[str]) -> list[str]:
+    """Give a chain as it is now with the rules that came between before and after in their place.
+
+    That is behind the last one that stood above it and still is there.
+    """
+    steps = SequenceMatcher(None, after, now, autojunk=False).get_opcodes()
+    there = {at: start + at - first for word, first, last, start, _ in steps if word == "equal"
+             for at in range(first, last)}  # fmt: skip
+    wanted = [(there_at, words) for there_at, words in enumerate(now)]
+    for at in (one for one in added(before, after) if one not in there):
+        above = max((there[other] for other in there if other < at), default=-1)
+        place = sum(stands <= above for stands, _ in wanted)
+        wanted.insert(place, (above, after[at]))
+    return [words for _, words in wanted]

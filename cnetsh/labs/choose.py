@@ -20,7 +20,9 @@ def plans(name: str, settings: Sequence[str] = ()) -> Plans:
     if name.endswith(".json"):
         return _saved(name, settings)
     found = _lab(name, settings)
-    return Plans(_part(found, "up"), _part(found, "check"), _part(found, "down"), found.teaches)
+    up, check, down = (_part(found, which) for which in ("up", "check", "down"))
+    source = str(Path(name).resolve()) if is_file(name) else "cnetsh"
+    return Plans(up, check, down, found.teaches, source)
 
 
 def part(name: str, settings: Sequence[str], which: str) -> Plan:

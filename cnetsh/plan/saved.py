@@ -1,50 +1,122 @@
-"""Saved plans: a JSON file that people review and `up` then runs, step for step, without asking.
+"""Saved plans: a JSON file that people review, and that is then run step for step, or refused.
+
+Besides name, title and what the lab teaches the file has
+
+* `up`, `check` and `down`: each step with its `command`, `section`, `why`, what the template says
+  (`undo`, `undo_note`, `expect_failure`, `needs`, `look`), and how it is undone: `undone_by`,
+  commands, or `covered_by`, the number of the step, from 1, whose undo takes it along;
+* `verb`, what the plan is to do, and, of a target: `does`, the commands that it runs there, each
+  with its mark, `relied_on`, what it took for granted, by fact, and `warnings` of doctor's.
 
 The commands in the file are all that runs, and each is parsed and checked against the allow-list
 again. The digest finds accidents; who can write the file can also write the digest, and gains no
-command by it. `relied_on` is what the plan took for granted of its target.
+command by it.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cnetsh.errors import CnetshError
+from cnetsh.kinds.change import NOTHING
 from cnetsh.names import lab_name, visible
+from cnetsh.plan.lines import Line, lines_of
 from cnetsh.plan.steps import Directives, Plan, Plans, Step, parse, to_text
+from cnetsh.plan.undo import Undo, undos
 
-FORM = 1
+FORM = 2
 LARGEST = 256 << 20
 PARTS = ("up", "check", "down")
+VERBS = ("up", "down")
 _SAID = {"undo": "undo", "undo_note": "undo_note", "expect_failure": "expect", "needs": "needs",
          "no_control": "no_control", "listen": "listen"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A plan as it was saved, and what it relied on, by fact; empty when none was seen."""
+    """A plan as it was saved: what it is to do, and, where a target was looked at, how that was.
+
+    relied_on: what it took for granted, by fact; does: the commands that it runs there, each after
+    its mark; warnings: doctor's.
+    """
 
     plans: Plans
-    relied_on: Mapping[str, str]
+    verb: str = "up"
+    relied_on: Mapping[str, str] = field(default_factory=dict)
+    does: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def lines(self) -> list[Line]:
+        """What it does, or, where it has seen no target, its steps."""
+        plan = self.plans.down if self.verb == "down" else self.plans.up
+        steps = lines_of(plan)
+        known = {line.step.text: line for line in reversed(steps)}
+        bare = Line("", Step("", "", "", "", "change", 0))
+        lines = [
+            known.get(text, bare._replace(step=bare.step._replace(text=text)))._replace(mark=mark)
+            for mark, text in self.does
+        ]
+        return lines or steps
+
+    def refuse_stale(self, lines: Sequence[Line]) -> None:
+        """Raise CnetshError, with what is stale, unless just these lines would run now."""
+        now, known = [line.step.text for line in lines], [text for _, text in self.does]
+        if not known or not now or now == known:
+            return
+        stale = [f"would not run any more: {text}" for text in known if text not in now]
+        stale += [f"would run now: {text}" for text in now if text not in known]
+        stale = stale or ["the same commands would run in another order"]
+        raise CnetshError(
+            "\n  ".join(
+                ["the plan is stale, the target is not as it was when it was saved:", *stale]
+            ),
+            "look at the plan again, and save it anew",
+        )
 
 
-def as_saved(plans: Plans, relied_on: Mapping[str, str]) -> str:
-    """Give the file's text, one step a line, so that two of them can be compared by eye."""
-    parts = {part.part: [_entry(step) for step in part.steps] for part in _parts(plans)}
-    head = {
-        "cnetsh_plan": FORM,
-        "lab": plans.up.lab,
-        "title": plans.up.title,
-        "teaches": plans.teaches,
-    }
-    content = head | {"relied_on": dict(relied_on)} | parts
-    lines = [f"{json.dumps(key)}: {_value(key, value)}" for key, value in content.items()]
-    lines.append(f'"sha256": "{_digest(content)}"')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+def as_saved(
+    plans: Plans,
+    verb: str = "up",
+    lines: Sequence[Line] = (),
+    relied_on: Mapping[str, str] = NOTHING,
+    warnings: Sequence[Mapping[str, str]] = (),
+) -> str:
+    """Give the file's text, one step a line, so that two of them can be compared by eye.
+
+    lines: the commands that it runs, where that is known.
+    """
+    does = [{"mark": line.mark, "command": line.step.text} for line in lines]
+    content = _head(plans, verb) | {"does": does, "relied_on": dict(relied_on)}
+    content |= {"warnings": [dict(one) for one in warnings]} | _steps(plans)
+    text = [f"{json.dumps(key)}: {_value(key, value)}" for key, value in content.items()]
+    text.append(f'"sha256": "{_digest(content)}"')
+    return "{\n" + ",\n".join(text) + "\n}\n"
+
+
+def _head(plans: Plans, verb: str) -> dict[str, Any]:
+    up, teaches = plans.up, plans.teaches
+    return {"cnetsh_plan": FORM, "lab": up.lab, "title": up.title, "teaches": teaches, "verb": verb}
+
+
+def _steps(plans: Plans) -> dict[str, Any]:
+    ways = undos(plans.up.steps)
+    parts = {part.part: list(map(_entry, part.steps)) for part in _parts(plans)}
+    parts["up"] = [
+        entry | dict(_undone(undo)) for entry, undo in zip(parts["up"], ways, strict=True)
+    ]
+    return parts
+
+
+def _undone(undo: Undo) -> Iterator[tuple[str, Any]]:
+    if undo.covered_by is not None:
+        yield "covered_by", undo.covered_by + 1
+    elif undo.texts:
+        yield "undone_by", list(undo.texts)
 
 
 def _parts(plans: Plans) -> tuple[Plan, Plan, Plan]:
@@ -52,7 +124,7 @@ def _parts(plans: Plans) -> tuple[Plan, Plan, Plan]:
 
 
 def _value(key: str, value: object) -> str:
-    if key not in PARTS or not isinstance(value, list):
+    if key not in (*PARTS, "does") or not isinstance(value, list):
         return json.dumps(value, indent=1)
     return "[\n" + ",\n".join(" " + json.dumps(entry) for entry in value) + "\n]"
 
@@ -77,18 +149,34 @@ def _digest(content: Mapping[str, Any]) -> str:
 def read_saved(path: Path) -> Saved:
     """Read a saved plan. Raises CnetshError when it is not exactly what `plan -o` wrote."""
     content = _content(path)
-    digest = content.pop("sha256", None)
-    if content.get("cnetsh_plan") != FORM or digest != _digest(content):
-        raise CnetshError(
-            f"{path} is not as it was saved: its digest does not fit",
-            "save it anew: cnetsh plan LAB -o FILE.json",
-        )
+    digest, form = content.pop("sha256", None), content.get("cnetsh_plan")
+    if form not in (1, FORM) or digest != _digest(content):
+        raise _not_as_saved(path)
     try:
         up, check, down = (_plan(content, part, path) for part in PARTS)
+        plans = Plans(up, check, down, str(content["teaches"]))
         relied_on = {str(key): str(value) for key, value in content["relied_on"].items()}
-        return Saved(Plans(up, check, down, str(content["teaches"])), relied_on)
+        verb, does = content.get("verb", "up"), content.get("does", ())
+        warnings = tuple(map(_texts, content.get("warnings", ())))
+        runs = tuple((_line(one["mark"]), _line(one["command"])) for one in does)
     except (KeyError, TypeError, AttributeError):
         raise CnetshError(f"{path} is not a saved plan") from None
+    # What is said there of an undo is what people have read.
+    said = {key: content[key] for key in PARTS}
+    if verb not in VERBS or (form == FORM and said != json.loads(json.dumps(_steps(plans)))):
+        raise _not_as_saved(path)
+    return Saved(plans, verb, relied_on, runs, warnings)
+
+
+def _texts(warning: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): str(text) for key, text in warning.items()}
+
+
+def _not_as_saved(path: Path) -> CnetshError:
+    return CnetshError(
+        f"{path} is not as it was saved: its digest does not fit",
+        "save it anew: cnetsh plan LAB -o FILE.json",
+    )
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -101,12 +101,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """The plans of a lab: up, check and down, and what it teaches."""
+    """The plans of a lab: up, check and down, what it teaches, and its file or folder, if known."""
 
     up: Plan
     check: Plan
     down: Plan
     teaches: str = ""
+    source: str = ""
 
 
 # With the blanks other than a space: Python would split words at them, and a shell would not.

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from cnetsh.plan.steps import Plan
-from cnetsh.plan.undo import Undo
-from cnetsh.views.text import Row, last_heading, printable, rows
+from cnetsh.plan.lines import counted
+from cnetsh.views.text import Row, Sheet, last_heading, printable, rows
 
 NARROW = 100  # below it the reasons stand under the commands: a column would be too thin
 GAP = "  "
@@ -48,52 +47,57 @@ class _Layout(NamedTuple):
     widths: list[int]
 
 
-def table(
-    plan: Plan, undos: Sequence[Undo], width: int, paint: Paint = plain, marks: Sequence[str] = ()
-) -> Iterator[str]:
-    """Give the lines of a table of the steps, at most width columns wide.
+def table(sheet: Sheet, width: int, paint: Paint = plain) -> Iterator[str]:
+    """Give the lines of a table of a sheet's lines, at most width columns wide.
 
-    marks: for each step what it would find on the target, shown below its command.
+    What a command finds on the target stands below it.
     """
-    sections = rows(plan, undos)
-    layout = _layout(
-        [row for _, found in sections for row in found], last_heading(plan.part), width
-    )
-    yield paint(f"{printable(plan.title)} ({plan.part})", BOLD)
+    sections = rows(sheet)
+    layout = _layout([row for _, found in sections for row in found], sheet, width)
+    yield paint(f"{printable(sheet.title)} ({sheet.part})", BOLD)
+    if not sheet.lines:
+        yield "nothing to do"
+        return
     yield from _printed([[Piece(name, BOLD)] for name in layout.headings], layout, paint)
     for section, found in sections:
         yield from ("", paint(section, HEADING)) if section else ()
         for row in found:
-            mark = marks[row.number - 1] if marks else ""
-            yield from _printed(_cells(row, mark, layout), layout, paint)
+            yield from _printed(_cells(row, layout), layout, paint)
+    if count := counted(sheet.lines):
+        yield from ("", paint(count, BOLD))
 
 
-def _layout(found: Sequence[Row], heading: str, width: int) -> _Layout:
+def _layout(found: Sequence[Row], sheet: Sheet, width: int) -> _Layout:
     """Give each column what it needs, and what is left to the reasons."""
-    number = len(str(len(found)))
+    heading = last_heading(sheet.part)
+    first = [max([1, *(len(row.number) for row in found)]), *([1] if sheet.marked else [])]
     names = ["Command", "Why"] if width >= NARROW else ["Command, and why"]
     names += [heading] if heading else []
-    free = max(width, 40) - number - len(GAP) * len(names)
+    free = max(width, 40) - sum(first) - len(GAP) * (len(first) + len(names) - 1)
     last = max([len("Expected"), *(len(text) for row in found for text in row.last)])
     last = last if heading else 0
     if width >= NARROW:
         command = min(max([20, *(len(row.command) for row in found)]), free * 2 // 5)
         last = min(last, (free - command) * 9 // 20)
-        widths = [number, command, free - command - last, last]
+        widths = [command, free - command - last, last]
     else:
         last = min(last, free * 2 // 5)
-        widths = [number, free - last, last]
-    return _Layout(["#".rjust(number), *names], widths[: len(names) + 1])
+        widths = [free - last, last]
+    headings = ["#".rjust(first[0]), *([""] if sheet.marked else []), *names]
+    return _Layout(headings, [*first, *widths][: len(headings)])
 
 
-def _cells(row: Row, mark: str, layout: _Layout) -> list[list[Piece]]:
-    cells = [[Piece(str(row.number).rjust(layout.widths[0]))], [Piece(row.command, BOLD)]]
-    if mark:
-        cells[1].append(Piece(f"({mark})", ITALIC))
+def _cells(row: Row, layout: _Layout) -> list[list[Piece]]:
+    cells = [[Piece(row.number.rjust(layout.widths[0]))]]
+    if "" in layout.headings:
+        cells.append([Piece(row.mark, BOLD)])
+    command = [Piece(row.command, BOLD)]
+    if row.found:
+        command.append(Piece(f"({row.found})", ITALIC))
     if "Why" in layout.headings:
-        cells.append([Piece(row.why)])
-    elif row.why:
-        cells[1].append(Piece(row.why, indent=2))
+        cells += [command, [Piece(row.why)]]
+    else:
+        cells.append([*command, *([Piece(row.why, indent=2)] if row.why else [])])
     last = [Piece(text, "" if row.typed else DIM) for text in row.last]
     return [*cells, last][: len(layout.widths)]
 

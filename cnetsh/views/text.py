@@ -1,17 +1,15 @@
-"""A plan as text: the bare commands, JSON, or a page of markdown; table.py has it for a terminal.
-
-Pure functions of a plan and its undos (`undo.undos(plan.steps)`).
+"""A plan, or what a command would do, as bare commands or a page of markdown; table.py has it for
+a terminal. Pure functions.
 """
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from cnetsh.names import visible
-from cnetsh.plan.steps import Plan, Step, split
-from cnetsh.plan.undo import Undo
+from cnetsh.plan.lines import Line, counted
+from cnetsh.plan.steps import Step
 
 
 def typed(text: str, sudo: bool = True) -> str:
@@ -22,50 +20,9 @@ def typed(text: str, sudo: bool = True) -> str:
     return text.replace("| ", "| sudo ", 1) if text[:5] == "echo " else f"sudo {text}"
 
 
-def as_shell(plan: Plan, sudo: bool = True) -> str:
+def as_shell(steps: Iterable[Step], sudo: bool = True) -> str:
     """Give the bare commands, one a line."""
-    return "".join([f"{typed(step.text, sudo)}\n" for step in plan.steps])
-
-
-def as_json(plan: Plan, undos: Sequence[Undo], marks: Sequence[str] = ()) -> str:
-    """Give a plan as JSON, one step a line: `lab`, `title`, `part` and `steps`, each with
-
-    * `number`, from 1, `command` as it is typed without sudo, `argv` and `stdin` as they are run;
-    * `namespace` ("" = the target's own), `section`, `why`, `kind` (change, look or check);
-    * `undo`, a list of commands, `covered_by`, the number of the step whose undo takes this one
-      along, or null, and `undo_note`, why nothing has to run; `state`, where marks are given;
-    * `expect_failure`, why it must fail, and `needs`, what the target must have for it to be tried
-      ("route 1.1.1.1", "address 10.0.2.15", "netns internet"), and `listen`, the port that it calls
-      ("web 80/tcp"), at which cnetsh listens where nothing else does; all "" for most steps.
-    """
-    heads = (f'"{key}": {json.dumps(getattr(plan, key))},\n' for key in ("lab", "title", "part"))
-    entries = [_entry(step, undo) for step, undo in zip(plan.steps, undos, strict=True)]
-    for entry, mark in zip(entries, marks, strict=False):
-        entry["state"] = mark
-    # In one call, for an encoder is made at each. Inside of a string the quotes would be escaped.
-    steps = json.dumps(entries)[1:-1].replace(', {"number": ', ',\n{"number": ')
-    return f'{{\n{"".join(heads)}"steps": [\n{steps}\n]\n}}\n'
-
-
-def _entry(step: Step, undo: Undo) -> dict[str, object]:
-    argv, stdin = split(step.text)
-    return {
-        "number": undo.step + 1,
-        "command": step.text,
-        "argv": argv,
-        "stdin": stdin,
-        "namespace": step.netns,
-        "section": step.section,
-        "why": step.why,
-        "kind": step.kind,
-        "undo": undo.texts,
-        "covered_by": None if undo.covered_by is None else undo.covered_by + 1,
-        "undo_note": undo.note,
-        "expect_failure": step.said.expect,
-        "needs": step.said.needs,
-        "control": step.said.control,
-        "listen": step.said.listen,
-    }
+    return "".join([f"{typed(step.text, sudo)}\n" for step in steps])
 
 
 def printable(text: str) -> str:
@@ -75,37 +32,63 @@ def printable(text: str) -> str:
     return "".join([letter if letter.isprintable() else visible(letter) for letter in text])
 
 
+class Sheet(NamedTuple):
+    """What is shown of a plan, or of what a command would do.
+
+    part: that of the plan, which says what the last column is; warnings: doctor's findings.
+    """
+
+    title: str
+    part: str
+    lines: Sequence[Line]
+    warnings: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def marked(self) -> bool:
+        """Whether it says what runs on a target, or how two plans differ."""
+        return any(line.mark or line.found for line in self.lines)
+
+
 class Row(NamedTuple):
-    """A step as a table shows it: its number, from 1, and what its last column says.
+    """A line as a table shows it: its number in the plan, and what its last column says.
 
     typed: those are commands.
     """
 
-    number: int
+    number: str
+    mark: str
     command: str
+    found: str
     why: str
     last: tuple[str, ...]
     typed: bool
 
 
-def rows(plan: Plan, undos: Sequence[Undo]) -> list[tuple[str, list[Row]]]:
-    """Give the steps of each section as they are shown, with the section's title."""
-    steps = zip(plan.steps, undos, strict=True)
+# What a mark says already.
+_SAID = ("create", "change", "look", "check")
+
+
+def rows(sheet: Sheet) -> list[tuple[str, list[Row]]]:
+    """Give the lines of each section as they are shown, with the section's title."""
     return [
-        (printable(title), [_row(plan.part, step, undo) for step, undo in found])
-        for title, found in groupby(steps, key=lambda one: one[0].section)
+        (printable(title), [_row(sheet.part, line) for line in found])
+        for title, found in groupby(sheet.lines, key=lambda line: line.step.section)
     ]
 
 
-def _row(part: str, step: Step, undo: Undo) -> Row:
-    words = undo.texts or (undo.note,)
+def _row(part: str, line: Line) -> Row:
+    mark, step, found, undo = line
+    texts = undo.texts if undo else ()
+    words = texts or ((undo.note,) if undo else ())
     if part == "check":
-        words = (_expected(step),)
-    elif undo.covered_by is not None:
+        words = (expected(step),)
+    elif undo and undo.covered_by is not None:
         words = (f"covered by step {undo.covered_by + 1}",)
+    found = "" if found in _SAID else found
+    number = str(undo.step + 1) if undo else ""
     last = tuple(map(printable, words))
     why = f"Taken on trust. {step.why}".strip() if step.kind == "trusted" else step.why
-    return Row(undo.step + 1, printable(step.text), printable(why), last, words == undo.texts)
+    return Row(number, mark, printable(step.text), found, printable(why), last, words == texts)
 
 
 def last_heading(part: str) -> str:
@@ -116,7 +99,8 @@ def last_heading(part: str) -> str:
 _THERE_IS = {"route": "a route to", "address": "the address", "netns": "the namespace"}
 
 
-def _expected(step: Step) -> str:
+def expected(step: Step) -> str:
+    """Say how a check must end."""
     if step.said.expect:
         return f"fails: {step.said.expect}"
     if step.said.needs:
@@ -130,20 +114,36 @@ _CODE_SPAN = re.compile(r"(`[^`]+`)")
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
 
 
-def as_markdown(plan: Plan, undos: Sequence[Undo]) -> str:
+def as_markdown(sheet: Sheet) -> str:
     """Give a page of markdown with a table for each section."""
-    heading = last_heading(plan.part)
-    lines = [f"# {_prose(printable(plan.title))}"]
-    for section, found in rows(plan, undos):
+    heading = last_heading(sheet.part)
+    names = ["#", *([""] if sheet.marked else []), "Command", "Why", *filter(None, [heading])]
+    lines = [f"# {_prose(printable(sheet.title))}"]
+    if count := counted(sheet.lines):
+        lines += ["", f"`{count}`"]
+    for warning in sheet.warnings:
+        lines += ["", *_warned(warning)]
+    lines += [] if sheet.lines else ["", "Nothing to do."]
+    for section, found in rows(sheet):
         lines += ["", f"## {_prose(section)}"] if section else []
-        lines += ["", f"| # | Command | Why |{heading and f' {heading} |'}"]
-        lines += ["|--:|---|---|---|" if heading else "|--:|---|---|"]
-        lines += [f"| {' | '.join(_cells(row, heading))} |" for row in found]
+        lines += ["", f"| {' | '.join(names)} |", f"|--:|{'---|' * (len(names) - 1)}"]
+        lines += [f"| {' | '.join(_cells(row, heading, sheet.marked))} |" for row in found]
     return "\n".join(lines) + "\n"
 
 
-def _cells(row: Row, heading: str) -> Iterator[str]:
-    yield from (str(row.number), _code(row.command), _prose(row.why))
+def _warned(warning: Mapping[str, str]) -> Iterator[str]:
+    """Give one of doctor's findings as a quotation."""
+    yield f"> **{warning['severity']} {warning['id']}** {_prose(warning['title'])}"
+    for key in ("evidence", "effect", "advice"):
+        yield from (f"> - {_prose(line)}" for line in warning[key].split("\n") if line)
+
+
+def _cells(row: Row, heading: str, marked: bool) -> Iterator[str]:
+    yield row.number
+    if marked:
+        yield f"`{row.mark}`" if row.mark else ""
+    yield _code(row.command) + (f"<br>({row.found})" if row.found else "")
+    yield _prose(row.why)
     if heading:
         yield "<br>".join(map(_code if row.typed else _prose, row.last))
 

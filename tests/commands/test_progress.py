@@ -98,6 +98,7 @@ class TestLog:
         record = json.loads(second)
         assert before == "before" and began - 1 < record.pop("time") < began + 60
         assert record == {
+            "verb": "run",
             "step": 2,
             "command": f"echo 1 | tee {FORWARD}",
             "argv": ["tee", FORWARD],

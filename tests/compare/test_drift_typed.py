@@ -21,7 +21,8 @@ def off(text: str, now: State, exit_code: int = 1) -> list[str]:
         assert argv[0] == "iptables" and "-C" in argv and "-A" not in argv
         return Result(exit_code, "", "")
 
-    return drift(parse(text, "own", "", "up", "own").steps, now, {}, run)
+    steps = dict(enumerate(parse(text, "own", "", "up", "own").steps))
+    return [one.text for one in drift(steps, now, {}, run)[0]]
 
 
 @pytest.mark.parametrize("add", ["ip -6 route add", "ip -6 r add", "ip route add"])

@@ -123,7 +123,7 @@ USES = (
 
 def test_what_a_saved_plan_relies_on() -> None:
     there = seen({"eth0": {"up": True, "mtu": 1500}}, settings={RANGE: "1\t2"})
-    assert relied_on("own", preview(plan(USES).steps, there), there) == {
+    assert relied_on(plan(USES), there) == {
         "lab own": "not up",
         "routes": "",
         "link eth0": '{"kind": "", "up": true, "master": null, "mtu": 1500}',

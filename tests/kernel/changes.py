@@ -85,8 +85,9 @@ def killed_change(name: str, lab: str, countdown: int) -> int:
         assert found
         record = Deadly(**{one.name: getattr(found, one.name) for one in fields(found)})
         record.countdown = countdown
-        plans = choose.plans(lab)
-        change.apply(record, plans, change.between(record, plans.up), means(lock))
+        known = change.Changing.of(record, choose.plans(lab), means(lock))
+        assert known
+        change.apply(known, means(lock))
     return 0
 
 

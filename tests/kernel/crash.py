@@ -93,7 +93,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def up(lab: str, settings: list[str] | None = None) -> int:
-    return run_up(lab, settings or [], "host", allow_overlap=True)
+    return run_up(lab, settings or [], "host", yes=True, allow_overlap=True)
 
 
 def down(lab: str) -> int:
@@ -293,7 +293,7 @@ def killed_recover(countdown: int, delay: float) -> int:
             record.countdown = countdown
             if delay:
                 die_soon(delay)
-            undone = rollback.roll_back(record, means(lock))
+            undone = rollback.roll_back(rollback.undoing(record, means(lock)))
             if not undone.left:
                 record.remove()
     return 0

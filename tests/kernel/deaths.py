@@ -70,8 +70,8 @@ ADMINISTRATOR = (
 )
 COMMANDS = {
     "first": "up {lab} --on sandbox",
-    "up": "up {lab} --allow-overlap",
-    "change": "up {other} --allow-overlap",
+    "up": "up {lab} --allow-overlap --yes",
+    "change": "up {other} --allow-overlap --yes",
     "down": "down d",
     "check": "check d",
     "recover": "recover",

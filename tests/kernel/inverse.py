@@ -20,8 +20,9 @@ import oracle
 import cnetsh as package
 from cnetsh import cli
 from cnetsh.apply.journal import find
+from cnetsh.apply.repair import Repairing
 from cnetsh.apply.run import Means
-from cnetsh.apply.up import bring_up, undo
+from cnetsh.apply.up import bring_up, refuse, to_undo, undo
 from cnetsh.commands.progress import Quiet
 from cnetsh.compare import snapshot
 from cnetsh.compare.scope import written
@@ -57,7 +58,9 @@ def means() -> Means:
 def up(text: str) -> list[str]:
     """Brings the steps up; what a rollback left, if one was needed."""
     wanted, how = plans(text), means()
-    ended = bring_up(wanted, snapshot.take(how.run, written(wanted.up.steps)), how)
+    before = snapshot.take(how.run, written(wanted.up.steps))
+    refuse(wanted.up, before)
+    ended = bring_up(wanted, before, how)
     return ["rolled back", *residue(ended.undone)] if ended.undone else []
 
 
@@ -75,7 +78,7 @@ def up_and_down(text: str, before: oracle.Facts, settings: Settings) -> list[str
     """What differs after the steps were brought up and undone, and why it was refused."""
     try:
         said = up(text)
-        said = said or residue(undo(find("lab"), means()))
+        said = said or residue(undo(to_undo(find("lab"), means())))
     except CnetshError as error:
         said = [f"refused: {error.message}"]
     said = [line for line in said if line != "rolled back"]
@@ -100,6 +103,17 @@ def checked(text: str, hand: str) -> list[str]:
     sh(hand)
     code, lines = crash.in_child(lambda: cnetsh("check", "lab"))
     return [*said, f"exit {code}", *lines.splitlines()]
+
+
+def repaired(before: oracle.Facts) -> list[str]:
+    """What is wrong after a repair of that lab, and after its `down`."""
+    code, said = crash.in_child(lambda: cnetsh("repair", "lab", "--yes"))
+    drifted = Repairing.of(find("lab"), means()).drifted
+    ended, more = crash.in_child(lambda: cnetsh("down", "lab"))
+    bad = [f"repair: exit {code}", *said.splitlines()] if code or "Traceback" in said else []
+    bad += [f"still: {one.text}" for one in drifted]
+    bad += [f"down: exit {ended}", *more.splitlines()] if ended or "as before" not in more else []
+    return [*bad, *oracle.diff(before, kernel(dict))]
 
 
 def cnetsh(*words: str) -> int:
@@ -141,8 +155,10 @@ def undone(row: dict[str, Any]) -> dict[str, list[str]]:
 def seen(row: dict[str, Any]) -> dict[str, list[str]]:
     """Up and down with nobody else's things around, then what `check` tells of a change by hand."""
     host(row["others"])
-    alone = up_and_down(row["steps"], kernel(dict), dict)
-    return {"alone": alone, "check": checked(row["steps"], row["hand"])}
+    before = kernel(dict)
+    alone = up_and_down(row["steps"], before, dict)
+    told = checked(row["steps"], row["hand"])
+    return {"alone": alone, "check": told, "repair": repaired(before)}
 
 
 def in_child(row: dict[str, Any]) -> dict[str, list[str]]:

@@ -191,17 +191,18 @@ def command_line(*words: str) -> tuple[int, str]:
     with tempfile.TemporaryFile() as said:
         pid = os.fork()
         if not pid:
-            _become(said.fileno(), words)
+            become(said.fileno(), said.fileno(), words)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         said.seek(0)
         return code, said.read().decode(errors="replace")
 
 
-def _become(said: int, words: Iterable[str]) -> NoReturn:
+def become(printed: int, said: int, words: Iterable[str]) -> NoReturn:
+    """Be cnetsh, with these two outputs."""
     code: Any = CRASHED
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(said, 1)
+        os.dup2(printed, 1)
         os.dup2(said, 2)
         os.environ["CNETSH_ON"] = "host"
         signal.alarm(LONGEST)
@@ -305,7 +306,11 @@ def _happens(
     if event.what != "down":
         host.ask("written", lab.changed if event.what == "change" else lab.files)
         host.answer()
-    words = ("down", lab.name) if event.what == "down" else ("up", lab.given, "--allow-overlap")
+    words = (
+        ("down", lab.name)
+        if event.what == "down"
+        else ("up", lab.given, "--yes", "--allow-overlap")
+    )
     host.ask("cnetsh", *words)
     code, found.said[number] = host.answer()
     found.codes[number] = code, code

@@ -808,4 +808,4 @@ def _event(one: Sequence, event: Event) -> Iterator[str]:
         yield f"cnetsh down {lab.name}"
     else:
         yield from files(lab.changed if event.what == "change" else {})
-        yield f"cnetsh up {lab.given} --allow-overlap"
+        yield f"cnetsh up {lab.given} --yes --allow-overlap"

@@ -66,8 +66,8 @@ def test_a_change_gives_what_a_fresh_up_gives(
     # Only a macvlan has an address in a network of the host's.
     options = ["--allow-overlap"] if "macvlan" in what else []
     for text in CHANGES[what]:
-        host.cnetsh("up", lab_file(tmp_path, "mv", text), *options)
-    twin.cnetsh("up", str(tmp_path / "mv.yaml"), *options)
+        host.cnetsh("up", lab_file(tmp_path, "mv", text), "--yes", *options)
+    twin.cnetsh("up", str(tmp_path / "mv.yaml"), "--yes", *options)
     assert not_shaped_as(host, twin) == []
     done = host.cnetsh("down", "mv")
     assert not_as(host, before) == [], report(done)
@@ -83,18 +83,18 @@ class TestInUse:
         inside = start_inside(private, "b")
         up = private.snapshot(settled=1)
         lab = lab_file(tmp_path, "n", self.ONE)
-        done = private.cnetsh("up", lab, check=False)
+        done = private.cnetsh("up", lab, "--yes", check=False)
         assert done.returncode == 2 and f"{inside.pid} (sleep) in b" in done.stderr, report(done)
         assert "--kill" in done.stderr and "undo [" not in done.stderr, report(done)
         assert not_as(private, up) == [] and inside.poll() is None
-        done = private.cnetsh("up", lab, "--kill", check=False)
+        done = private.cnetsh("up", lab, "--yes", "--kill", check=False)
         assert done.returncode == 0 and inside.wait(5), report(done)
         assert "\nb " not in private.sh("ip netns list; echo")
 
     def test_where_another_container_is_it_is_not(self, private: Private, tmp_path: Path) -> None:
         private.cnetsh("up", lab_file(tmp_path, "n", BRIDGE))
         inside = start_inside(private, "a")
-        done = private.cnetsh("up", lab_file(tmp_path, "n", self.ONE), check=False)
+        done = private.cnetsh("up", lab_file(tmp_path, "n", self.ONE), "--yes", check=False)
         assert done.returncode == 0 and inside.poll() is None, report(done)
 
     def test_a_bridge_that_others_have_a_port_of(self, private: Private, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ class TestInUse:
         private.cnetsh("up", lab_file(tmp_path, "n", two))
         private.sh("ip link add p7 type veth peer name q7; ip link set p7 master br2")
         up = private.snapshot(settled=1)
-        done = private.cnetsh("up", lab_file(tmp_path, "n", BRIDGE), check=False)
+        done = private.cnetsh("up", lab_file(tmp_path, "n", BRIDGE), "--yes", check=False)
         assert done.returncode in (2, 3) and "p7" in done.stderr, report(done)
         assert done.returncode == 3 or not_as(private, up) == [], report(done)
         assert "master br2" in private.sh("ip link show p7")
@@ -135,7 +135,7 @@ containers: {a: {bridge: br1, count: COUNT, dns: 1.1.1.1,
         before, states = private.snapshot(), {}
         for count in self.COUNTS:
             private.cnetsh("down", "s")
-            private.cnetsh("up", self.lab(tmp_path, count))
+            private.cnetsh("up", self.lab(tmp_path, count), "--yes")
             # A bridge has no carrier yet when its lab has just come up.
             states[count] = private.snapshot(settled=1.0)
         now, other = count, 1
@@ -152,7 +152,7 @@ containers: {a: {bridge: br1, count: COUNT, dns: 1.1.1.1,
             assert recovered.returncode == 0, report(recovered)
             assert private.cnetsh("down", "s", check=False).returncode == 0
             assert not_as(private, before) == [], (moment, report(done), report(recovered))
-            private.cnetsh("up", self.lab(tmp_path, now))
+            private.cnetsh("up", self.lab(tmp_path, now), "--yes")
         down = private.cnetsh("down", "s")
         assert_not_blamed(down)
         assert not_as(private, before) == [], report(down)
@@ -165,7 +165,7 @@ def signalled(
     private: Private, lab: str, number: signal.Signals, seconds: float
 ) -> "subprocess.CompletedProcess[str]":
     """How a change ended that got a signal so long after it said that there is one."""
-    argv = [sys.executable, "-m", "cnetsh", "up", lab]
+    argv = [sys.executable, "-m", "cnetsh", "up", lab, "--yes"]
     process = private.start(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr
     said = ""

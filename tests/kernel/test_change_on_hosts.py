@@ -145,11 +145,11 @@ def test_it_shows_what_differs_and_does_just_that(private: Private, tmp_path: Pa
     before = private.snapshot()
     private.cnetsh("up", lab(tmp_path, "one", BRIDGE, N0 + N1))
     index = private.sh("cat /sys/class/net/x-0/ifindex")
-    done = private.cnetsh("up", lab(tmp_path, "two", BRIDGE, N0 + N2))
+    done = private.cnetsh("up", lab(tmp_path, "one", BRIDGE, N0 + N2), "--yes")
     assert "x is up and its plan has changed:\n  - ip netns delete n1\n" in done.stderr
     assert "\n  + ip netns add n2\n" in done.stderr and "  + ip netns add n0" not in done.stderr
     assert private.sh("cat /sys/class/net/x-0/ifindex") == index
-    assert private.cnetsh("up", str(tmp_path / "two.yaml")).stderr == "x is up already\n"
+    assert private.cnetsh("up", str(tmp_path / "one.yaml")).stderr == "x is up already\n"
     assert private.sh("ip netns list").split()[::2] != [] and "n1" not in private.sh("ip netns")
     private.cnetsh("down", "x")
     assert oracle.diff(before, private.snapshot()) == []
@@ -160,8 +160,8 @@ def test_it_shows_only_what_it_runs(private: Private, tmp_path: Path, was: str) 
     private.sh(f"echo {was} > {FORWARD}")
     private.cnetsh("up", lab(tmp_path, "nat", NAT, N0))
     log, plain = tmp_path / "log", lab(tmp_path, "plain", BRIDGE, N0)
-    said = private.cnetsh("up", plain, "--log", str(log)).stderr
-    shown = [line[4:] for line in said.splitlines() if line.startswith(("  - ", "  + "))]
+    said = private.cnetsh("up", plain, "--yes", "--log", str(log)).stderr
+    shown = [line[4:] for line in said.splitlines() if line.startswith(("  - ", "  + ", "  ~ "))]
     ran = [json.loads(line)["command"] for line in log.read_text(encoding="utf-8").splitlines()]
     assert shown == ran and len(shown) > 5
     assert (f"echo 0 | tee {FORWARD}" in shown) == (was == "0")
@@ -178,7 +178,7 @@ def test_what_another_lab_needs_stays(private: Private, tmp_path: Path, order: s
     Path(second).write_text(text, encoding="utf-8")
     private.cnetsh("up", second)
     plain = lab(tmp_path, "plain", BRIDGE, N0)
-    private.cnetsh("up", plain)
+    private.cnetsh("up", plain, "--yes")
     assert private.sh(f"cat {FORWARD}") == "1\n"
     for number, name in enumerate(order):
         # Only y needs it: what it has found, it has from x.
@@ -190,7 +190,7 @@ def test_what_another_lab_needs_stays(private: Private, tmp_path: Path, order: s
 def test_what_is_not_the_labs_any_more_is_not_touched(private: Private, tmp_path: Path) -> None:
     private.cnetsh("up", lab(tmp_path, "one", BRIDGE, N0 + N1))
     private.sh("ip netns delete n1; ip netns add n1; ip -n n1 link add precious type bridge")
-    private.cnetsh("up", lab(tmp_path, "two", BRIDGE, N0))
+    private.cnetsh("up", lab(tmp_path, "two", BRIDGE, N0), "--yes")
     assert "precious" in private.sh("ip -n n1 link show")
     private.cnetsh("down", "x")
     assert "precious" in private.sh("ip -n n1 link show")

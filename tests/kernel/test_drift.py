@@ -18,7 +18,8 @@ record = journal.find(sys.argv[1])
 steps = journal.plan_of(record, "up").steps
 in_force = record.in_force(steps)
 run = process.runner()
-print(json.dumps(drift.drift(in_force, snapshot.take(run, written(in_force)), record.made, run)))
+now = snapshot.take(run, written(in_force.values()))
+print(json.dumps([one.text for one in drift.drift(in_force, now, record.made, run)[0]]))
 """
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 NAT = "POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE"

@@ -95,7 +95,7 @@ class TestShared:
         if holder == "another lab":
             private.cnetsh("up", lab_file(tmp_path, NAT_LAB, "b", 62))
         lab.write_text(lab.read_text(encoding="utf-8").replace(", nat: true", ""), encoding="utf-8")
-        changed = private.cnetsh("up", str(lab))
+        changed = private.cnetsh("up", str(lab), "--yes")
         assert "a is up as planned now" in changed.stderr, report(changed)
         assert value(private, FORWARD) == "1"
         for name in "ab":

@@ -214,3 +214,6 @@ class TestSample:
         said = "\n".join(alone[text]["check"])
         assert f"(planned: {text})" in said and said.startswith("exit 1\n"), said
         assert "Traceback" not in said
+
+    def test_taken_back_by_hand_is_repaired(self, alone: Answers, text: str) -> None:
+        assert alone[text]["repair"] == []

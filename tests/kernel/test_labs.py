@@ -55,15 +55,6 @@ def test_up_twice_down_twice_and_down_without_up(private: Private) -> None:
     assert oracle.diff(before, private.snapshot()) == []
 
 
-def test_dry_run_prints_what_up_runs_and_runs_nothing(private: Private) -> None:
-    before = private.snapshot()
-    planned = private.cnetsh("up", "routing", "--dry-run").stdout
-    assert oracle.diff(before, private.snapshot()) == []
-    assert private.sh("ls /run") in ("", "mount\n")
-    ran = private.cnetsh("up", "routing").stderr
-    assert ran.startswith(planned)
-
-
 def test_the_log_has_a_line_for_each_step(private: Private, tmp_path: Path) -> None:
     log = tmp_path / "log"
     private.cnetsh("up", "routing", "--log", str(log))
@@ -87,7 +78,7 @@ def test_a_log_that_cannot_be_written(private: Private) -> None:
 def test_status_and_exec(private: Private) -> None:
     assert private.cnetsh("status").stderr == "no lab is up\n"
     private.cnetsh("up", "conflict")
-    assert private.cnetsh("status").stdout.split() == ["conflict", "up", "net0", "net1"]
+    assert private.cnetsh("status").stdout.split() == ["conflict", "up", "host", "net0", "net1"]
     (row,) = json.loads(private.cnetsh("status", "--json").stdout)
     assert row["lab"] == "conflict" and row["containers"] == ["net0", "net1"]
     shown = private.cnetsh("exec", "net0", "--", "ip", "-br", "address")

@@ -48,7 +48,7 @@ def test_a_live_change_and_the_script(private: Private, tmp_path: Path) -> None:
     private.cnetsh("up", own)
     first = private.sh(SHOWN)
     other = UP.replace("00:02 nud", "00:09 nud").replace("id 42", "id 43")
-    changed = private.cnetsh("up", lab(tmp_path / "two", other)).stderr
+    changed = private.cnetsh("up", lab(tmp_path / "two", other), "--yes").stderr
     assert "- ip neigh delete 10.7.0.2 dev v0" in changed and "- ip link delete vx0" in changed
     assert private.sh(SHOWN) == first.replace("00:02 ", "00:09 ").replace("id 42", "id 43")
     private.cnetsh("down", "two")

@@ -130,7 +130,7 @@ class TestFolderOfNameServers:
         assert not there(private), report(done)
         assert_as_before(done, "n1")
         private.cnetsh("up", nat(tmp_path, DNS))
-        private.cnetsh("up", nat(tmp_path))
+        private.cnetsh("up", nat(tmp_path), "--yes")
         done = private.cnetsh("down", "n1")
         assert not there(private), report(done)
 

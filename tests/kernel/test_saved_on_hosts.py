@@ -107,7 +107,7 @@ def test_for_a_lab_that_is_up_is_of_what_was_up(private: Private, tmp_path: Path
     assert private.sh("ip netns list").count("net") == 2
     assert private.cnetsh("up", path).stderr == "small is up already\n"
     without("net0")
-    private.cnetsh("up", str(lab))
+    private.cnetsh("up", str(lab), "--yes")
     refused(path, "lab small: was up")
     private.cnetsh("down", "small")
     refused(path, "is not up")

@@ -235,7 +235,8 @@ class TestOddText:
         host.cnetsh("up", nat(tmp_path))
         for each in (host, twin):
             each.sh(self.ALL)
-        changed = host.cnetsh("up", nat(tmp_path, ", publish: ['80:80']"), check=False)
+        publishing = nat(tmp_path, ", publish: ['80:80']")
+        changed = host.cnetsh("up", publishing, "--yes", check=False)
         assert changed.returncode == 0, report(changed)
         host.cnetsh("down", "n1", check=False)
         assert not_as_twin(host, twin) == []

@@ -113,7 +113,7 @@ class TestLog:
             return done.stderr
 
         assert "[21/21]" in said("up", "routing")
-        assert "as planned now" in said("up", "routing", "--set", "containers=4")
+        assert "as planned now" in said("up", "routing", "--yes", "--set", "containers=4")
         assert "routing is down, as before" in said("down", "routing")
         assert oracle.diff(before, private.snapshot()) == []
         assert "undone, as before" in said("up", failing_lab(tmp_path), code=1)

@@ -84,7 +84,7 @@ class TestOfTheVersionBefore:
 def test_of_the_version_before_is_changed(private: Private) -> None:
     before = prepared(private).snapshot()
     recorded(private, "routing")
-    private.cnetsh("up", "routing", "--set", "containers=3", "--allow-overlap")
+    private.cnetsh("up", "routing", "--set", "containers=3", "--allow-overlap", "--yes")
     assert ", 0 changed" in private.cnetsh("check", "routing", check=False).stderr
     assert_as_before(private.cnetsh("down", "routing", check=False), "routing")
     assert not_as(private, before) == []

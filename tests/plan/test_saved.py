@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from answers import seen
 
-from cnetsh.compare.preview import preview, refuse_changed, relied_on
+from cnetsh.compare.preview import refuse_changed, relied_on
 from cnetsh.errors import CnetshError
 from cnetsh.labs import choose
 from cnetsh.plan import saved
+from cnetsh.plan.lines import Line
 from cnetsh.plan.steps import Plans
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ RELIED_ON = {"link br0": "absent", "routes": "default 10.0.2.2 eth0"}
 
 def written(folder: Path, plans: Plans) -> Path:
     path = folder / "plan.json"
-    path.write_text(saved.as_saved(plans, RELIED_ON), encoding="utf-8")
+    path.write_text(saved.as_saved(plans, relied_on=RELIED_ON), encoding="utf-8")
     return path
 
 
@@ -55,6 +56,43 @@ def test_is_read_back_as_it_was(tmp_path: Path, lab: str) -> None:
     assert [one.why for one in found.plans.up.steps] == [one.why for one in plans.up.steps]
     assert found.relied_on == RELIED_ON
     assert found.plans.teaches == plans.teaches and found.plans.up.title == plans.up.title
+
+
+def test_is_as_expected(golden: Callable[[str, str], None]) -> None:
+    golden("plans/routing.json", saved.as_saved(choose.plans("routing")))
+
+
+def test_of_the_version_before_is_read(tmp_path: Path) -> None:
+    plans = choose.plans("veth")
+
+    def old(plan: dict[str, Any]) -> None:
+        for key in ("verb", "does", "warnings"):
+            plan.pop(key)
+        for entry in plan["up"]:
+            for key in {"undone_by", "covered_by"} & entry.keys():
+                del entry[key]
+        plan["cnetsh_plan"] = 1
+
+    found = saved.read_saved(edited(written(tmp_path, plans), old))
+    assert what_runs(found.plans) == what_runs(plans) and found.verb == "up"
+
+
+def test_says_of_each_step_how_it_is_undone() -> None:
+    steps = json.loads(saved.as_saved(choose.plans("bridge")))["up"]
+    for step in steps:
+        assert ("covered_by" in step) != ("undone_by" in step)
+        assert "covered_by" not in step or "undone_by" in steps[step["covered_by"] - 1]
+
+
+def test_that_does_something_else_now_is_stale() -> None:
+    one, other = (Line("-", step) for step in choose.plans("veth").up.steps[:2])
+    plan = saved.Saved(choose.plans("veth"), "up", {}, (("-", one.step.text),))
+    plan.refuse_stale([one])
+    plan.refuse_stale([])
+    with pytest.raises(CnetshError) as caught:
+        plan.refuse_stale([other])
+    assert f"would not run any more: {one.step.text}" in caught.value.message
+    assert f"would run now: {other.step.text}" in caught.value.message
 
 
 def test_with_any_byte_flipped_runs_nothing_else(tmp_path: Path) -> None:
@@ -133,7 +171,9 @@ def test_with_a_step_more_and_a_fitting_digest_is_refused(
         lambda plan: plan.update(up="ip link show"),
         lambda plan: plan.update(up=[[]]),
         lambda plan: plan.update(relied_on=[]),
-        lambda plan: plan.update(cnetsh_plan=2),
+        lambda plan: plan.update(cnetsh_plan=3),
+        lambda plan: plan.update(verb="recover"),
+        lambda plan: plan["up"][0].update(undone_by=["ip link delete eth0"]),
         lambda plan: plan.update(lab="../../etc/passwd"),
         lambda plan: plan.update(lab=["x"]),
         lambda plan: plan.update(lab="x\ny"),
@@ -178,7 +218,7 @@ class TestWhatIsReliedOn:
     def changes(self, lab: str, **now: Any) -> list[str]:
         plan, facts = choose.plans(lab).up, {"links": self.LINKS, "settings": {self.FORWARD: "0"}}
         before = seen(**facts)
-        known = relied_on(lab, preview(plan.steps, before), before)
+        known = relied_on(plan, before)
         try:
             refuse_changed(known, plan, seen(**facts | now))
         except CnetshError as error:

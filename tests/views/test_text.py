@@ -1,5 +1,3 @@
-import dataclasses
-import json
 import re
 import time
 
@@ -8,9 +6,9 @@ import pytest
 from cnetsh.labs.builtin import builtin_names
 from cnetsh.labs.choose import part
 from cnetsh.plan import steps as steps_of
-from cnetsh.plan import undo
+from cnetsh.plan.lines import Line, lines_of, over_plan
 from cnetsh.views import table
-from cnetsh.views.text import as_json, as_markdown, as_shell
+from cnetsh.views.text import Sheet, as_markdown, as_shell
 
 LABS = builtin_names()
 PARTS = ["up", "check", "down"]
@@ -30,23 +28,23 @@ def typed_in(text, part="up", title="A lab of our own"):
     return steps_of.parse(text, "own", title, part, "own")
 
 
-def with_undos(found):
-    return found, undo.undos(found.steps)
+def sheet(found, **more):
+    return Sheet(found.title, found.part, lines_of(found), **more)
 
 
 def printed(found, width, paint=table.plain):
-    return "".join(f"{line}\n" for line in table.table(*with_undos(found), width, paint))
+    return "".join(f"{line}\n" for line in table.table(sheet(found), width, paint))
 
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("name", LABS)
 class TestEveryPlan:
     def test_shell_is_as_expected(self, golden, name, part):
-        golden(f"plans/{name}_{part}.sh", as_shell(load(name, part)))
+        golden(f"plans/{name}_{part}.sh", as_shell(load(name, part).steps))
 
     def test_shell_without_sudo_is_the_templates_commands(self, name, part):
         found = load(name, part)
-        assert as_shell(found, sudo=False).splitlines() == [step.text for step in found.steps]
+        assert as_shell(found.steps, sudo=False).splitlines() == [step.text for step in found.steps]
 
     @pytest.mark.parametrize("width", [80, 132])
     def test_table_fits(self, name, part, width):
@@ -59,11 +57,8 @@ class TestEveryPlan:
 
 @pytest.mark.parametrize("part", PARTS)
 class TestRouting:
-    def test_json_is_as_expected(self, golden, part):
-        golden(f"plans/routing_{part}.json", as_json(*with_undos(load("routing", part))))
-
     def test_markdown_is_as_expected(self, golden, part):
-        golden(f"plans/routing_{part}.md", as_markdown(*with_undos(load("routing", part))))
+        golden(f"plans/routing_{part}.md", as_markdown(sheet(load("routing", part))))
 
     @pytest.mark.parametrize("width", [80, 132])
     def test_table_is_as_expected(self, golden, part, width):
@@ -73,73 +68,52 @@ class TestRouting:
 class TestShell:
     def test_root_writes_settings_and_the_user_echoes(self):
         text = "echo 1 | tee /proc/sys/net/ipv4/ip_forward\n"
-        assert as_shell(typed_in(text)) == f"{text.replace('tee', 'sudo tee')}"
+        assert as_shell(typed_in(text).steps) == f"{text.replace('tee', 'sudo tee')}"
 
     def test_root_enters_the_namespace_where_a_setting_is_written(self):
         text = "echo 1 | ip netns exec net0 tee /proc/sys/net/ipv4/ip_forward\n"
-        assert as_shell(typed_in(text)) == text.replace("ip netns", "sudo ip netns")
+        assert as_shell(typed_in(text).steps) == text.replace("ip netns", "sudo ip netns")
 
     def test_of_no_steps_is_nothing(self):
-        assert as_shell(typed_in("# no command\n")) == ""
+        assert as_shell(typed_in("# no command\n").steps) == ""
 
     def test_of_800_000_steps_takes_no_time(self):
         found = load("routing", "up")
         steps = found.steps * (800_000 // len(found.steps))
         began = time.process_time()
-        as_shell(dataclasses.replace(found, steps=steps))
+        as_shell(steps)
         assert time.process_time() - began < 2
-
-
-class TestJson:
-    def test_numbers_start_at_one_and_point_to_steps(self):
-        steps = json.loads(as_json(*with_undos(load("bridge", "up"))))["steps"]
-        assert [step["number"] for step in steps] == list(range(1, len(steps) + 1))
-        for step in steps:
-            owner = step["covered_by"]
-            assert (owner is None) == bool(step["undo"])
-            assert owner is None or steps[owner - 1]["undo"]
-
-    def test_a_setting_shows_what_is_run_and_what_it_reads(self):
-        steps = json.loads(as_json(*with_undos(load("routing", "up"))))["steps"]
-        step = next(step for step in steps if step["stdin"])
-        assert step["command"] == "echo 1 | tee /proc/sys/net/ipv4/ip_forward"
-        assert (step["argv"], step["stdin"]) == (["tee", "/proc/sys/net/ipv4/ip_forward"], "1\n")
-
-    def test_checks_say_what_must_fail_and_what_they_need(self):
-        steps = json.loads(as_json(*with_undos(load("routing", "check"))))["steps"]
-        assert {step["kind"] for step in steps} == {"check", "look"}
-        assert [step["command"] for step in steps if step["expect_failure"]] == [
-            "ip netns exec net0 ping -c1 -W1 172.18.0.10"
-        ]
-        assert "route 1.1.1.1" in [step["needs"] for step in steps]
-
-    def test_is_one_step_a_line_in_ascii(self):
-        text = as_json(*with_undos(typed_in(HOSTILE)))
-        assert text.isascii() and "\x1b" not in text
-        assert [line for line in text.splitlines() if line.startswith('{"number"')]
-        assert json.loads(text)["steps"][0]["section"] == HOSTILE.splitlines()[0][2:].strip()
-
-    def test_of_no_steps(self):
-        whole = json.loads(as_json(*with_undos(typed_in(""))))
-        assert whole == {"lab": "own", "title": "A lab of our own", "part": "up", "steps": []}
 
 
 class TestMarkdown:
     def test_markup_of_a_lab_stays_text(self):
-        text = as_markdown(*with_undos(typed_in(HOSTILE, title="<script>*x*")))
+        text = as_markdown(sheet(typed_in(HOSTILE, title="<script>*x*")))
         assert "\x1b" not in text and "\u202e" not in text and "\x07" not in text
         assert r"# \<script\>\*x\*" in text
         assert r"`a\|b` costs \<b\>1\|2\</b\> &amp; a\_b" in text
 
     def test_every_row_has_the_cells_of_its_heading(self):
-        for line in as_markdown(*with_undos(typed_in(HOSTILE))).splitlines():
+        for line in as_markdown(sheet(typed_in(HOSTILE))).splitlines():
             if line.startswith("|"):
                 assert len(re.findall(r"(?<!\\)\|", line)) == 5
 
     def test_a_command_with_backticks_is_one_code_span(self):
         assert r"`` ip link set veth0 alias '[link=x]y\|`z`[/link]' ``" in as_markdown(
-            *with_undos(typed_in(HOSTILE))
+            sheet(typed_in(HOSTILE))
         )
+
+    def test_of_a_change_has_marks_their_number_and_what_doctor_warns_of(self):
+        found = typed_in("ip netns add a\nip link set eth0 mtu 1400")
+        add, change = found.steps
+        lines = [Line("-", add._replace(text="ip netns delete b")), Line("+", add)]
+        said = {"evidence": "eth0|x", "effect": "e", "advice": "a"}
+        warning = {"severity": "warn", "id": "P01", "title": "t"} | said
+        text = as_markdown(Sheet("x", "up", [*lines, Line("~", change)], [warning]))
+        assert "\n`+1 ~1 -1`\n" in text and "> **warn P01** t\n> - eth0\\|x\n" in text
+        assert "|  | `-` | `ip netns delete b` |  |  |\n" in text
+
+    def test_of_nothing_says_so(self):
+        assert as_markdown(Sheet("x", "up", [])) == "# x\n\nNothing to do.\n"
 
 
 class TestTable:
@@ -155,12 +129,15 @@ class TestTable:
         assert "\x1b[1mip link add veth0" in styled
         assert re.sub(r"\x1b\[[0-9;]*m", "", styled) == printed(typed_in(HOSTILE), 80)
 
-    def test_marks_stand_below_their_commands(self):
+    def test_what_is_found_stands_below_its_command_and_its_mark_before_it(self):
         found = load("bridge", "up")
-        marks = [f"mark {number}" for number in range(len(found.steps))]
-        lines = list(table.table(*with_undos(found), 120, marks=marks))
-        at = next(n for n, line in enumerate(lines) if "ip netns add net0" in line)
-        assert lines[at + 1].split("  ")[2] == "(mark 3)"
+        add = next(step for step in found.steps if step.text == "ip netns add net0")
+        lines = over_plan(found, [Line("+", add, "in the way")])
+        shown = list(table.table(Sheet("", "up", lines), 120))
+        at = next(n for n, line in enumerate(shown) if "ip netns add net0" in line)
+        assert shown[at].startswith(" 4  +  ip netns add net0")
+        assert shown[at + 1].split("  ")[3].strip() == "(in the way)"
+        assert shown[-1] == "+1" and "(already there)" in shown[5]
 
     def test_of_8_000_steps_takes_no_time(self):
         found = load("bridge", "up", "containers=1000")

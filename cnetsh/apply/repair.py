@@ -1,0 +1,240 @@
+"""What puts back what of a lab has drifted: its own steps again, as far as they are needed.
+
+What is gone is made again with all that was done to it; a value is set, a rule goes to its place.
+What the lab has found of others' when it came up stays what `down` puts back.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cnetsh import kinds
+from cnetsh.apply.change import Read, leaning, makers_in
+from cnetsh.apply.ending import Mend
+from cnetsh.apply.journal import Journal, plan_of
+from cnetsh.apply.run import Means, Outcome
+from cnetsh.apply.units import run_steps
+from cnetsh.compare import snapshot
+from cnetsh.compare.drift import Drifted, drift
+from cnetsh.compare.preview import taken
+from cnetsh.compare.scope import is_own, written
+from cnetsh.errors import CnetshError
+from cnetsh.kinds import rule
+from cnetsh.kinds.change import (
+    MARKED,
+    OWNED,
+    Change,
+    Fact,
+    Make,
+    Ref,
+    Remove,
+    Set,
+    State,
+    holders,
+    matches,
+    refs_of,
+)
+from cnetsh.plan.lines import Line
+from cnetsh.plan.steps import Step, as_step
+from cnetsh.system.process import never
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Repairing:
+    """What puts a lab back as it was planned, worked out before anything is touched.
+
+    drifted: what is not as planned; state: what there was; todo: commands, in their order, of a
+    step that is run again with its number.
+    """
+
+    record: Journal
+    steps: Mapping[int, Step]
+    drifted: Sequence[Drifted]
+    state: State
+    todo: Sequence[Mend]
+
+    @classmethod
+    def of(cls, record: Journal, means: Means, gone: Collection[int] = ()) -> "Repairing":
+        """Work out what repairs the lab of a journal; gone: steps that are to go anyway."""
+        known = record.in_force(plan_of(record, "up").steps)
+        steps = {number: step for number, step in known.items() if number not in gone}
+        now = snapshot.take(means.ask, written(steps.values()))
+        found, state = drift(steps, now, record.made, means.ask)
+        return cls(record, steps, found, state, tuple(_Todo(record, steps, found, state).all()))
+
+    def refuse(self) -> None:
+        """Raise CnetshError where others have put something in the place of the lab's."""
+        for one in self.drifted:
+            if not one.key and not one.ref.netns and taken(one.ref, self.state, self.record.made):
+                raise CnetshError(
+                    f"{self.record.lab} cannot be repaired: {one.text}",
+                    "remove it or give it another name: what is not this lab's is not touched",
+                )
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The commands that run, in their order."""
+        return tuple(Line("!", self._step(one)) for one in self.todo)
+
+    def again(self, one: Mend) -> Step | None:
+        """Give the step that a command runs again as it stands, if it does."""
+        step = None if one.step is None else self.steps[one.step]
+        return step if step and step.text == one.text else None
+
+    def _step(self, one: Mend) -> Step:
+        if one.step is None:
+            return Step(one.text, "", "", "what is left of it", "change", 0)
+        return self.steps[one.step]._replace(text=one.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """Finds what puts back what has drifted."""
+
+    record: Journal
+    steps: Mapping[int, Step]
+    drifted: Sequence[Drifted]
+    state: State
+
+    def all(self) -> Iterator[Mend]:
+        """Give the commands: what is left of what is gone is removed, then steps run again."""
+        read: Read = {number: step.changes for number, step in self.steps.items()}
+        makers = makers_in(read)
+        lost = [one for one in self.drifted if not one.key and one.ref.kind in OWNED]
+        again = leaning(read, {makers.get(one.ref, one.number) for one in lost})
+        yield from self._remains(read, again)
+        todo = {number: [Mend(self.steps[number].text, number)] for number in again}
+        for one in self.drifted:
+            if one in lost or one.number in again:
+                continue
+            for mend in self._mends(one, makers, read):
+                known = todo.setdefault(one.number if mend.step is None else mend.step, [])
+                known += [] if mend in known else [mend]
+        yield from (mend for number in sorted(todo) for mend in todo[number])
+
+    def _remains(self, read: Read, again: set[int]) -> Iterator[Mend]:
+        """Give what removes what is there still of the objects that are to be made again."""
+        for number in sorted(again, reverse=True):
+            for change in read[number]:
+                refs = refs_of(change) if isinstance(change, Make) else ()
+                there = [ref for ref in refs if ref.kind in OWNED and self._is_own(ref)]
+                for text in kinds.write(Remove(there[0])) if there else ():
+                    yield Mend(text)
+
+    def _is_own(self, ref: Ref) -> bool:
+        there = self.state.get(ref)
+        return not ref.netns and bool(there) and is_own(ref, (there or [{}])[0], self.record.made)
+
+    def _mends(self, one: Drifted, makers: Mapping[Ref, int], read: Read) -> Iterator[Mend]:
+        """Give the commands for something that is there otherwise, or is gone by itself."""
+        step = self.steps[one.number]
+        if one.key:
+            whole = all(isinstance(change, Set) for change in step.changes)
+            texts = (step.text,) if whole else kinds.write(Set(one.ref, one.key, one.wanted))
+            yield from (Mend(text, one.number) for text in texts)
+        elif one.ref.kind == "rule":
+            yield from self._rule(one, makers, read)
+        elif one.ref.kind == "name_server":
+            # The first of them writes the file anew.
+            yield from (Mend(self.steps[number].text, number)
+                        for number, change in _made(read, one.ref))  # fmt: skip
+        else:
+            for number, change in _made(read, one.ref):
+                there = self.state.get(one.ref, [])
+                if not any(matches(change.facts, facts) for facts in there):
+                    # Inside a namespace of the lab's what stands in its place is not another's.
+                    other = {**change.facts, "was": there[0]} if there and one.ref.netns else None
+                    texts = kinds.write(change._replace(facts=other)) if other else ()
+                    yield from (Mend(text, number) for text in texts or (self.steps[number].text,))
+
+    def _rule(self, one: Drifted, makers: Mapping[Ref, int], read: Read) -> Iterator[Mend]:
+        """Give what puts a rule back into its place."""
+        chain = next(change.on for _, change in _made(read, one.ref) if change.on)
+        if chain in makers:
+            above = [change for number, changes in read.items() if number < one.number
+                     for change in changes if isinstance(change, Make) and change.on == chain
+                     and change.ref.kind == "rule" and not change.facts.get("first")]  # fmt: skip
+            made = Make(one.ref, {"at": len(above) + 1}, on=chain)
+            texts = kinds.write(made, self.steps[one.number].command)
+            yield from (Mend(text, one.number, made) for text in texts)
+            return
+        fact = Fact(chain, "rules")
+        now = kinds.facts_of(self.state).get(fact, [])
+        was, mine = (self.record.patch or {}).get(fact, ([], []))
+        wanted = rule.put_back(was or [], mine or [], now)
+        # At the end it is appended, as it was typed.
+        changes = rule.realigned(chain, now, wanted) if wanted[: len(now)] != now else ()
+        texts = tuple(text for change in changes for text in kinds.write(change))
+        yield from (Mend(text, one.number) for text in texts or (self.steps[one.number].text,))
+
+
+def _made(read: Read, ref: Ref) -> Iterator[tuple[int, Make]]:
+    """Give the steps that make an object, each with its change."""
+    for number, changes in read.items():
+        for change in changes:
+            if isinstance(change, Make) and change.ref == ref:
+                yield number, change
+
+
+def repair(known: Repairing, means: Means) -> Outcome:
+    """Put the lab back as it was planned; when a command fails, put back what was found.
+
+    The lab counts as interrupted meanwhile, so that after a crash `recover` undoes all of it.
+    """
+    record, patient = known.record, replace(means, stopping=never)
+    record.write(up=False, header={"pid": os.getpid()})
+    outcome = _run(known, means, "")
+    for _ in range(ROUNDS if outcome.well else 0):
+        # What a command has cost the lab's own, as a port that has left its bridge.
+        again = Repairing.of(record, patient)
+        if not again.todo or again.todo == known.todo:
+            break
+        _run(again, patient, "mend ")
+    record.write(up=True, over=list(known.steps))
+    return outcome
+
+
+def _run(known: Repairing, means: Means, verb: str) -> Outcome:
+    """Run the commands in their order; a step that is run again is noted as such."""
+    again = [known.again(one) for one in known.todo]
+    steps = [step or as_step(one.text) for step, one in zip(again, known.todo, strict=True)]
+    ended: list[int] = []
+
+    def note(**written: Any) -> None:
+        ended.extend(written.get("end", ()))
+        for key in {"start", "end", "over"} & written.keys():
+            written[key] = [known.todo[at].step for at in written[key] if again[at]]
+        known.record.write(**written)
+
+    means.watch.expect(len(steps), verb)
+    outcome = run_steps(steps, note, means)
+    if not outcome.well:
+        _put_back(known, [steps[at] for at in ended], means)
+    return outcome
+
+
+def _put_back(known: Repairing, done: Sequence[Step], means: Means) -> None:
+    """Take back what was run: what was made is removed, and a value is what it was."""
+    changes = [change for step in done for change in step.changes]
+    made = {ref for change in changes if isinstance(change, Make) for ref in refs_of(change)}
+    texts = []
+    for change in reversed(changes):
+        if made.isdisjoint(holders(change)):
+            texts += [text for one in _before(change, known.state) for text in kinds.write(one)]
+    means.watch.expect(len(texts), "undo ")
+    for text in texts:
+        run_steps([as_step(text)], lambda **_: None, replace(means, stopping=never))
+
+
+def _before(change: Change, state: State) -> Iterator[Change]:
+    """Give what takes a change back, by what there was before it."""
+    there = state.get(change.ref, [])
+    if isinstance(change, Make):
+        yield Remove(change.ref, change.facts)
+    elif isinstance(change, Set) and there and change.ref.kind in MARKED | {"setting"}:
+        was = there[0].get(change.key)
+        if was is not None or change.key in ("master", "alias"):
+            yield change._replace(value=was)

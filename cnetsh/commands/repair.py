@@ -1,0 +1,80 @@
+"""The command `repair`: what of a lab that is up has drifted is put back as it was planned."""
+
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+from cnetsh.apply.repair import Repairing, repair
+from cnetsh.apply.run import Means, Outcome
+from cnetsh.commands.changing import (
+    How,
+    Work,
+    asked,
+    changing,
+    done,
+    nothing,
+    standing,
+    undone_by,
+    unless_killed,
+)
+from cnetsh.commands.entering import entered
+from cnetsh.commands.output import say
+from cnetsh.commands.progress import opened_log
+from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
+from cnetsh.labs import choose
+from cnetsh.targets import target
+
+
+def run(
+    lab: str,
+    on: str,
+    dry_run: bool = False,
+    yes: bool = False,
+    verbose: bool = False,
+    log: Path | None = None,
+) -> int:
+    """Put back what of a lab has drifted; give the exit code. yes: without asking."""
+    name = choose.name_of(lab)
+
+    def missing() -> NoReturn:
+        raise CnetshError(f"{name} is not up", f"cnetsh up {lab}")
+
+    how = How.typed_here(dry_run, yes)
+    action = partial(_repair, name, lab, on, how, verbose, opened_log(log))
+    return unless_killed(entered(target.named(on), action, missing))
+
+
+def _repair(name: str, given: str, on: str, how: How, verbose: bool, log: TextIO | None) -> int:
+    with changing(verbose, log) as means:
+        return done(lambda: _work(name, given, on, means), how, means.stopping)
+
+
+def _work(name: str, given: str, on: str, means: Means) -> Work:
+    record = standing(name, given)
+    known = Repairing.of(record, means)
+    if not known.drifted:
+        return nothing(f"{record.lab} is as planned")
+    known.refuse()
+
+    def carry_out() -> int:
+        outcome = repair(known, means)
+        record.close()
+        return _told(known, outcome, means)
+
+    said = "\n  ".join([f"{record.lab} has drifted:", *(one.text for one in known.drifted)])
+    asks = asked(known.lines, on)
+    return Work(carry_out, lambda: known.lines, said, shown=True, asks=asks)
+
+
+def _told(known: Repairing, outcome: Outcome, means: Means) -> int:
+    """Tell how a repair ended, by what is there now; give the exit code."""
+    lab = known.record.lab
+    if not outcome.well:
+        if outcome.failed is not None and outcome.result:
+            say(f"{known.todo[outcome.failed].text}\n  {outcome.result.stderr.strip()}")
+        say(f"the repair is undone: {lab} is not as planned, as before")
+        return undone_by(outcome.signal)
+    left = Repairing.of(known.record, means).drifted
+    say("\n  ".join([f"{lab} is still not as planned:", *(one.text for one in left)])
+        if left else f"{lab} is as planned again")  # fmt: skip
+    return LEFT_BEHIND if left else DONE
