@@ -58,7 +58,7 @@ def sample(text: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         files = {"with": REST + own + text, "without": REST + own}
         for name, steps in files.items():
-            plan = saved.as_saved(inverse.plans(steps), {})
+            plan = saved.as_saved(inverse.plans(steps))
             Path(folder, f"{name}.json").write_text(plan, encoding="utf-8")
         whole, rest = f"{folder}/with.json", f"{folder}/without.json"
         for file in (whole, rest, whole):
