@@ -293,7 +293,7 @@ def test_a_foreign_interface_with_control_characters(private: Private) -> None:
 def test_is_quick(private: Private) -> None:
     private.sh(UPLINK)
     script = """
-import time
+import os
 from cnetsh.system import process
 from cnetsh.doctor import diagnose
 from cnetsh.labs import builtin
@@ -304,12 +304,11 @@ loaded = builtin.builtin_lab("routing", [])
 up = steps.parse(render.render(loaded, "up"), "routing", "", "up", "")
 run = process.runner()
 seen = snapshot.take(run)
-times = []
-for _ in range(5):
-    began = time.perf_counter()
+began = sum(os.times()[:4])
+for _ in range(10):
     diagnose.diagnose(up, True, diagnose.gather(run, seen, up))
-    times.append(time.perf_counter() - began)
-print(min(times))
+print((sum(os.times()[:4]) - began) / 10)
 """
     done = private.run([sys.executable, "-c", script], cwd=CHECKOUT)
-    assert float(done.stdout) < 0.1, done
+    # Seconds of the processor's, with those of the tools it asks: others may be busy, too.
+    assert float(done.stdout) < 0.2, done
