@@ -149,7 +149,7 @@ def test_a_live_change_is_asked_for_its_new_steps(host: Private, tmp_path: Path)
     done = up(host, template(tmp_path, f"{CABLE}ip route add {PEER}/32 dev v0"))
     assert done.returncode == 2 and f"step 4: ip route add {PEER}/32 dev v0" in done.stderr
     assert reached(host) == {PEER, GATEWAY, SERVER}
-    done = up(host, lab, "--allow-cut-off", "--try", "1")
+    done = up(host, lab, "--allow-cut-off", "--try", "1", "--yes")
     assert done.returncode == 1 and "not confirmed: undone" in done.stderr, report(done)
     assert reached(host) == {PEER, GATEWAY, SERVER} and "v0" not in host.sh("ip link")
 
