@@ -3,8 +3,9 @@
 Besides name, title and what the lab teaches the file has
 
 * `up`, `check` and `down`: each step with its `command`, `section`, `why`, what the template says
-  (`undo`, `undo_note`, `expect_failure`, `needs`, `look`), and how it is undone: `undone_by`,
-  commands, or `covered_by`, the number of the step, from 1, whose undo takes it along;
+  (`undo`, `undo_note`, `expect_failure`, `needs`, `look`), `on_trust` where no kind knows the
+  command, and how it is undone: `undone_by`, commands, or `covered_by`, the number of the step,
+  from 1, whose undo takes it along;
 * `verb`, what the plan is to do, and, of a target: `does`, the commands that it runs there, each
   with its mark, `relied_on`, what it took for granted, by fact, and `warnings` of doctor's.
 
@@ -135,6 +136,7 @@ def _entry(step: Step) -> dict[str, Any]:
     facts = {"command": step.text, "section": step.section, "why": step.why, **said}
     looks: dict[str, Any] = {"look": True} if step.said.look else {}
     looks |= {"control": step.said.control} if step.said.control else {}
+    looks |= {"on_trust": True} if step.kind == "trusted" else {}
     return (
         {name: value for name, value in facts.items() if value not in ("", None)}
         | looks

@@ -73,7 +73,7 @@ class TestFullDisk:
         private.cnetsh("up", str(lab))
         lab.write_text(lab.read_text().replace("10.61.0.1", "10.62.0.1"))
         size = int(private.sh("cat /run/cnetsh/*/a.journal | wc -c"))
-        argv = [sys.executable, "-m", "cnetsh", "up", str(lab)]
+        argv = [sys.executable, "-m", "cnetsh", "up", str(lab), "--yes"]
         none = private.run(["prlimit", f"--fsize={size}", *argv])
         assert none.returncode == 1 and "cannot be written" in none.stderr, report(none)
         assert '"up"' in private.cnetsh("status", "--json").stdout

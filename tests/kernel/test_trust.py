@@ -69,4 +69,4 @@ def test_are_marked_in_every_plan(private: Private, tmp_path: Path) -> None:
     lab = folder(tmp_path, LAB)
     for form, mark in {"rich": "Taken on trust.", "markdown": "Taken on trust."}.items():
         assert private.cnetsh("plan", lab, "--format", form).stdout.count(mark) == 2
-    assert private.cnetsh("plan", lab, "--format", "json").stdout.count('"kind": "trusted"') == 2
+    assert private.cnetsh("plan", lab, "--format", "json").stdout.count('"on_trust": true') == 2
