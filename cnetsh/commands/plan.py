@@ -12,6 +12,7 @@ from cnetsh.errors import DONE
 from cnetsh.labs import choose
 from cnetsh.plan.lines import lines_of, over_plan
 from cnetsh.plan.steps import Plans
+from cnetsh.plan.undo import down_plan
 from cnetsh.views.text import Sheet, as_shell
 
 
@@ -83,8 +84,9 @@ def _as_saved(path: Path, down: bool, form: str, output: Path | None, sudo: bool
     if form == "json":
         deliver(path.read_text(encoding="utf-8"), output)
         return DONE
-    lines = found.lines if which == found.verb else lines_of(found.plans.down)
-    sheet = Sheet(found.plans.up.title, which, lines, found.warnings)
+    plans = found.plans
+    lines = found.lines if which == found.verb else lines_of(down_plan(plans.up, plans.down))
+    sheet = Sheet(plans.up.title, which, lines, found.warnings)
     deliver(shown(sheet, form, sudo), output)
     return DONE
 
@@ -105,7 +107,7 @@ def _on_target(
 
 def _without(plans: Plans, which: str, form: str, into: TextIO) -> int:
     """Show a plan where nothing is known of a target."""
-    plan = plans.down if which == "down" else plans.up
+    plan = down_plan(plans.up, plans.down) if which == "down" else plans.up
     sheet = Sheet(plan.title, which, lines_of(plan))
     into.write(_saved(plans, which) if form == "json" else shown(sheet, form))
     into.flush()

@@ -147,7 +147,7 @@ def _but(found: Repairing) -> str:
     if not found.drifted:
         return ""
     lines = "".join(f"\n  {one.text}" for one in found.drifted)
-    return f", but has drifted; cnetsh repair {found.record.lab} puts it right:{lines}"
+    return f", but has drifted; to put it right: cnetsh repair {found.record.lab}{lines}"
 
 
 def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:

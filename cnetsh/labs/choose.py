@@ -7,6 +7,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.labs import builtin, render
 from cnetsh.labs.builtin import Lab
 from cnetsh.plan.steps import Plan, Plans, parse
+from cnetsh.plan.undo import down_plan
 
 LAB_FILES = (".yaml", ".yml")
 FILES = (*LAB_FILES, ".json")
@@ -30,7 +31,11 @@ def part(name: str, settings: Sequence[str], which: str) -> Plan:
     if name.endswith(".json"):
         found: Plan = getattr(_saved(name, settings), which)
         return found
-    return _part(_lab(name, settings), which)
+    lab = _lab(name, settings)
+    chosen = _part(lab, which)
+    if which != "down" or chosen.steps:
+        return chosen
+    return down_plan(_part(lab, "up"), chosen)
 
 
 def name_of(name: str, settings: Sequence[str] = ()) -> str:

@@ -7,7 +7,8 @@ Besides name, title and what the lab teaches the file has
   command, and how it is undone: `undone_by`, commands, or `covered_by`, the number of the step,
   from 1, whose undo takes it along;
 * `verb`, what the plan is to do, and, of a target: `does`, the commands that it runs there, each
-  with its mark, `relied_on`, what it took for granted, by fact, and `warnings` of doctor's.
+  with its mark and what it finds there (`found`), `relied_on`, what it took for granted, by fact,
+  and `warnings` of doctor's.
 
 The commands in the file are all that runs, and each is parsed and checked against the allow-list
 again. The digest finds accidents; who can write the file can also write the digest, and gains no
@@ -91,7 +92,11 @@ def as_saved(
 
     lines: the commands that it runs, where that is known.
     """
-    does = [{"mark": line.mark, "command": line.step.text} for line in lines]
+    does = [
+        {"mark": line.mark, "command": line.step.text}
+        | ({"found": line.found} if line.found else {})
+        for line in lines
+    ]
     content = _head(plans, verb) | {"does": does, "relied_on": dict(relied_on)}
     content |= {"warnings": [dict(one) for one in warnings]} | _steps(plans)
     text = [f"{json.dumps(key)}: {_value(key, value)}" for key, value in content.items()]

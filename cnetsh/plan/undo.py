@@ -5,12 +5,12 @@ it changed on something that is not its own is put back. Pure functions; nothing
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cnetsh import kinds
 from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, holders, namespace_ref, refs_of
-from cnetsh.plan.steps import CHANGING, Step, why_no_undo
+from cnetsh.plan.steps import CHANGING, Plan, Step, as_step, why_no_undo
 
 
 class Undo(NamedTuple):
@@ -106,6 +106,14 @@ def _texts(change: Change, step: Step) -> Iterator[str]:
     back = kinds.inverse(change)
     if back:
         yield from kinds.write(back, step.command)
+
+
+def down_plan(up: Plan, down: Plan) -> Plan:
+    """Give the plan of `down`: the template's, or, where it types none, the undos of the steps."""
+    if down.steps:
+        return down
+    found = down_order([one for one in undos(up.steps) if one.texts], ())
+    return replace(down, steps=tuple(as_step(text) for one in found for text in one.texts))
 
 
 def down_order(needed: Sequence[Undo], down: Sequence[Step]) -> list[Undo]:

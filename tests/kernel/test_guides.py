@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from hosts import HERE, Ordinary, report
+from hosts import HERE, Ordinary
 
 CHECKOUT = HERE.parent.parent
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs/guides").glob("*.md"))]
@@ -87,12 +87,3 @@ def write(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
     file.chmod(0o644)
     file.parent.chmod(0o755)
-
-
-def test_own_template(ordinary: Ordinary) -> None:
-    for block in blocks(PAGES[0]):
-        if (named := FILE.match(block)) and named[1].startswith("two_rooms"):
-            write(ordinary.home / named[1], block[named.end() :])
-    for command in ("up", "check", "down"):
-        done = ordinary.cnetsh(command, "./two_rooms")
-    assert "two_rooms is down, as before" in done.stderr, report(done)

@@ -12,7 +12,10 @@ RULE = "iptables -t nat -A POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE"
 
 def states(private: Private, lab: str, *options: str) -> dict[str, str]:
     shown = private.cnetsh("plan", lab, "--format", "json", *options).stdout
-    return {step["command"]: step["state"] for step in json.loads(shown)["steps"]}
+    made = {"+": "create", "~": "change"}
+    return {
+        one["command"]: one.get("found") or made[one["mark"]] for one in json.loads(shown)["does"]
+    }
 
 
 def test_on_an_empty_host_all_is_made(private: Private) -> None:
@@ -52,11 +55,12 @@ def test_what_is_in_the_way_and_what_is_the_labs_own(private: Private, tmp_path:
     assert oracle.diff(before, private.snapshot()) == []
     private.sh("ip netns delete net0; ip link delete br0; ip link delete ceth1")
     private.cnetsh("up", "routing")
-    found = states(private, "routing")
-    assert {found[c] for c in taken} == {"already there"}
-    assert "in the way" not in found.values() and "create" not in found.values()
+    assert states(private, "routing") == {}
+    shown = private.cnetsh("plan", "routing").stdout
+    assert shown.count("(already there)") == 21 and "(in the way)" not in shown
     private.sh("ip netns delete net1; ip netns add net1")
-    assert states(private, "routing")["ip netns add net1"] == "in the way"
+    shown = private.cnetsh("plan", "routing", "--format", "markdown").stdout
+    assert "| `!` | `ip netns add net1` |" in shown and "| `!` | `ip netns add net0` |" not in shown
 
 
 def test_a_link_of_the_host_that_a_template_changes(private: Private, tmp_path: Path) -> None:

@@ -184,3 +184,9 @@ class TestOrder:
     def test_without_one_is_the_reverse(self) -> None:
         todo = [Undo(number, (f"ip netns delete n{number}",)) for number in range(4)]
         assert [one.step for one in undo.down_order(todo, ())] == [3, 2, 1, 0]
+
+    def test_without_one_it_is_the_plan_of_down(self) -> None:
+        up, none = parse(MOVED, "own", "", "up", ""), parse("", "own", "", "down", "")
+        assert [step.text for step in undo.down_plan(up, none).steps] == ["ip netns delete n0"]
+        typed = parse("ip link delete v0\n", "own", "", "down", "")
+        assert undo.down_plan(up, typed) == typed
