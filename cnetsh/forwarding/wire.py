@@ -6,8 +6,6 @@ from typing import NamedTuple
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Unknown
 from cnetsh.forwarding.route import decide, is_local, own, passes_on, refused_source
 
-# Of these the model knows where their frames go.
-KNOWN = frozenset({"veth", "bridge", "macvlan", "dummy", "lo"})
 FEW = 50  # ends; what many links reach is not kept for each of them
 
 

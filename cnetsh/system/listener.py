@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from cnetsh.system import namespace
 
-PKTINFO6, RECEIVE_PKTINFO6 = 50, 49  # IPV6_PKTINFO and IPV6_RECVPKTINFO of linux/in6.h
+RECEIVE_PKTINFO6 = 49  # IPV6_RECVPKTINFO of linux/in6.h
 PKTINFO = 8  # IP_PKTINFO of linux/in.h
 LARGEST, BESIDE = 1 << 16, 64
 

@@ -49,7 +49,6 @@ USERS = {
     "/etc/modprobe.d/cnetsh.conf": "options bonding max_bonds=0\noptions dummy numdummies=0\n"
     "options ifb numifbs=0\n",
 }
-ENTRY = 110
 
 
 def image_of(kernel: Kernel, more: Sequence[Path] = ()) -> Path:
