@@ -45,7 +45,8 @@ def test_a_killed_one_is_in_nobodys_way(ordinary: Ordinary) -> None:
     killed.communicate()
     assert "veth" in ordinary.cnetsh("sandbox", "list").stdout
     demo = started(ordinary)
-    said = list(read_to(demo, "$ cnetsh plan container"))
+    # Between two labs no sandbox runs: each ends with the `down` of its lab.
+    said = list(read_to(demo, "$ cnetsh check container"))
     assert "veth: 2 checks ok, 0 failed, 0 not tried, 0 changed\n" in said
     assert str(demo.pid) in (only := ordinary.cnetsh("sandbox", "list").stdout)
     assert len(only.splitlines()) == 1
