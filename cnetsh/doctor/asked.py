@@ -47,9 +47,9 @@ class Asked:
     kinds: of links and queues; bridges: those of the target's own namespace, and whether their MAC
     is given; renumbered, resized: links that get a MAC or an MTU later; netns, folders: the made
     ones; entered, looped (lo is brought up), routed (a default route): namespaces; uses: links of
-    the target's own namespace; here: what is done to that, but for links that the plan makes. Those
-    with a text have it from the first command that says so. moved: links of the target's own and
-    the namespaces that they go to; pairs: both ends of cables.
+    the target's own namespace; here: what is done to that, though not all that is done to links
+    that the plan makes. Those with a text have it from the first command that says so. moved: links
+    of the target's own and the namespaces that they go to; pairs: both ends of cables.
     """
 
     lab: str = ""
@@ -104,9 +104,10 @@ def _is_here(change: Change, found: Asked) -> bool:
     kind, netns, name = change.ref
     if netns or kind != "link":
         return not netns and kind not in ("netns", "home", "folder", "name_server", "queue")
-    # A large plan makes thousands of links, of which only matters that they come up.
-    own = ("", name) in found.links
-    return not isinstance(change, Make) and (not own or getattr(change, "key", "") == "up")
+    if isinstance(change, Make) or ("", name) not in found.links:
+        return True
+    # A large plan makes thousands of links, of which only matters that they come up, and as what.
+    return not change.to.netns if isinstance(change, Move) else getattr(change, "key", "") == "up"
 
 
 def _take(step: Step, change: Change, found: Asked) -> None:

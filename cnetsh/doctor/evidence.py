@@ -84,7 +84,8 @@ class Evidence:
             state[Ref("setting", "", path)] = [{"value": value}]
         for address, mac, link in self.neighbours:
             ref = Ref("neighbour", "", address)
-            state[ref] = [*state.get(ref, ()), {"dev": link, "lladdr": mac}]
+            if Ref("link", "", link) in state:
+                state[ref] = [*state.get(ref, ()), {"dev": link, "lladdr": mac}]
         return state, [
             facts for ref, some in state.items() if ref.kind == "policy" for facts in some
         ]

@@ -13,13 +13,16 @@ EPHEMERAL = (32768, 60999)  # ip_local_port_range, from which the sender's own p
 REQUEST, REPLY = "request", "reply"
 # Nobody remembers what fits such a rule (iptables-extensions(8): CT --notrack).
 UNTRACKED = frozenset({"CT", "NOTRACK"})
-ENDS = frozenset({"ACCEPT", "DROP", "REJECT", "DNAT", "SNAT", "MASQUERADE"})
+TRANSLATING = frozenset({"DNAT", "SNAT", "MASQUERADE"})
+# What the model knows of what becomes of a packet; a chain that is left accepts it.
+KNOWN = frozenset({"ACCEPT", "DROP", "REJECT", "RETURN"}) | TRANSLATING | UNTRACKED
+LASTING = KNOWN | {"NETMAP", "NFQUEUE", "QUEUE", "REDIRECT", "SYNPROXY", "TPROXY"}
 # These look at a packet, and pass it on.
-PASSING = frozenset({"", "LOG", "NFLOG", "TRACE", "MARK", "CONNMARK"})
-TARGETS = ENDS | PASSING | {
-    "AUDIT", "CHECKSUM", "CLASSIFY", "CT", "DSCP", "HL", "NETMAP", "NFQUEUE", "NOTRACK", "QUEUE",
-    "RATEEST", "REDIRECT", "RETURN", "SET", "SYNPROXY", "TCPMSS", "TEE", "TOS", "TPROXY", "TTL",
-}  # fmt: skip
+PASSING = frozenset({
+    "", "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "DSCP", "LOG", "MARK", "NFLOG", "RATEEST",
+    "SET", "TCPMSS", "TEE", "TOS", "TRACE",
+})  # fmt: skip
+TARGETS = LASTING | PASSING | {"HL", "TTL"}
 # 10.0.0.7:80, [fd00::7]:80, or an address alone.
 _PLACE = re.compile(r"(?:\[?([0-9a-fA-F]*:[0-9a-fA-F:]*)\]?|([\d.]+))(?:(?<=[\].\d]):(\d+))?")
 _TYPES = {
@@ -79,16 +82,18 @@ class Dropped(Exception):
 
 def filtered(space: Netns, packet: Packet, chain: str) -> None:
     """Ask the tables of a chain in their order. Raises Dropped, or Unknown."""
-    if chain not in _asked(space):
-        return
-    for tool in (packet.tool, f"{packet.tool}-legacy"):
-        for table in ("raw", "mangle", "filter"):
-            key = f"{tool} {table} {chain}"
-            target, rule = _verdict(space, key, packet)
-            if target in UNTRACKED:
-                packet.untracked = rule
-            if target in ("DROP", "REJECT"):
-                raise Dropped(target, key, rule)
+    for key in filters(space, packet, chain):
+        target, rule = _verdict(space, key, packet)
+        if target in UNTRACKED:
+            packet.untracked = rule
+        if target in ("DROP", "REJECT"):
+            raise Dropped(target, key, rule)
+
+
+def filters(space: Netns, packet: Packet, chain: str) -> list[str]:
+    """Give what a packet is asked by in a chain, as "tool table chain", in that order."""
+    tables = ("raw", "mangle", "filter") if chain in _asked(space) else ()
+    return [f"{tool} {table} {chain}" for tool in _tools(packet) for table in tables]
 
 
 def _asked(space: Netns) -> frozenset[str]:
@@ -99,24 +104,43 @@ def _asked(space: Netns) -> frozenset[str]:
     return space.asked
 
 
-def _verdict(space: Netns, key: str, packet: Packet, inner: bool = False) -> tuple[str, str]:
-    """Give what becomes of a packet in a chain, and the rule that says so, "" for the policy."""
+def _verdict(space: Netns, key: str, packet: Packet) -> tuple[str, str]:
+    """Give what becomes of a packet in a chain, and the rule that says so, "" for the policy.
+
+    A rule that cannot be decided does not matter where the same becomes of it either way.
+    """
+    found = ends(space, key, packet)
+    last, rule = found[-1]
+    sure = {target for target, _ in found} <= {last} <= KNOWN
+    if not sure or (last in TRANSLATING and len(found) > 1):
+        odd = next(each for _, each in found if each)
+        raise Unknown(f"what {odd} does in {named(space, key)}")
+    return last, rule
+
+
+def ends(space: Netns, key: str, packet: Packet, inner: bool = False) -> list[tuple[str, str]]:
+    """Give all that may become of a packet in a chain: the target, and the rule that says so.
+
+    More than one where a rule cannot be decided; inner: the chain goes on where it was left.
+    """
+    found: list[tuple[str, str]] = []
+    last = ("RETURN", "") if inner else (space.endings.get(key, "ACCEPT"), "")
     for rule in space.chains.get(key, ()):
-        fits = _fits(space, rule, packet)
-        target = target_of(rule)
+        fits, target = _fits(space, rule, packet), target_of(rule)
         if fits is False or target in PASSING:
             continue
-        known = target in (*ENDS, "RETURN", "NOTRACK") or "--notrack" in rule
-        if fits is None or not (known or _own(key, target) in space.chains):
-            raise Unknown(f"what {rule} does in {named(space, key)}")
         if target == "RETURN":
-            break
-        if target in ENDS or "--notrack" in rule:
-            return target, rule
-        found = _verdict(space, _own(key, target), packet, inner=True)
-        if found[0] != "RETURN":
+            some = [last]
+        elif _own(key, target) in space.chains:
+            some = ends(space, _own(key, target), packet, inner=True)
+        else:
+            some = [(target, rule)]
+        goes_on = fits is None or (target != "RETURN" and ("RETURN", "") in some)
+        found += some if target == "RETURN" else [one for one in some if one[0] != "RETURN"]
+        # Of what is not modelled nobody knows whether it ends here.
+        if not goes_on and some[-1][0] in LASTING | {"RETURN"}:
             return found
-    return ("RETURN", "") if inner else (space.endings.get(key, "ACCEPT"), "")
+    return [*found, last]
 
 
 def named(space: Netns, key: str) -> str:
@@ -181,7 +205,7 @@ def _fit(space: Netns, option: str, value: str, packet: Packet) -> bool | None:
     match option:
         case "-s" | "-d":
             one = packet.source if option == "-s" else packet.to
-            return one is not None and any(one in prefix(each) for each in value.split(","))
+            return one is not None and _within(one, value)
         case "-i" | "-o":
             has = packet.came if option == "-i" else packet.goes
             return has.startswith(value[:-1]) if value[-1:] == "+" else has == value
@@ -200,6 +224,14 @@ def _fit(space: Netns, option: str, value: str, packet: Packet) -> bool | None:
         case "--dst-type":
             return (value == "LOCAL") == is_local(space, packet.to)
     return None
+
+
+def _within(one: Address, value: str) -> bool | None:
+    try:
+        return any(one in prefix(each) for each in value.split(","))
+    except ValueError:
+        # A name, which iptables looks up when the rule is added.
+        return None
 
 
 def _port(value: str, packet: Packet, is_ours: bool) -> bool | None:

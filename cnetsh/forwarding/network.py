@@ -116,6 +116,7 @@ class Route:
     table: str = MAIN
     type: str = "unicast"
     connected: bool = False
+    advertised: bool = False  # by a router (RFC 4861)
     name: str = ""  # as ip calls it
 
 
@@ -152,7 +153,7 @@ class Netns:
     def value(self, path: str, default: int = 0) -> int:
         """Give a setting by its path below /proc/sys/net."""
         try:
-            return int(self.settings.get(path, default))
+            return int(str(self.settings.get(path, default)), 0)
         except ValueError:
             return default
 

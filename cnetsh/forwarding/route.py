@@ -11,8 +11,8 @@ from cnetsh.kinds.change import Facts
 
 LINK_LOCAL = prefix("fe80::/64")
 # Of a rule of `ip rule`: what the model reads, and what says nothing of the packet.
-_READ = frozenset({"src", "srclen", "dst", "dstlen", "iif", "table", "action"})
-_SILENT = frozenset({"priority", "protocol", "family"})
+_READ = frozenset({"src", "srclen", "dst", "dstlen", "iif", "not", "table", "action"})
+_SILENT = frozenset({"priority", "protocol", "family", "suppress_prefixlen"})
 
 
 def is_local(space: Netns, wanted: Address) -> bool:
@@ -79,10 +79,11 @@ def decide(
     bound = only is not None and not only.has(to)
     if is_local(space, to) and not bound:
         return Route(prefix(str(to)), space.links["lo"], table=LOCAL, type="local")
-    for table in _asked(space, to, source, came):
+    for table, least in _asked(space, to, source, came):
         if isinstance(table, Route):
             return table
-        if (found := lookup(space, to, table, only)) and found.type != "throw":
+        found = lookup(space, to, table, only)
+        if found and found.type != "throw" and found.to.prefixlen > least:
             return found
     # Bound to a link, IPv4 takes whom it seeks for a neighbour there (ip_route_output_key_hash).
     return Route(prefix(str(to)), only) if only and to.version == 4 else None
@@ -90,19 +91,22 @@ def decide(
 
 def _asked(
     space: Netns, to: Address, source: Address | None, came: Link | None
-) -> Iterator[str | Route]:
-    """Give the tables that the rules name for a packet, or the refusal of a rule."""
+) -> Iterator[tuple[str | Route, int]]:
+    """Give the tables that the rules name for a packet, or the refusal of a rule.
+
+    Of a table with suppress_prefixlength only longer prefixes count (ip-rule(8)).
+    """
     if space.policy is None:
-        yield MAIN
+        yield MAIN, -1
         return
     six = [one for one in space.policy if (one.get("family") == 6) == (to.version == 6)]
     for rule in sorted(six, key=lambda one: int(one.get("priority", 0))):
         if not _fits(rule, to, source, came):
             continue
         if rule.get("action", "to_tbl") != "to_tbl":
-            yield Route(prefix(str(to)), None, type=str(rule["action"]), name=_said(rule))
+            yield Route(prefix(str(to)), None, type=str(rule["action"]), name=_said(rule)), -1
         elif rule.get("table") not in (LOCAL, None):
-            yield str(rule["table"])
+            yield str(rule["table"]), int(rule.get("suppress_prefixlen", -1))
 
 
 def _said(rule: Facts) -> str:
@@ -112,14 +116,13 @@ def _said(rule: Facts) -> str:
 def _fits(rule: Facts, to: Address, source: Address | None, came: Link | None) -> bool:
     if more := rule.keys() - _READ - _SILENT:
         raise Unknown(f"whether {_said(rule)} fits, which asks for {', '.join(sorted(more))}")
-    if "iif" in rule and rule["iif"] != (came.name if came else "lo"):
-        return False
+    link = came.name if came else "lo"
+    fits: bool = rule.get("iif", link) == link
     for key, has in (("src", source), ("dst", to)):
         if rule.get(key, "all") != "all":
             network = ip_network(f"{rule[key]}/{rule.get(f'{key}len', '')}".rstrip("/"))
-            if has is None or has not in network:
-                return False
-    return True
+            fits = fits and has is not None and has in network
+    return fits != ("not" in rule)
 
 
 def lent(space: Netns, link: Link, to: Address | None, version: int) -> Address | None:

@@ -141,7 +141,8 @@ def route_of(space: Netns, name: str, facts: Facts) -> Route:
     source = facts.get("src")
     route = Route(_to(name, hop, facts), link, hop, int(facts.get("metric") or 0), type=kind,
                   source=address(source) if source else None, table=str(facts.get("table", MAIN)),
-                  connected=facts.get("proto") == "kernel", name=name)  # fmt: skip
+                  connected=facts.get("proto") == "kernel",
+                  advertised=facts.get("proto") == "ra", name=name)  # fmt: skip
     return route
 
 

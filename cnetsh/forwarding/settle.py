@@ -1,5 +1,6 @@
 """What a plan leaves behind in the end: what the kernel adds, takes and refuses besides."""
 
+import re
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Interface, IPv6Address
 from typing import NamedTuple
@@ -54,7 +55,7 @@ def settle(changes: Iterable[Change], network: Network) -> list[Refused]:
     for at, change in enumerate(changes):
         try:
             _take(network, change)
-        except _No as no:
+        except (_No, ValueError) as no:
             refused.append(Refused(at, str(no)))
     network.changed()
     return refused
@@ -65,9 +66,7 @@ def _take(network: Network, change: Change) -> None:
     if ref.kind == "netns":
         _take_netns(network, change)
         return
-    space = network.spaces.get(ref.netns)
-    if space is None:
-        raise _No(f"there is no namespace {ref.netns} at this point")
+    space = _space(network, ref)
     space.changed()
     match ref.kind, change:
         case "link", Make(_, facts, also, on):
@@ -99,6 +98,12 @@ def _take(network: Network, change: Change) -> None:
             _remove_rule(space, ref)
 
 
+def _space(network: Network, ref: Ref) -> Netns:
+    if ref.netns not in network.spaces:
+        raise _No(f"there is no namespace {ref.netns} at this point")
+    return network.spaces[ref.netns]
+
+
 def _there(space: Netns, name: str) -> Link:
     if name not in space.links:
         place = f" in {space.name}" if space.name else ""
@@ -125,7 +130,7 @@ def _make_link(
     network: Network, ref: Ref, facts: Facts, also: tuple[Ref, ...], on: Ref | None
 ) -> None:
     if on and on.kind == "link":
-        _there(network.spaces[on.netns], on.name)
+        _there(_space(network, on), on.name)
     for one in (ref, *also):
         _refuse_name(network, one)
     link = _new(network, ref, facts)
@@ -139,10 +144,7 @@ def _make_link(
 
 def _refuse_name(network: Network, ref: Ref) -> None:
     """Of a cable both ends can be made, or none is."""
-    space = network.spaces.get(ref.netns)
-    if space is None:
-        raise _No(f"there is no namespace {ref.netns} at this point")
-    if ref.name in space.links:
+    if ref.name in _space(network, ref).links:
         raise _No(f"the link {ref.name} is there already")
 
 
@@ -225,9 +227,7 @@ def _resize(space: Netns, link: Link, size: int) -> None:
 
 def _move(network: Network, link: Link, to: Ref) -> None:
     """In another namespace a link has lost all but what it is (dev_change_net_namespace)."""
-    space = network.spaces.get(to.netns)
-    if space is None:
-        raise _No(f"there is no namespace {to.netns} at this point")
+    space = _space(network, to)
     if to.name in space.links:
         raise _No(f"the link {to.name} is there already")
     old = network.spaces[link.netns]
@@ -390,6 +390,15 @@ def _set(space: Netns, path: str, value: str) -> None:
             for one in [*space.links.values()] if name == "all" else [space.links.get(name)]:
                 if one:
                     _lose_six(space, one)
+        case ["ipv6", "conf", name, "forwarding"] if value != "0":
+            _lose_routes(space, lambda route: _forgotten(space, route, name))
+
+
+def _forgotten(space: Netns, route: Route, name: str) -> bool:
+    """Who forwards IPv6 hears no router, unless accept_ra is 2 (ip-sysctl.rst: accept_ra)."""
+    link = route.link.name if route.link else ""
+    hears = space.settings.get(f"ipv6/conf/{link}/accept_ra", "1") != "1"
+    return route.advertised and name in ("all", link) and not hears
 
 
 BUILT_IN = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
@@ -421,4 +430,9 @@ def _remove_rule(space: Netns, ref: Ref) -> None:
 
 def plain(rule: str) -> str:
     """Give a rule without what iptables-save says besides."""
-    return rule.replace("-m tcp ", "").replace("-m udp ", "")
+    for text in ("-m tcp ", "-m udp ", "-m icmp "):
+        rule = rule.replace(text, "")
+    return _ALONE.sub("", rule)
+
+
+_ALONE = re.compile(r"(?<=[\d.]{7})/32(?= |$)|(?<=:)/128|(?<=[\da-f])/128(?= |$)")

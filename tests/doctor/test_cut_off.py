@@ -167,7 +167,7 @@ CUTS = {
         "ip link set eth8 down",
         joined(
             {ref: facts for ref, facts in UPLINK.items() if ref != Ref("link", "", "eth7")},
-            link("eth7", kind="vlan", far=("", "eth8")), SECOND,
+            link("eth7", kind="vlan", on=Ref("link", "", "eth8")), SECOND,
         ),
         ["step 1", THE_SSH, "eth8"],
     ),
@@ -584,7 +584,7 @@ class TestPolicy:
 
     def test_nobody_is_lost_who_was_not_reached(self) -> None:
         policy = ({"priority": 9, "src": "all", "action": "blackhole"},)
-        assert lost("ip link set eth7 down", UPLINK, asked(), policy) == []
+        assert lost("ip link set eth7 down", V4, asked(), policy) == []
 
 
 class TestFinding:

@@ -260,3 +260,48 @@ def test_of_a_hundred_containers_every_pair_is_told() -> None:
     assert stop
     assert sentence(stop) == ("the host does not pass on 1.1.1.1, which comes in by br0: "
                               "net.ipv4.ip_forward is 0")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rules", "works"),
+    [
+        (("-m limit --limit 1/s -j ACCEPT",), True),
+        (("-m limit --limit 1/s -j DROP", "-j DROP"), False),
+        (("-m limit --limit 1/s -j RETURN", "-j DROP"), None),
+        (("-p icmp -j NFQUEUE",), None),
+        (("-p icmp -j TTL --ttl-set 9",), None),
+        (("-p tcp -j NFQUEUE", "-j TCPMSS --clamp-mss-to-pmtu", "-j ACCEPT"), True),
+    ],
+)
+def test_what_cannot_be_decided_matters_only_where_it_makes_a_difference(
+    rules: tuple[str, ...], works: bool | None
+) -> None:
+    network = machine()
+    network.spaces[""].chains["iptables filter OUTPUT"] = list(rules)
+    assert follow(network, "", Packet(ip_address("1.1.1.1"))).works is works
+
+
+def test_who_forwards_forgets_the_router_that_told_of_itself() -> None:
+    network = machine("ip -6 route add default via fe80::1 dev eth0")
+    (route,) = [one for one in network.spaces[""].routes if one.name == "default" and
+                one.to.version == 6]  # fmt: skip
+    on = "echo {} | tee /proc/sys/net/ipv6/conf/{}/{}".format
+    for advertised, *lines in (
+        (False, on(1, "all", "forwarding")),
+        (True, on(2, "eth0", "accept_ra"), on(1, "all", "forwarding")),
+        (True, on(0, "eth0", "forwarding")),
+    ):
+        route.advertised = advertised
+        assert settle(parse("\n".join(lines), "t", "", "down", "t").changes, network) == []
+        assert route in network.spaces[""].routes
+    line = on(1, "eth0", "accept_ra") + "\n" + on(1, "all", "forwarding")
+    settle(parse(line, "t", "", "down", "t").changes, network)
+    assert route not in network.spaces[""].routes
+
+
+def test_a_rule_goes_however_its_address_was_spelled() -> None:
+    network = machine()
+    network.spaces[""].chains["iptables filter INPUT"] = ["-s 10.9.0.1/32 -p tcp -m tcp -j DROP"]
+    text = "iptables -D INPUT -s 10.9.0.1 -p tcp -j DROP"
+    assert settle(parse(text, "t", "", "down", "t").changes, network) == []
+    assert network.spaces[""].chains["iptables filter INPUT"] == []
