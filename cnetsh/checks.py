@@ -1,23 +1,33 @@
 """Checking a lab: what must work does, and what must fail fails, for the reason it gives."""
 
+import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface
 from itertools import groupby
+from pathlib import Path
+from typing import TypeAlias
 
 from cnetsh.compare.snapshot import NETNS
 from cnetsh.kinds import looks
+from cnetsh.kinds.change import State
 from cnetsh.plan.steps import Plan, Step, enter, split
 from cnetsh.system import namespace
 from cnetsh.system.listener import Listeners, Port, listening
 from cnetsh.system.process import TIMED_OUT, Result, Run, attempt, never
 
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
 TRIES = 3
 WORKERS = 16
-# Tries: an entry of the table of neighbours that is in use stays for half a minute.
-PATIENCE = 30
+PATIENCE = 10  # tries
+# So many pings leave more neighbours than there is room for; so many more are forgotten at a time.
+MANY, EVERY = 200, 100
 # Seconds: a caller goes on before its last packet is there, and a slow link keeps it for a while.
 HEARD_WITHIN = 1.0
 # What ping says of its end, the most telling first.
@@ -90,25 +100,113 @@ def entering(stopping: Callable[[], int]) -> Run:
     return run
 
 
-def patient(run: Run, stopping: Callable[[], int]) -> Run:
-    """Give a Run that asks again what fails while neighbours are lost, which says nothing of a lab.
+@contextmanager
+def forgetting(run: Run, state: State, pings: int) -> Iterator[Run]:
+    """Give a Run of which many pings leave no neighbour behind; state: all that they are between.
 
     All namespaces share one table of 1,024 neighbours, and an entry in use stays for half a minute
-    (arp(7), gc_thresh3): pings between some hundreds of containers have to wait for room.
+    (arp(7), gc_thresh3): without, thousands of pings wait for room, and some fail for want of it.
     """
+    if pings <= MANY:
+        yield run
+        return
+    # What the target knows already is not of these pings.
+    known = run(("ip", "neigh", "show")).stdout.split()
+    near, guard, ended = _Near.of(state), threading.Lock(), list[Sequence[str]]()
+
+    def forget(some: Sequence[Sequence[str]]) -> None:
+        for netns, addresses in near.left_by(some).items():
+            place = ("ip", "netns", "exec", netns) if netns else ()
+            left = addresses if netns else [one for one in addresses if one not in known]
+            lines = "".join(f"neigh flush to {one}\n" for one in left)
+            run((*place, "ip", "-force", "-batch", "-"), lines)
+
+    def run_and_forget(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+        result = run(argv, stdin, timeout)
+        with guard:
+            ended.extend([argv] if "ping" in argv else ())
+            some = ended[:] if len(ended) >= EVERY else []
+            del ended[: len(some)]
+        forget(some)
+        return result
+
+    yield run_and_forget
+    forget(ended)
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """Who is a neighbour of whom: addresses with their networks, and gateways, by namespace."""
+
+    own: dict[str, dict[str, Network]]
+    gates: dict[str, set[str]]
+    home: dict[str, str]
+
+    @classmethod
+    def of(cls, state: State) -> "_Near":
+        """Read it off a state of all namespaces."""
+        near = cls({}, {}, {})
+        for ref, several in state.items():
+            if ref.kind == "address" and not ref.name.startswith("fe80:"):
+                address = ref.name.partition("/")[0]
+                network = ip_interface(several[0].get("to", ref.name)).network
+                near.own.setdefault(ref.netns, {})[address] = network
+                near.home[address] = ref.netns
+            elif ref.kind == "route":
+                gates = {one["via"] for one in several if "via" in one}
+                near.gates.setdefault(ref.netns, set()).update(gates)
+        return near
+
+    def left_by(self, pings: Iterable[Sequence[str]]) -> dict[str, set[str]]:
+        """Give the neighbours that pings leave, by namespace; what others are waiting for stays."""
+        left: dict[str, set[str]] = {}
+        for argv in pings:
+            asker, words = enter(tuple(argv))
+            # Another name than an address is looked up by ping, and not known here.
+            with contextlib.suppress(ValueError):
+                for netns, asked in self._left_by(asker, ip_address(words[-1])):
+                    left.setdefault(netns, set()).update(asked)
+        return left
+
+    def _left_by(self, asker: str, far: Address) -> Iterator[tuple[str, set[str]]]:
+        own = self.own.get(asker, {})
+        there = self.home.get(str(far), asker)
+        places, asked = {asker, there}, {str(far), *own}
+        if not any(far in network for network in own.values()):
+            gates = self.gates.get(asker, set()) | self.gates.get(there, set())
+            places |= {self.home[one] for one in gates & self.home.keys()}
+            asked |= gates
+        for netns in places:
+            yield netns, asked - self.own.get(netns, {}).keys()
+
+
+def patient(run: Run, stopping: Callable[[], int], dropped: Callable[[], int] | None = None) -> Run:
+    """Give a Run that asks again what fails while the machine loses packets or neighbours.
+
+    That says nothing of a lab: links that come up flood a bridge of a thousand ports for seconds.
+    """
+    drops = dropped or packets_dropped
     last = [_losses(run, "")]
 
     def run_again(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
         for _ in range(PATIENCE):
-            known, result = last[0], run(argv, stdin, timeout)
+            known, before, result = last[0], drops(), run(argv, stdin, timeout)
             if not result.exit_code or stopping():
                 break
             last[0] = _losses(run, enter(tuple(argv))[0])
-            if last[0] == known:
+            if last[0] == known and drops() == before:
                 break
         return result
 
     return run_again
+
+
+def packets_dropped() -> int:
+    """Give how many packets the machine had no room for (net.core.netdev_max_backlog)."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/net/softnet_stat").read_text().splitlines()
+        return sum(int(line.split()[1], 16) for line in lines)
+    return 0
 
 
 def _losses(run: Run, netns: str) -> str:

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from itertools import chain, repeat
 from threading import Event
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cnetsh import checks
 from cnetsh.checks import TRIES, Tried
 from cnetsh.errors import CnetshError
+from cnetsh.kinds.change import Ref, State
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import builtin_names
 from cnetsh.plan.steps import parse
@@ -261,8 +263,57 @@ def test_a_signal_ends_the_checks_with_those_that_were_told() -> None:
     assert found_ == told and len(told) == 3
 
 
-class TestLostNeighbours:
-    def answer(self, losses: list[str], *answers: Result) -> tuple[Result, int]:
+class TestForgotten:
+    """Many pings leave no neighbour behind, and none is forgotten that was not theirs."""
+
+    STATE: State = {
+        Ref("address", netns, name): [{"dev": dev}]
+        for netns, name, dev in (
+            ("", "10.0.0.1/24", "br0"), ("", "10.1.0.1/24", "br1"), ("", "fe80::1/64", "br0"),
+            ("a", "10.0.0.2/24", "e"), ("b", "10.0.0.3/24", "e"), ("c", "10.1.0.2/24", "e"),
+        )
+    } | {Ref("route", netns, "default"): [{"via": via, "dev": "e"}]
+         for netns, via in (("a", "10.0.0.1"), ("c", "10.1.0.1"))}  # fmt: skip
+
+    def forgotten(self, netns: str, far: str, pings: int) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+
+        def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+            if argv[-1] == "show":
+                return Result(0, "10.0.0.3 dev br0 lladdr 02:00:00:00:00:01 STALE\n", "")
+            if argv[-1] == "-":
+                place = argv[3] if argv[1] == "netns" else ""
+                lines = stdin.replace("neigh flush to ", "").split()
+                found.setdefault(place, set()).update(lines)
+            return OK
+
+        with checks.forgetting(run, self.STATE, pings) as ping:
+            for _ in range(pings):
+                ping(("ip", "-s", "ntable", "show"))
+                ping(("ip", "netns", "exec", netns, "ping", "-c1", "-W1", far))
+        return found
+
+    def test_at_both_ends(self) -> None:
+        assert self.forgotten("a", "10.0.0.3", 201) == {"a": {"10.0.0.3"}, "b": {"10.0.0.2"}}
+        assert self.forgotten("a", "10.0.0.1", 201) == {"a": {"10.0.0.1"}, "": {"10.0.0.2"}}
+
+    def test_at_gateways_between(self) -> None:
+        ways = {"a": "10.1.0.2 10.0.0.1 10.1.0.1", "c": "10.0.0.2 10.0.0.1 10.1.0.1",
+                "": "10.0.0.2 10.1.0.2"}  # fmt: skip
+        wanted = {netns: set(text.split()) for netns, text in ways.items()}
+        assert self.forgotten("a", "10.1.0.2", 201) == wanted
+
+    def test_but_for_what_the_target_knew(self) -> None:
+        assert self.forgotten("b", "10.0.0.1", 201) == {"b": {"10.0.0.1"}, "": set()}
+
+    def test_and_not_after_a_few(self) -> None:
+        assert not self.forgotten("a", "10.0.0.3", 200)
+
+
+class TestLost:
+    def answer(
+        self, losses: list[str], *answers: Result, dropped: Sequence[int] = (0,)
+    ) -> tuple[Result, int]:
         ping, counts = Answers(*answers), iter(losses)
 
         def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
@@ -270,18 +321,24 @@ class TestLostNeighbours:
                 return ping(argv)
             return Result(0, f"inet arp_cache\n table_fulls {next(counts)}\n", "")
 
-        return checks.patient(run, lambda: 0)(PING.split()), len(ping.asked)
+        drops = chain(dropped, repeat(dropped[-1]))
+        patient = checks.patient(run, lambda: 0, lambda: next(drops))
+        return patient(PING.split()), len(ping.asked)
 
-    def test_are_no_failure(self) -> None:
+    def test_packets_are_no_failure(self) -> None:
+        assert self.answer(["7"] * 9, SILENCE, SILENCE, OK, dropped=[1, 2, 2, 3]) == (OK, 3)
+
+    def test_neighbours_are_no_failure(self) -> None:
         assert self.answer(["7", "8", "9"], SILENCE, SILENCE, OK) == (OK, 3)
 
-    def test_that_are_old_excuse_nothing(self) -> None:
+    def test_long_ago_is_no_excuse(self) -> None:
         assert self.answer(["7", "7"], SILENCE, OK) == (SILENCE, 1)
 
-    def test_excuse_for_a_while_only(self) -> None:
+    def test_excuses_for_a_while_only(self) -> None:
         lost = [str(number) for number in range(99)]
         assert self.answer(lost, SILENCE) == (SILENCE, checks.PATIENCE)
 
-    def test_are_what_the_kernel_counts(self) -> None:
+    def test_is_what_the_kernel_counts(self) -> None:
         said = checks.entering(lambda: 0)(("ip", "-s", "ntable", "show")).stdout
         assert len(re.findall(r"table_fulls \d+", said)) == 2
+        assert checks.packets_dropped() >= 0

@@ -46,14 +46,14 @@ def _check(name: str, as_json: bool) -> int:
     plan = journal.plan_of(record, "check")
     in_force = record.in_force(journal.plan_of(record, "up").steps)
     now = snapshot.take(ask, written(in_force.values()))
-    found, _ = drift.drift(in_force, now, record.made, ask)
+    found, seen = drift.drift(in_force, now, record.made, ask)
     drifted = [one.text for one in found]
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
     with Stop() as stop:
-        ping = checks.patient(checks.entering(stop), stop)
         # As JSON, all is printed in the end.
         tell = (lambda _: None) if as_json else partial(_tell, stop)
-        findings = checks.run_checks(plan, ping, tell, stop)
+        with checks.forgetting(checks.entering(stop), seen, len(plan.steps)) as ping:
+            findings = checks.run_checks(plan, checks.patient(ping, stop), tell, stop)
         if stop():
             say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
             return 128 + stop()

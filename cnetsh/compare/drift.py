@@ -73,10 +73,8 @@ def _asked(wanted: State, now: State, run: Run) -> tuple[State, State]:
         if not ref.netns or (ref.netns in entered and ref.kind not in ("rule", "chain"))
         if ref.kind != "home"
     }
-    state, written = dict(now), [ref for ref in asked if ref.kind == "setting"]
-    for netns in entered:
-        state |= look_inside(netns, run, [ref.name for ref in written if ref.netns == netns])
-    return asked, state
+    written = [ref for ref in asked if ref.kind == "setting"]
+    return asked, now | look_inside(entered, run, written)
 
 
 def missing(wanted: State, now: State, made: Made = NOTHING) -> Iterator[tuple[Ref, str, str]]:

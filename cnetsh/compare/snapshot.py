@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from cnetsh import kinds
 from cnetsh.errors import CnetshError
@@ -38,7 +38,6 @@ _QUESTIONS = "address show\nroute show table all\nneigh show nud permanent\nneig
 SOCKETS = ("ss", "-Htulnp")
 _AROUND = "address show\nroute show table all\nnetconf show"
 Answer = list[Facts]
-Answered = TypeVar("Answered")
 
 
 def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> State:
@@ -107,12 +106,32 @@ def _queues(run: Run, links: Answer) -> str:
     return "" if chosen else run(("tc", "qdisc", "show")).stdout
 
 
-def look_inside(netns: str, run: Run, paths: Iterable[str] = ()) -> State:
-    """Give what is in a named namespace, with the settings at paths.
+def look_inside(names: Collection[str], run: Run, paths: Iterable[Ref] = ()) -> State:
+    """Give what is in named namespaces, with the settings at paths.
 
     Raises OSError where there is none, and CnetshError as `take` does.
     """
-    return _within(netns, lambda: _look(netns, run, paths))
+    read = _by_namespace(names, paths)
+    return _in_each(names, lambda name: _look(name, run, read[name]))
+
+
+def _by_namespace(names: Iterable[str], paths: Iterable[Ref]) -> dict[str, list[str]]:
+    read: dict[str, list[str]] = {name: [] for name in names}
+    for ref in paths:
+        read.get(ref.netns, []).append(ref.name)
+    return read
+
+
+def _in_each(names: Iterable[str], look: Callable[[str], State]) -> State:
+    """Give what is seen in named namespaces, some of which are looked into at the same time."""
+
+    def enter(name: str) -> State:
+        # These threads need no way back: they only go from one namespace to the next.
+        namespace.enter_network(str(NETNS / name))
+        return look(name)
+
+    with ThreadPoolExecutor(LANES) as pool:
+        return {ref: facts for found in pool.map(enter, names) for ref, facts in found.items()}
 
 
 def look_everywhere(
@@ -126,17 +145,9 @@ def look_everywhere(
     marks = {name: mark for name, mark in namespaces().items() if not only or name in only}
     names = sorted((name for name, mark in marks.items() if mark), key=_in_order)
     few = len(names) <= MOST_TABLES
-    read: dict[str, list[str]] = {name: [] for name in ("", *names)}
-    for ref in paths:
-        read.get(ref.netns, []).append(ref.name)
-
-    def look(name: str) -> State:
-        return _within(name, lambda: _look_around(name, run, read[name], {}, few))
-
+    read = _by_namespace(("", *names), paths)
     state = _look_at_files(marks) | _look_around("", run, read[""], _ids(run), True)
-    with ThreadPoolExecutor(LANES) as pool:
-        for found in pool.map(look, names):
-            state |= found
+    state |= _in_each(names, lambda name: _look_around(name, run, read[name], {}, few))
     return _all_paired(paired(state), run)
 
 
@@ -144,10 +155,6 @@ def _in_order(name: str) -> list[tuple[str, int]]:
     """Have net2 come before net10."""
     parts = re.findall(r"(\D*)(\d*)", name)
     return [(text, int(number or 0)) for text, number in parts]
-
-
-def _within(netns: str, action: Callable[[], Answered]) -> Answered:
-    return namespace.in_network(str(NETNS / netns), action) if netns else action()
 
 
 def _look_at_files(marks: dict[str, int]) -> State:
@@ -165,7 +172,9 @@ def _all_paired(state: State, run: Run) -> State:
     )
     for count, netns in enumerate(lead_elsewhere):
         # Each knows all others: asking everywhere takes the square of their number.
-        ids = _within(netns, lambda: _ids(run)) if count < MOST_LINKS else {}
+        ids: dict[int, str] = {}
+        if count < MOST_LINKS:
+            ids = namespace.in_network(str(NETNS / netns), lambda: _ids(run))
         state |= named(state, netns, ids)
     return paired(state)
 
@@ -178,10 +187,9 @@ def look_through(run: Run, settings: Iterable[str], of_links: Iterable[str]) -> 
     marks = namespaces()
     inside = partial(_look_deep, run=run, settings=tuple(settings), of_links=tuple(of_links))
     state = kinds.see(Answers(namespaces=marks)) | inside("", ids=_ids(run))
-    names = [name for name, mark in sorted(marks.items()) if mark]
-    with ThreadPoolExecutor(LANES) as pool:
-        for found in pool.map(lambda name: _within(name, partial(inside, name, ids={})), names):
-            state |= found
+    state |= _in_each(
+        [name for name, mark in sorted(marks.items()) if mark], partial(inside, ids={})
+    )
     return _all_paired(paired(state), run)
 
 

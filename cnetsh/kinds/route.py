@@ -1,6 +1,7 @@
 """Routes (ip-route(8))."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any
 
@@ -67,6 +68,8 @@ def _facts(words: Words) -> dict[str, str] | None:
     return {"table": "main", **said}
 
 
+# A thousand namespaces have the same networks.
+@lru_cache(4096)
 def canonical_network(text: str) -> str:
     """Give a network or an address as the kernel keeps it, any other word as it is.
 

@@ -63,6 +63,8 @@ def assert_up_checked_and_down(private: Private, folder: Path, count: int) -> No
         print(f"{verb} of {count} containers: {time.monotonic() - began:.2f} s")
         if verb == "check":
             assert " 0 failed, 1 not tried, 0 changed" in done.stderr, report(done)
+            # Of a table that all namespaces share.
+            assert not private.sh("ip -4 neigh; ip -n net0 -4 neigh; ip -n net9 -4 neigh")
     assert oracle.diff(before, private.snapshot()) == []
 
 
