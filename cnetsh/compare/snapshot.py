@@ -317,7 +317,9 @@ def _saved(run: Run, saver: str) -> str | None:
     """Give what a tool prints of its tables, None where it could not say."""
     answer = run((saver,))
     whole = answer.stdout.count("\nCOMMIT") == len(re.findall(r"^\*", answer.stdout, re.M))
-    silent = not answer.stdout and answer.stderr
+    # Where the legacy tables are in use too, it warns of them: they are asked for themselves.
+    trouble = [line for line in answer.stderr.splitlines() if not line.startswith("# Warning: ")]
+    silent = not answer.stdout and trouble
     return answer.stdout if whole and not silent and not answer.exit_code else None
 
 

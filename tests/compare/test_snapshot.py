@@ -22,9 +22,12 @@ def names(state: State, kind: str) -> list[str]:
 class Tools:
     """Answers what the tools would, and records what they were asked."""
 
-    def __init__(self, addresses: Any = (), exit_code: int = 0, cut: bool = False) -> None:
+    def __init__(
+        self, addresses: Any = (), exit_code: int = 0, cut: bool = False, warned: str = ""
+    ) -> None:
         self.asked: list[tuple[tuple[str, ...], str]] = []
         self._addresses, self._exit_code, self._cut = addresses, exit_code, cut
+        self._warned = warned
 
     def __call__(self, argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
         self.asked.append((tuple(argv), stdin))
@@ -33,7 +36,7 @@ class Tools:
             if "address" in stdin:
                 answers[0] = json.dumps(self._addresses, ensure_ascii=False)
             return Result(self._exit_code, "\n".join(answers[: 1 if self._cut else None]), "no")
-        return Result(0, "", "")
+        return Result(0, "", self._warned)
 
 
 class TestTake:
@@ -75,6 +78,17 @@ class TestTake:
         for argv, stdin in tools.asked:
             assert argv[0].endswith("-save") or (argv[0] == "ip" and "-batch" in argv)
             assert all(" show" in line for line in stdin.splitlines())
+
+    @pytest.mark.parametrize(
+        "warned, unread",
+        [
+            ("# Warning: iptables-legacy tables present, use iptables-legacy-save to see them", 0),
+            ("# Warning: a\nCould not fetch rule set generation id", 2),
+        ],
+    )
+    def test_no_rules_and_a_warning_that_others_have_some(self, warned: str, unread: int) -> None:
+        found = snapshot.take(Tools(warned=warned + "\n"))
+        assert len(names(found, "table")) == unread
 
     def test_a_name_with_a_control_character(self) -> None:
         tools = Tools()

@@ -51,7 +51,7 @@ def lab(name: str) -> Iterator[str]:
 
 
 def sample(text: str) -> Iterator[str]:
-    """A sample: up, taken out of the lab that is up, into it again, down; taken back by hand."""
+    """A sample: up, out of the lab and in again, taken back by hand and repaired, down."""
     others, own = battery.around(text)
     inverse.host(others)
     before = inverse.kernel(dict)
@@ -62,12 +62,12 @@ def sample(text: str) -> Iterator[str]:
             Path(folder, f"{name}.json").write_text(plan, encoding="utf-8")
         whole, rest = f"{folder}/with.json", f"{folder}/without.json"
         for file in (whole, rest, whole):
-            yield from expect(0, "up", file)
-        yield from expect(0, "down", "lab")
-        yield from oracle.diff(before, inverse.kernel(dict))
-        yield from expect(0, "up", whole)
+            yield from expect(0, "up", file, "--yes")
         inverse.sh(battery.by_hand(text))
         yield from expect(1, "check", "lab")
+        yield from expect(0, "repair", "lab", "--yes")
+        yield from expect(0, "down", "lab")
+        yield from oracle.diff(before, inverse.kernel(dict))
 
 
 def tried(name: str, action: Callable[[], Iterator[str]]) -> bool:
