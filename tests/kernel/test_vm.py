@@ -6,10 +6,11 @@ Only where QEMU is installed, and a kernel in the cache or to be had.
 import dataclasses
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from hosts import NOBODY, ROOT, Ordinary, report, wait_for
+from hosts import NOBODY, ROOT, Ordinary, kill, report, wait_for
 
 QEMU = shutil.which("qemu-system-x86_64", path="/usr/bin")
 # Kept between runs, for a kernel is fetched only once.
@@ -46,4 +47,18 @@ def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
     down = user.cnetsh("down", "routing", "--on", "vm")
     assert "routing is down, as before" in down.stderr, report(down)
     assert "no vm runs" in user.cnetsh("vm", "list").stderr
+    assert wait_for(lambda: not user.processes()), user.processes()
+
+
+def test_one_whose_starter_is_killed_is_not_left(user: Ordinary) -> None:
+    start = user.start([str(user.program), "vm", "start", "half"], stderr=subprocess.PIPE)
+
+    def machines() -> list[int]:
+        return [pid for pid, words in user.processes().items() if QEMU in words.split()]
+
+    assert wait_for(lambda: machines() or start.poll() is not None, 120)
+    if not machines():
+        pytest.skip(f"no VM is taken along: {start.communicate()[1]}")
+    kill(start.pid)
+    start.communicate()
     assert wait_for(lambda: not user.processes()), user.processes()

@@ -36,6 +36,8 @@ USUAL = 10.0
 STOP_TIMEOUT = 10.0
 CONSOLE_LINES = 12
 POLL = 0.2
+# Kills a process when what this reads ends before a line has come.
+WATCH = 'read -r over || kill -KILL "$1"'
 OPTIONS = "console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on"
 CPU = "qemu64,+cx16,+popcnt,+sse4.1,+sse4.2,+ssse3,+rdrand"
 ACCELERATORS = {
@@ -160,12 +162,12 @@ def _booted(wanted: Wanted, image: Path, accelerator: str) -> Machine:
         child = _qemu(wanted, image, accelerator, lock, console)
         try:
             machine = Machine(wanted.name, child.pid, wanted.kernel.version, accelerator)
-            _note(lock, machine)
             deadline = time.monotonic() + DEADLINES[accelerator]
-            with contextlib.closing(_connected(wanted.name, 0)) as port:
+            with _ended_with_us(child), contextlib.closing(_connected(wanted.name, 0)) as port:
+                _note(lock, machine)
                 say_hello(port, lambda: bool(stopping()) or time.monotonic() > deadline)
-            machine = replace(machine, ready=True)
-            _note(lock, machine)
+                machine = replace(machine, ready=True)
+                _note(lock, machine)
             return machine
         except (OSError, TimeoutError):
             _end(child)
@@ -174,6 +176,20 @@ def _booted(wanted: Wanted, image: Path, accelerator: str) -> Machine:
             raise _NotBooted(*_why(console), code=FAILED) from None
         finally:
             os.close(lock)
+
+
+@contextmanager
+def _ended_with_us(child: Child) -> Iterator[None]:
+    """Have a process end when this one is killed meanwhile."""
+    read, write = os.pipe()
+    watch = spawn((tool("sh"), "-c", WATCH, "sh", str(child.pid)), [read] * 3)
+    os.close(read)
+    try:
+        yield
+    finally:
+        os.write(write, b"\n")
+        os.close(write)
+        watch.wait()
 
 
 def why_ended(machine: Machine) -> tuple[str, str]:
