@@ -370,6 +370,7 @@ def beside(one: Journal) -> list[Journal]:
 def plan_of(record: Journal, part: str) -> Plan:
     """Give the plan that a journal's lab was run by, whatever became of its files."""
     text: str = record.header[part]  # type: ignore[literal-required]
+    text = upgrade.ending(text) if part == "check" else text
     return parse(text, record.lab, record.header["title"], part, str(record.path))
 
 

@@ -1,11 +1,14 @@
 """Journals of the version before: their labs were up while cnetsh was upgraded."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from cnetsh import kinds
-from cnetsh.kinds.change import Answers, Facts, Found
+from cnetsh.kinds import looks
+from cnetsh.kinds.change import Answers, Facts, Found, typed_in
 from cnetsh.kinds.link import paired
+from cnetsh.plan.steps import command_in
 
 # What that version has seen of each kind; of values it had these keys.
 _LINK = frozenset({"up", "mtu", "master", "address", "alias", "txqueuelen", "hairpin"})
@@ -62,3 +65,17 @@ def reduced(found: Found) -> Found:
         elif kind in _VALUES and "next" not in value:
             left[fact] = {key: value[key] for key in _VALUES[kind] if key in value}
     return left
+
+
+def ending(text: str) -> str:
+    """Give the text of checks in which every ping ends, which was not asked of them once."""
+    return "\n".join(map(_ending, text.split("\n")))
+
+
+def _ending(line: str) -> str:
+    if line.startswith("#") or "ping" not in line:
+        return line
+    command = command_in(line)
+    if not looks.endless(command.words):
+        return line
+    return typed_in(command.netns, *shlex.split(looks.spelled(command)))

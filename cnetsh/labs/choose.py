@@ -33,9 +33,7 @@ def part(name: str, settings: Sequence[str], which: str) -> Plan:
         return found
     lab = _lab(name, settings)
     chosen = _part(lab, which)
-    if which != "down" or chosen.steps:
-        return chosen
-    return down_plan(_part(lab, "up"), chosen)
+    return down_plan(_part(lab, "up"), chosen) if which == "down" else chosen
 
 
 def name_of(name: str, settings: Sequence[str] = ()) -> str:

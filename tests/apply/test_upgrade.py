@@ -57,6 +57,20 @@ def test_a_journal_of_it_is_known_and_read(tmp_path: Path) -> None:
     assert one.before[NAT] == ["-o eth7 -j MASQUERADE"]
 
 
+def test_a_ping_that_it_let_go_on_sends_one_packet(tmp_path: Path) -> None:
+    lines = (RECORDED / "routing.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    rows[0]["check"] = rows[0]["check"].replace("ping -c1 -W1", "ping -W1")
+    path = tmp_path / "routing.journal"
+    path.write_bytes(b"".join(journal.as_line(row) for row in rows))
+    one = journal.read_journal(path)
+    one.close()
+    texts = [step.text for step in journal.plan_of(one, "check").steps]
+    pings = [text for text in texts if "ping" in text]
+    assert "ip netns exec net0 ping -c1 -W1 172.18.0.1" in pings
+    assert all(" ping -c" in f" {text}" for text in pings), pings
+
+
 @pytest.mark.parametrize("kind", ["neighbour", "fdb", "queue", "policy"])
 def test_what_it_has_not_seen_is_not_taken_for_absent(kind: str) -> None:
     found = before_of(header("two")["before"])
