@@ -1,0 +1,82 @@
+"""docs/reference.md is what the program says of itself; with --golden it is written anew."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from cnetsh import cli, errors
+
+PACKAGE = Path(cli.__file__).parent
+# By what the constants of errors.py are, then what comes from elsewhere.
+EXITS = {
+    "DONE": "done, or nothing to do",
+    "FAILED": "failed, and what was done is undone again; or a check failed, `diff` found "
+    "differences, a packet of `why` does not arrive",
+    "REFUSED": "bad usage, a bad lab or plan, something that is not met, or a question that "
+    "nobody answers: nothing was run",
+    "LEFT_BEHIND": "something was left behind or could not be read: each thing is named",
+    "STOPPED": "`why`: it stops at a named place for a reason that is not known",
+}
+MORE = {
+    "124": "`vm run`: the command did not end before `--deadline`",
+    "129, 130, 143": "hung up, interrupted (Ctrl-C) or ended, and what was done is undone again",
+    "141": "a command that only looks, whose output nobody reads any more",
+    "any": "`exec`, `shell` and `vm run`: that of the command",
+}
+ENVIRONMENT = {
+    "CNETSH_ON": "the target where `--on` is not given",
+    "NO_COLOR": "no colours",
+    "COLUMNS": "how wide tables and pictures are, rather than as the terminal is",
+    "LC_ALL": "whether `graph` draws with more than ASCII, else `LANG`",
+    "SHELL": "what `shell` opens",
+    "PATH": "where `exec` finds the command",
+    "XDG_RUNTIME_DIR": "where sandboxes, VMs and connections are noted while they run",
+    "XDG_CACHE_HOME": "where kernels and files of VMs are kept, else `~/.cache`",
+    "SSH_CONNECTION": "who is connected by ssh, whom a lab on the host must not cut off",
+    "SUDO_UID": "who called `sudo`, whose saved plan may be run",
+}
+HEAD = """\
+# Reference
+
+Made from the program by `make golden`.
+
+## Commands
+
+LAB is a built-in lab, a lab file (`.yaml`), a folder with templates, a saved plan (`.json`), or the
+name of a lab that is up.
+"""
+
+
+def commands(group: Any, context: Any) -> Iterator[str]:
+    for name in group.list_commands(context):
+        one = group.get_command(context, name)
+        own = typer.Context(one, parent=context, info_name=name, terminal_width=100)
+        if hasattr(one, "list_commands"):
+            yield from commands(one, own)
+        else:
+            yield f"### {own.command_path}\n\n```\n{one.get_help(own)}\n```\n"
+
+
+def table(title: str, head: str, rows: dict[str, str]) -> str:
+    lines = [f"| {key} | {text} |" for key, text in rows.items()]
+    return "\n".join([f"## {title}\n", f"| {head} | |", "|---|---|", *lines, ""])
+
+
+def test_it_is_what_the_program_says(golden: Callable[[str, str], None]) -> None:
+    group: Any = typer.main.get_command(cli.app)
+    context = typer.Context(group, info_name="cnetsh", help_option_names=["-h", "--help"])
+    exits = {str(getattr(errors, name)): text for name, text in EXITS.items()} | MORE
+    variables = {f"`{name}`": text for name, text in ENVIRONMENT.items()}
+    parts = [HEAD, *commands(group, context), table("Exit codes", "Code", exits)]
+    golden("../../docs/reference.md", "\n".join([*parts, table("Environment", "Name", variables)]))
+
+
+def test_no_exit_code_and_no_variable_is_missing() -> None:
+    texts = [file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py")]
+    asked = {name for text in texts for name in re.findall(r'environ\.get\(\s*"(\w+)"', text)}
+    assert asked <= {*ENVIRONMENT, "LANG"}
+    codes = {name for name, value in vars(errors).items() if isinstance(value, int)}
+    assert codes == set(EXITS)
