@@ -2,13 +2,14 @@
 
 import gc
 
-from cnetsh.system.files import fill_streams
 from cnetsh.system.signals import end_at_once
 
 
 def begin() -> None:
     """Run the command line; a signal ends it without a traceback, from the first import on."""
     end_at_once()
+    from cnetsh.system.files import fill_streams
+
     fill_streams()
     # Imports and plans are many objects without cycles: walking them costs a tenth of the start.
     gc.disable()

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,7 +37,7 @@ def far_sshd(machines: Machines, _: int) -> None:
 
 def local_ssh(_: Machines, cnetsh: int) -> None:
     """The session of this command, not the connection."""
-    for child in Path(f"/proc/{cnetsh}/task/{cnetsh}/children").read_text().split():
+    for child in children(cnetsh):
         kill(int(child))
 
 
@@ -54,6 +53,16 @@ def link(machines: Machines, _: int) -> None:
 
 def interrupt(_: Machines, cnetsh: int) -> None:
     os.kill(cnetsh, signal.SIGINT)
+
+
+def interrupt_what_has_begun(machines: Machines, cnetsh: int) -> None:
+    """As soon as it has started ssh; before, the far side has nothing of it."""
+    assert wait_for(lambda: bool(children(cnetsh)))
+    interrupt(machines, cnetsh)
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 Strike = Callable[[Machines, int], None]
@@ -125,7 +134,7 @@ def test_ctrl_c_undoes_it_there(own: Machines, step: int) -> None:
         code, said = struck(own, interrupt, step)
     else:
         own.cnetsh("status")
-        code, said = struck(own, lambda _, pid: time.sleep(0.3) or interrupt(_, pid), 0)
+        code, said = struck(own, interrupt_what_has_begun, 0)
     assert code == 130, said
     assert own.cnetsh("status").stderr == "no lab is up\n"
     assert oracle.diff(before, own.there.snapshot()) == []
