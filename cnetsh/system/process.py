@@ -13,8 +13,8 @@ import resource
 import select
 import signal
 import stat
-import threading
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -286,16 +286,22 @@ def through_sh(keep: Collection[int]) -> Start:
             raise OSError(errno.EAGAIN, str(error).strip().split("\n")[-1]) from None
         except (RuntimeError, ValueError) as error:
             # There was no thread for it, or it was killed before it said its session's number.
-            _end_newest_child()
+            _end_unheard_child(error)
             said = "killed as it began" if isinstance(error, ValueError) else str(error)
             raise OSError(errno.EAGAIN, said) from None
 
     return start
 
 
-def _end_newest_child() -> None:
-    # It has begun already, and sh has forgotten its number.
-    with contextlib.suppress(OSError, IndexError):
-        children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
-        os.kill(newest := int(children.split()[-1]), signal.SIGKILL)
-        os.waitpid(newest, 0)
+def _end_unheard_child(error: Exception) -> None:
+    """End the child that had begun when sh raised the error, and with it forgot its number.
+
+    A frame of sh's still has it. The list of a thread's children does not tell which it is: those
+    of another thread that ends just now are added to it.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        process = frame.f_locals.get("self")
+        if type(process).__name__ == "OProc" and (pid := getattr(process, "pid", 0)):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)

@@ -1,0 +1,173 @@
+"""cnetsh as a fork of a Python that has loaded it: its start is most of what a short command costs.
+
+A script, `warm.py SOCKET`: it loads cnetsh and forks for whoever comes with warm_call.py. The
+command runs in the caller's namespaces and folder, with his environment, input and outputs, and its
+exit code is his. A test of signals, terminals or the start itself starts the program instead.
+"""
+
+import ast
+import gc
+import os
+import pkgutil
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+HERE = Path(__file__).resolve().parent
+# In the order in which they are entered: the user first, who may enter the others.
+NAMESPACES = ("user", "net", "mnt")
+LARGEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where cnetsh is served, by a process that ends when its input does, so with its starter."""
+
+    path: str
+    server: "subprocess.Popen[bytes]"
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What stands before cnetsh's arguments."""
+        return sys.executable, "-I", "-S", str(HERE / "warm_call.py"), self.path
+
+
+def served(environment: dict[str, str]) -> Served:
+    """cnetsh of this checkout, loaded in that environment."""
+    path = f"{tempfile.mkdtemp(prefix='cnetsh-warm-')}/socket"
+    server = subprocess.Popen(
+        [sys.executable, __file__, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+    )
+    assert server.stdout and server.stdout.readline() == b"ready\n"
+    return Served(path, server)
+
+
+def serve(path: str) -> None:
+    load()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening.bind(path)
+    listening.listen(64)
+    print("ready", flush=True)
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    poll.register(listening, select.POLLIN)
+    running: dict[int, Command] = {}
+    while True:
+        for fd, _ in poll.poll():
+            if fd == 0:
+                Path(path).unlink()
+                Path(path).parent.rmdir()
+                os._exit(0)
+            elif fd == listening.fileno():
+                command = Command(listening.accept()[0])
+                running |= dict.fromkeys(command.ends, command)
+                # A caller says nothing more, but goes when a deadline of the test's has come.
+                for end, events in zip(command.ends, (select.POLLIN, 0), strict=True):
+                    poll.register(end, events)
+            elif command := running.get(fd):
+                for end in command.ends:
+                    poll.unregister(end)
+                    del running[end]
+                command.end()
+
+
+class Command:
+    """A command that runs, and who waits for it."""
+
+    def __init__(self, caller: socket.socket) -> None:
+        self.caller = caller
+        given, files, _, _ = socket.recv_fds(caller, LARGEST, 6)
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                become(files, *ast.literal_eval(given.decode()))
+            except BaseException:
+                traceback.print_exc()
+            os._exit(70)
+        for fd in files:
+            os.close(fd)
+        self.ends = (os.pidfd_open(self.pid), caller.fileno())
+
+    def end(self) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.ends[0], signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        with suppress(OSError):
+            self.caller.send(str(code).encode())
+        os.close(self.ends[0])
+        self.caller.close()
+
+
+def load() -> None:
+    import importlib
+
+    import cnetsh
+
+    for module in pkgutil.walk_packages(cnetsh.__path__, "cnetsh."):
+        if module.name not in ("cnetsh.__main__", "cnetsh.inside", "cnetsh.targets.holder"):
+            importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()
+
+
+def become(
+    files: list[int], folder: str, environment: dict[str, str], arguments: list[str]
+) -> NoReturn:
+    """Be cnetsh with what the caller gave: inputs and outputs, then namespaces, are files."""
+    for kind, fd in zip(NAMESPACES, files[3:], strict=True):
+        if os.fstat(fd).st_ino != Path(f"/proc/self/ns/{kind}").stat().st_ino:
+            enter(fd)
+        os.close(fd)
+    for to, fd in enumerate(files[:3]):
+        os.dup2(fd, to)
+        os.close(fd)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    escaped = "surrogateescape"
+    sys.stdin = open(0, errors=escaped)  # noqa: SIM115
+    sys.stdout = open(1, "w", errors=escaped, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.argv = ["cnetsh", *arguments]
+    os._exit(ended())
+
+
+def ended() -> int:
+    """The exit code of cnetsh, as Python would end with it."""
+    from cnetsh.__main__ import begin
+
+    code: Any = 0
+    try:
+        begin()
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return 120
+    return code if isinstance(code, int) else 1
+
+
+def enter(fd: int) -> None:
+    import ctypes
+
+    if ctypes.CDLL(None, use_errno=True).setns(fd, 0):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
