@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import oracle
-from warm import Served, served
+from warm import served
 
 HERE = Path(__file__).resolve().parent
 NOBODY = 65534
@@ -65,10 +64,7 @@ class Private:
         self, *arguments: str, check: bool = True, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """cnetsh of this checkout as root of this host, with CNETSH_ON=host."""
-        env = options.get("env", self.env)
-        # What Python itself looks at when it starts is not asked for again.
-        warm = env.get("LC_ALL") == self.env["LC_ALL"]
-        program = loaded().command if warm else (sys.executable, "-m", "cnetsh")
+        program = ready(sys.executable, options) or [sys.executable, "-m", "cnetsh"]
         done = self.run([*program, *arguments], **options)
         assert not check or done.returncode == 0, report(done)
         return done
@@ -97,10 +93,14 @@ def stable(take: Callable[[], oracle.Facts], seconds: float, limit: float = 10.0
     return seen
 
 
-@cache
-def loaded() -> Served:
-    """cnetsh without its start, for as long as the tests run."""
-    return served(host_env())
+def ready(python: str, options: dict[str, Any]) -> list[str]:
+    """What calls the cnetsh of that Python once it is loaded; nothing where it has to be started.
+
+    Python looks at its locale just when it starts, and at what it writes to when it ends.
+    """
+    usual = options.get("env", host_env()).get("LC_ALL") == "C.UTF-8"
+    streams = options.keys() & {"capture_output", "stdin", "stdout", "stderr"}
+    return served(python).command if usual and not streams else []
 
 
 def start_holder() -> "subprocess.Popen[str]":
@@ -191,7 +191,8 @@ class Ordinary:
     def cnetsh(
         self, *arguments: str, check: bool = True, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        done = self.run([str(self.program), *arguments], **options)
+        program = ready(str(self.program.parent / "python"), options) or [str(self.program)]
+        done = self.run([*program, *arguments], **options)
         assert not check or done.returncode == 0, report(done)
         return done
 

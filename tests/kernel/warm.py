@@ -6,57 +6,70 @@ exit code is his. A test of signals, terminals or the start itself starts the pr
 """
 
 import ast
+import ctypes
 import gc
+import importlib
 import os
 import pkgutil
+import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
+
+import oracle
 
 HERE = Path(__file__).resolve().parent
 # In the order in which they are entered: the user first, who may enter the others.
 NAMESPACES = ("user", "net", "mnt")
 LARGEST = 1 << 20
+PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 @dataclass(frozen=True)
 class Served:
     """Where cnetsh is served, by a process that ends when its input does, so with its starter."""
 
-    path: str
+    python: str
+    socket: Path
     server: "subprocess.Popen[bytes]"
 
     @property
-    def command(self) -> tuple[str, ...]:
+    def command(self) -> list[str]:
         """What stands before cnetsh's arguments."""
-        return sys.executable, "-I", "-S", str(HERE / "warm_call.py"), self.path
+        return [self.python, "-I", "-S", str(HERE / "warm_call.py"), str(self.socket)]
 
 
-def served(environment: dict[str, str]) -> Served:
-    """cnetsh of this checkout, loaded in that environment."""
-    path = f"{tempfile.mkdtemp(prefix='cnetsh-warm-')}/socket"
+@cache
+def served(python: str) -> Served:
+    """The cnetsh of a Python, loaded, for every user."""
+    folder = Path(tempfile.mkdtemp(prefix="cnetsh-warm-"))
+    folder.chmod(0o755)
     server = subprocess.Popen(
-        [sys.executable, __file__, path],
+        [python, __file__, str(folder / "socket")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment,
+        env={"PATH": oracle.PATH, "LC_ALL": "C.UTF-8"},
     )
     assert server.stdout and server.stdout.readline() == b"ready\n"
-    return Served(path, server)
+    return Served(python, folder / "socket", server)
 
 
 def serve(path: str) -> None:
     load()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listening.bind(path)
+    # It does for a user just what he could do himself.
+    Path(path).chmod(0o777)
     listening.listen(64)
     print("ready", flush=True)
     poll = select.poll()
@@ -88,9 +101,11 @@ class Command:
     def __init__(self, caller: socket.socket) -> None:
         self.caller = caller
         given, files, _, _ = socket.recv_fds(caller, LARGEST, 6)
+        who = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         self.pid = os.fork()
         if not self.pid:
             try:
+                be_user(*struct.unpack("3i", who))
                 become(files, *ast.literal_eval(given.decode()))
             except BaseException:
                 traceback.print_exc()
@@ -110,8 +125,6 @@ class Command:
 
 
 def load() -> None:
-    import importlib
-
     import cnetsh
 
     for module in pkgutil.walk_packages(cnetsh.__path__, "cnetsh."):
@@ -119,6 +132,19 @@ def load() -> None:
             importlib.import_module(module.name)
     gc.collect()
     gc.freeze()
+
+
+def be_user(pid: int, user: int, group: int) -> None:
+    """Have the rights of that process's user, and no others."""
+    if user == os.geteuid():
+        return
+    found = re.search(r"(?m)^Groups:(.*)", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    os.setgroups([int(each) for each in found[1].split()])
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
+    # As after a start of its own; else its /proc files, also those of its namespaces, are root's.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1)
 
 
 def become(
@@ -163,8 +189,6 @@ def ended() -> int:
 
 
 def enter(fd: int) -> None:
-    import ctypes
-
     if ctypes.CDLL(None, use_errno=True).setns(fd, 0):
         raise OSError(ctypes.get_errno(), "setns")
 
