@@ -212,10 +212,21 @@ def _check(lab: Lab, settings: Set, on: On = "sandbox", as_json: AsJson = False)
 
 @_command("why")
 def _why(
-    sender: Annotated[str, typer.Argument(metavar="FROM", help="A container, or host.")],
-    to: Annotated[
-        str, typer.Argument(metavar="TO", help="NAME or ADDRESS, with :PORT or :PORT/udp.")
+    ends: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[FROM] TO",
+            help="FROM: a container, or host. TO: NAME or ADDRESS, with :PORT or :PORT/udp.",
+        ),
     ],
+    ns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ns",
+            metavar="NAME|PID",
+            help="The namespace of a process: FROM, or where FROM is given, looked into as well.",
+        ),
+    ] = None,
     size: Annotated[int, typer.Option("--size", help="Bytes of the packet, not to be cut.")] = 0,
     six: Annotated[bool, typer.Option("-6", help="By IPv6.")] = False,
     on: On = "sandbox",

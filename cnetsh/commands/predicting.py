@@ -1,5 +1,6 @@
 """What commands say of a plan's checks before anything runs: only what will surprise."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,13 +60,16 @@ def _leave_it(plans: Plans) -> bool:
     return True
 
 
-def network_here() -> Network:
-    """Give what forwards packets in the target that this process is in."""
+def network_here(more: Collection[str] = ()) -> Network:
+    """Give what forwards packets in the target that this process is in.
+
+    more: namespaces without a name, by their paths.
+    """
     # A plan that is only shown goes without it.
     from cnetsh.compare import snapshot
     from cnetsh.system.process import ask
 
-    state = snapshot.look_through(ask, OF_ALL, OF_LINKS)
+    state = snapshot.look_through(ask, OF_ALL, OF_LINKS, more)
     return network_of(state, snapshot.beginnings(BEGINS))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from functools import partial
 from ipaddress import ip_address
 from typing import NamedTuple, NoReturn
@@ -9,23 +10,27 @@ from typing import NamedTuple, NoReturn
 from cnetsh.commands.entering import entered
 from cnetsh.commands.predicting import network_here
 from cnetsh.commands.reasons import HOST, Reason, planned_here, reason_of
+from cnetsh.compare import snapshot
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Netns, Network
 from cnetsh.forwarding.stop import Layer
+from cnetsh.kinds.change import typed_in
 from cnetsh.targets import target
 from cnetsh.trial import Asked, tried
 
+_PROCESS = "by the number of a process any (--ns PID)"
 PING = 84  # bytes of the IP packet of a plain ping
 _TO = re.compile(r"(?:\[([^\]]+)\]|([^:/]+|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.:]*))"
                  r"(?::(\d+))?(?:/(tcp|udp))?")  # fmt: skip
 
 
 class Wanted(NamedTuple):
-    """What was typed: whom, and how to ask it."""
+    """What was typed: whom, and how to ask it; others: more namespaces, or processes in them."""
 
     sender: str
     to: str
+    others: tuple[str, ...]
     port: int
     proto: str
     size: int
@@ -34,15 +39,30 @@ class Wanted(NamedTuple):
     as_json: bool
 
 
-def run(sender: str, to: str, size: int, six: bool, on: str, probe: bool, as_json: bool) -> int:
+def run(
+    ends: list[str],
+    ns: list[str] | None,
+    size: int,
+    six: bool,
+    on: str,
+    probe: bool,
+    as_json: bool,
+) -> int:
     """Tell whether a packet arrives and why not; give the exit code."""
+    *senders, to = ends
+    others = tuple(ns or ())
+    if len(senders) > 1:
+        raise CnetshError(f"one packet goes from one namespace, not from {' and '.join(senders)}",
+                          "cnetsh why FROM TO")  # fmt: skip
+    # Without a FROM it goes from the first --ns; where none is said, who could be FROM is told.
+    sender = (*senders, *others, "")[0]
     found = _TO.fullmatch(to)
     if found is None:
         raise CnetshError(f"{to} is nobody that a packet goes to", "NAME, ADDRESS, NAME:PORT, "
                           "ADDRESS:PORT/udp, [ADDRESS]:PORT")  # fmt: skip
     name, port = found[1] or found[2], int(found[3] or 0)
     proto = (found[4] or "tcp") if port else "icmp"
-    wanted = Wanted(sender, name, port, proto, size, six, probe, as_json)
+    wanted = Wanted(sender, name, others, port, proto, size, six, probe, as_json)
     where = target.named(on)
     return entered(where, partial(_why, wanted), partial(_missing, where.name))
 
@@ -52,9 +72,15 @@ def _missing(name: str) -> NoReturn:
 
 
 def _why(wanted: Wanted) -> int:
-    network, planned = network_here(), planned_here()
-    space = _space(network, wanted.sender)
-    to = _address(network, space, wanted)
+    said = dict.fromkeys([wanted.sender, wanted.to, *wanted.others])
+    homes = {text: home for text in said if (home := snapshot.home_of(text)) is not None}
+    for text in wanted.others:
+        if text not in homes:
+            raise CnetshError(f"there is no namespace {text}", _PROCESS)
+    more = {home for home in homes.values() if home.startswith("/")}
+    network, planned = network_here(more), planned_here()
+    space = _space(network, homes, wanted.sender)
+    to = _address(network, homes, space, wanted)
     if isinstance(to, Reason):
         return _tell(wanted, to)
     packet = Packet(to, proto=wanted.proto, port=wanted.port, size=wanted.size or PING,
@@ -64,20 +90,23 @@ def _why(wanted: Wanted) -> int:
     return _tell(wanted, reason_of(network, space.name, packet, planned, trial))
 
 
-def _space(network: Network, name: str) -> Netns:
-    found = network.spaces.get("" if name == HOST else name)
-    if found is None:
+def _space(network: Network, homes: Mapping[str, str], name: str) -> Netns:
+    found = network.spaces.get("" if name == HOST else homes.get(name, name))
+    if found is None or not name:
         known = ", ".join(each or HOST for each in network.spaces)
-        raise CnetshError(f"there is no namespace {name}", f"there are: {known}")
+        what = f"there is no namespace {name}" if name else "FROM is missing"
+        raise CnetshError(what, f"there are: {known}; {_PROCESS}")
     return found
 
 
-def _address(network: Network, space: Netns, wanted: Wanted) -> Address | Reason:
+def _address(
+    network: Network, homes: Mapping[str, str], space: Netns, wanted: Wanted
+) -> Address | Reason:
     """Give the address that is meant: of a namespace one on a network of the sender's, if any."""
     try:
         return ip_address(wanted.to)
     except ValueError:
-        owner = _space(network, wanted.to)
+        owner = _space(network, homes, wanted.to)
     version = 6 if wanted.six else 4
     theirs = [one.ip for one, link in owner.addresses if one.version == version and
               link.kind != "lo"]  # fmt: skip
@@ -86,7 +115,7 @@ def _address(network: Network, space: Netns, wanted: Wanted) -> Address | Reason
         return (near or theirs)[0]
     links = [link.name for link in owner.links.values() if link.kind != "lo"]
     what = f"address of IPv{version}" if links else "link but lo"
-    evidence = f"ip netns exec {owner.name} ip address show" if owner.name else "ip address show"
+    evidence = typed_in(owner.name, "ip", "address", "show")
     layer = Layer.ADDRESS if links else Layer.LINK
     fix = [one.step.text for one in planned_here().lost if one.ref.netns == owner.name]
     return Reason(False, (), layer, f"{wanted.to} has no {what}", evidence, "", tuple(fix))

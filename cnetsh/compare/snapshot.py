@@ -163,7 +163,7 @@ def _look_at_files(marks: dict[str, int]) -> State:
     return kinds.see(Answers(namespaces=dict(sorted(marks.items())), texts=texts))
 
 
-def _all_paired(state: State, run: Run) -> State:
+def _all_paired(state: State, run: Run, more: Collection[str] = ()) -> State:
     """Give a state with the cables that have no end in the target's own namespace paired too."""
     lead_elsewhere = dict.fromkeys(
         ref.netns
@@ -174,23 +174,42 @@ def _all_paired(state: State, run: Run) -> State:
         # Each knows all others: asking everywhere takes the square of their number.
         ids: dict[int, str] = {}
         if count < MOST_LINKS:
-            ids = namespace.in_network(str(NETNS / netns), lambda: _ids(run))
+            ids = namespace.in_network(str(NETNS / netns), lambda: _ids(run, more))
         state |= named(state, netns, ids)
     return paired(state)
 
 
-def look_through(run: Run, settings: Iterable[str], of_links: Iterable[str]) -> State:
+def look_through(
+    run: Run, settings: Iterable[str], of_links: Iterable[str], more: Collection[str] = ()
+) -> State:
     """Give what packets pass in all namespaces: links and routes, rules, settings by their names.
 
-    settings: paths below /proc/sys/net; of_links: names in the folders conf of both versions of IP.
+    settings: paths below /proc/sys/net; of_links: names in the folders conf of both versions of IP;
+    more: namespaces without a name, by their paths.
     """
     marks = namespaces()
     inside = partial(_look_deep, run=run, settings=tuple(settings), of_links=tuple(of_links))
-    state = kinds.see(Answers(namespaces=marks)) | inside("", ids=_ids(run))
-    state |= _in_each(
-        [name for name, mark in sorted(marks.items()) if mark], partial(inside, ids={})
-    )
-    return _all_paired(paired(state), run)
+    state = kinds.see(Answers(namespaces=marks)) | inside("", ids=_ids(run, more))
+    names = [*more, *(name for name, mark in sorted(marks.items()) if mark)]
+    state |= _in_each(names, partial(inside, ids={}))
+    return _all_paired(paired(state), run, more)
+
+
+def home_of(text: str) -> str | None:
+    """Give what a namespace is called by a name of its own, or by the number of a process in it.
+
+    One without a name is called by its path, "" is the target's own. None where there is no such.
+    """
+    marks = namespaces()
+    if marks.get(text) or not text.isdecimal():
+        return text if marks.get(text) else None
+    path = f"/proc/{text}/ns/net"
+    with contextlib.suppress(OSError):
+        found = namespace.mark(Path(path).stat())
+        if found == namespace.mark(Path("/proc/self/ns/net").stat()):
+            return ""
+        return next((name for name, mark in marks.items() if mark == found), path)
+    return None
 
 
 def beginnings(paths: Iterable[str]) -> dict[str, str]:
@@ -289,13 +308,14 @@ def _look_closely(netns: str, run: Run) -> State:
     return state
 
 
-def _ids(run: Run) -> dict[int, str]:
-    """Give the names of namespaces by the numbers that this one knows them by.
+def _ids(run: Run, more: Collection[str] = ()) -> dict[int, str]:
+    """Give the names of namespaces, and the paths of more, by the numbers known for them here.
 
     Where none has a name, the answer is not even an empty list.
     """
     known = _as_json(run(("ip", "-j", "netns", "list")).stdout or "[]")
-    return {one["id"]: one["name"] for one in known if "id" in one}
+    found = {one["id"]: one["name"] for one in known if "id" in one}
+    return found | {namespace.number_of(path): path for path in more}
 
 
 def _ask(run: Run, tool: tuple[str, ...], questions: str) -> list[Answer]:

@@ -154,8 +154,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
 
 
 def named(space: str) -> str:
-    """Give a namespace's name in a sentence."""
-    return space or "the host"
+    """Give a namespace's name in a sentence; what has none is called by a process in it."""
+    return f"process {space.split('/')[2]}" if space.startswith("/") else space or "the host"
 
 
 def sentence(stop: Stop) -> str:

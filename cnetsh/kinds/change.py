@@ -149,10 +149,12 @@ def placed(netns: str, text: str) -> str:
     """Give a command as it is typed in the target's own namespace."""
     if not netns:
         return text
+    # One without a name is known by its path.
+    enter = f"nsenter --net={netns}" if netns.startswith("/") else f"ip netns exec {netns}"
     # The shell outside echoes; what writes runs inside, where the setting is another one.
     if text.startswith("echo "):
-        return text.replace("| ", f"| ip netns exec {netns} ")
-    return f"ip netns exec {netns} {text}"
+        return text.replace("| ", f"| {enter} ")
+    return f"{enter} {text}"
 
 
 def namespace_ref(name: str) -> Ref:

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -96,6 +97,19 @@ def mark(status: os.stat_result) -> int:
     The kernel gives an inode to the next namespace as soon as it is free (fs/proc/generic.c).
     """
     return status.st_ctime_ns << 32 | status.st_ino
+
+
+def number_of(path: str) -> int:
+    """Give the number that the own network namespace knows another by, -1 where it has none.
+
+    Raises OSError. rtnetlink(7); linux/net_namespace.h: RTM_GETNSID with the attribute NETNSA_FD.
+    """
+    with open(path, "rb") as there, socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as asked:  # noqa: PTH123
+        asked.send(struct.pack("=IHHIIB3xHHi", 28, 90, 1, 1, 0, 0, 8, 3, there.fileno()))
+        answer = asked.recv(4096)
+    # Behind both headers stands the first attribute, NETNSA_NSID; what is no RTM_NEWNSID has none.
+    found: int = struct.unpack_from("=i", answer, 24)[0] if answer[4:6] == b"\x58\0" else -1
+    return found
 
 
 def own_network() -> int:

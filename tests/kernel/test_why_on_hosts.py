@@ -109,7 +109,55 @@ def test_check_says_why_a_ping_fails(private: Private) -> None:
     }
 
 
-@pytest.mark.parametrize("asked", ["nobody 1.1.1.1", "host nobody", "host 1.1.1.1:x", "host ["])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "--ns nobody 1.1.1.1",
+        "a b 1.1.1.1",
+        "nobody 1.1.1.1",
+        "host nobody",
+        "host 1.1.1.1:x",
+        "host [",
+    ],
+)
 def test_what_nobody_can_ask_is_refused(private: Private, asked: str) -> None:
     done = private.cnetsh("why", *asked.split(), check=False)
     assert done.returncode == 2 and done.stderr.startswith("cnetsh: ")
+
+
+def test_a_namespace_that_has_no_name_is_called_by_a_process_in_it(private: Private) -> None:
+    """As Docker's containers are: two on a bridge, known by their processes alone."""
+    private.sh(
+        "ip link add docker9 type bridge; ip address add 10.9.0.1/24 dev docker9; "
+        "ip link set docker9 up"
+    )
+    with ExitStack() as inside:
+        paths = []
+        for at in (2, 3):
+            argv = ["unshare", "--net", "sh", "-c", "echo; exec cat"]
+            one = private.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            inside.callback(one.communicate)
+            assert one.stdout and one.stdout.readline()
+            paths.append(f"/proc/{one.pid}/ns/net")
+            private.sh(f"ip link add v{at} type veth peer name eth0 netns {one.pid}\n"
+                       f"ip link set v{at} master docker9 up\n"
+                       f"nsenter --net={paths[-1]} ip address add 10.9.0.{at}/24 dev eth0"
+                       )  # fmt: skip
+        private.sh(f"nsenter --net={paths[0]} ip link set eth0 up")
+        one, two = (path.split("/")[2] for path in paths)
+        found = why(private, f"--ns {two} {one} 10.9.0.3", 1)
+        assert found["layer"] == "cable", found
+        assert found["fix"] == [f"nsenter --net={paths[1]} ip link set eth0 up"]
+        private.sh(found["fix"][0])
+        assert why(private, f"--ns {two} {one}")["hops"][:3] == [
+            f"process {two}: out by eth0, by the route to 10.9.0.0/24",
+            "the host: through the bridge docker9",
+            f"process {one}: in by eth0",
+        ]
+
+
+def test_who_is_not_named_is_asked_for_with_all_names(private: Private) -> None:
+    private.sh("ip netns add n9")
+    done = private.cnetsh("why", "1.1.1.1", check=False)
+    assert done.returncode == 2 and done.stderr.splitlines()[0] == "cnetsh: FROM is missing"
+    assert "there are: host, n9; by the number of a process any (--ns PID)" in done.stderr
