@@ -20,7 +20,7 @@ ROOMS = {
     "kinds": "errors names system",
     "plan": "errors names mistakes kinds",
     "forwarding": "kinds plan",
-    "labs": "errors names mistakes system plan",
+    "labs": "errors names mistakes system plan forwarding",
     "compare": "errors names system kinds plan",
     "checks": "system kinds plan compare",
     "trial": "system compare",

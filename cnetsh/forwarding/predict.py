@@ -125,15 +125,20 @@ _MEANT = frozenset({Layer.FIREWALL, Layer.RECEIVER})
 
 
 def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
-    """Tell of neighbours by their addresses, one of them the plan's, that no check tries."""
-    tried = {(step.netns, step.inner[-1]) for step in check.steps}
+    """Tell of neighbours by their addresses, one of them the plan's, that no check tries.
+
+    Nor are those told of whom somebody wants apart, for a reason of his own.
+    """
+    tried = {(step.netns, step.inner[-1]): step.said.expect for step in check.steps}
     made = {ref for change in up.changes if isinstance(change, Make) for ref in refs_of(change)}
     said: list[Stop] = []
     for number, (sender, to) in enumerate(islice(_pairs(network, made), MOST_PAIRS), 1):
-        if (sender, str(to)) in tried:
+        if not (expect := tried.get((sender, str(to)), "untried")):
             continue
         stop = follow(network, sender, Packet(to)).stop
         if stop and stop.layer not in _MEANT and stop.code != "isolated" and stop not in said:
+            if expect not in ("untried", sentence(stop)):
+                continue
             said.append(stop)
             text = f"{named(sender)} and {to}, neighbours by their addresses"
             yield Surprise("pair", number, text, f"will not reach each other: {sentence(stop)}",

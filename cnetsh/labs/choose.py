@@ -6,11 +6,13 @@ from pathlib import Path
 from cnetsh.errors import CnetshError
 from cnetsh.labs import builtin, render
 from cnetsh.labs.builtin import Lab
+from cnetsh.labs.expected import NO_WAY, with_reasons
 from cnetsh.plan.steps import Plan, Plans, parse
 from cnetsh.plan.undo import down_plan
 
 LAB_FILES = (".yaml", ".yml")
 FILES = (*LAB_FILES, ".json")
+PARTS = ("up", "check", "down")
 
 
 def plans(name: str, settings: Sequence[str] = ()) -> Plans:
@@ -21,7 +23,7 @@ def plans(name: str, settings: Sequence[str] = ()) -> Plans:
     if name.endswith(".json"):
         return _saved(name, settings)
     found = _lab(name, settings)
-    up, check, down = (_part(found, which) for which in ("up", "check", "down"))
+    up, check, down = (_part(found, which) for which in PARTS)
     source = str(Path(name).resolve()) if is_file(name) else "cnetsh"
     return Plans(up, check, down, found.teaches, source)
 
@@ -75,4 +77,7 @@ def _lab(name: str, settings: Sequence[str]) -> Lab:
 
 def _part(chosen: Lab, which: str) -> Plan:
     origin = f"{chosen.folder.name}/{which}.sh.j2"
-    return parse(render.render(chosen, which), chosen.name, chosen.title, which, origin)
+    plan = parse(render.render(chosen, which), chosen.name, chosen.title, which, origin)
+    if any(step.said.expect == NO_WAY for step in plan.steps):
+        return with_reasons(plan, _part(chosen, "up"), part(builtin.SANDBOX, (), "up"))
+    return plan

@@ -68,7 +68,10 @@ containers:
 def test_of_two_links_in_one_subnet_the_first_takes_all(tmp_path: Path) -> None:
     says = [one.says for one in lab_file(tmp_path, TWO_LINKS)]
     reason = "mid has 2 equal routes to 192.168.5.0/24 and takes the first, by toleft, but "
+    wire = "will not reach each other: {} looks for {} on {}, but it is on another wire: {} in {}"
     assert says == [
+        wire.format("l1", "192.168.5.21", "ceth0", "ceth1", "r1"),
+        wire.format("r1", "192.168.5.11", "ceth1", "ceth0", "l1"),
         f"will not reach each other: on the way back {reason}192.168.5.21 is behind toright",
         f"will not reach each other: {reason}192.168.5.21 is behind toright",
     ]

@@ -14,6 +14,7 @@ from hosts import Private, report, wait_for
 from cnetsh.labs import choose
 
 HERE = Path(__file__).resolve().parent
+EXAMPLES = f"{HERE.parent.parent}/examples/"
 SANDBOX = "\n".join(step.text for step in choose.part("sandbox", (), "up").steps)
 with (HERE / "breakages.tsv").open(newline="") as _file:
     ROWS = {row["id"]: row for row in csv.DictReader(_file, delimiter="\t", quoting=csv.QUOTE_NONE)}
@@ -33,7 +34,7 @@ def why(private: Private, asked: str, code: int | None = None) -> dict[str, Any]
 @contextmanager
 def broken(private: Private, row: dict[str, str]) -> Iterator[None]:
     private.sh(SANDBOX)
-    private.cnetsh("up", row["lab"])
+    private.cnetsh("up", *row["lab"].replace("examples/", EXAMPLES).split())
     with ExitStack() as servers:
         if row["before"]:
             _, name, port, address = row["before"].split()

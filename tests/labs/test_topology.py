@@ -7,8 +7,9 @@ import pytest
 from cnetsh import kinds
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import holders
-from cnetsh.labs import render
+from cnetsh.labs import choose, render
 from cnetsh.labs.builtin import Lab, templates_folder
+from cnetsh.labs.expected import NO_WAY
 from cnetsh.labs.file import describe, load_file
 from cnetsh.labs.topology.firewall import LONGEST, SUFFIX, chain_name
 from cnetsh.labs.topology.members import members as all_members
@@ -176,8 +177,7 @@ containers:
         text = self.ROUTER.replace("forward: true", "forward: false")
         steps = planned(lab(text), "check").steps
         expected = {step.text: step.said.expect for step in steps}
-        reason = "nothing passes packets on between a and b"
-        assert expected["ip netns exec a ping -c1 -W1 10.2.0.10"] == reason
+        assert expected["ip netns exec a ping -c1 -W1 10.2.0.10"] == NO_WAY
 
     def test_may_name_networks(self) -> None:
         text = self.ROUTER.replace("gateway: none", "routes: [{to: 10.2.0.9/24, via: r}]")
@@ -286,6 +286,13 @@ def failing(text: str) -> list[Step]:
     return [step for step in planned(lab(text), "check").steps if step.said.expect]
 
 
+def expected(tmp_path: Path, text: str) -> dict[str, str]:
+    """Each check, and why it must fail, or ""."""
+    (tmp_path / "lab.yaml").write_text(text)
+    found = choose.plans(str(tmp_path / "lab.yaml")).check.steps
+    return {step.text: step.said.expect for step in found}
+
+
 class TestChecks:
     def test_of_many_are_a_ring_and_not_every_pair(self) -> None:
         found = commands(ONE_BRIDGE + "  a: {bridge: br0, count: 100}\n", "check")
@@ -332,17 +339,43 @@ class TestChecks:
     @pytest.mark.parametrize(
         ("router", "reason"),
         [
-            ("forward: true", "b has no way back to a"),
-            ("forward: false", "nothing passes packets on between a and b"),
+            ("forward: true", "b has no route back to 10.1.0.10"),
+            (
+                "forward: false",
+                "r does not pass on 10.2.0.10, which comes in by ceth3: net.ipv4.ip_forward is 0",
+            ),
         ],
     )
-    def test_that_must_fail_name_the_hop_that_is_missing(self, router: str, reason: str) -> None:
+    def test_that_must_fail_name_the_hop_that_is_missing(
+        self, tmp_path: Path, router: str, reason: str
+    ) -> None:
         text = TestRoutes.ROUTER.replace("gateway: 10.2.0.1", "gateway: none")
-        found = {
-            one.text: one.said.expect for one in failing(text.replace("forward: true", router))
-        }
+        found = expected(tmp_path, text.replace("forward: true", router))
         assert found["ip netns exec a ping -c1 -W1 10.2.0.10"] == reason
         assert found["ip netns exec b ping -c1 -W1 10.1.0.10"] == "b has no route to 10.1.0.10"
+
+    def test_are_of_every_pair_also_of_those_with_several_links(self, tmp_path: Path) -> None:
+        found = expected(
+            tmp_path,
+            "name: x\nbridges: {left: , right: }\ncontainers:\n"
+            "  l: {bridge: left, address: 192.168.5.11/24}\n"
+            "  r: {bridge: right, address: 192.168.5.21/24}\n"
+            "  mid:\n    interfaces:\n"
+            "      - {bridge: left, name: toleft, address: 192.168.5.1/24}\n"
+            "      - {bridge: right, name: toright, address: 192.168.5.2/24}\n",
+        )
+        wire = "{} looks for {} on {}, but it is on another wire: {} in {}".format
+        first = ("mid has 2 equal routes to 192.168.5.0/24 and takes the first, by toleft, but "
+                 "192.168.5.21 is behind toright")  # fmt: skip
+        assert found == {
+            "ip netns exec l ping -c1 -W1 192.168.5.1": "",
+            "ip netns exec l ping -c1 -W1 192.168.5.21":
+                wire("l", "192.168.5.21", "ceth0", "ceth1", "r"),
+            "ip netns exec r ping -c1 -W1 192.168.5.11":
+                wire("r", "192.168.5.11", "ceth1", "ceth0", "l"),
+            "ip netns exec r ping -c1 -W1 192.168.5.2": f"on the way back {first}",
+            "ip netns exec mid ping -c1 -W1 192.168.5.21": first,
+        }  # fmt: skip
 
     @pytest.mark.parametrize(
         ("slow", "options"),

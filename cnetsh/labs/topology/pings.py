@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from cnetsh import names
 from cnetsh.errors import CnetshError
+from cnetsh.labs.expected import NO_WAY
 from cnetsh.labs.model import Called, Check, Container, Topology
 from cnetsh.labs.topology.firewall import Published
 from cnetsh.labs.topology.members import HOST, Member, Port
@@ -18,8 +19,6 @@ from cnetsh.labs.topology.routes import (
     answers,
     gateways,
     host_station,
-    next_hop,
-    reached,
     station_of,
 )
 from cnetsh.mistakes import Mistakes
@@ -117,9 +116,13 @@ class Pings:
     def pairs(self) -> list[Ping]:
         """Between containers: every pair of a few, else a ring around each bridge.
 
-        What must not come back is asked of one container of each segment: it takes a second.
+        What must not come back is asked of one container of each kind: it takes a second.
         """
-        return self._unsaid(_between(self._topology, self._members, self._routes))
+        return self._unsaid(self._between)
+
+    @cached_property
+    def _between(self) -> list[Ping]:
+        return list(_between(self._topology, self._members, self._routes))
 
     @cached_property
     def outside(self) -> list[Ping]:
@@ -180,7 +183,8 @@ class Pings:
 
     @cached_property
     def _refused(self) -> set[tuple[str, Ip]]:
-        return {(ping.source, ping.target) for ping in self._asked if ping.fails and not ping.port}
+        found = [*self._asked, *self._between]
+        return {(ping.source, ping.target) for ping in found if ping.fails and not ping.port}
 
     @cached_property
     def _owners(self) -> dict[Ip, Member]:
@@ -221,7 +225,7 @@ def _to_gateways(topology: Topology, members: Members) -> Iterator[Ping]:
 
 
 def _between(topology: Topology, members: Members, routes: Routes) -> Iterator[Ping]:
-    shown = _first_of_segments(members)
+    shown = _first_of_each(members)
     asked = list(members.values()) if len(members) <= FEW else shown
     routers = [member for member in members.values() if member.model.forward]
     stations = {m.name: station_of(m, routes[m.model.name]) for m in [*asked, *routers]}
@@ -266,7 +270,11 @@ def _to_published(
             reason = f"{other.ports[0].segment} is isolated" if shut else ""
             note = f"{other.name} calls the host's port."
             yield call._replace(source=other.name, target=known, note=note, fails=reason)
-        if hop.version == UPLINK.version and not member.model.gateway:
+        way = gateways(member, topology).get(UPLINK.version)
+        # What answers by a bridge that is isolated answers nobody outside.
+        shut = any(bridge.isolated and way in [*map(_ip, bridge.addresses)]
+                   for bridge in topology.bridges.values())  # fmt: skip
+        if hop.version == UPLINK.version and not member.model.gateway and not shut:
             needs, note = f"netns {INTERNET}", "From outside, at the host's address there."
             yield call._replace(source=INTERNET, target=UPLINK, needs=needs, note=note)
 
@@ -341,7 +349,7 @@ class _Walk(NamedTuple):
         for target in _targets(one, two):
             if not self._answers(one, target):
                 note = f"{one.name} cannot reach {two.name}."
-                yield Ping(one.name, target, fails=self._reason(one, two, target), note=note)
+                yield Ping(one.name, target, fails=self._reason(one, two), note=note)
 
     def _answers(self, one: Member, target: Ip) -> bool:
         return answers(self.stations[one.name], target, self._known(), self._shut())
@@ -352,17 +360,10 @@ class _Walk(NamedTuple):
     def _shut(self) -> frozenset[str]:
         return frozenset(b.name for b in self.topology.bridges.values() if b.isolated)
 
-    def _reason(self, one: Member, two: Member, target: Ip) -> str:
+    def _reason(self, one: Member, two: Member) -> str:
         shut = self._shut()
-        for port in (*one.ports, *two.ports):
-            if port.segment in shut:
-                return f"{port.segment} is isolated"
-        source = self.stations[one.name]
-        if next_hop(source, target) is None:
-            return f"{one.name} has no route to {target}"
-        if reached(source, target, self._known(), shut):
-            return f"{two.name} has no way back to {one.name}"
-        return f"nothing passes packets on between {one.name} and {two.name}"
+        segments = [port.segment for port in (*one.ports, *two.ports)]
+        return next((f"{one} is isolated" for one in segments if one in shut), NO_WAY)
 
 
 def _targets(one: Member, two: Member) -> Iterator[Ip]:
@@ -376,10 +377,15 @@ def _targets(one: Member, two: Member) -> Iterator[Ip]:
 
 def _first_of_segments(members: Members) -> list[Member]:
     """Give the first container of each segment that is on no other."""
-    firsts: dict[str, Member] = {}
+    return [member for member in _first_of_each(members) if len(member.ports) == 1]
+
+
+def _first_of_each(members: Members) -> list[Member]:
+    """Give the first container of those that are on the same segments, one or several."""
+    firsts: dict[tuple[str, ...], Member] = {}
     for member in members.values():
-        if len(member.ports) == 1:
-            firsts.setdefault(member.ports[0].segment, member)
+        if member.ports:
+            firsts.setdefault(tuple(sorted(port.segment for port in member.ports)), member)
     return list(firsts.values())[:FEW]
 
 
