@@ -32,15 +32,21 @@ MANY, EVERY = 200, 100
 HEARD_WITHIN = 1.0
 # What ping says of its end, the most telling first.
 TELLING = ("Unreachable", "unreachable", "packet loss", "time=")
+# How long the first answer took.
+_TIME = re.compile(r"time=([\d.]+ ms)")
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How one check ended: verdict is "ok", "failed", "not tried" or "look"; detail says why."""
+    """How one check ended: verdict is "ok", "failed", "not tried" or "look"; detail says why.
+
+    took: the time of the way there and back, where it was told.
+    """
 
     step: Step
     verdict: str
     detail: str
+    took: str = ""
 
 
 def run_checks(
@@ -231,7 +237,10 @@ def _check(step: Step, run: Run, stopping: Callable[[], int], listeners: Listene
         where, at = step.said.listen.split()
         return Tried(step, "not tried", f"what listens at {at} in {where} answers no stranger")
     if not step.said.expect:
-        return Tried(step, "failed" if result.exit_code else "ok", _said(result))
+        if result.exit_code:
+            return Tried(step, "failed", _said(result))
+        took = _TIME.search(result.stdout)
+        return Tried(step, "ok", _said(result), took[1] if took else "")
     failed = _must_fail(step, result)
     unshown = _shows_nothing(step, run, stopping) if failed.verdict == "ok" else ""
     return Tried(step, "not tried", unshown) if unshown else failed

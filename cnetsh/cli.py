@@ -5,6 +5,7 @@ help. The file of that name in commands/ does it, and is loaded when the command
 or run_NAME for a command of a group, takes the same parameters and gives the exit code or None.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -21,7 +22,7 @@ from cnetsh.version import VERSION
 
 # Typer offers the values of an enumeration; the commands take them for plain words.
 # The first of them was called rich once.
-Format = StrEnum("Format", ["table", "shell", "json", "markdown", "rich"])
+Format = StrEnum("Format", ["table", "brief", "shell", "json", "markdown", "rich"])
 Drawing = StrEnum("Drawing", ["unicode", "ascii", "svg", "mermaid", "dot"])
 
 Lab = Annotated[
@@ -29,6 +30,9 @@ Lab = Annotated[
     typer.Argument(
         help="A built-in lab, a lab file, a folder with templates, a saved plan, or one that is up."
     ),
+]
+Up = Annotated[
+    str, typer.Argument(help="A lab that is up, or its file; may be left out when it is the only.")
 ]
 Set = Annotated[
     list[str],
@@ -56,6 +60,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Without asking.")]
 Kill = Annotated[bool, typer.Option("--kill", help="End the processes inside what goes.")]
 Form = Annotated[Format, typer.Option("--format", help="How it is printed.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every step, with its time.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="How it ended, and what went wrong.")]
 Log = Annotated[Path | None, typer.Option("--log", help="Append a JSON line for every step.")]
 Sudo = Annotated[bool, typer.Option("--sudo/--no-sudo", help="With or without sudo in front.")]
 
@@ -109,18 +114,29 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _unpaged(asked: bool) -> None:
+    if asked:
+        os.environ["PAGER"] = "cat"
+
+
 @app.callback()
 def _cnetsh(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which it is.")
+    ] = False,
+    no_pager: Annotated[
+        bool, typer.Option("--no-pager", callback=_unpaged, help="Print long plans at once.")
     ] = False,
 ) -> None:
     """Linux container networks that you can read before you run them, run, check and undo."""
 
 
 @_command("labs")
-def _labs(as_json: AsJson = False) -> None:
-    """List the built-in labs and their parameters."""
+def _labs(
+    lab: Annotated[str, typer.Argument(help="One of them, or a folder with templates.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the built-in labs, or explain the parameters of one."""
 
 
 @_command("plan")
@@ -176,6 +192,7 @@ def _up(
         bool, typer.Option("--trust", help="Run commands that only the template can undo.")
     ] = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
     log: Log = None,
 ) -> None:
     """Run a lab's plan; when a step fails, undo what was done."""
@@ -183,11 +200,13 @@ def _up(
 
 @_command("down")
 def _down(
-    lab: Lab,
+    lab: Up = "",
     on: On = "sandbox",
+    every: Annotated[bool, typer.Option("--all", help="All that are up.")] = False,
     dry_run: DryRun = False,
     kill: Kill = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
     log: Log = None,
 ) -> None:
     """Undo a lab that is up, and compare the kernel with before."""
@@ -200,13 +219,23 @@ def _repair(
     dry_run: DryRun = False,
     yes: Yes = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
     log: Log = None,
 ) -> None:
     """Put back what of a lab that is up has drifted."""
 
 
 @_command("check")
-def _check(lab: Lab, settings: Set, on: On = "sandbox", as_json: AsJson = False) -> None:
+def _check(
+    settings: Set,
+    lab: Up = "",
+    on: On = "sandbox",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Each command, and its answer.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
     """Check what must work, what must fail, and that all is in place."""
 
 
@@ -240,7 +269,11 @@ def _why(
 
 @_command("recover")
 def _recover(
-    on: On = "sandbox", dry_run: DryRun = False, verbose: Verbose = False, log: Log = None
+    on: On = "sandbox",
+    dry_run: DryRun = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    log: Log = None,
 ) -> None:
     """Undo what an interrupted run left."""
 

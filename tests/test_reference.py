@@ -29,8 +29,11 @@ MORE = {
 ENVIRONMENT = {
     "CNETSH_ON": "the target where `--on` is not given",
     "NO_COLOR": "no colours",
-    "COLUMNS": "how wide tables and pictures are, rather than as the terminal is",
-    "LC_ALL": "whether `graph` draws with more than ASCII, else `LANG`",
+    "COLUMNS": "how wide what is printed is, rather than as the terminal is",
+    "PAGER": "what shows a plan that is longer than the terminal; `cat` or nothing: none does",
+    "LESS": "options of `less`, else `FRX`",
+    "TERM": "`dumb` is no colours",
+    "LC_ALL": "whether `graph` and `check` print more than ASCII, else `LANG`",
     "SHELL": "what `shell` opens",
     "PATH": "where `exec` finds the command",
     "XDG_RUNTIME_DIR": "where sandboxes, VMs and connections are noted while they run",

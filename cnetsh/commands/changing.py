@@ -20,7 +20,7 @@ from cnetsh.apply.rollback import Undoing
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.up import reason, to_undo, undo
 from cnetsh.commands.output import say, show, told
-from cnetsh.commands.progress import Echo, Quiet
+from cnetsh.commands.progress import Echo, Quiet, Telling
 from cnetsh.doctor.finding import Finding, as_text
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
@@ -33,6 +33,7 @@ from cnetsh.system.signals import Stop
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
 from cnetsh.version import VERSION
+from cnetsh.views.terminal import DOUBT, WRONG
 
 
 def start_target(where: Target) -> None:
@@ -63,11 +64,11 @@ def build_machine() -> int:
 
 
 @contextmanager
-def changing(verbose: bool, log: TextIO | None) -> Iterator[Means]:
+def changing(telling: Telling | None = None) -> Iterator[Means]:
     """Hold the target's lock and give the means to change it."""
     require_descriptors()
     # Before the lock: a pipe that nobody reads would keep all others waiting.
-    echo = Echo(verbose, log)
+    echo = Echo(telling)
     # Children keep the lock open, so it is held until the last of them has ended.
     with Stop() as stop, journal.lock(sys.argv, stop) as lock:
         # What a plan makes is for all to read, whatever the caller keeps of his own files.
@@ -134,17 +135,28 @@ class How:
         return cls(dry_run, yes, typed, f"cnetsh {shlex.join(sys.argv[1:])} --yes")
 
 
+def tell_finding(one: Finding, tell: Callable[[str, str], None]) -> None:
+    """Tell what doctor has found, its first line in the colour of what it comes to."""
+    first, *rest = as_text(one).split("\n")
+    styles = {"lacks": WRONG, "refuse": WRONG, "warn": DOUBT}
+    tell(first, styles.get(one.severity, ""))
+    for line in rest:
+        tell(line, "")
+
+
 def done(decide: Callable[[], Work], how: How, stopping: Callable[[], int] = never) -> int:
     """Show what there is to do, or do it; give the exit code."""
     work = decide()
-    for text in filter(None, (*map(as_text, work.warnings), work.said)):
-        say(text)
+    for one in work.warnings:
+        tell_finding(one, say)
+    if work.said:
+        say(work.said)
     if work.refused:
         raise work.refused
     if how.dry_run:
         return _printed(work)
     for line in work.lines() if work.shown else ():
-        say(f"  {line.mark or ' '} {line.step.text}")
+        say(f"  {line.mark or ' '} {line.step.text}", whole=True)
     if work.asks and not how.yes:
         _ask(work.asks, how, stopping)
         again = decide()
@@ -297,8 +309,7 @@ def tell_ended(undone: Undone, what: str, seconds: str = "") -> int:
         return DONE
     say("left behind:")
     for one in undone.left:
-        say(
-            f"  {visible(one.text)}"
-            + (f"\n    sudo sh -c {shlex.quote(one.advice)}" if one.advice else "")
-        )
+        say(f"  {visible(one.text)}")
+        if one.advice:
+            say(f"    sudo sh -c {shlex.quote(one.advice)}", whole=True)
     return LEFT_BEHIND

@@ -2,41 +2,57 @@
 
 import json
 import signal
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from cnetsh import checks
 from cnetsh.apply import journal
 from cnetsh.commands.changing import tell_version
 from cnetsh.commands.entering import entered
-from cnetsh.commands.naming import not_up
-from cnetsh.commands.output import say, visible_lines
+from cnetsh.commands.naming import NO_LAB, not_up, only_one_up
+from cnetsh.commands.output import say, tell, unicode_fits
 from cnetsh.commands.predicting import network_here
+from cnetsh.commands.progress import Bar
 from cnetsh.commands.reasons import HOST, Reason, planned_here, reason_of
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
 from cnetsh.errors import DONE, FAILED
 from cnetsh.forwarding.predict import asked_by
+from cnetsh.kinds import looks
 from cnetsh.labs import choose
-from cnetsh.plan.steps import Step
+from cnetsh.plan.steps import Plan, Step
 from cnetsh.system.process import ask
 from cnetsh.system.signals import Stop
 from cnetsh.targets import target
+from cnetsh.views.terminal import DOUBT, WRONG
 
 
-def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
+class Shown(NamedTuple):
+    """How much is shown of checks, and as what."""
+
+    verbose: bool
+    quiet: bool
+    as_json: bool
+
+
+def run(
+    lab: str, settings: Sequence[str], on: str, verbose: bool, quiet: bool, as_json: bool
+) -> int:
     """Check a lab that is up; give the exit code."""
-    name = choose.name_of(lab, settings)
+    name = choose.name_of(lab, settings) if lab else ""
     where = target.named(on)
 
     def missing() -> NoReturn:
-        raise not_up(lab)
+        raise not_up(lab) if lab else NO_LAB
 
-    return entered(where, partial(_check, name, as_json), missing)
+    return entered(where, partial(_check, name, Shown(verbose, quiet, as_json)), missing)
 
 
-def _check(name: str, as_json: bool) -> int:
+def _check(name: str, how: Shown) -> int:
+    name = only_one_up(name)
     record = journal.find(name)
     if record is None or not record.same_boot:
         raise not_up(name, journal.labs_here())
@@ -50,15 +66,14 @@ def _check(name: str, as_json: bool) -> int:
     drifted = [one.text for one in found]
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
     with Stop() as stop:
-        # As JSON, all is printed in the end.
-        tell = (lambda _: None) if as_json else partial(_tell, stop)
-        with checks.forgetting(checks.entering(stop), seen, len(plan.steps)) as ping:
-            findings = checks.run_checks(plan, checks.patient(ping, stop), tell, stop)
+        forgetting = checks.forgetting(checks.entering(stop), seen, len(plan.steps))
+        with _telling(plan, how, stop) as telling, forgetting as ping:
+            findings = checks.run_checks(plan, checks.patient(ping, stop), telling, stop)
         if stop():
             say(f"stopped after {len(findings)} of {len(plan.steps)} checks")
             return 128 + stop()
     reasons = _reasons(findings)
-    if as_json:
+    if how.as_json:
         rows = [
             {"command": one.step.text, "verdict": one.verdict, "detail": one.detail}
             | ({"why": reasons[one.step]._asdict()} if one.step in reasons else {})
@@ -66,7 +81,7 @@ def _check(name: str, as_json: bool) -> int:
         ]
         print(json.dumps({"lab": name, "checks": rows, "drift": drifted}, indent=1))
     else:
-        _tell_reasons(reasons)
+        _repeat([one for one in findings if one.verdict == "failed"], reasons)
     return _summary(name, findings, drifted)
 
 
@@ -81,13 +96,17 @@ def _reasons(findings: Sequence[checks.Tried]) -> dict[Step, Reason]:
             for step, one in asked.items()}  # fmt: skip
 
 
-def _tell_reasons(reasons: Mapping[Step, Reason]) -> None:
-    for step, found in reasons.items():
-        ends = f"{step.netns or HOST} {step.inner[-1]}"
-        known = found.reason or f"nothing that is known stops it: cnetsh why {ends}"
-        say(f"why       {step.text}\n{'':9} {known}")
-        for text in found.fix:
-            say(f"{'':9} would help: {text}")
+def _repeat(failed: Sequence[checks.Tried], reasons: Mapping[Step, Reason]) -> None:
+    """Tell at the end what has failed, with all that is known of it."""
+    for one in failed:
+        say(f"failed    {_called(one.step)}", WRONG)
+        say(f"          {one.step.text}", whole=True)
+        say(f"          {one.detail}")
+        if found := reasons.get(one.step):
+            ends = f"{one.step.netns or HOST} {one.step.inner[-1]}"
+            say(f"why       {found.reason or f'nothing that is known stops it: cnetsh why {ends}'}")
+            for text in found.fix:
+                say(f"          would help: {text}", whole=True)
 
 
 def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]) -> int:
@@ -104,14 +123,59 @@ def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]
     return FAILED if failed or drifted or (untried and not well) else DONE
 
 
-def _tell(stop: Stop, finding: checks.Tried) -> None:
-    if finding.verdict == "look":
-        text = f"{finding.step.text}\n{finding.detail.rstrip()}"
-    else:
-        text = f"{finding.verdict:<9} {finding.step.text}\n{'':9} {finding.detail}"
+@contextmanager
+def _telling(plan: Plan, how: Shown, stop: Stop) -> Iterator[Callable[[checks.Tried], None]]:
+    """Give what tells of each check; as JSON, or quietly, all is told in the end."""
+    bar = Bar(len(plan.steps))
+    line = partial(
+        _as_typed if how.verbose else _in_a_line, max(map(_width, plan.steps), default=0)
+    )
+
+    def told(one: checks.Tried) -> None:
+        if how.quiet or how.as_json:
+            bar.advance()
+            return
+        try:
+            line(one)
+            sys.stdout.flush()
+        except OSError:
+            # Nobody waits for the pings that still run.
+            stop.come(signal.SIGPIPE)
+            raise
+
     try:
-        print(visible_lines(text), flush=True)
-    except OSError:
-        # Nobody waits for the pings that still run.
-        stop.come(signal.SIGPIPE)
-        raise
+        yield told
+    finally:
+        bar.over()
+
+
+def _as_typed(_: int, one: checks.Tried) -> None:
+    if one.verdict == "look":
+        tell(one.step.text, whole=True)
+        tell(one.detail.rstrip(), whole=True)
+    else:
+        tell(f"{one.verdict:<9} {one.step.text}", whole=True)
+        tell(f"{'':9} {one.detail}")
+
+
+def _in_a_line(width: int, one: checks.Tried) -> None:
+    if one.verdict == "look":
+        _as_typed(width, one)
+        return
+    expected = f"fails, as it must: {one.step.said.expect}" if one.step.said.expect else one.took
+    said = expected if one.verdict == "ok" else one.detail
+    style = {"failed": WRONG, "not tried": DOUBT}.get(one.verdict, "")
+    tell(f"{_called(one.step):<{width}}  {one.verdict}  {said}".rstrip(), style)
+
+
+def _width(step: Step) -> int:
+    return len(_called(step)) if step.kind == "check" else 0
+
+
+def _called(step: Step) -> str:
+    """Give a check in a few words: who asks whom."""
+    arrow = "→" if unicode_fits(sys.stdout) else "->"
+    call = looks.call(step.inner)
+    if call:
+        return f"{step.netns or HOST} {arrow} {call.address}:{call.port}/{call.protocol}"
+    return f"{step.netns or HOST} {arrow} {step.inner[-1]}"

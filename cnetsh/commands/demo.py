@@ -2,16 +2,19 @@
 
 import os
 import re
+import select
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from cnetsh.commands import check, down, plan, up
-from cnetsh.commands.output import say
+from cnetsh.commands.output import say, show, tell
 from cnetsh.errors import DONE
 from cnetsh.labs import builtin
 from cnetsh.system.signals import held_back
 from cnetsh.targets import sandbox
+from cnetsh.views.terminal import BOLD
 
 
 def run() -> int:
@@ -19,13 +22,9 @@ def run() -> int:
     _stop_abandoned()
     name = f"demo-{os.getpid()}"
     try:
-        for words, command in _commands(f"sandbox:{name}"):
-            print(f"\n$ cnetsh {words}", flush=True)
-            code = command()
-            # What a `down` goes on in spite of ends the demo after it.
-            code = 128 + held_back() if held_back() else code
+        for lab in builtin.builtin_names():
+            code = _shown(lab, f"sandbox:{name}") or _paused()
             if code != DONE:
-                say(f"the demo ended at: cnetsh {words}")
                 return code
     finally:
         if box := sandbox.running_as(name):
@@ -34,13 +33,40 @@ def run() -> int:
     return DONE
 
 
-def _commands(on: str) -> Iterator[tuple[str, Callable[[], int]]]:
-    for lab in builtin.builtin_names():
-        shown = partial(plan.run, down=False, form="rich", output=None, sudo=True, on="")
-        yield f"plan {lab}", partial(shown, lab, ())
-        yield f"up {lab}", partial(up.run, lab, (), on)
-        yield f"check {lab}", partial(check.run, lab, (), on, as_json=False)
-        yield f"down {lab}", partial(down.run, lab, on)
+def _shown(lab: str, on: str) -> int:
+    """Show the whole way of a lab; give the first exit code that is not 0."""
+    for words, command in _commands(lab, on):
+        tell(f"$ cnetsh {words}", BOLD)
+        sys.stdout.flush()
+        code = command()
+        # What a `down` goes on in spite of ends the demo after it.
+        code = 128 + held_back() if held_back() else code
+        if code != DONE:
+            say(f"the demo ended at: cnetsh {words}")
+            return code
+    return DONE
+
+
+def _paused() -> int:
+    """Wait for Enter on a terminal; give 0, or the exit code of the signal that ends it."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        show("Enter goes on, Ctrl-C ends it ")
+        # What comes after a run in a sandbox is held back.
+        while not held_back():
+            if select.select([sys.stdin], [], [], 0.1)[0]:
+                os.read(sys.stdin.fileno(), 1024)
+                return DONE
+        show("\n")
+        return 128 + held_back()
+    return DONE
+
+
+def _commands(lab: str, on: str) -> Iterator[tuple[str, Callable[[], int]]]:
+    brief = partial(plan.run, down=False, form="brief", output=None, sudo=True, on="")
+    yield f"plan --format brief {lab}", partial(brief, lab, ())
+    yield f"up -q {lab}", partial(up.run, lab, (), on, quiet=True)
+    yield f"check -q {lab}", partial(check.run, lab, (), on, False, True, as_json=False)
+    yield f"down -q {lab}", partial(down.run, lab, on, quiet=True)
 
 
 def _stop_abandoned() -> None:

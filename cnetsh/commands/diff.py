@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TextIO
 
 from cnetsh.apply.change import differing
-from cnetsh.commands.changing import changing, started
+from cnetsh.commands.changing import changing, started, tell_finding
 from cnetsh.commands.output import collected, deliver, kept, say
 from cnetsh.commands.sheets import form_of, shown
 from cnetsh.commands.up import Wanted, as_given, to_bring_up
 from cnetsh.doctor.diagnose import findings_as_json
-from cnetsh.doctor.finding import as_text
 from cnetsh.errors import DONE, FAILED, CnetshError
 from cnetsh.plan.lines import Line, numbered
 from cnetsh.plan.saved import as_saved
@@ -45,11 +44,11 @@ def run(
 
 
 def _on_target(wanted: Wanted, form: str, sudo: bool, into: TextIO) -> int:
-    with changing(False, None) as means:
+    with changing() as means:
         work = to_bring_up(wanted, means)
     if work.refused:
         for one in work.warnings:
-            say(as_text(one))
+            tell_finding(one, say)
         raise work.refused
     plans, warnings = wanted.plans, findings_as_json(work.warnings)
     lines = [*work.lines(), *(work.drifted.lines if work.drifted else ())]

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
-from cnetsh.commands.changing import start_target, started
+from cnetsh.commands.changing import start_target, started, tell_finding
 from cnetsh.commands.naming import known
-from cnetsh.commands.output import say
+from cnetsh.commands.output import say, tell
 from cnetsh.commands.predicting import surprises_here
 from cnetsh.doctor import diagnose
 from cnetsh.errors import DONE, REFUSED, CnetshError
@@ -47,7 +47,7 @@ def _tell(plans: Plans | None, on_host: bool, as_json: bool) -> int:
         print(json.dumps(diagnose.findings_as_json(findings), indent=1))
     else:
         for one in findings:
-            print(diagnose.as_text(one))
+            tell_finding(one, tell)
     if not findings:
         say("nothing stands in the way")
     return REFUSED if diagnose.worst(findings) in ("lacks", "refuse") else DONE

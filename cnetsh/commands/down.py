@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal, standing
@@ -22,9 +21,10 @@ from cnetsh.commands.changing import (
     unless_killed,
 )
 from cnetsh.commands.entering import if_running
-from cnetsh.commands.naming import not_up
-from cnetsh.commands.progress import opened_log
-from cnetsh.errors import CnetshError
+from cnetsh.commands.naming import not_up, only_one_up
+from cnetsh.commands.output import say, show_error, told
+from cnetsh.commands.progress import Telling
+from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
 from cnetsh.mistakes import nearest
 from cnetsh.plan.saved import Saved, read_saved
@@ -33,33 +33,64 @@ from cnetsh.plan.saved import Saved, read_saved
 def run(
     lab: str,
     on: str,
+    every: bool = False,
     dry_run: bool = False,
     kill: bool = False,
     verbose: bool = False,
+    quiet: bool = False,
     log: Path | None = None,
 ) -> int:
-    """Take a lab down; give the exit code. kill: the processes inside it are ended."""
+    """Take down a lab, the only one that is up, or every one; give the exit code.
+
+    kill: the processes inside it are ended.
+    """
+    if lab and every:
+        raise CnetshError(f"--all takes down {lab} too", "leave one of them out")
     # The name alone: the journal knows the rest, however the lab was edited since.
-    name = choose.name_of(lab)
+    name = choose.name_of(lab) if lab else ""
     known = read_saved(Path(lab)) if lab.endswith(".json") else None
     if known and known.verb != "down":
         # The plan of an `up` says what the lab is, not how it goes.
         known = None
 
-    action = partial(_down, name, known, kill, How(dry_run), verbose, opened_log(log))
+    telling = Telling.typed_here(verbose, quiet, log)
+    action = partial(_down, name, every, known, kill, How(dry_run), telling)
     return unless_killed(if_running(on, action, _is_not_up(name)))
 
 
 def _is_not_up(name: str) -> str:
+    if not name:
+        return "no lab is up"
     refusal = not_up(name)
     return refusal.message if choose.is_known(name) else f"{refusal.message}\n  {refusal.hint}"
 
 
 def _down(
-    name: str, known: Saved | None, kill: bool, how: How, verbose: bool, log: TextIO | None
+    name: str, every: bool, known: Saved | None, kill: bool, how: How, telling: Telling
 ) -> int:
-    with changing(verbose, log) as means:
-        return done(lambda: to_take_down(name, kill, means, known), how)
+    with changing(telling) as means:
+        if every:
+            return _all_down(kill, how, means)
+        if not name and not journal.labs_here():
+            return done(lambda: nothing(_is_not_up("")), how)
+        one = only_one_up(name)
+        return done(lambda: to_take_down(one, kill, means, known), how)
+
+
+def _all_down(kill: bool, how: How, means: Means) -> int:
+    """Take down every lab, the last that came up first; what keeps one keeps no other."""
+    found, unreadable = journal.all_here()
+    for error in unreadable:
+        show_error(error)
+    codes = [LEFT_BEHIND] if unreadable else []
+    for record in found:
+        record.close()
+        if not means.stopping():
+            work = partial(to_take_down, record.lab, kill, means)
+            codes.append(told(partial(done, work, how)))
+    if not codes:
+        say(_is_not_up(""))
+    return max(codes, default=DONE)
 
 
 def to_take_down(name: str, kill: bool, means: Means, known: Saved | None = None) -> Work:

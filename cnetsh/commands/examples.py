@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cnetsh.commands.output import deliver
+from cnetsh.commands.output import deliver, tell
 from cnetsh.errors import CnetshError
 from cnetsh.labs.builtin import shipped
 from cnetsh.labs.file import load_file
@@ -20,8 +20,8 @@ def run(name: str, output: Path | None) -> None:
         raise CnetshError(f"no example is called {name}", hint)
     else:
         width = max(map(len, files))
-        rows = (f"{stem:<{width}}  {load_file(file, []).title}\n" for stem, file in files.items())
-        deliver("".join(rows), output)
+        for stem, file in files.items():
+            tell(f"{stem:<{width}}  {load_file(file, []).title}")
 
 
 def _text(file: Path) -> str:

@@ -33,6 +33,7 @@ def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
     if name != "host" and not names.get(name):
         known = ", ".join(sorted(names)) or "none"
         raise CnetshError(f"there is no container {name}", f"there are: {known}")
+    prompt = {} if command else _prompt(name)
     command = command or [os.environ.get("SHELL", "/bin/sh")]
     # The user's own commands first; sbin is missing in the PATH of many.
     path = f"{os.environ.get('PATH', '')}:{':'.join(FOLDERS)}"
@@ -42,5 +43,12 @@ def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
         stream.flush()
     # A word of nothing is no command either, which execve has Python say in its own way.
     with contextlib.suppress(FileNotFoundError, ValueError):
-        os.execvpe(argv[0], argv, {**os.environ, "PATH": path})
+        os.execvpe(argv[0], argv, {**os.environ, **prompt, "PATH": path})
     raise CnetshError(f"there is no command {command[0] or 'of that name'}", code=127)
+
+
+def _prompt(name: str) -> dict[str, str]:
+    """Give what has a shell's prompt say where it is: [net0] #."""
+    text = f"[{name}] {'$' if os.geteuid() else '#'} "
+    # bash reads its own files first, and sets PS1 there; this it does before each prompt.
+    return {"PS1": text, "PROMPT_COMMAND": f"PS1='{text}'"}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cnetsh import kinds
-from cnetsh.commands.output import visible_lines
+from cnetsh.commands.output import tell
 from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.kinds.change import Make, Move, Remove
@@ -16,7 +16,7 @@ KINDS = (*kinds.ALL, "socket")
 def run(thing: str) -> int:
     """Explain a thing in some lines; give the exit code."""
     for line in _lines(thing.strip()):
-        print(visible_lines(line))
+        tell(line)
     return DONE
 
 

@@ -1,6 +1,5 @@
 """The command `graph`: the picture of a lab's plan, or of what the kernel has."""
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cnetsh.commands.naming import known
-from cnetsh.commands.output import collected, deliver, kept
+from cnetsh.commands.output import collected, deliver, kept, unicode_fits
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.kinds.change import Ref, State, after
 from cnetsh.labs import builtin, choose
@@ -57,9 +56,7 @@ def run(
 def _form(output: Path | None) -> str:
     if output:
         return ENDINGS.get(output.suffix.lower(), "unicode")
-    said = os.environ.get("LC_ALL") or os.environ.get("LANG", "")
-    plain = said in ("C", "POSIX") or "utf" not in (sys.stdout.encoding or "").lower()
-    return "ascii" if plain else "unicode"
+    return "unicode" if unicode_fits(sys.stdout) else "ascii"
 
 
 def _live(

@@ -2,29 +2,56 @@
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
+from cnetsh.commands.output import tell
 from cnetsh.labs import builtin
-from cnetsh.labs.builtin import Sheet
+from cnetsh.labs.builtin import Parameter, Sheet
+from cnetsh.views.terminal import BOLD
 
 
-def run(as_json: bool) -> None:
-    """List the built-in labs."""
-    folder = builtin.templates_folder()
-    sheets = {name: builtin.read_sheet(folder / name) for name in builtin.builtin_names()}
+def run(lab: str, as_json: bool) -> None:
+    """List the built-in labs, or explain the parameters of one."""
+    names = [lab] if lab else builtin.builtin_names()
+    sheets = {name: builtin.read_sheet(_folder(name)) for name in names}
     if as_json:
         print(json.dumps([_row(name, sheet) for name, sheet in sheets.items()], indent=1))
-    else:
-        print("\n\n".join(_text(name, sheet) for name, sheet in sheets.items()))
+        return
+    for name, sheet in sheets.items():
+        tell(f"{name:<11}{sheet.title}", BOLD)
+        tell(f"{'':11}{sheet.teaches.strip()}" if sheet.teaches else "")
+    if not lab:
+        tell("cnetsh labs LAB explains its parameters")
+        return
+    for one in sheets[lab].parameters.values():
+        _explain(one)
+    rows = [one for one in sheets[lab].parameters.values() if one.default]
+    given = [f"--set {shlex.quote(f'{one.name}={one.default}')}" for one in rows]
+    tell("")
+    tell(" ".join(["cnetsh plan", shlex.quote(lab), *given]), whole=True)
+
+
+def _folder(name: str) -> Path:
+    """Give a lab's folder. Raises CnetshError for a name that none has."""
+    if name in builtin.builtin_names():
+        return builtin.templates_folder() / name
+    if not builtin.is_lab(name):
+        raise builtin.unknown_lab(name)
+    return Path(name)
+
+
+def _explain(one: Parameter) -> None:
+    """Tell what a parameter is, and what may be set."""
+    low, high = one.range or (0, 0)
+    kind = f"{one.kind} from {low:,} to {high:,}" if one.range else one.kind
+    tell(f"  {one.name:<13}  {one.help}".rstrip())
+    worked_out = "" if one.default is None else f"; {one.default} when left out"
+    tell(f"{'':17}{kind}{worked_out}")
+    if one.limit:
+        tell(f"{'':17}{one.limit}")
 
 
 def _row(name: str, sheet: Sheet) -> dict[str, Any]:
     parameters = {one.name: one.default for one in sheet.parameters.values()}
     return {"lab": name, "title": sheet.title, "teaches": sheet.teaches, "parameters": parameters}
-
-
-def _text(name: str, sheet: Sheet) -> str:
-    rows = [one for one in sheet.parameters.values() if one.default]
-    given = " ".join(f"--set {shlex.quote(f'{one.name}={one.default}')}" for one in rows)
-    lines = (sheet.title, sheet.teaches.strip(), f"cnetsh plan {name} {given}")
-    return f"{name:<11}" + f"\n{'':11}".join(lines)

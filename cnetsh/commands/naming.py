@@ -12,6 +12,8 @@ from cnetsh.errors import DONE, CnetshError
 from cnetsh.labs import builtin, choose
 from cnetsh.mistakes import nearest
 
+NO_LAB = CnetshError("no lab is up", "cnetsh up LAB")
+
 
 @contextmanager
 def known(lab: str, on: str) -> Iterator[str]:
@@ -55,6 +57,20 @@ def _save(lab: str, into: TextIO) -> int:
     into.write(saved.as_saved(Plans(up, check, down)))
     into.flush()
     return DONE
+
+
+def only_one_up(name: str) -> str:
+    """Give a name, where none was typed that of the only lab that is up here.
+
+    Raises CnetshError where there are none, or several.
+    """
+    from cnetsh.apply import journal
+
+    up = [] if name else journal.labs_here()
+    if not name and len(up) != 1:
+        several = f"{len(up)} labs are up: {', '.join(up)}"
+        raise CnetshError(several, "name one") if up else NO_LAB
+    return name or up[0]
 
 
 def not_up(lab: str, up: Sequence[str] = ()) -> CnetshError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cnetsh.errors import DONE, FAILED, CnetshError
+from cnetsh.views.terminal import WRONG, Paint, ansi, fitted, plain, printable
 
 
 def told(action: Callable[[], int], debug: bool = False) -> int:
@@ -61,9 +62,44 @@ def _silence(stream: TextIO) -> None:
         os.dup2(null.fileno(), stream.fileno())
 
 
-def say(text: str) -> None:
-    """Print a line for the person at the terminal."""
-    show(f"{visible_lines(text)}\n")
+def say(text: str, style: str = "", whole: bool = False) -> None:
+    """Print a line for the person at the terminal; whole: it is never broken."""
+    # What is said into a file is looked for there by its lines, whatever COLUMNS is.
+    show(_laid_out(text, sys.stderr, style, whole or not sys.stderr.isatty()))
+
+
+def tell(text: str, style: str = "", whole: bool = False) -> None:
+    """Print a line of what was asked for; whole: it is never broken, for it may be pasted."""
+    sys.stdout.write(_laid_out(text, sys.stdout, style, whole))
+
+
+def _laid_out(text: str, stream: TextIO, style: str, whole: bool) -> str:
+    """Give lines in a stream's width, with their control characters shown."""
+    paint, width = paint_of(stream), 0 if whole else width_of(stream)
+    lines = (line for each in text.split("\n") for line in fitted(printable(each), width))
+    return "".join([f"{paint(line, style)}\n" for line in lines])
+
+
+def width_of(stream: TextIO) -> int:
+    """Give how many columns a stream has: as COLUMNS says, or its terminal; 0 is any number."""
+    if (said := os.environ.get("COLUMNS", "")).isdigit():
+        return int(said)
+    # Of a pipe or a file nobody says how wide it is shown.
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns
+    return 0
+
+
+def paint_of(stream: TextIO) -> Paint:
+    """Give what colours text for a stream: nothing does where it is no terminal."""
+    refused = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return ansi if stream.isatty() and not refused else plain
+
+
+def unicode_fits(stream: TextIO) -> bool:
+    """Say whether a stream can show more than ASCII."""
+    said = os.environ.get("LC_ALL") or os.environ.get("LANG", "")
+    return said not in ("C", "POSIX") and "utf" in (stream.encoding or "").lower()
 
 
 def show(text: str) -> None:
@@ -74,24 +110,17 @@ def show(text: str) -> None:
         _silence(sys.stderr)
 
 
-def visible_lines(text: str) -> str:
-    """Give a text of several lines with its control characters shown."""
-    # A start that says nothing goes without plans and how they are shown.
-    from cnetsh.views.text import printable
-
-    return "\n".join(printable(line) for line in text.split("\n"))
-
-
 def show_error(error: CnetshError) -> None:
     """Print what happened and what to do about it."""
-    say(f"cnetsh: {error.message}")
+    say(f"cnetsh: {error.message}", WRONG)
     if error.hint:
         say(f"  {error.hint}")
 
 
 def collected(path: Path | None) -> TextIO:
-    """Give the stream for what is asked for: standard output, or one that `kept` writes to path."""
-    return scratch() if path else sys.stdout
+    """Give the stream for what is asked for: standard output, or one that `kept` delivers."""
+    # A pager has to be started outside of a target.
+    return scratch() if path or sys.stdout.isatty() else sys.stdout
 
 
 def scratch() -> TextIO:
@@ -100,21 +129,24 @@ def scratch() -> TextIO:
 
 
 def kept(stream: TextIO, path: Path | None, code: int) -> int:
-    """Write what was collected to a new file, where all went well; give the exit code."""
+    """Deliver what was collected, to a new file where all went well; give the exit code."""
+    if stream is sys.stdout:
+        return code
     # Where there was nothing to look at, that has been said, and nothing is kept.
-    if path and code == DONE and os.fstat(stream.fileno()).st_size:
+    if (path is None or code == DONE) and os.fstat(stream.fileno()).st_size:
         stream.seek(0)
         deliver(stream.read(), path)
     return code
 
 
 def deliver(text: str, path: Path | None) -> None:
-    """Print what was asked for, or write it to a new file.
+    """Print what was asked for, a long text by the pager, or write it to a new file.
 
     Raises CnetshError when there is such a file: nothing is overwritten.
     """
     if path is None:
-        sys.stdout.write(text)
+        if not (sys.stdout.isatty() and _paged(text)):
+            sys.stdout.write(text)
         return
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -124,3 +156,10 @@ def deliver(text: str, path: Path | None) -> None:
     except OSError as error:
         raise CnetshError(f"{path} cannot be written: {error.strerror}") from None
     say(f"wrote {path}")
+
+
+def _paged(text: str) -> bool:
+    # What is piped goes without it.
+    from cnetsh.system.pager import paged
+
+    return paged(text)

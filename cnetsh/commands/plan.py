@@ -10,9 +10,10 @@ from cnetsh.commands.output import collected, deliver, kept, say
 from cnetsh.commands.sheets import form_of, shown
 from cnetsh.errors import DONE
 from cnetsh.labs import choose
-from cnetsh.plan.lines import lines_of, over_plan
-from cnetsh.plan.steps import Plans
+from cnetsh.plan.lines import Line, lines_of, over_plan, overview
+from cnetsh.plan.steps import Plan, Plans
 from cnetsh.plan.undo import down_plan
+from cnetsh.views.terminal import WRONG
 from cnetsh.views.text import Sheet, as_shell
 
 
@@ -50,10 +51,9 @@ def _run(
         return _on_target(lab, settings, which, form, output, on)
     elif form == "json":
         deliver(_saved(choose.plans(lab, settings), which), output)
-    elif form == "markdown" or down:
+    elif form in ("markdown", "brief") or down:
         # The other parts need not be rendered for it.
-        plan = choose.part(lab, settings, which)
-        deliver(shown(Sheet(plan.title, which, lines_of(plan)), form), output)
+        deliver(shown(_whole(choose.part(lab, settings, which), which), form), output)
     else:
         _foretold(choose.plans(lab, settings), output)
     return DONE
@@ -64,8 +64,14 @@ def _foretold(plans: Plans, output: Path | None) -> None:
     # The other forms go without it, which takes a while to load.
     from cnetsh.commands.predicting import foretell_in_sandbox
 
-    deliver(shown(Sheet(plans.up.title, "up", lines_of(plans.up)), "table"), output)
+    deliver(shown(_whole(plans.up, "up"), "table"), output)
     foretell_in_sandbox(plans)
+
+
+def _whole(plan: Plan, which: str, found: Sequence[Line] = (), **more: Any) -> Sheet:
+    """Give a plan as a sheet, with a line over it; found: its lines with what is there."""
+    lines = lines_of(plan)
+    return Sheet(plan.title, which, found or lines, over=overview(which, lines), **more)
 
 
 def _saved(plans: Plans, verb: str, **seen: Any) -> str:
@@ -85,9 +91,9 @@ def _as_saved(path: Path, down: bool, form: str, output: Path | None, sudo: bool
         deliver(path.read_text(encoding="utf-8"), output)
         return DONE
     plans = found.plans
-    lines = found.lines if which == found.verb else lines_of(down_plan(plans.up, plans.down))
-    sheet = Sheet(plans.up.title, which, lines, found.warnings)
-    deliver(shown(sheet, form, sudo), output)
+    plan = down_plan(plans.up, plans.down) if which == "down" else plans.up
+    lines = found.lines if which == found.verb else ()
+    deliver(shown(_whole(plan, which, lines, warnings=found.warnings), form, sudo), output)
     return DONE
 
 
@@ -108,8 +114,7 @@ def _on_target(
 def _without(plans: Plans, which: str, form: str, into: TextIO) -> int:
     """Show a plan where nothing is known of a target."""
     plan = down_plan(plans.up, plans.down) if which == "down" else plans.up
-    sheet = Sheet(plan.title, which, lines_of(plan))
-    into.write(_saved(plans, which) if form == "json" else shown(sheet, form))
+    into.write(_saved(plans, which) if form == "json" else shown(_whole(plan, which), form))
     into.flush()
     if which == "up" and form in ("table", "rich"):
         from cnetsh.commands.predicting import foretell_in_sandbox
@@ -121,14 +126,14 @@ def _without(plans: Plans, which: str, form: str, into: TextIO) -> int:
 def _compared(plans: Plans, which: str, form: str, on: str, into: TextIO) -> int:
     """Show what `up` or `down` would do here, where this is called."""
     from cnetsh.apply import journal
-    from cnetsh.commands.changing import changing
+    from cnetsh.commands.changing import changing, tell_finding
     from cnetsh.commands.down import to_take_down
     from cnetsh.commands.up import Wanted, to_bring_up
     from cnetsh.doctor.diagnose import findings_as_json
     from cnetsh.plan.saved import Saved
 
     plan = plans.down if which == "down" else plans.up
-    with changing(False, None) as means:
+    with changing() as means:
         if which == "down" and journal.find(plan.lab) is None:
             return _without(plans, which, form, into)
         if which == "down":
@@ -136,14 +141,17 @@ def _compared(plans: Plans, which: str, form: str, on: str, into: TextIO) -> int
         else:
             work = to_bring_up(Wanted(Saved(plans), on, kill=True), means)
     lines, warnings = work.lines(), findings_as_json(work.warnings)
+    # The other forms have them in what they print.
+    for one in work.warnings if form in ("table", "rich", "brief") else ():
+        tell_finding(one, say)
     if work.refused:
-        say(f"refused now: {work.refused.message}")
+        say(f"refused now: {work.refused.message}", WRONG)
     if form == "json":
         text = _saved(plans, which, lines=lines, relied_on=work.relied_on(), warnings=warnings)
     else:
         drifted = work.drifted.lines if work.drifted else ()
-        whole = over_plan(plan, [*lines, *drifted]) if which == "up" else lines
-        text = shown(Sheet(plan.title, which, whole, warnings), form)
+        found = over_plan(plan, [*lines, *drifted]) if which == "up" else lines
+        text = shown(_whole(plan, which, found, warnings=warnings), form)
     into.write(text)
     into.flush()
     if which == "up" and form in ("table", "rich") and journal.find(plan.lab) is None:

@@ -2,24 +2,29 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 from cnetsh.apply import journal
 from cnetsh.commands.changing import How, changing, done, taking_down, unless_killed
 from cnetsh.commands.entering import if_running
 from cnetsh.commands.output import say, show_error
-from cnetsh.commands.progress import opened_log
+from cnetsh.commands.progress import Telling
 from cnetsh.errors import DONE, LEFT_BEHIND
 
 
-def run(on: str, dry_run: bool = False, verbose: bool = False, log: Path | None = None) -> int:
+def run(
+    on: str,
+    dry_run: bool = False,
+    verbose: bool = False,
+    quiet: bool = False,
+    log: Path | None = None,
+) -> int:
     """Undo every interrupted run of a target; give the exit code."""
-    action = partial(_recover, How(dry_run), verbose, opened_log(log))
+    action = partial(_recover, How(dry_run), Telling.typed_here(verbose, quiet, log))
     return unless_killed(if_running(on, action, "nothing to recover"))
 
 
-def _recover(how: How, verbose: bool, log: TextIO | None) -> int:
-    with changing(verbose, log) as means:
+def _recover(how: How, telling: Telling) -> int:
+    with changing(telling) as means:
         # All under one lock, so that no lab comes up between two that share something.
         found, unreadable = journal.all_here()
         waiting = [one for one in found if not one.stands or not one.same_boot]

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from cnetsh.apply.repair import Repairing, repair
 from cnetsh.apply.run import Means, Outcome
@@ -19,7 +19,7 @@ from cnetsh.commands.changing import (
 )
 from cnetsh.commands.entering import entered
 from cnetsh.commands.output import say
-from cnetsh.commands.progress import opened_log
+from cnetsh.commands.progress import Telling
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
 from cnetsh.targets import target
@@ -31,6 +31,7 @@ def run(
     dry_run: bool = False,
     yes: bool = False,
     verbose: bool = False,
+    quiet: bool = False,
     log: Path | None = None,
 ) -> int:
     """Put back what of a lab has drifted; give the exit code. yes: without asking."""
@@ -40,12 +41,13 @@ def run(
         raise CnetshError(f"{name} is not up", f"cnetsh up {lab}")
 
     how = How.typed_here(dry_run, yes)
-    action = partial(_repair, name, lab, on, how, verbose, opened_log(log))
+    telling = Telling.typed_here(verbose, quiet, log)
+    action = partial(_repair, name, lab, on, how, telling)
     return unless_killed(entered(target.named(on), action, missing))
 
 
-def _repair(name: str, given: str, on: str, how: How, verbose: bool, log: TextIO | None) -> int:
-    with changing(verbose, log) as means:
+def _repair(name: str, given: str, on: str, how: How, telling: Telling) -> int:
+    with changing(telling) as means:
         return done(lambda: _work(name, given, on, means), how, means.stopping)
 
 

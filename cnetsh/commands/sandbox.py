@@ -3,7 +3,7 @@
 import json
 
 from cnetsh.commands.changing import start_target
-from cnetsh.commands.output import say
+from cnetsh.commands.output import say, tell
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.targets import sandbox, target
 
@@ -37,6 +37,6 @@ def run_list(as_json: bool) -> None:
         print(json.dumps([{key: getattr(box, key) for key in KEYS} for box in boxes], indent=1))
         return
     for box in boxes:
-        print(f"{box.name:<12} process {box.holder:<8} {' '.join(box.labs)}")
+        tell(f"{box.name:<12} process {box.holder:<8} {' '.join(box.labs)}")
     if not boxes:
         say("no sandbox runs")

@@ -1,15 +1,15 @@
 """What commands share that show a plan, or what would be done: the form of it."""
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
-from cnetsh.views.table import ansi, plain, table
+from cnetsh.commands.output import paint_of, width_of
+from cnetsh.plan.lines import counted
+from cnetsh.views.table import table
+from cnetsh.views.terminal import printable
 from cnetsh.views.text import Sheet, as_markdown, as_shell
 
 BY_NAME = {".json": "json", ".md": "markdown", ".sh": "shell"}
-PIPED = 120  # columns, where nobody says how many there are
 
 
 def form_of(form: str, output: Path | None) -> str:
@@ -23,11 +23,11 @@ def shown(sheet: Sheet, form: str, sudo: bool = True) -> str:
     """Give a sheet as text in a form for people."""
     if form == "shell":
         return as_shell((line.step for line in sheet.lines), sudo)
+    if form == "brief":
+        return f"{printable(sheet.title)} ({sheet.part}): {sheet.over or counted(sheet.lines)}\n"
     return as_markdown(sheet) if form == "markdown" else _as_table(sheet)
 
 
 def _as_table(sheet: Sheet) -> str:
-    # The terminal's own, or what COLUMNS says, piped or not.
-    width = shutil.get_terminal_size((PIPED, 0)).columns
-    paint = ansi if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else plain
-    return "".join(f"{line}\n" for line in table(sheet, width, paint))
+    lines = table(sheet, width_of(sys.stdout), paint_of(sys.stdout))
+    return "".join([f"{line}\n" for line in lines])

@@ -1,8 +1,6 @@
 """The command `show`: what the kernel has in a target's namespaces, and what it means."""
 
 import json
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -10,20 +8,22 @@ from typing import TextIO
 
 from cnetsh.apply import journal
 from cnetsh.commands.entering import if_running
+from cnetsh.commands.output import paint_of, width_of
 from cnetsh.compare import snapshot
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.kinds.link import paired
 from cnetsh.system.process import ask
 from cnetsh.views import inside
-from cnetsh.views.table import ansi, plain
+from cnetsh.views.table import PIPED
+from cnetsh.views.terminal import ansi, plain
 
 HOST = "host"
 
 
 def run(name: str, on: str, as_json: bool) -> int:
     """Show a container, a lab that is up, or all of a target; give the exit code."""
-    width, _ = shutil.get_terminal_size()
-    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    width = width_of(sys.stdout) or PIPED
+    coloured = paint_of(sys.stdout) is ansi
     return if_running(on, partial(_show, name, as_json, width, coloured, sys.stdout))
 
 

@@ -11,13 +11,14 @@ from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal
 from cnetsh.commands.changing import tell_version
 from cnetsh.commands.entering import entered
-from cnetsh.commands.output import say, scratch, show_error
+from cnetsh.commands.output import say, scratch, show_error, tell
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
 from cnetsh.errors import DONE, LEFT_BEHIND
 from cnetsh.system.process import ask
 from cnetsh.targets import sandbox, target
 from cnetsh.targets.target import Target
+from cnetsh.views.terminal import DOUBT, WRONG
 
 MOST_NAMES = 6  # containers named in a line
 
@@ -101,6 +102,7 @@ def _tell(row: dict[str, Any]) -> None:
     more = f" ... {len(names)} in all" if len(names) > MOST_NAMES else ""
     state = "drifted" if row.get("drift") else row["state"]
     line = f"{row['lab']:<12} {state:<12} {row['target']:<12} {' '.join(names[:MOST_NAMES])}{more}"
-    print(line.rstrip())
+    style = {"up": "", "drifted": DOUBT, "left behind": WRONG, "interrupted": WRONG}
+    tell(line.rstrip(), style.get(state, ""))
     for text in (*row["left"], *row.get("drift", ())):
-        print(f"  {text}")
+        tell(f"  {text}")

@@ -48,7 +48,7 @@ from cnetsh.commands.changing import (
     unless_killed,
 )
 from cnetsh.commands.output import say
-from cnetsh.commands.progress import opened_log
+from cnetsh.commands.progress import Telling
 from cnetsh.compare import snapshot
 from cnetsh.compare.preview import as_lines, refuse_changed, refuse_taken, relied_on
 from cnetsh.compare.scope import without_links, written
@@ -95,6 +95,7 @@ def run(
     kill: bool = False,
     trust: bool = False,
     verbose: bool = False,
+    quiet: bool = False,
     log: Path | None = None,
 ) -> int:
     """Bring a lab up; give the exit code. yes: change it without asking; trial: seconds in which
@@ -111,12 +112,13 @@ def run(
         refuse_untrusted(found.plans.up)
     typed = sys.stdin if trial else None
     wanted = Wanted(found, on, allow_overlap, allow_cut_off, kill, trial, typed)
-    action = partial(_up, wanted, How.typed_here(dry_run, yes), verbose, opened_log(log))
+    telling = Telling.typed_here(verbose, quiet, log)
+    action = partial(_up, wanted, How.typed_here(dry_run, yes), telling)
     return unless_killed(started(where, action))
 
 
-def _up(wanted: Wanted, how: How, verbose: bool, log: TextIO | None) -> int:
-    with changing(verbose, log) as means:
+def _up(wanted: Wanted, how: How, telling: Telling) -> int:
+    with changing(telling) as means:
         return done(lambda: to_bring_up(wanted, means), how, means.stopping)
 
 
@@ -200,7 +202,8 @@ def _refuse_dangerous(wanted: Wanted, findings: Sequence[Finding]) -> None:
     lacks = any(one.severity == "lacks" for one in findings)
     if lacks or options:
         hint = "nothing was executed" if lacks else f"{' '.join(sorted(options))} accepts it"
-        raise CnetshError(f"{wanted.plans.up.lab} is not brought up here, see above", hint)
+        traps = dict.fromkeys(one.id for one in findings if one.severity in ("lacks", "refuse"))
+        raise CnetshError(f"{wanted.plans.up.lab} is not brought up here: {', '.join(traps)}", hint)
 
 
 def _option(trap: str) -> str:

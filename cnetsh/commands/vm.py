@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cnetsh.commands import exec
-from cnetsh.commands.output import say
+from cnetsh.commands.output import say, tell
 from cnetsh.targets import target
 from cnetsh.targets.vm import entry, machine, port
 from cnetsh.targets.vm.machine import VMS
@@ -42,7 +42,7 @@ def run_list(as_json: bool) -> None:
         print(json.dumps([{key: getattr(one, key) for key in KEYS} for one in found], indent=1))
         return
     for one in found:
-        print(f"{one.name:<12} process {one.pid:<8} Linux {one.kernel} ({one.accelerator})")
+        tell(f"{one.name:<12} process {one.pid:<8} Linux {one.kernel} ({one.accelerator})")
     if not found:
         say("no vm runs")
 

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import NamedTuple, NoReturn
 
 from cnetsh.commands.entering import entered
+from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import network_here
 from cnetsh.commands.reasons import HOST, Reason, planned_here, reason_of
 from cnetsh.compare import snapshot
@@ -126,12 +127,13 @@ def _tell(wanted: Wanted, found: Reason) -> int:
         print(json.dumps(found._asdict(), indent=1))
         return found.code
     ends = {True: "arrives", False: "does not arrive", None: "is not known to arrive"}
-    print(f"{wanted.sender} to {wanted.to}: {ends[found.arrives]}")
+    tell(f"{wanted.sender} to {wanted.to}: {ends[found.arrives]}")
     for line in found.hops:
-        print(f"  {line}")
+        tell(f"  {line}")
     for head, texts in (("stops", [found.reason]), ("layer", [found.layer]),
                         ("shows", [found.evidence]), ("step", [found.step]),
                         ("fix", list(found.fix))):  # fmt: skip
         for text in filter(None, texts):
-            print(f"  {head:<6} {text}")
+            # A line to be typed stays one.
+            tell(f"  {head:<6} {text}", whole=head in ("shows", "fix"))
     return found.code

@@ -6,13 +6,13 @@ from typing import Any
 
 from cnetsh.doctor.asked import asked_by
 from cnetsh.doctor.evidence import Evidence, gather
-from cnetsh.doctor.finding import SEVERITIES, Case, Finding, Severity, Sign, as_text
+from cnetsh.doctor.finding import SEVERITIES, Case, Finding, Severity, Sign
 from cnetsh.doctor.table import TRAPS, Trap
 from cnetsh.forwarding.predict import Surprise
 from cnetsh.names import visible
 from cnetsh.plan.steps import Plan, Step
 
-__all__ = ["Evidence", "Finding", "as_text", "diagnose", "findings_as_json", "gather", "worst"]
+__all__ = ["Evidence", "Finding", "diagnose", "findings_as_json", "gather", "worst"]
 
 
 def diagnose(

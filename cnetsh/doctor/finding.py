@@ -112,5 +112,5 @@ def as_text(finding: Finding) -> str:
         ("source", finding.source),
     ):
         texts = [line for line in text.split("\n") if line]
-        lines += [f"  {'' if n else head:<7}{line}" for n, line in enumerate(texts)]
+        lines += [f"  {'' if n else head:<8}{line}" for n, line in enumerate(texts)]
     return "\n".join(lines)

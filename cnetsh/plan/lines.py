@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from cnetsh.kinds.change import Changes, Make, Move, Remove, Set
+from cnetsh.kinds.change import Change, Changes, Make, Move, Remove, Set
 from cnetsh.plan.steps import Plan, Step
 from cnetsh.plan.undo import Undo, undos
 
@@ -68,6 +68,36 @@ def mark_of(changes: Changes) -> str:
     """Give the mark of a command by what it changes: what it makes comes before the rest."""
     found = {_OF[type(change)] for change in changes}
     return next((mark for mark in "+-~" if mark in found), "")
+
+
+_COUNTED = {"namespace": "namespaces", "cable": "cables", "rule": "rules"}
+
+
+def overview(part: str, lines: Sequence[Line]) -> str:
+    """Say in a line how much a plan is: 21 steps, 2 namespaces, 1 rule; undo: 5 commands."""
+    steps = [line for line in lines if line.undo]
+    what = {"up": ("step", "steps"), "check": ("check", "checks")}
+    said = [_number(len(steps), *what.get(part, ("command", "commands")))]
+    if part != "up":
+        return said[0]
+    made = Counter(filter(None, (_what(change) for line in steps for change in line.step.changes)))
+    said += [_number(made[one], one, many) for one, many in _COUNTED.items() if made[one]]
+    undo = sum(len(line.undo.texts) for line in steps if line.undo)
+    return f"{', '.join(said)}; undo: {_number(undo, 'command', 'commands')}"
+
+
+def _what(change: Change) -> str:
+    """Give what is counted of what a command makes."""
+    if not isinstance(change, Make):
+        return ""
+    kind = change.ref.kind
+    if kind == "link":
+        return "cable" if change.facts.get("kind") == "veth" else ""
+    return {"netns": "namespace", "rule": "rule"}.get(kind, "")
+
+
+def _number(many: int, one: str, more: str) -> str:
+    return f"{many:,} {one if many == 1 else more}"
 
 
 def counted(lines: Sequence[Line]) -> str:

@@ -6,8 +6,17 @@ from typing import Any, NamedTuple
 from cnetsh import kinds
 from cnetsh.kinds import link
 from cnetsh.kinds.change import Facts, Ref, State
-from cnetsh.views.table import BOLD, DIM, GAP, HEADING, Paint, columns_of, plain, wrapped
-from cnetsh.views.text import printable
+from cnetsh.views.table import GAP
+from cnetsh.views.terminal import (
+    BOLD,
+    DIM,
+    HEADING,
+    Paint,
+    columns_of,
+    plain,
+    printable,
+    wrapped,
+)
 
 MEANS, PORTS = "means", "Bridge ports"
 Row = dict[str, str]

@@ -15,7 +15,8 @@ from cnetsh.kinds.setting import forwards
 from cnetsh.labs.render import rendered
 from cnetsh.plan.steps import Plan, Step
 from cnetsh.plan.undo import Undo, down_order, undos
-from cnetsh.views.text import printable, typed
+from cnetsh.views.terminal import printable
+from cnetsh.views.text import typed
 
 WIDTH = 88  # of comments, which are indented
 TRIED = 12  # more commands than one tries by hand are not shown

@@ -4,19 +4,27 @@ Laid out here, without a library: importing one would take longer than planning 
 containers, and laying out their eight thousand steps ten times as long.
 """
 
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
 from cnetsh.plan.lines import counted
-from cnetsh.views.text import Row, Sheet, last_heading, printable, rows
+from cnetsh.views.terminal import (
+    BOLD,
+    DIM,
+    HEADING,
+    ITALIC,
+    Paint,
+    columns_of,
+    plain,
+    printable,
+    wrapped,
+)
+from cnetsh.views.text import Row, Sheet, last_heading, rows
 
 NARROW = 100  # below it the reasons stand under the commands: a column would be too thin
 GAP = "  "
-# The parameters of SGR (ECMA-48): 36 is cyan, which is read on light and dark alike.
-BOLD, DIM, ITALIC, HEADING = "1", "2", "3", "1;36"
-Paint = Callable[[str, str], str]
+PIPED = 120  # columns, where nobody says how many there are
 
 
 class Piece(NamedTuple):
@@ -30,16 +38,6 @@ class Piece(NamedTuple):
 _NOTHING = Piece("")
 
 
-def plain(text: str, _: str) -> str:
-    """Give text as it is, for a file or a pipe."""
-    return text
-
-
-def ansi(text: str, style: str) -> str:
-    """Give text in a style, for a terminal."""
-    return f"\x1b[{style}m{text}\x1b[0m" if style and text else text
-
-
 class _Layout(NamedTuple):
     """The headings of the columns, and their widths."""
 
@@ -50,18 +48,22 @@ class _Layout(NamedTuple):
 def table(sheet: Sheet, width: int, paint: Paint = plain) -> Iterator[str]:
     """Give the lines of a table of a sheet's lines, at most width columns wide.
 
+    0: as wide as the commands are, which then stand in one line each, with some room for the rest.
     What a command finds on the target stands below it.
     """
     sections = rows(sheet)
-    layout = _layout([row for _, found in sections for row in found], sheet, width)
+    found = [row for _, some in sections for row in some]
+    layout = _layout(found, sheet, width or PIPED)
+    layout = layout if width else _unbroken(layout, found)
     yield paint(f"{printable(sheet.title)} ({sheet.part})", BOLD)
+    yield from wrapped(sheet.over, width or PIPED) if sheet.over else ()
     if not sheet.lines:
         yield "nothing to do"
         return
     yield from _printed([[Piece(name, BOLD)] for name in layout.headings], layout, paint)
-    for section, found in sections:
+    for section, some in sections:
         yield from ("", paint(section, HEADING)) if section else ()
-        for row in found:
+        for row in some:
             yield from _printed(_cells(row, layout), layout, paint)
     if count := counted(sheet.lines):
         yield from ("", paint(count, BOLD))
@@ -85,6 +87,18 @@ def _layout(found: Sequence[Row], sheet: Sheet, width: int) -> _Layout:
         widths = [free - last, last]
     headings = ["#".rjust(first[0]), *([""] if sheet.marked else []), *names]
     return _Layout(headings, [*first, *widths][: len(headings)])
+
+
+def _unbroken(layout: _Layout, found: Sequence[Row]) -> _Layout:
+    """Give a layout in which every command has a line, for what reads lines out of a pipe."""
+    widths = dict(zip(layout.headings, layout.widths, strict=True))
+    longest = {
+        "Command": [row.command for row in found],
+        "Undo": [text for row in found if row.typed for text in row.last],
+    }
+    for heading in longest.keys() & widths.keys():
+        widths[heading] = max([widths[heading], *map(len, longest[heading])])
+    return _Layout(layout.headings, list(widths.values()))
 
 
 def _cells(row: Row, layout: _Layout) -> list[list[Piece]]:
@@ -123,40 +137,3 @@ def _lines(cell: Sequence[Piece], width: int) -> Iterator[Piece]:
             continue
         for line in wrapped(piece.text, width - piece.indent):
             yield Piece(" " * piece.indent + line, piece.style)
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """Give text in lines of at most width columns; a word that is longer is cut."""
-    if columns_of(text) <= width:
-        return [text]
-    lines, used = [""], 0
-    # Nearly all text is ASCII, and a large plan has a million words.
-    measure = len if text.isascii() else columns_of
-    for word in text.split(" "):
-        size = measure(word)
-        if used and used + 1 + size <= width:
-            lines[-1] += f" {word}"
-            used += 1 + size
-        else:
-            lines += [word] if size <= width else _cut(word, width)
-            used = measure(lines[-1])
-    return [line for line in lines if line]
-
-
-def _cut(word: str, width: int) -> Iterator[str]:
-    piece = ""
-    for letter in word:
-        if columns_of(piece + letter) > width:
-            yield piece
-            piece = ""
-        piece += letter
-    yield piece
-
-
-def columns_of(text: str) -> int:
-    """Give how many columns of a terminal text takes: a Chinese letter takes two."""
-    if text.isascii():
-        return len(text)
-    # An accent that is a letter of its own takes none.
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from cnetsh.names import visible
 from cnetsh.plan.lines import Line, counted
 from cnetsh.plan.steps import Step
+from cnetsh.views.terminal import printable
 
 
 def typed(text: str, sudo: bool = True) -> str:
@@ -25,23 +25,18 @@ def as_shell(steps: Iterable[Step], sudo: bool = True) -> str:
     return "".join([f"{typed(step.text, sudo)}\n" for step in steps])
 
 
-def printable(text: str) -> str:
-    """Give text without what a terminal would obey, or show in an order of its own."""
-    if text.isprintable():
-        return text
-    return "".join([letter if letter.isprintable() else visible(letter) for letter in text])
-
-
 class Sheet(NamedTuple):
     """What is shown of a plan, or of what a command would do.
 
-    part: that of the plan, which says what the last column is; warnings: doctor's findings.
+    part: that of the plan, which says what the last column is; warnings: doctor's findings;
+    over: a line over a whole plan.
     """
 
     title: str
     part: str
     lines: Sequence[Line]
     warnings: Sequence[Mapping[str, str]] = ()
+    over: str = ""
 
     @property
     def marked(self) -> bool:
@@ -119,6 +114,7 @@ def as_markdown(sheet: Sheet) -> str:
     heading = last_heading(sheet.part)
     names = ["#", *([""] if sheet.marked else []), "Command", "Why", *filter(None, [heading])]
     lines = [f"# {_prose(printable(sheet.title))}"]
+    lines += ["", sheet.over] if sheet.over else []
     if count := counted(sheet.lines):
         lines += ["", f"`{count}`"]
     for warning in sheet.warnings:

@@ -8,6 +8,11 @@ from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import CnetshError
 
 
+@pytest.fixture(autouse=True)
+def piped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def said(thing: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert explain.run(thing) == 0
     return capsys.readouterr().out

@@ -13,7 +13,7 @@ from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.run import SHORT
 from cnetsh.commands import output
 from cnetsh.commands.changing import tell_ended
-from cnetsh.commands.progress import Echo, Quiet, opened_log
+from cnetsh.commands.progress import Echo, Quiet, Telling, opened_log
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step, parse
 from cnetsh.system.process import Result
@@ -58,11 +58,11 @@ class TestEcho:
         assert capsys.readouterr().err == "[1/1] ip netns add n0\n"
 
     def test_verbose_adds_the_time(self, capsys: Captured) -> None:
-        watched(Echo(verbose=True), 1)
+        watched(Echo(Telling(verbose=True)), 1)
         assert capsys.readouterr().err.splitlines()[1].strip() == "1.2 ms"
 
     def test_a_step_inside_a_unit_has_no_time_of_its_own(self, capsys: Captured) -> None:
-        Echo(verbose=True).ended(0, steps()[0], DONE, None)
+        Echo(Telling(verbose=True)).ended(0, steps()[0], DONE, None)
         assert capsys.readouterr().err == ""
 
     def test_a_long_plan_is_silent_off_a_terminal(self, capsys: Captured) -> None:
@@ -70,7 +70,7 @@ class TestEcho:
         assert capsys.readouterr().err == ""
 
     def test_a_long_plan_is_shown_with_verbose(self, capsys: Captured) -> None:
-        watched(Echo(verbose=True), SHORT + 1)
+        watched(Echo(Telling(verbose=True)), SHORT + 1)
         assert capsys.readouterr().err.count("ip netns add") == SHORT // 2 + 1
 
     def test_a_long_plan_draws_a_bar_on_a_terminal(self) -> None:
@@ -93,7 +93,7 @@ class TestLog:
     def test_has_a_record_for_each_step(self, tmp_path: Path) -> None:
         path, began = tmp_path / "log", time.time()
         path.write_text("before\n")
-        watched(Echo(log=opened_log(path)), 2)
+        watched(Echo(Telling(log=opened_log(path))), 2)
         before, first, second = path.read_text().splitlines()
         record = json.loads(second)
         assert before == "before" and began - 1 < record.pop("time") < began + 60
@@ -109,7 +109,7 @@ class TestLog:
         assert json.loads(first)["command"] == "ip netns add n0"
 
     def test_is_its_owners_alone_and_has_what_was_said(self, tmp_path: Path) -> None:
-        echo = Echo(log=opened_log(tmp_path / "log"))
+        echo = Echo(Telling(log=opened_log(tmp_path / "log")))
         echo.ended(0, steps()[0], Result(1, "", "no \x1b[2J \udce4\n"), None)
         # It is there at once: the process may be killed.
         record = json.loads((tmp_path / "log").read_text())
@@ -201,7 +201,3 @@ def test_quiet_says_nothing(capsys: Captured) -> None:
     quiet.begins(0, steps()[0])
     quiet.ended(0, steps()[0], DONE, 0.1)
     assert capsys.readouterr() == ("", "")
-
-
-def test_several_lines_keep_their_ends() -> None:
-    assert output.visible_lines("a\n\nb\t\n") == "a\n\nb\\x09\n"

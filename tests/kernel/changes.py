@@ -43,7 +43,7 @@ def did(action: str, lab: str) -> str:
     code, said = in_child({
         "up": lambda: up(lab),
         "down": lambda: down(lab),
-        "check": lambda: check.run(lab, [], "host", True),
+        "check": lambda: check.run(lab, [], "host", False, False, True),
     }[action])  # fmt: skip
     return "" if code == 0 else f"{action} {lab}: exit {code}\n{said}"
 

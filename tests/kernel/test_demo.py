@@ -25,7 +25,8 @@ def read_to(process: "subprocess.Popen[str]", words: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "at", ["$ cnetsh plan veth", "$ cnetsh up container", "$ cnetsh check veth", "undo [1/1]"]
+    "at",
+    ["brief veth", "$ cnetsh up -q container", "$ cnetsh check -q veth", "$ cnetsh down -q veth"],
 )
 def test_ctrl_c_ends_it_with_130_and_nothing_left(ordinary: Ordinary, at: str) -> None:
     demo = started(ordinary)
@@ -40,13 +41,13 @@ def test_ctrl_c_ends_it_with_130_and_nothing_left(ordinary: Ordinary, at: str) -
 
 def test_a_killed_one_is_in_nobodys_way(ordinary: Ordinary) -> None:
     killed = started(ordinary)
-    list(read_to(killed, "$ cnetsh check veth"))
+    list(read_to(killed, "$ cnetsh check -q veth"))
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
     assert "veth" in ordinary.cnetsh("sandbox", "list").stdout
     demo = started(ordinary)
     # Between two labs no sandbox runs: each ends with the `down` of its lab.
-    said = list(read_to(demo, "$ cnetsh check container"))
+    said = list(read_to(demo, "$ cnetsh check -q container"))
     assert "veth: 2 checks ok, 0 failed, 0 not tried, 0 changed\n" in said
     assert str(demo.pid) in (only := ordinary.cnetsh("sandbox", "list").stdout)
     assert len(only.splitlines()) == 1

@@ -76,7 +76,7 @@ def serving(host: Private, netns: str, udp: int, tcp: int) -> "subprocess.Popen[
 
 def test_every_call_on_a_host(private: Private, tmp_path: Path) -> None:
     lab(private, tmp_path, LAB)
-    done = private.cnetsh("check", "ports")
+    done = private.cnetsh("check", "-v", "ports")
     found = told(done.stdout)
     calls = {text: said for text, said in found.items() if "timeout" in text}
     assert len(calls) == 21 and found[NEAR] == ("ok", "answered")
@@ -91,12 +91,12 @@ def test_every_call_on_a_host(private: Private, tmp_path: Path) -> None:
 
 def test_a_rule_that_is_gone(small: Private) -> None:
     small.sh("iptables -t nat -F CNETSH-ports-DNAT")
-    found = told(small.cnetsh("check", "ports", check=False).stdout)
+    found = told(small.cnetsh("check", "-v", "ports", check=False).stdout)
     assert found[NEAR][0] == "failed" and "Connection refused" in found[NEAR][1]
     assert found["ip netns exec near timeout 1 bash -c '</dev/tcp/172.18.0.10/443'"][0] == "ok"
     # Somebody else may answer then.
     server = serving(small, "", 9, 8080)
-    assert told(small.cnetsh("check", "ports", check=False).stdout)[NEAR] == (
+    assert told(small.cnetsh("check", "-v", "ports", check=False).stdout)[NEAR] == (
         "failed", "somebody else than web answered"
     )  # fmt: skip
     server.kill()
@@ -105,7 +105,7 @@ def test_a_rule_that_is_gone(small: Private) -> None:
 
 def test_a_server_of_ones_own_is_asked_itself(small: Private) -> None:
     server = serving(small, "web", 53, 80)
-    found = told(small.cnetsh("check", "ports").stdout)
+    found = told(small.cnetsh("check", "-v", "ports").stdout)
     assert found[NEAR] == ("ok", "answered")
     assert found[f"ip netns exec near timeout 1 bash -c '{UDP}'"] == (
         "not tried", "what listens at 53/udp in web answers no stranger"
@@ -116,7 +116,7 @@ def test_a_server_of_ones_own_is_asked_itself(small: Private) -> None:
 
 def test_an_answer_that_is_lost(small: Private) -> None:
     small.sh("ip netns exec web iptables -A OUTPUT -p udp -j DROP")
-    found = told(small.cnetsh("check", "ports", check=False).stdout)
+    found = told(small.cnetsh("check", "-v", "ports", check=False).stdout)
     assert found[f"ip netns exec near timeout 1 bash -c '{UDP}'"] == (
         "failed", "web has heard it, and its answer is lost"
     )  # fmt: skip
@@ -125,7 +125,7 @@ def test_an_answer_that_is_lost(small: Private) -> None:
 def test_ended_by_a_signal_leaves_nobody_in_the_containers(small: Private) -> None:
     small.sh("ip netns exec web iptables -A INPUT -p tcp -j DROP")
     check = small.start(
-        [sys.executable, "-m", "cnetsh", "check", "ports"], stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "cnetsh", "check", "-v", "ports"], stdout=subprocess.DEVNULL
     )
     inside = namespaces_of(small.pid)
     assert wait_for(lambda: any(calling(pid) for pid in living_in(inside)))
@@ -143,7 +143,7 @@ def calling(pid: int) -> bool:
 
 def test_from_outside_in_the_sandbox(ordinary: Ordinary) -> None:
     lab(ordinary, ordinary.home, SMALL)
-    done = ordinary.cnetsh("check", "ports")
+    done = ordinary.cnetsh("check", "-v", "ports")
     assert ", 0 failed, 0 not tried, 0 changed" in done.stderr
     outside = "ip netns exec internet timeout 1 bash -c '</dev/tcp/10.0.2.15/8080'"
     assert told(done.stdout)[outside] == ("ok", "answered")

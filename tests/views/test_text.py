@@ -7,7 +7,7 @@ from cnetsh.labs.builtin import builtin_names
 from cnetsh.labs.choose import part
 from cnetsh.plan import steps as steps_of
 from cnetsh.plan.lines import Line, lines_of, over_plan
-from cnetsh.views import table
+from cnetsh.views import table, terminal
 from cnetsh.views.text import Sheet, as_markdown, as_shell
 
 LABS = builtin_names()
@@ -32,7 +32,7 @@ def sheet(found, **more):
     return Sheet(found.title, found.part, lines_of(found), **more)
 
 
-def printed(found, width, paint=table.plain):
+def printed(found, width, paint=terminal.plain):
     return "".join(f"{line}\n" for line in table.table(sheet(found), width, paint))
 
 
@@ -125,7 +125,7 @@ class TestTable:
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", text)
 
     def test_styles_change_no_letter(self):
-        styled = printed(typed_in(HOSTILE), 80, table.ansi)
+        styled = printed(typed_in(HOSTILE), 80, terminal.ansi)
         assert "\x1b[1mip link add veth0" in styled
         assert re.sub(r"\x1b\[[0-9;]*m", "", styled) == printed(typed_in(HOSTILE), 80)
 
@@ -166,5 +166,5 @@ WIDE = "\u7f51\u7edc"  # two letters, each two columns wide
     ],
 )
 def test_text_is_cut_where_it_has_to_be(text, lines):
-    assert table.wrapped(text, 10) == lines
-    assert all(table.columns_of(line) <= 10 for line in lines)
+    assert terminal.wrapped(text, 10) == lines
+    assert all(terminal.columns_of(line) <= 10 for line in lines)
