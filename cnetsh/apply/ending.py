@@ -151,6 +151,10 @@ class Ending:
             (line, *_) = self.sight.told(fact, was, is_now)
             made = kinds.called(fact.ref, mine) if isinstance(mine, dict) else mine
             yield f"{line}; this lab had made it {made}: not this lab's, kept"
+        for ref, name in self.sight.names.items():
+            mark = before.get(Fact(ref))
+            if mark and self._is_foreign(Fact(ref), mark, mark):
+                yield f"{kinds.called(ref)} is called {name} now"
         for fact in {**before, **now}:
             was, is_now = before.get(fact), now.get(fact)
             if not same(was, is_now) and fact not in kept and self._is_foreign(fact, was, is_now):

@@ -124,6 +124,16 @@ class TestRenamed:
             assert left == [], report(done)
 
 
+    def test_what_others_have_renamed_of_theirs_is_told(
+        self, private: Private, tmp_path: Path
+    ) -> None:
+        private.sh("ip link add p8 type bridge")
+        private.cnetsh("up", template(tmp_path, "al", "ip link add name b5 type bridge"))
+        private.sh("ip link set p8 name zp8")
+        done = private.cnetsh("down", "al")
+        assert assert_others_named(done, "al") == ["link p8 is called zp8 now"]
+
+
 class TestAlternativeName:
     """The kernel takes it wherever it takes the first name."""
 
