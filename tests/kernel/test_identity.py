@@ -123,7 +123,6 @@ class TestRenamed:
         else:
             assert left == [], report(done)
 
-
     def test_what_others_have_renamed_of_theirs_is_told(
         self, private: Private, tmp_path: Path
     ) -> None:
