@@ -25,20 +25,38 @@ from cnetsh.version import VERSION
 Format = StrEnum("Format", ["table", "brief", "shell", "json", "markdown", "rich"])
 Drawing = StrEnum("Drawing", ["unicode", "ascii", "svg", "mermaid", "dot"])
 
+
+def _offer(what: str) -> Callable[[typer.Context, str], list[str]]:
+    """Give what completes a word in a shell, by the function of that name in completing.py."""
+
+    def offered(ctx: typer.Context, incomplete: str) -> list[str]:
+        found = getattr(import_module("cnetsh.commands.completing"), what)(incomplete, ctx.params)
+        return [one for one in dict.fromkeys(found) if one.startswith(incomplete)]
+
+    return offered
+
+
 Lab = Annotated[
     str,
     typer.Argument(
-        help="A built-in lab, a lab file, a folder with templates, a saved plan, or one that is up."
+        autocompletion=_offer("labs"),
+        help="A built-in lab, a lab file, a folder with templates, a saved plan, "
+        "or one that is up.",
     ),
 ]
 Up = Annotated[
-    str, typer.Argument(help="A lab that is up, or its file; may be left out when it is the only.")
+    str,
+    typer.Argument(
+        autocompletion=_offer("up"),
+        help="A lab that is up, or its file; may be left out when it is the only.",
+    ),
 ]
 Set = Annotated[
     list[str],
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
+        autocompletion=_offer("settings"),
         help="Set a parameter of the lab.",
         default_factory=list,
         show_default=False,
@@ -49,10 +67,16 @@ On = Annotated[
     typer.Option(
         "--on",
         envvar="CNETSH_ON",
+        autocompletion=_offer("targets"),
         help="Where: sandbox[:NAME], vm[:NAME], host, ssh:[USER@]HOST[:PORT].",
     ),
 ]
-Container = Annotated[str, typer.Argument(help="A container, or host for the target itself.")]
+Container = Annotated[
+    str,
+    typer.Argument(
+        autocompletion=_offer("containers"), help="A container, or host for the target itself."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would run now.")]
@@ -133,7 +157,12 @@ def _cnetsh(
 
 @_command("labs")
 def _labs(
-    lab: Annotated[str, typer.Argument(help="One of them, or a folder with templates.")] = "",
+    lab: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=_offer("labs"), help="One of them, or a folder with templates."
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """List the built-in labs, or explain the parameters of one."""
@@ -245,6 +274,7 @@ def _why(
         list[str],
         typer.Argument(
             metavar="[FROM] TO",
+            autocompletion=_offer("containers"),
             help="FROM: a container, or host. TO: NAME or ADDRESS, with :PORT or :PORT/udp.",
         ),
     ],
@@ -290,7 +320,12 @@ def _status(
 
 @_command("show")
 def _show(
-    name: Annotated[str, typer.Argument(help="A container, host, or a lab that is up.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=_offer("containers"), help="A container, host, or a lab that is up."
+        ),
+    ] = "",
     on: On = "sandbox",
     as_json: AsJson = False,
 ) -> None:
@@ -341,7 +376,10 @@ def _script(
 @_command("graph")
 def _graph(
     settings: Set,
-    lab: Annotated[str, typer.Argument(help="A lab; may be left out with --live.")] = "",
+    lab: Annotated[
+        str,
+        typer.Argument(autocompletion=_offer("labs"), help="A lab; may be left out with --live."),
+    ] = "",
     form: Annotated[
         Drawing | None, typer.Option("--format", help="How; else as the file's name ends, or text.")
     ] = None,
@@ -358,7 +396,10 @@ def _graph(
 @_command("doctor")
 def _doctor(
     settings: Set,
-    lab: Annotated[str, typer.Argument(help="The lab that you mean to bring up.")] = "",
+    lab: Annotated[
+        str,
+        typer.Argument(autocompletion=_offer("labs"), help="The lab that you mean to bring up."),
+    ] = "",
     on: On = "sandbox",
     as_json: AsJson = False,
 ) -> None:

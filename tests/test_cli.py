@@ -94,6 +94,11 @@ class TestCompletion:
             ("cnetsh sandbox st", {"start", "stop"}),
             ("cnetsh graph --l", {"--live"}),
             ("cnetsh plan veth --format m", {"markdown"}),
+            ("cnetsh plan b", {"bridge"}),
+            ("cnetsh up bridge --set s", {"subnet=", "step="}),
+            ("cnetsh graph --on s", {"sandbox"}),
+            ("cnetsh exec h", {"host"}),
+            ("cnetsh plan docs/g", {"docs/guides/"}),
         ],
     )
     def test_offers_what_fits(self, typed: str, offered: set[str]) -> None:

@@ -36,6 +36,11 @@ def test_wheel_carries_the_examples(installed: Path, tmp_path: Path) -> None:
         assert from_root_folder(installed, "plan", str(file), "--format", "shell")
 
 
+def test_wheel_carries_the_man_page(installed: Path) -> None:
+    page = installed.parent.parent / "share/man/man1/cnetsh.1"
+    assert page.read_bytes() == (CHECKOUT / "docs/cnetsh.1").read_bytes()
+
+
 def test_wheel_is_not_the_checkout(installed: Path) -> None:
     python = installed.parent / "python"
     code = "import cnetsh; print(cnetsh.__file__)"

@@ -1,10 +1,13 @@
 """docs/reference.md is what the program says of itself; with --golden it is written anew."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
 from cnetsh import cli, errors
@@ -41,6 +44,7 @@ ENVIRONMENT = {
     "SSH_CONNECTION": "who is connected by ssh, whom a lab on the host must not cut off",
     "SUDO_UID": "who called `sudo`, whose saved plan may be run",
 }
+TITLE = "Linux container networks that you can read before you run them"
 HEAD = """\
 # Reference
 
@@ -74,12 +78,43 @@ def test_it_is_what_the_program_says(golden: Callable[[str, str], None]) -> None
     exits = {str(getattr(errors, name)): text for name, text in EXITS.items()} | MORE
     variables = {f"`{name}`": text for name, text in ENVIRONMENT.items()}
     parts = [HEAD, *commands(group, context), table("Exit codes", "Code", exits)]
-    golden("../../docs/reference.md", "\n".join([*parts, table("Environment", "Name", variables)]))
+    page = "\n".join([*parts, table("Environment", "Name", variables)])
+    golden("../../docs/reference.md", page)
+    golden("../../docs/cnetsh.1", "".join(f"{line}\n" for line in man_page(page)))
+
+
+def man_page(page: str) -> Iterator[str]:
+    """The same in the language of man(7)."""
+    yield '.TH CNETSH 1 "" cnetsh "User Commands"'
+    yield from (".SH NAME", f"cnetsh \\- {TITLE}", ".SH SYNOPSIS", ".B cnetsh", "COMMAND ...")
+    verbatim = False
+    # The page's own title is not one of its parts.
+    for line in page[page.index("## ") :].splitlines():
+        text = re.sub(r"^([.'])", r"\\&\1", line.replace("\\", "\\e").replace("-", "\\-"))
+        if line == "```":
+            verbatim = not verbatim
+            yield ".nf" if verbatim else ".fi"
+        elif line.startswith("| ") and not line.endswith("| |"):
+            yield from (".TP", *text.strip("| ").replace("`", "").split(" | ", 1))
+        elif line.startswith("#"):
+            yield f".{'SS' if line[:3] == '###' else 'SH'} {text.strip('# ')}"
+        elif line and not line.startswith("|"):
+            yield text
+        elif verbatim:
+            yield ".sp"
+
+
+def test_the_man_page_can_be_set_without_a_warning() -> None:
+    if not shutil.which("groff"):
+        pytest.skip("groff is not installed")
+    argv = ["groff", "-man", "-Tutf8", "-ww", "-wall", str(PACKAGE.parent / "docs/cnetsh.1")]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.stderr == "" and "cnetsh capture" in done.stdout
 
 
 def test_no_exit_code_and_no_variable_is_missing() -> None:
     texts = [file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py")]
     asked = {name for text in texts for name in re.findall(r'environ\.get\(\s*"(\w+)"', text)}
-    assert asked <= {*ENVIRONMENT, "LANG"}
+    assert asked <= {*ENVIRONMENT, "LANG", "COMP_WORDS", "_TYPER_COMPLETE_ARGS"}
     codes = {name for name, value in vars(errors).items() if isinstance(value, int)}
     assert codes == set(EXITS)

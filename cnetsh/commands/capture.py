@@ -49,12 +49,19 @@ def _written(output: Path | None, kind: str) -> Iterator[TextIO]:
     """Give where packets go: a new file, a decoder that prints them, or standard output."""
     if output:
         try:
-            with output.open("x") as file:
-                yield file
+            file = output.open("x")
         except FileExistsError:
             hint = "remove it, or name another file"
             raise CnetshError(f"{output} is there already", hint) from None
-        say(f"wrote {output}")
+        try:
+            with file:
+                yield file
+        finally:
+            # What was refused has not even the head of a file.
+            if output.stat().st_size:
+                say(f"wrote {output}")
+            else:
+                output.unlink()
     elif kind != "ssh" and installed(DECODER[0]):
         with _decoded() as pipe:
             yield pipe

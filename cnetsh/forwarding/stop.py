@@ -25,7 +25,6 @@ class Layer(StrEnum):
     MTU = "mtu"
     RECEIVER = "receiver"
     QUEUE = "queue"
-    MACHINE = "machine"
     UNKNOWN = "unknown"
 
 

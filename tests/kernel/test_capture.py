@@ -76,6 +76,12 @@ def test_what_is_not_understood_or_not_there_is_refused(two: Private) -> None:
         assert done.returncode == 2 and said in done.stderr, done.stderr
 
 
+def test_what_is_refused_leaves_no_file(two: Private, tmp_path: Path) -> None:
+    done = two.cnetsh("capture", "b", "z", "-w", str(tmp_path / "seen.pcap"), check=False)
+    assert done.returncode == 2 and "wrote" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_ordinary_user_in_a_sandbox(ordinary: Ordinary) -> None:
     ordinary.cnetsh("up", "bridge")
     argv = [str(ordinary.program), "capture", "net1", "ceth1", "icmp", "-w", "seen.pcap"]

@@ -7,11 +7,22 @@ import struct
 import sys
 import termios
 from fcntl import ioctl
+from pathlib import Path
 
 import pytest
 from hosts import Private
 
 STYLES = re.compile(r"\x1b\[[\d;]*m")
+
+# What bash does at a tab, with the completion that the program gives it.
+COMPLETES = """
+eval "$(_CNETSH_COMPLETE=source_bash cnetsh)"
+ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cnetsh_completion cnetsh
+        echo "$2:" ${COMPREPLY[*]}; }
+ask cnetsh down ''
+ask cnetsh exec ''
+ask cnetsh why net0 n
+"""
 
 
 def seen(host: Private, columns: int, words: str, **env: str) -> str:
@@ -83,8 +94,11 @@ def test_every_lab_goes_down_at_once(private: Private) -> None:
     assert private.cnetsh("check", check=False).stderr.startswith("cnetsh: no lab is up")
 
 
-def test_a_shell_says_where_it_is(private: Private) -> None:
+def test_a_shell_says_where_it_is_and_bash_completes_what_is_there(private: Private) -> None:
     private.cnetsh("up", "container")
+    path = f"{Path(sys.executable).parent}:{private.env['PATH']}"
+    done = private.run(["bash", "-c", COMPLETES], env=private.env | {"PATH": path})
+    assert done.stdout.splitlines() == ["down: container", "exec: host net0", "why: net0"]
     shell = private.env | {"SHELL": "/bin/sh", "ENV": ""}
     done = private.cnetsh("exec", "net0", "--", "sh", "-c", "echo ${PROMPT_COMMAND:-none}")
     assert done.stdout == "none\n"

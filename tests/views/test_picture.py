@@ -12,10 +12,11 @@ from networks import BOTH, EXAMPLES, FILE, LABS, ODD, RING, SHARED, of_lab, of_t
 from overlaps import faults
 
 from cnetsh.errors import CnetshError
+from cnetsh.kinds.change import State
 from cnetsh.labs.choose import part
 from cnetsh.views.picture.draw import draw, picture_of
 from cnetsh.views.picture.drawing import as_text
-from cnetsh.views.picture.network import Network
+from cnetsh.views.picture.network import Network, network_of
 from cnetsh.views.picture.shapes import Picture
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -30,6 +31,11 @@ def of_file(tmp_path: Path) -> Callable[[str], Network]:
         return of_lab(tmp_path / "lab.yaml")
 
     return read
+
+
+def test_of_nothing_it_says_so() -> None:
+    drawn = draw(network_of("sandbox, as it is now", State(), True), "unicode", 80)
+    assert drawn == "sandbox, as it is now\nno container and no bridge is there\n", drawn
 
 
 class TestAPlan:

@@ -12,7 +12,7 @@ from cnetsh.views.picture.links import Place
 from cnetsh.views.picture.network import Container, Line, Network, Port, Rail
 from cnetsh.views.picture.placing import Placed, placed
 from cnetsh.views.picture.shapes import Bar, Box, Picture, Text, socket_of, worst
-from cnetsh.views.picture.wide import LONE, NO_WAY, bar_kind, wire_kind
+from cnetsh.views.picture.wide import LONE, NO_WAY, bar_kind, wire_kind, without_host
 
 LANE = 3  # columns from one upright to the next
 LEAST = 36  # columns of a host
@@ -154,7 +154,7 @@ class _Ladder:
         self._uprights()
 
     def _no_host(self) -> int:
-        self.picture.texts.append(Text(0, self.begin - 1, LONE, "faint"))
+        self.picture.texts.append(Text(0, self.begin - 1, without_host(self.network), "faint"))
         return self.begin + 1
 
     def _host(self, width: int) -> int:

@@ -13,9 +13,15 @@ from cnetsh.views.picture.wiring import DOWN, RIGHT, UP, Grid, Job
 
 NO_WAY = "(no forwarding)"
 LONE = "not connected to the host or the Internet"
+EMPTY = "no container and no bridge is there"
 ROUND = 5  # columns beside the host, for what goes round it
 MOST_ENDS = 60  # of cables between containers: more are a tangle, and take long to lead
 APART = 5  # columns between containers that are not on the host
+
+
+def without_host(network: Network) -> str:
+    """Say why the host is not drawn."""
+    return LONE if network.containers else EMPTY
 
 
 def wide(network: Network, width: int) -> Picture | None:
@@ -118,7 +124,7 @@ class _Wide:
         return self.edge
 
     def _no_host(self) -> int:
-        self.picture.texts.append(Text(0, self.begin - 1, LONE, "faint"))
+        self.picture.texts.append(Text(0, self.begin - 1, without_host(self.network), "faint"))
         return self.begin - 2
 
     def _rail(self, number: int, rail: Rail) -> None:

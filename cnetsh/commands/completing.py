@@ -1,0 +1,80 @@
+"""What a shell is offered for a word that is begun: labs, containers, targets, parameters.
+
+It has to answer at once, and so reads names in files, and enters and loads as little as it can.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cnetsh.targets import sandbox
+
+# Those of labs/builtin and targets/target, which take long to load.
+LABS = ("veth", "container", "conflict", "bridge", "routing")
+KINDS = ("sandbox", "vm", "host")
+SHIPPED = Path(__file__).resolve().parents[1:3]
+# As every lab.yaml has them; a YAML reader would take longer than all else.
+PARAMETER = re.compile(r"^  ([a-z]\w*):", re.MULTILINE)
+ENDINGS = (".yaml", ".yml", ".json")
+
+
+def labs(begun: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the built-in labs, those that are up, lab files, saved plans and folders."""
+    yield from LABS
+    yield from up(begun, given)
+    folder, _, _ = begun.rpartition("/")
+    for path in _in(Path(folder or ("/" if begun[:1] == "/" else "."))):
+        if path.suffix in ENDINGS or (path / "up.sh.j2").is_file():
+            yield str(path)
+        elif folder and path.is_dir():
+            yield f"{path}/"
+
+
+def up(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the labs that are up on the target."""
+    for root in _roots(given):
+        for path in root.glob("run/cnetsh/*/*.journal"):
+            yield path.stem
+
+
+def containers(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the containers of the target, and the target itself."""
+    yield "host"
+    for root in _roots(given):
+        yield from (path.name for path in _in(root / "run/netns"))
+
+
+def targets(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the kinds of targets, and the sandboxes that run."""
+    yield from KINDS
+    yield from (f"sandbox:{box.name}" for box in sandbox.running())
+
+
+def settings(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the parameters of the lab that is named before."""
+    # What stands before an option without its value yet is not among what is given.
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    for name in typed.split():
+        folders = [here / "templates" / name for here in SHIPPED] if name in LABS else [Path(name)]
+        for sheet in (folder / "lab.yaml" for folder in folders):
+            if sheet.is_file():
+                _, _, rows = sheet.read_text(encoding="utf-8").partition("\nparameters:")
+                yield from (f"{key}=" for key in PARAMETER.findall(rows))
+
+
+def _roots(given: Mapping[str, Any]) -> Iterator[Path]:
+    """Give the folders in which the target has its files; of another machine nothing is known."""
+    kind, _, name = str(given.get("on") or os.environ.get("CNETSH_ON") or "sandbox").partition(":")
+    if kind == "host":
+        yield Path("/")
+    elif kind == "sandbox" and (box := sandbox.running_as(name or "default")):
+        yield Path(f"/proc/{box.init}/root")
+
+
+def _in(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
