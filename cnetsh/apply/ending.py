@@ -9,7 +9,7 @@ from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
 from cnetsh.compare.revert import Aim, is_a_ports, lost, same
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Ref, Remove, namespace_ref
-from cnetsh.plan.steps import as_step, made_by
+from cnetsh.plan.steps import as_step
 from cnetsh.system.processes import found_in
 
 
@@ -89,14 +89,13 @@ class Ending:
 
     def _objects(self) -> Iterator[Left]:
         """Give what the lab made and is still there."""
-        for step in self.sight.in_force:
-            for ref in made_by(step):
-                used = ref.kind == "folder" and self.sight.foreign_in(ref)
-                if self.sight.ours(ref) and ref not in self.taken.blocked and not used:
-                    yield Left(f"{self._called(ref)} is still there", self._command(Remove(ref)))
-
+        for ref in self.sight.made:
+            used = ref.kind == "folder" and self.sight.foreign_in(ref)
+            if self.sight.ours(ref) and ref not in self.taken.blocked and not used:
+                yield Left(f"{self._called(ref)} is still there", self._command(Remove(ref)))
+        homes = self.sight.journal.homes
         for ref, facts in self.sight.state.items():
-            name = self.sight.journal.homes.get(facts[0]["mark"]) if ref.kind == "netns" else None
+            name = homes.get(facts[0]["mark"]) if ref.kind == "netns" else None
             if name not in (None, ref.name):
                 text = f"{kinds.called(ref)} is what {name} was"
                 yield Left(text, self._command(Remove(ref)))
@@ -147,6 +146,7 @@ class Ending:
     def _others(self) -> Iterator[str]:
         """Tell what is not as before, and not by the lab."""
         before, now, kept = self.sight.journal.before, self.sight.now, self.taken.aimed.kept
+        homes = self.sight.journal.homes
         for fact, (was, mine, is_now) in kept.items():
             (line, *_) = self.sight.told(fact, was, is_now)
             made = kinds.called(fact.ref, mine) if isinstance(mine, dict) else mine
@@ -161,7 +161,7 @@ class Ending:
                 yield from self.sight.told(fact, was, is_now)
         for fact, value in self.begun.items():
             gone = fact not in now and fact not in before and not is_a_ports(fact, value)
-            gone = gone and not (fact.ref.kind == "netns" and value in self.sight.journal.homes)
+            gone = gone and not (fact.ref.kind == "netns" and value in homes)
             if gone and self._is_foreign(fact, value, None):
                 yield f"{self.sight.told(fact, value, None)[0]}: it went with this lab's"
         yield from self._folders()
@@ -197,12 +197,11 @@ class Ending:
         for fact in self.taken.done:
             if fact.ref.kind == "home" and fact in self.sight.now and fact not in self.stays:
                 yield f"folder {fact.ref.name} stays: what is in it is not this lab's"
-        for step in self.sight.in_force:
-            for ref in made_by(step):
-                if ref.kind == "folder" and self.sight.ours(ref):
-                    names = ", ".join(one.name for one in self.sight.foreign_in(ref))
-                    if names:
-                        yield f"folder {ref.name} stays: {names} is not this lab's"
+        for ref in self.sight.made:
+            if ref.kind == "folder" and self.sight.ours(ref):
+                names = ", ".join(one.name for one in self.sight.foreign_in(ref))
+                if names:
+                    yield f"folder {ref.name} stays: {names} is not this lab's"
 
     def _kept(self) -> Iterator[str]:
         for fact, lab in self.stays.items():

@@ -12,7 +12,18 @@ from cnetsh.compare import snapshot
 from cnetsh.compare.revert import predicted, told
 from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
 from cnetsh.kinds import rule
-from cnetsh.kinds.change import Change, Fact, Facts, Found, Make, Patch, Ref, State
+from cnetsh.kinds.change import (
+    OWNED,
+    Change,
+    Fact,
+    Facts,
+    Found,
+    Make,
+    Patch,
+    Ref,
+    State,
+    refs_of,
+)
 from cnetsh.plan.steps import Step
 
 Key = tuple[str, int]
@@ -63,6 +74,13 @@ class Sight:
     def in_force(self) -> list[Step]:
         """The steps that make up the lab: a run may have been interrupted."""
         return list(self.journal.in_force(self.steps).values())
+
+    @property
+    def made(self) -> list[Ref]:
+        """What its steps make of what others hang on, but for what goes with a namespace."""
+        changes = (change for changes in outside(self.in_force) for change in changes)
+        owned = [one for one in changes if isinstance(one, Make) and one.ref.kind in OWNED]
+        return [ref for one in owned for ref in refs_of(one)]
 
     def look(self) -> Found:
         """See the target anew; give what is so."""

@@ -29,9 +29,9 @@ def diagnose(
     the plan. Raises CnetshError for a plan with an address
     that is none.
     """
-    case = Case(
-        asked_by(plan) if plan else None, seen, check_host, frozenset(new), tuple(surprises)
-    )
+    # To read a large plan takes a while.
+    asked = seen.asked or (asked_by(plan) if plan else None)
+    case = Case(asked, seen, check_host, frozenset(new), tuple(surprises))
     found = [_finding(trap, sign, check_host) for trap in TRAPS for sign in trap.look(case)]
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.id))
 

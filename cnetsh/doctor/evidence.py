@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cnetsh.compare.snapshot import readable, take
 from cnetsh.doctor import machine
-from cnetsh.doctor.asked import asked_by
+from cnetsh.doctor.asked import Asked, asked_by
 from cnetsh.doctor.probe import lacking
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Facts, Ref, State
@@ -44,7 +44,8 @@ class Evidence:
     paths that exist; backend: what `iptables` is, nft or legacy; other_rules: nft ones beside the
     legacy; unmanaged: what NetworkManager leaves alone; inside: processes by namespace; missing:
     tools, and what to do; lacking: what the kernel refused, and its words; powers: what root may
-    not do here; xtables: who holds that lock; neighbours: address, MAC, link.
+    not do here; xtables: who holds that lock; neighbours: address, MAC, link;
+    asked: what the plan wants.
     """
 
     now: State = field(default_factory=dict)
@@ -66,6 +67,7 @@ class Evidence:
     powers: tuple[str, ...] = ()
     xtables: str = ""
     neighbours: tuple[tuple[str, str, str], ...] = ()
+    asked: Asked | None = None
 
     def setting(self, path: str) -> str:
         """Give the value of a kernel setting by its path, "" where there is none."""
@@ -98,7 +100,7 @@ def gather(run: Run, now: State | None = None, plan: Plan | None = None) -> Evid
     """
     seen = take(run) if now is None else now
     tables, chains = nftables(run)
-    backend = _backend()
+    backend, asked = _backend(), asked_by(plan) if plan else None
     return Evidence(
         now=seen,
         labs=machine.labs_here(),
@@ -116,9 +118,10 @@ def gather(run: Run, now: State | None = None, plan: Plan | None = None) -> Evid
         initial_user=machine.initial_user(),
         inside=_inside(seen),
         missing=dict(_missing()),
-        lacking=lacking(run, asked_by(plan), seen) if plan else {},
+        lacking=lacking(run, asked, seen) if asked else {},
         powers=machine.powers(),
         xtables=machine.xtables(),
+        asked=asked,
     )
 
 
