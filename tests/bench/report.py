@@ -58,8 +58,8 @@ def _short(figure: float) -> str:
 
 def progress(row: Row) -> str:
     """Give the last run in one line."""
-    units = {"up": "s", "down": "s", "seconds": "s", "MiB": "MiB"}
-    last = (f"{k} {v[-1]:.3f} {units[k]}" for k, v in row.figures.items() if k in units)
+    last = (f"{k} {v[-1]:.3f}{' s' if k not in ('MiB', 'seconds') else ''}"
+            for k, v in row.figures.items())  # fmt: skip
     return f"{row.what}: {', '.join(last)}"
 
 
@@ -71,6 +71,26 @@ def processes(rows: Sequence[Row]) -> str:
         if row.table in ("start", "plan")
     ]
     return table(["process", "seconds", "most memory, MiB", "runs"], lines)
+
+
+def daily(rows: Sequence[Row]) -> str:
+    """Give the table of what is done with a lab that is up, and of how `up` and `down` grow."""
+    days = [row for row in rows if row.table == "day"]
+    head = list(dict.fromkeys(unit for row in days for unit in row.figures))
+    lines = [
+        [
+            f"{row.what}, {row.n:,} containers",
+            *(_seconds(row, unit) for unit in head),
+            str(row.runs),
+        ]
+        for row in days
+    ]
+    return table(["seconds", *(f"`{unit}`" for unit in head), "runs"], lines)
+
+
+def _seconds(row: Row, unit: str) -> str:
+    median = row.median(unit)
+    return "broken" if row.broken else "" if median is None else _short(median)
 
 
 def _cost(row: Row) -> Iterator[str]:
@@ -97,7 +117,7 @@ def judged(lines: Sequence[Target], whole: bool) -> str:
 def markdown(rows: Sequence[Row], machine: Mapping[str, str], whole: bool = True) -> str:
     """Give the page that the README quotes; not the whole one when only a part was measured."""
     where = "; ".join(f"{key} {value}" for key, value in machine.items())
-    pages = [MEANS, compared(rows, "up"), compared(rows, "down"), processes(rows)]
+    pages = [MEANS, compared(rows, "up"), compared(rows, "down"), daily(rows), processes(rows)]
     pages += [judged(targets(rows), whole), f"{where}. Measured anew by `make bench`.\n"]
     return "\n".join(page for page in pages if page)
 

@@ -22,7 +22,7 @@ from private import measured
 from rows import WAYS, Row
 
 ROOT = Path(__file__).parents[2]
-INSIDE = str(Path(__file__).with_name("inside.py"))
+INSIDE, DAILY = (str(Path(__file__).with_name(name)) for name in ("inside.py", "daily.py"))
 SLOW = ("article", "mininet", "cni", "pyroute2")
 
 
@@ -31,7 +31,9 @@ def chosen() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="2, 10 and 100 containers, own ways")
     parser.add_argument("--full", action="store_true", help="3 runs also of slow ways with 1,000")
-    parser.add_argument("--only", metavar="NAME", action="append", help=f"{', '.join(WAYS)}, plan")
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", help=f"{', '.join(WAYS)}, plan, day"
+    )
     parser.add_argument("--sizes", metavar="N", type=int, nargs="+", help="numbers of containers")
     parser.add_argument("--json", metavar="FILE", type=Path, help="figures to FILE, not to docs/")
     parser.add_argument("--no-install", action="store_true", help="only peers that are there")
@@ -68,6 +70,20 @@ def together(n: int) -> list[Row]:
     command = [sys.executable, INSIDE, "lab", str(n), "memory"]
     row.take(lambda: {"MiB in all": measured(command)["up"]})
     return [row]
+
+
+def days(quick: bool) -> list[Row]:
+    """Measure what is done with a lab that is up, and how `up` and `down` grow, by turns."""
+    rows = [Row("a day", n, "day") for n in ((100,) if quick else (100, 1000))]
+    rows += [] if quick else [Row("five bridges", n, "day") for n in (1000, 4000)]
+    for _ in range(3):
+        for row in rows:
+            more = ["1", "all"] if row.what == "a day" else ["5"]
+            row.take(
+                lambda row=row, more=more: measured([sys.executable, DAILY, str(row.n), *more])
+            )
+            tell(f"{row.n:,} containers, {report.progress(row)}")
+    return rows
 
 
 def plans(quick: bool) -> list[Row]:
@@ -127,6 +143,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
     rows = plans(options.quick) if not options.only or "plan" in options.only else []
     for n in sizes if ways else ():
         rows += compare(ways, n, options.full)
+    rows += days(options.quick) if not options.only or "day" in options.only else []
     if "lab" in ways and 1000 in sizes:
         rows += together(1000)
     return rows

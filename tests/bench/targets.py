@@ -40,7 +40,14 @@ def targets(rows: Sequence[Row]) -> list[Target]:
     def get(what: str, n: int, unit: str = "up") -> float | None:
         return find(rows, what, n, unit)
 
-    return [*_building(get), *_deleting(get), *_small(get), *_planning(get), *_growth(get)]
+    return [
+        *_building(get),
+        *_deleting(get),
+        *_small(get),
+        *_planning(get),
+        *_growth(get),
+        *_day(get),
+    ]
 
 
 Get = Callable[..., float | None]
@@ -66,7 +73,7 @@ def _building(get: Get) -> Iterator[Target]:
 def _deleting(get: Get) -> Iterator[Target]:
     ours = get("lab", 1000, "down")
     head = "`down` of 1,000, until the links are gone, against"
-    yield _faster(f"{head} the article's delete", get("article", 1000, "down"), ours, 2)
+    yield _faster(f"{head} the article's delete", get("article", 1000, "down"), ours, 1.8)
     yield _faster(f"{head} mininet's", get("mininet", 1000, "down"), ours, 20)
 
 
@@ -99,3 +106,14 @@ def _growth(get: Get) -> Iterator[Target]:
     yield Target("`up` of 1,000: largest process", get("lab", 1000, "MiB"), 120, "MiB")
     together = get("lab in all", 1000, "MiB in all")
     yield Target("`up` of 1,000: all processes together", together, 120, "MiB")
+
+
+def _day(get: Get) -> Iterator[Target]:
+    yield Target("`check` of 100", get("a day", 100, "check"), 0.5, "s")
+    yield Target("`check` of 1,000, right after `up`", get("a day", 1000, "check"), 10, "s")
+    for what in ("status --drift", "diff", "graph --live"):
+        yield Target(f"`{what}` of 1,000", get("a day", 1000, what), 2, "s")
+    for verb in ("up", "down"):
+        grown = ratio(get("five bridges", 4000, verb), get("five bridges", 1000, verb))
+        head = f"`{verb}` of 4,000 over five bridges, for each container, against 1,000"
+        yield Target(head, grown and grown / 4, 1.5, "x")

@@ -59,7 +59,8 @@ class Built:
 Way = Callable[[int], Iterator[Built]]
 
 
-def _cnetsh(*words: str) -> None:
+def cnetsh(*words: str) -> None:
+    """Run cnetsh on the host. Raises SystemExit when it fails."""
     program, options = [str(Path(sys.executable).with_name("cnetsh"))], {}
     if checkout := os.environ.get(CHECKOUT):
         # Of `python -m` the current folder comes before what is installed.
@@ -85,17 +86,17 @@ def write_lab(path: Path, groups: Iterable[tuple[str, int]]) -> None:
 def lab_file(n: int) -> Iterator[Built]:
     """Build by `cnetsh up` of a lab file: the whole process, its start-up included."""
     write_lab(Path(LAB), [("net", n)])
-    _cnetsh("up", LAB)
-    yield Built(first=2, again=lambda: _cnetsh("up", LAB))
-    _cnetsh("down", LAB)
+    cnetsh("up", LAB)
+    yield Built(first=2, again=lambda: cnetsh("up", LAB))
+    cnetsh("down", LAB)
 
 
 def bridge_lab(n: int) -> Iterator[Built]:
     """Build by `cnetsh up bridge`, which keeps the article's commands."""
     words = ("up", "bridge", "--set", f"containers={n}")
-    _cnetsh(*words)
-    yield Built(step=10, again=lambda: _cnetsh(*words))
-    _cnetsh("down", "bridge")
+    cnetsh(*words)
+    yield Built(step=10, again=lambda: cnetsh(*words))
+    cnetsh("down", "bridge")
 
 
 def _bash(text: str) -> None:
