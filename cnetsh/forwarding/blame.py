@@ -38,10 +38,12 @@ class Turn(NamedTuple):
 
 def blamed(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
     """Give the wrong turn that led to a stop: the last one where the target was near otherwise."""
-    if stop.code not in _ASTRAY:
+    if stop.code not in _ASTRAY | {"no_nat"}:
         return stop
+    # What nobody outside can answer may be an answer that should not have gone there.
+    leg = REPLY if stop.code == "no_nat" else stop.leg
     for turn in reversed(turns):
-        if turn.leg == stop.leg and (found := _asleep(turn) or _wrong(network, turn)):
+        if turn.leg == leg and (found := _asleep(turn) or _wrong(network, turn)):
             return found
     return _gateway(network, stop, turns)
 

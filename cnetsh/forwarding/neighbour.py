@@ -185,6 +185,9 @@ def _elsewhere(
     if home is link.below or home.below is link:
         under = link.below or link
         return Stop("macvlan", leg, space.name, under.name, {}, link.ref)
+    if link.below and home.below is link.below:
+        words = {"near": f"{home.name} in {named(home.netns)}", "under": link.below.name}
+        return Stop("macvlan_mode", leg, space.name, link.name, words, link.ref)
     if twin := _twin(network, space, route, hop):
         return twin_stop(space, route, hop, twin, leg)
     if not home.up and home.peer and home.peer.up and home.peer.master:

@@ -107,6 +107,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                         "on {link} has that MAC address", "ip neigh show {to}"),
     "macvlan": (Layer.CABLE, "a macvlan and its own host never reach each other through {link}",
                 "ip -d link show {link}"),
+    "macvlan_mode": (Layer.CABLE, "{link} in {who} and {near} are both made on {under}, and only "
+                     "macvlans in mode bridge reach each other", "ip -d link show {link}"),
     "port_address": (Layer.BRIDGE, "{who} sends {to} by {link}, a port of {bridge}; what comes "
                      "back to a port belongs to the bridge", "ip -d address show dev {link}"),
     "own_address": (Layer.ADDRESS, "{who} gets a packet on {link} from {source}, which is an "

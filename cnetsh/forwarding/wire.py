@@ -87,10 +87,11 @@ class _Spread(NamedTuple):
         if bridge is None:
             self.ends.append(End(link, through))
             self.children(link, through)
+        elif not bridge.up:
+            # All its ports are disabled then, by itself (br_stp_disable_bridge).
+            self.held.append(Held("bridge_down", bridge))
         elif not _forwards(link):
             self.held.append(Held("port_state", link))
-        elif not bridge.up:
-            self.held.append(Held("bridge_down", bridge))
         elif (bridge, link) not in self.done:
             self.done.add((bridge, link))
             self.ends.append(End(bridge, through))

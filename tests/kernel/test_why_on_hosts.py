@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hosts import Private, report, wait_for
+from mistaken import MISTAKES
 
 from cnetsh.labs import choose
 
@@ -162,3 +163,21 @@ def test_who_is_not_named_is_asked_for_with_all_names(private: Private) -> None:
     done = private.cnetsh("why", "1.1.1.1", check=False)
     assert done.returncode == 2 and done.stderr.splitlines()[0] == "cnetsh: FROM is missing"
     assert "there are: host, n9; by the number of a process any (--ns PID)" in done.stderr
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("up", "check", "says"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_that_was_foretold_has_the_same_reason_afterwards(
+    private: Private, tmp_path: Path, up: str, check: str, says: str
+) -> None:
+    private.sh(SANDBOX)
+    (tmp_path / "lab.yaml").write_text("title: t\n")
+    (tmp_path / "up.sh.j2").write_text(f"{up}\n")
+    (tmp_path / "check.sh.j2").write_text(f"{check}\n")
+    done = private.cnetsh("up", str(tmp_path))
+    assert f"will fail: {says}" in done.stderr, report(done)
+    words = check.split()
+    sender = words[3] if words[0] == "ip" else "host"
+    assert why(private, f"{sender} {words[-1]}", 1)["reason"] == says
+    done = private.cnetsh("check", str(tmp_path), check=False)
+    assert done.returncode == 1 and says in done.stderr, report(done)
