@@ -174,7 +174,8 @@ def _all_paired(state: State, run: Run, more: Collection[str] = ()) -> State:
         # Each knows all others: asking everywhere takes the square of their number.
         ids: dict[int, str] = {}
         if count < MOST_LINKS:
-            ids = namespace.in_network(str(NETNS / netns), lambda: _ids(run, more))
+            here = partial(_ids, run, more)
+            ids = namespace.in_network(str(NETNS / netns), here) if netns else here()
         state |= named(state, netns, ids)
     return paired(state)
 

@@ -83,7 +83,7 @@ class Private:
         return dict(json.loads(done.stdout))
 
 
-def stable(take: Callable[[], oracle.Facts], seconds: float, limit: float = 10.0) -> oracle.Facts:
+def stable(take: Callable[[], oracle.Facts], seconds: float, limit: float = 30.0) -> oracle.Facts:
     end, since, seen = time.monotonic() + limit, time.monotonic(), take()
     while oracle.tentative(seen) or time.monotonic() - since < seconds:
         assert time.monotonic() < end, f"the kernel does not come to rest within {limit} s"

@@ -47,7 +47,7 @@ def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
     down = user.cnetsh("down", "routing", "--on", "vm")
     assert "routing is down, as before" in down.stderr, report(down)
     assert "no vm runs" in user.cnetsh("vm", "list").stderr
-    assert wait_for(lambda: not user.processes()), user.processes()
+    assert wait_for(lambda: not user.processes(), 30), user.processes()
 
 
 def test_one_whose_starter_is_killed_is_not_left(user: Ordinary) -> None:
@@ -59,6 +59,7 @@ def test_one_whose_starter_is_killed_is_not_left(user: Ordinary) -> None:
     assert wait_for(lambda: machines() or start.poll() is not None, 120)
     if not machines():
         pytest.skip(f"no VM is taken along: {start.communicate()[1]}")
+    assert wait_for(lambda: any("read -r over" in each for each in user.processes().values()))
     kill(start.pid)
     start.communicate()
     assert wait_for(lambda: not user.processes()), user.processes()
