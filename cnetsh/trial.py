@@ -9,8 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cnetsh.compare.snapshot import NETNS
-from cnetsh.system import namespace
+from cnetsh.compare.snapshot import NETNS, within
 from cnetsh.system.process import never
 from cnetsh.system.taps import Sighting, Taps
 
@@ -74,17 +73,13 @@ def _socket(asked: Asked) -> socket.socket:
     family = ECHO[asked.version][1]
     kinds = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0)}
     kind = kinds.get(asked.proto, (socket.SOCK_RAW, ECHO[asked.version][2]))
-    opened = _inside(asked.sender, lambda: socket.socket(family, *kind))
+    opened = within(asked.sender, lambda: socket.socket(family, *kind))
     opened.setblocking(False)
     if asked.size:
         # What has a size must not be cut (ip(7): IP_MTU_DISCOVER, IP_PMTUDISC_DO; ipv6(7)).
         level, option = (socket.IPPROTO_IP, 10) if asked.version == 4 else (41, 23)
         opened.setsockopt(level, option, 2)
     return opened
-
-
-def _inside(space: str, action: Callable[[], socket.socket]) -> socket.socket:
-    return namespace.in_network(str(NETNS / space), action) if space else action()
 
 
 def _once(

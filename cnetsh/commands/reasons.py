@@ -1,7 +1,7 @@
 """Why a packet arrives or does not, by the model, by one real packet, and by the plans."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from cnetsh import kinds
 from cnetsh.apply import journal
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
-from cnetsh.compare.snapshot import NETNS
+from cnetsh.compare.snapshot import within
 from cnetsh.doctor.evidence import nftables
 from cnetsh.errors import DONE, FAILED, STOPPED
 from cnetsh.forwarding.netfilter import Packet
@@ -21,8 +21,7 @@ from cnetsh.forwarding.trip import Hop, Verdict, follow
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
 from cnetsh.plan.steps import Step
-from cnetsh.system import namespace
-from cnetsh.system.process import Result, ask
+from cnetsh.system.process import ask
 from cnetsh.trial import REFUSED, TOO_LONG, Seen, Tried
 
 HOST = "host"
@@ -157,7 +156,7 @@ def _nobody_listens(trial: Tried, packet: Packet) -> Stop:
 def _by_queue(trial: Tried) -> Stop | None:
     """Give the queue that has dropped packets, near where one was last seen."""
     for space in dict.fromkeys(one.space for one in reversed(trial.seen)):
-        text = inside(space, partial(ask, ("tc", "-s", "qdisc", "show"))).stdout
+        text = within(space, partial(ask, ("tc", "-s", "qdisc", "show"))).stdout
         for kind, link, dropped in _QUEUES.findall(text):
             if kind in KINDS_OF_QUEUES and int(dropped):
                 ref = Ref("queue", space, link)
@@ -166,17 +165,11 @@ def _by_queue(trial: Tried) -> Stop | None:
     return None
 
 
-def inside(space: str, action: Callable[[], Result]) -> Result:
-    """Give what an action gives in a namespace of the target."""
-    return namespace.in_network(str(NETNS / space), action) if space else action()
-
-
 def _by_nft(trial: Tried, network: Network) -> Stop | None:
     """Give the chain of nftables, which the model does not read, that drops all it gets."""
     spaces = [one.space for one in reversed(trial.seen)] + list(network.spaces)
     for space in dict.fromkeys(spaces):
-        read = partial(nftables, ask)
-        chains = namespace.in_network(str(NETNS / space), read)[1] if space else read()[1]
+        _, chains = within(space, partial(nftables, ask))
         for one in chains:
             if one.policy == "drop" and one.table.split()[1] not in ("filter", "nat", "mangle"):
                 mend = typed_in(space, "nft", "chain", *one.table.split(), one.name,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cnetsh import kinds
 from cnetsh.errors import CnetshError
@@ -38,6 +38,7 @@ _QUESTIONS = "address show\nroute show table all\nneigh show nud permanent\nneig
 SOCKETS = ("ss", "-Htulnp")
 _AROUND = "address show\nroute show table all\nnetconf show"
 Answer = list[Facts]
+Answered = TypeVar("Answered")
 
 
 def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> State:
@@ -163,6 +164,14 @@ def _look_at_files(marks: dict[str, int]) -> State:
     return kinds.see(Answers(namespaces=dict(sorted(marks.items())), texts=texts))
 
 
+def within(netns: str, action: Callable[[], Answered]) -> Answered:
+    """Give what an action gives in a namespace of the target, "" being the target's own.
+
+    Raises OSError where there is none.
+    """
+    return namespace.in_network(str(NETNS / netns), action) if netns else action()
+
+
 def _all_paired(state: State, run: Run, more: Collection[str] = ()) -> State:
     """Give a state with the cables that have no end in the target's own namespace paired too."""
     lead_elsewhere = dict.fromkeys(
@@ -172,10 +181,7 @@ def _all_paired(state: State, run: Run, more: Collection[str] = ()) -> State:
     )
     for count, netns in enumerate(lead_elsewhere):
         # Each knows all others: asking everywhere takes the square of their number.
-        ids: dict[int, str] = {}
-        if count < MOST_LINKS:
-            here = partial(_ids, run, more)
-            ids = namespace.in_network(str(NETNS / netns), here) if netns else here()
+        ids = within(netns, partial(_ids, run, more)) if count < MOST_LINKS else {}
         state |= named(state, netns, ids)
     return paired(state)
 
@@ -278,8 +284,7 @@ def look_closely(netns: str, run: Run) -> State:
     That is whether links have a carrier, the neighbours and bridges' entries that were learned, and
     sockets. Raises OSError where there is none, and CnetshError as `take` does.
     """
-    path = str(NETNS / netns) if netns else "/proc/thread-self/ns/net"
-    return namespace.in_network(path, partial(_look_closely, netns, run))
+    return within(netns, partial(_look_closely, netns, run))
 
 
 def _look_closely(netns: str, run: Run) -> State:

@@ -364,6 +364,16 @@ iptables -t nat -A POSTROUTING -s 10.8.8.8 -m comment --comment "it's" -j MASQUE
 """
 
 
+def test_a_cable_to_a_namespace_without_a_name(new_private: Callable[[], Private]) -> None:
+    # As every container has one: its other end is nowhere that has a name here.
+    host, other = new_private(), new_private()
+    host.sh(f"ip link add far type veth peer name eth0 netns {other.pid}; ip link set far up")
+    for words in ("doctor veth", "up veth", "why host 10.0.0.2", "show host", "down veth"):
+        done = host.cnetsh(*words.split(), check=False)
+        assert "No such file" not in done.stderr and "Traceback" not in done.stderr, report(done)
+        assert done.returncode in ((0, 1, 4) if "why" in words else (0,)), report(done)
+
+
 def test_every_command_beside_hostile_objects(private: Private) -> None:
     private.sh(HOSTILE)
     before = private.snapshot()
