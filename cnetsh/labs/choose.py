@@ -25,7 +25,7 @@ def plans(name: str, settings: Sequence[str] = ()) -> Plans:
     found = _lab(name, settings)
     up, check, down = (_part(found, which) for which in PARTS)
     source = str(Path(name).resolve()) if is_file(name) else "cnetsh"
-    return Plans(up, check, down, found.teaches, source)
+    return Plans(up, _reasoned(check, up), down, found.teaches, source)
 
 
 def part(name: str, settings: Sequence[str], which: str) -> Plan:
@@ -34,8 +34,11 @@ def part(name: str, settings: Sequence[str], which: str) -> Plan:
         found: Plan = getattr(_saved(name, settings), which)
         return found
     lab = _lab(name, settings)
+    up = _part(lab, "up")
+    if which == "up":
+        return up
     chosen = _part(lab, which)
-    return down_plan(_part(lab, "up"), chosen) if which == "down" else chosen
+    return down_plan(up, chosen) if which == "down" else _reasoned(chosen, up)
 
 
 def name_of(name: str, settings: Sequence[str] = ()) -> str:
@@ -77,7 +80,10 @@ def _lab(name: str, settings: Sequence[str]) -> Lab:
 
 def _part(chosen: Lab, which: str) -> Plan:
     origin = f"{chosen.folder.name}/{which}.sh.j2"
-    plan = parse(render.render(chosen, which), chosen.name, chosen.title, which, origin)
-    if any(step.said.expect == NO_WAY for step in plan.steps):
-        return with_reasons(plan, _part(chosen, "up"), part(builtin.SANDBOX, (), "up"))
-    return plan
+    return parse(render.render(chosen, which), chosen.name, chosen.title, which, origin)
+
+
+def _reasoned(check: Plan, up: Plan) -> Plan:
+    if any(step.said.expect == NO_WAY for step in check.steps):
+        return with_reasons(check, up, part(builtin.SANDBOX, (), "up"))
+    return check
