@@ -4,10 +4,8 @@ A script for the inside of a private host: rows by name as JSON on standard inpu
 of answers at the end. Each row has a host of its own within it, and all of them one process.
 """
 
-import importlib
 import json
 import os
-import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +14,8 @@ from typing import Any
 
 import crash
 import oracle
+from warm import load
 
-import cnetsh as package
 from cnetsh import cli
 from cnetsh.apply.journal import find
 from cnetsh.apply.repair import Repairing
@@ -177,16 +175,8 @@ def in_child(row: dict[str, Any]) -> dict[str, list[str]]:
     return json.loads(text or '{"first": ["crashed"]}')
 
 
-def import_all() -> None:
-    """Imports the whole package once, and not in each of many processes."""
-    for module in pkgutil.walk_packages(package.__path__, "cnetsh."):
-        # What starts by itself, and what stands alone outside of the package.
-        if module.name not in ("cnetsh.__main__", "cnetsh.targets.holder"):
-            importlib.import_module(module.name)
-
-
 if __name__ == "__main__":
-    import_all()
+    load()
     rows = json.load(sys.stdin)
     with ThreadPoolExecutor(2) as two:
         print(json.dumps(dict(zip(rows, two.map(in_child, rows.values()), strict=True))))

@@ -12,11 +12,9 @@ Inside a private host it is `python meanwhile.py play JSON`, one line of JSON fo
 
 import ctypes
 import gc
-import importlib
 import json
 import multiprocessing
 import os
-import pkgutil
 import random
 import re
 import shlex
@@ -37,8 +35,8 @@ import oracle
 import sequences
 import whole
 from sequences import Command, Event, Sequence
+from warm import load
 
-import cnetsh as package
 from cnetsh import cli
 
 Answer = dict[str, Any]
@@ -500,10 +498,7 @@ def many(action: Callable[[int], Any], seeds: Iterable[int]) -> Iterator[Any]:
 
 def import_all() -> None:
     """Imports the whole package once, and not in each of many processes."""
-    for module in pkgutil.walk_packages(package.__path__, "cnetsh."):
-        # What starts by itself, and what stands alone outside of the package.
-        if module.name not in ("cnetsh.__main__", "cnetsh.targets.holder"):
-            importlib.import_module(module.name)
+    load()
     whole.settings()  # so that the names of all settings are known to every fork
     # As the program does; and what is never collected is never copied for a forked process.
     gc.disable()

@@ -66,6 +66,9 @@ def served(python: str) -> Served:
 
 def serve(path: str) -> None:
     load()
+    # What is never collected is never copied for a forked process.
+    gc.collect()
+    gc.freeze()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listening.bind(path)
     # It does for a user just what he could do himself.
@@ -125,13 +128,13 @@ class Command:
 
 
 def load() -> None:
+    """Imports the whole package once, and not in each of many processes."""
     import cnetsh
 
     for module in pkgutil.walk_packages(cnetsh.__path__, "cnetsh."):
+        # What starts by itself, and what stands alone outside of the package.
         if module.name not in ("cnetsh.__main__", "cnetsh.inside", "cnetsh.targets.holder"):
             importlib.import_module(module.name)
-    gc.collect()
-    gc.freeze()
 
 
 def be_user(pid: int, user: int, group: int) -> None:
