@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from terminals import read_to_its_end
 from test_hostile import cnetsh, is_a_clean_refusal
 from typer.main import get_command
 
@@ -278,13 +279,7 @@ class TestOutput:
             whole = {key: value for key, value in whole.items() if value}
             child = subprocess.Popen(argv, stdout=theirs, env=whole)
             os.close(theirs)
-            text = b""
-            try:
-                while piece := os.read(ours, 65536):
-                    text += piece
-            except OSError:
-                pass  # the terminal's other end is closed
-            os.close(ours)
+            text = read_to_its_end(ours)
             assert child.wait() == 0
             codes = [part.partition(b"m")[0] for part in text.split(b"\x1b[")[1:]]
             return {number.decode() for code in codes for number in code.split(b";")}

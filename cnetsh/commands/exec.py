@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -49,6 +50,9 @@ def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
 
 def _prompt(name: str) -> dict[str, str]:
     """Give what has a shell's prompt say where it is: [net0] #."""
+    # A shell runs what else may stand in its prompt, and somebody else may have named this one.
+    if not re.fullmatch(r"[\w.-]+", name):
+        return {}
     text = f"[{name}] {'$' if os.geteuid() else '#'} "
     # bash reads its own files first, and sets PS1 there; this it does before each prompt.
     return {"PS1": text, "PROMPT_COMMAND": f"PS1='{text}'"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hosts import Private
+from terminals import read_to_its_end
 
 STYLES = re.compile(r"\x1b\[[\d;]*m")
 
@@ -34,13 +35,7 @@ def seen(host: Private, columns: int, words: str, **env: str) -> str:
     argv = [sys.executable, "-m", "cnetsh", *words.split()]
     child = host.start(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=whole)
     os.close(theirs)
-    text = b""
-    try:
-        while piece := os.read(ours, 65536):
-            text += piece
-    except OSError:
-        pass  # the child has closed the terminal's other end
-    os.close(ours)
+    text = read_to_its_end(ours)
     child.wait()
     return text.decode().replace("\r\n", "\n")
 
@@ -104,3 +99,11 @@ def test_a_shell_says_where_it_is_and_bash_completes_what_is_there(private: Priv
     assert done.stdout == "none\n"
     done = private.cnetsh("shell", "net0", input="echo $PS1 $PROMPT_COMMAND\n", env=shell)
     assert done.stdout == "[net0] # PS1='[net0] # '\n"
+
+
+@pytest.mark.parametrize("name", ["a$(touch no)", "a';touch no;'", "a`touch no`"])
+def test_no_shell_runs_what_somebody_has_named_a_namespace(private: Private, name: str) -> None:
+    private.run(["ip", "netns", "add", name])
+    env = private.env | {"SHELL": "/usr/bin/env"}
+    said = private.cnetsh("shell", name, env=env).stdout
+    assert "CNETSH_ON=host" in said and "touch" not in said
