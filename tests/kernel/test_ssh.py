@@ -254,7 +254,8 @@ def test_a_shell_has_the_callers_terminal(machines: Machines) -> None:
     # Its controlling terminal, as where a person types.
     shell = subprocess.Popen(["setsid", "--ctty", *argv], stdin=theirs, stdout=theirs, env=env)
     os.close(theirs)
-    os.write(ours, b"stty size; sleep 100\n")
+    # One job, so that Ctrl-C finds it in front as soon as it has said something.
+    os.write(ours, b"sh -c 'stty size; exec sleep 100'\n")
     said = read_until(ours, b"33 77")
     os.write(ours, b"\3")
     os.write(ours, b"ip -br address show eth0; exit 7\n")
