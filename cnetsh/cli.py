@@ -408,9 +408,15 @@ def _doctor(
 
 @_command("explain")
 def _explain(
-    thing: Annotated[str, typer.Argument(help="A kind like route, a finding like P01, a command.")],
+    thing: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=_offer("things"),
+            help="A step in quotes, a word like drift, a kind like route, a finding like P01.",
+        ),
+    ],
 ) -> None:
-    """Say what a kind, a finding of doctor or a command is about."""
+    """Say what a step does, or what a word or a finding means."""
 
 
 @_command("schema")

@@ -16,6 +16,7 @@ ROOMS = {
     "names": "errors",
     "mistakes": "errors names",
     "version": "",
+    "words": "",
     "system": "errors names",
     "kinds": "errors names system",
     "plan": "errors names mistakes kinds",
@@ -29,8 +30,8 @@ ROOMS = {
     "doctor": "errors names system kinds plan compare forwarding",
     "views": "errors names system kinds plan compare labs",
     "commands": (
-        "errors names mistakes version system kinds plan labs compare checks apply targets doctor "
-        "views forwarding trial"
+        "errors names mistakes version words system kinds plan labs compare checks apply targets "
+        "doctor views forwarding trial"
     ),
     "cli": "version commands",
     "__main__": "cli system",

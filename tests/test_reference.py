@@ -1,6 +1,7 @@
 """docs/reference.md is what the program says of itself; with --golden it is written anew."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,8 +12,10 @@ import pytest
 import typer
 
 from cnetsh import cli, errors
+from cnetsh.words import WORDS
 
 PACKAGE = Path(cli.__file__).parent
+PAGES = [*PACKAGE.parent.glob("*.md"), *sorted((PACKAGE.parent / "docs").rglob("*.md"))]
 # By what the constants of errors.py are, then what comes from elsewhere.
 EXITS = {
     "DONE": "done, or nothing to do",
@@ -78,7 +81,8 @@ def test_it_is_what_the_program_says(golden: Callable[[str, str], None]) -> None
     exits = {str(getattr(errors, name)): text for name, text in EXITS.items()} | MORE
     variables = {f"`{name}`": text for name, text in ENVIRONMENT.items()}
     parts = [HEAD, *commands(group, context), table("Exit codes", "Code", exits)]
-    page = "\n".join([*parts, table("Environment", "Name", variables)])
+    parts += [table("Environment", "Name", variables), table("Words", "Word", WORDS)]
+    page = "\n".join(parts)
     golden("../../docs/reference.md", page)
     golden("../../docs/cnetsh.1", "".join(f"{line}\n" for line in man_page(page)))
 
@@ -110,6 +114,31 @@ def test_the_man_page_can_be_set_without_a_warning() -> None:
     argv = ["groff", "-man", "-Tutf8", "-ww", "-wall", str(PACKAGE.parent / "docs/cnetsh.1")]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.stderr == "" and "cnetsh capture" in done.stdout
+
+
+def words_of(page: Path) -> Iterator[list[str]]:
+    """What a page would have one type of cnetsh, in a sentence or in a session."""
+    text = page.read_text(encoding="utf-8")
+    for typed in re.findall(r"`cnetsh ([^`]+)`|^\$ cnetsh (.+)$", text, re.MULTILINE):
+        # One of several words may be typed, and what stands in brackets need not be.
+        said = re.sub(r"\w+(\|\w+)+", lambda found: found[0].split("|")[0], "".join(typed))
+        yield shlex.split(re.sub(r"\[[^]]*\]|…", "", said))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_names_is_there(page: Path) -> None:
+    group: Any = typer.main.get_command(cli.app)
+    for words in words_of(page):
+        context, rest = group, words
+        while hasattr(context, "list_commands") and rest and rest[0][0] != "-":
+            context, rest = context.get_command(None, rest[0]), rest[1:]
+            assert context, words
+        options = {opt for one in context.params for opt in (*one.opts, *one.secondary_opts)}
+        own = rest[: rest.index("--")] if "--" in rest else rest
+        named = {word for word in own if re.match("--?[a-z]", word)}
+        assert named <= options | {"--help"}, words
+    for link in re.findall(r"\]\(([^):#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
 
 
 def test_no_exit_code_and_no_variable_is_missing() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnetsh.targets import sandbox
+from cnetsh.words import WORDS
 
 # Those of labs/builtin and targets/target, which take long to load.
 LABS = ("veth", "container", "conflict", "bridge", "routing")
@@ -62,6 +63,12 @@ def settings(_: str, given: Mapping[str, Any]) -> Iterator[str]:
             if sheet.is_file():
                 _, _, rows = sheet.read_text(encoding="utf-8").partition("\nparameters:")
                 yield from (f"{key}=" for key in PARAMETER.findall(rows))
+
+
+def things(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the words that are explained."""
+    yield from WORDS
+    yield from LABS
 
 
 def _roots(given: Mapping[str, Any]) -> Iterator[Path]:

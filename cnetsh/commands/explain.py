@@ -1,49 +1,123 @@
-"""The command `explain`: what a kind of kernel object, a finding or a command is about."""
+"""The command `explain`: what a step does, or a word, a kind, a finding or a lab is about."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from cnetsh import kinds
 from cnetsh.commands.output import tell
 from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import DONE, CnetshError
-from cnetsh.kinds.change import Make, Move, Remove
+from cnetsh.kinds.change import NOTHING, Change, Changes, Facts, Make, Move, Ref, Remove, Set
+from cnetsh.labs import builtin, choose
+from cnetsh.mistakes import meant
+from cnetsh.names import visible
 from cnetsh.plan.steps import parse
 from cnetsh.plan.undo import undos
+from cnetsh.words import WORDS
 
 KINDS = (*kinds.ALL, "socket")
 
 
 def run(thing: str) -> int:
     """Explain a thing in some lines; give the exit code."""
-    for line in _lines(thing.strip()):
+    thing = " ".join(thing.split())
+    lines = list(_named(thing)) or list(_step(thing) if " " in thing else ())
+    if not lines:
+        near = meant(thing, _things())
+        named = ", ".join([*WORDS, *KINDS])
+        hint = f'known: a step, as "ip link set br0 up"; a lab; {TRAPS[0].id} to {TRAPS[-1].id}'
+        raise CnetshError(f"nothing is known of {visible(thing)!r}{near}", f"{hint}; {named}")
+    for line in lines:
         tell(line)
     return DONE
 
 
-def _lines(thing: str) -> Iterator[str]:
-    traps = [trap for trap in TRAPS if trap.id == thing.upper()]
-    if thing in KINDS:
-        yield f"{thing}: {kinds.explained(thing)}"
-    elif traps:
-        for trap in traps:
+def _things() -> list[str]:
+    """Give all that has a name and is explained."""
+    traps = (trap.id for trap in TRAPS)
+    return [*WORDS, *KINDS, *builtin.builtin_names(), *traps]
+
+
+def _named(thing: str) -> Iterator[str]:
+    """Give what all say that have this name: bridge is a word and a lab."""
+    word = thing.lower()
+    if word in WORDS:
+        yield f"{word}: {WORDS[word]}"
+    if word in KINDS:
+        yield f"{word}: {kinds.explained(word)}"
+    if word in builtin.builtin_names():
+        lab = builtin.builtin_lab(word, ())
+        yield f"{word}: {lab.title}. {lab.teaches}"
+        yield f"cnetsh plan {word}"
+    for trap in TRAPS:
+        if trap.id == thing.upper():
             yield f"{trap.id}: {trap.title}"
-            yield f"  known from: {trap.source}"
-        yield "cnetsh doctor LAB looks for it"
-    elif " " in thing:
-        yield from _command(thing)
-    else:
-        raise CnetshError(
-            f"nothing is known of {thing!r}", f"known: {', '.join(KINDS)}, P01 and so on, a command"
-        )
+            yield f"  about       {_sentence(trap.look.__doc__)}"
+            yield f"  cnetsh      {trap.done}"
+            yield f"  known from  {trap.source}"
 
 
-def _command(text: str) -> Iterator[str]:
-    """Give what a command changes and how that is undone. Raises CnetshError if it is unknown."""
-    plan = parse(text, "explain", "", "down", "explain")
-    verbs = {Make: "makes", Remove: "removes", Move: "moves"}
-    for change in plan.changes:
-        facts = getattr(change, "facts", {})
-        yield f"{verbs.get(type(change), 'sets')} {kinds.called(change.ref, facts)}"
-        yield f"  {kinds.explained(change.ref.kind)}"
+def _sentence(text: str | None) -> str:
+    """Give the first line of what a search says of itself, without its number."""
+    return (text or "").partition("\n")[0].partition(": ")[2]
+
+
+def _step(text: str) -> Iterator[str]:
+    """Give what a step changes, why labs have one like it, and how it is undone."""
+    plan = parse(text, "", "", "down", "explain")
+    changes = tuple(plan.changes)
+    if not changes:
+        yield "changes nothing: it looks, or checks"
+        return
+    yield from map(_done, changes)
+    for kind in dict.fromkeys(change.ref.kind for change in changes):
+        yield f"  {kinds.explained(kind)}"
+    yield from _as_in_a_lab(text, changes)
     for undo in undos(plan.steps):
-        yield f"undo: {'; '.join(undo.texts) or undo.note}"
+        yield f"undo: {'; '.join(undo.texts) or f'no command of its own: {undo.note}'}"
+
+
+def _done(change: Change) -> str:
+    """Give a change in words."""
+    what = _called(change.ref, getattr(change, "facts", {}))
+    match change:
+        case Make():
+            return f"makes {', and '.join([what, *map(_called, change.also)])}"
+        case Remove():
+            return f"removes {what}"
+        case Move(ref, to) if to.netns == ref.netns:
+            return f"gives {what} the name {to.name}"
+        case Move(_, to):
+            return f"moves {what} to {f'namespace {to.netns}' if to.netns else 'the host'}"
+        case Set(_, "up", value):
+            return f"sets {what} {'up' if value else 'down'}"
+        case Set(_, "value", value):
+            return f"sets {what} to {value}"
+        case Set(_, key, None):
+            return f"sets {what} to have no {key}"
+    return f"sets {what}: {change.key} {change.value}"
+
+
+def _called(ref: Ref, facts: Facts = NOTHING) -> str:
+    return kinds.called(ref, facts) + (f" in {ref.netns}" if ref.netns else "")
+
+
+def _as_in_a_lab(text: str, changes: Changes) -> Iterator[str]:
+    """Give the reason that a built-in lab has for the same step, or else for one like it."""
+    found = [
+        (step.text != text, f"  as in {lab}: {step.text}", step.why)
+        for lab in builtin.builtin_names()
+        for step in choose.part(lab, (), "up").steps
+        if _shape(step.changes) == _shape(changes)
+    ]
+    if found:
+        _, *lines = min(found, key=lambda one: one[0])
+        yield from (lines[0], f"    {lines[1]}")
+
+
+def _shape(changes: Changes) -> list[Any]:
+    """Give what of changes is the same whatever the names are."""
+    return [
+        (type(one), one.ref.kind, getattr(one, "key", ""), getattr(one, "facts", {}).get("kind"))
+        for one in changes
+    ]

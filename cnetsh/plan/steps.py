@@ -309,7 +309,7 @@ def why_no_undo(change: Change) -> str:
         case Make():
             return "it goes with its namespace"
         case Move():
-            return "delete its pair"
+            return "it goes with the step that made the link"
     return "put back from the snapshot"
 
 

@@ -1,4 +1,4 @@
-"""The figures as a table for the README, as a picture, and as JSON."""
+"""The figures as a page, as a picture, and as JSON."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +11,10 @@ from targets import Target, ratio, targets
 SIZES = (2, 10, 100, 1000)
 WORDS = {True: "ok", False: "short", None: "not measured"}
 MEANS = """\
+# How fast it is
+
+![how many times as fast as the article's script](bench.svg)
+
 Seconds, medians; in brackets how many times as fast as the article's script; then the number of
 runs. The ways take turns, each run in a network namespace of its own, and each network is verified
 after it is built. `cnetsh` is timed as a whole process with its start-up; its lab `bridge` keeps
@@ -115,7 +119,7 @@ def judged(lines: Sequence[Target], whole: bool) -> str:
 
 
 def markdown(rows: Sequence[Row], machine: Mapping[str, str], whole: bool = True) -> str:
-    """Give the page that the README quotes; not the whole one when only a part was measured."""
+    """Give the page; not the whole one when only a part was measured."""
     where = "; ".join(f"{key} {value}" for key, value in machine.items())
     pages = [MEANS, compared(rows, "up"), compared(rows, "down"), daily(rows), processes(rows)]
     pages += [judged(targets(rows), whole), f"{where}. Measured anew by `make bench`.\n"]

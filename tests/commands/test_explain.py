@@ -1,4 +1,4 @@
-"""What `explain` says comes from the kinds, the traps and the undo of each command."""
+"""What `explain` says comes from the kinds, the words, the traps, the labs and each undo."""
 
 import pytest
 
@@ -6,6 +6,8 @@ from cnetsh import kinds
 from cnetsh.commands import explain
 from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import CnetshError
+from cnetsh.labs import builtin
+from cnetsh.words import WORDS
 
 
 @pytest.fixture(autouse=True)
@@ -18,25 +20,85 @@ def said(thing: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-def test_every_kind_and_every_trap_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_that_has_a_name_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     for kind in kinds.ALL:
         assert said(kind, capsys) == f"{kind}: {kinds.explained(kind)}\n"
+    for word, sentence in WORDS.items():
+        assert f"{word}: {sentence}\n" in said(f" {word.title()} ", capsys)
+    for lab in builtin.builtin_names():
+        assert f"\ncnetsh plan {lab}\n" in f"\n{said(lab, capsys)}"
     for trap in TRAPS:
-        assert f"{trap.id}: {trap.title}\n  known from: {trap.source}" in said(trap.id, capsys)
+        shown = said(trap.id, capsys)
+        assert f"{trap.id}: {trap.title}\n  about       " in shown
+        assert f"  cnetsh      {trap.done}\n  known from  {trap.source}\n" in shown
+        assert "about       \n" not in shown
     assert said("p01", capsys) == said("P01", capsys)
 
 
-def test_a_command_says_what_it_changes_and_its_undo(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = said("ip netns exec a ip route add default via 10.0.0.1", capsys).splitlines()
-    assert lines == [
-        "makes route default via 10.0.0.1",
+def test_a_step_says_what_it_changes_why_and_its_undo(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said("ip netns exec net0 ip  route add default via 172.18.0.1", capsys).splitlines()
+    assert lines[:3] == [
+        "makes route default via 172.18.0.1 in net0",
         f"  {kinds.explained('route')}",
-        "undo: ip netns exec a ip route delete default via 10.0.0.1",
+        "  as in bridge: ip netns exec net0 ip route add default via 172.18.0.1",
     ]
-    assert "sets link a" in said("ip link set a up", capsys)
+    assert lines[3].startswith("    Everything outside 172.16.0.0/12 goes to br0.")
+    assert lines[4:] == ["undo: ip netns exec net0 ip route delete default via 172.18.0.1"]
 
 
-@pytest.mark.parametrize("thing", ["nosuch", "P99", "", "rm -rf /", "ip link frob a"])
-def test_what_is_unknown_is_refused(thing: str) -> None:
-    with pytest.raises(CnetshError):
+@pytest.mark.parametrize(
+    ("step", "first", "last"),
+    [
+        ("ip link set a up", "sets link a up", "undo: ip link set a down"),
+        (
+            "ip link set veth0 netns net0",
+            "moves link veth0 to namespace net0",
+            "undo: no command of its own: it goes with the step that made the link",
+        ),
+        (
+            "ip link add a type veth peer name b netns c",
+            "makes link a, and link b in c",
+            "undo: ip link delete a",
+        ),
+        (
+            "ip link set p nomaster",
+            "sets link p to have no master",
+            "undo: no command of its own: put back from the snapshot",
+        ),
+        (
+            "ip route delete default",
+            "removes route default",
+            "undo: no command of its own: what it removes cannot be put back",
+        ),
+        (
+            "echo 1 | tee /proc/sys/net/ipv4/ip_forward",
+            "sets setting /proc/sys/net/ipv4/ip_forward to 1",
+            "undo: echo 0 | tee /proc/sys/net/ipv4/ip_forward",
+        ),
+        ("ping -c1 1.1.1.1", *2 * ["changes nothing: it looks, or checks"]),
+    ],
+)
+def test_each_verb_has_its_words(
+    step: str, first: str, last: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = said(step, capsys).splitlines()
+    assert (lines[0], lines[-1]) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("thing", "told"),
+    [
+        ("nosuch", "nothing is known of 'nosuch'"),
+        ("rout", "nothing is known of 'rout' (did you mean route?)"),
+        ("snapshoot", "nothing is known of 'snapshoot' (did you mean snapshot?)"),
+        ("routin", "nothing is known of 'routin' (did you mean routing?)"),
+        ("P99", "nothing is known of 'P99'"),
+        ("", "nothing is known of ''"),
+        ("rm -rf /", "explain: line 1: rm -rf /: not an allowed command"),
+        ("ip lnk set a up", "not an allowed command; say: ip link set a up"),
+    ],
+)
+def test_what_is_unknown_is_refused_with_what_was_meant(thing: str, told: str) -> None:
+    with pytest.raises(CnetshError) as refused:
         explain.run(thing)
+    assert told in refused.value.message
