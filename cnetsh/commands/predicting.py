@@ -1,6 +1,6 @@
 """What commands say of a plan's checks before anything runs: only what will surprise."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from cnetsh.forwarding.predict import BEGINS, Surprise, as_lines, foretold
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS, network_of, new_machine
 from cnetsh.forwarding.settle import settle
 from cnetsh.labs import choose
-from cnetsh.plan.steps import Plans
+from cnetsh.plan.steps import Plans, Step
 
 MOST_STEPS = 1000  # of a plan that is only shown
 
@@ -50,6 +50,18 @@ def surprises_before(plans: Plans) -> list[Surprise]:
 def surprises_here(plans: Plans) -> list[Surprise]:
     """Give what will surprise whoever runs a plan in the target that this process is in."""
     return foretold(plans.up, plans.check, network_here())
+
+
+def surprises_of_change(plans: Plans, gone: Sequence[Step], new: Sequence[Step]) -> list[Surprise]:
+    """Give what will surprise whoever makes a lab that is up into a plan's.
+
+    gone: the commands that undo what the plan lacks; new: the plan's steps that run then.
+    """
+    if _leave_it(plans):
+        return []
+    network = network_here()
+    settle([change for step in gone for change in step.changes], network)
+    return foretold(plans.up, plans.check, network, frozenset(new))
 
 
 def _leave_it(plans: Plans) -> bool:

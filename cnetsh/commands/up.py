@@ -180,17 +180,22 @@ def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
 
 
 def _findings(
-    wanted: Wanted, before: State, means: Means, new: Sequence[Step] | None = None
+    wanted: Wanted, before: State, means: Means, known: Changing | None = None
 ) -> list[Finding]:
-    """Give what doctor warns of; new: the steps to run of a lab that is up, None for another."""
+    """Give what doctor warns of; known: how a lab that is up is changed, None for another."""
     # A look at a plan goes without the traps, which take a while to load.
-    from cnetsh.commands.predicting import surprises_before
+    from cnetsh.commands.predicting import surprises_before, surprises_of_change
     from cnetsh.doctor import diagnose
 
-    surprises = surprises_before(wanted.plans) if new is None else []
+    new: Sequence[Step] = known.change.new if known else ()
+    if known:
+        gone = [line.step for line in known.undoing.lines]
+        surprises = surprises_of_change(wanted.plans, gone, new)
+    else:
+        surprises = surprises_before(wanted.plans)
     facts = diagnose.gather(means.ask, before, wanted.plans.up)
     private = target.named(wanted.on).is_private
-    found = diagnose.diagnose(wanted.plans.up, not private, facts, new or (), surprises)
+    found = diagnose.diagnose(wanted.plans.up, not private, facts, new, surprises)
     return [one for one in found if one.severity != "note"]
 
 
@@ -253,7 +258,7 @@ def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
     now = snapshot.take(means.ask, written(plans.up.steps))
     standing = journal.standing(record)
     # What is the lab's own goes, or is there already.
-    findings = _findings(wanted, without_links(now, record.links), means, new)
+    findings = _findings(wanted, without_links(now, record.links), means, known)
     inside = in_use(record, known.homes)
     added = (line if line.found == "in the way" else line._replace(found="")
              for line in as_lines(new, now, record.made))  # fmt: skip

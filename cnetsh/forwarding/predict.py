@@ -3,7 +3,7 @@
 What a check expects stands in the plan; here is only asked whether the kernel will do so.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice, pairwise, permutations
 from typing import NamedTuple
 
@@ -71,13 +71,17 @@ def asked_by(step: Step) -> Asked | None:
     return Asked(step.netns, packet, said.get("-I", only))
 
 
-def foretold(up: Plan, check: Plan, network: Network) -> list[Surprise]:
+def foretold(
+    up: Plan, check: Plan, network: Network, runs: Collection[Step] | None = None
+) -> list[Surprise]:
     """Give what will surprise whoever runs a plan: steps that the kernel refuses, or checks.
 
-    network: the target before, which becomes what the plan makes of it.
+    network: the target before, which becomes what the plan makes of it; runs: the steps that run of
+    a lab that is up, None for all.
     """
     steps = up.steps
-    owners = [(number, change) for number, step in enumerate(steps, 1) for change in step.changes]
+    owners = [(number, change) for number, step in enumerate(steps, 1)
+              if runs is None or step in runs for change in step.changes]  # fmt: skip
     refused = settle([change for _, change in owners], network)
     if refused:
         # The plan ends there, and nobody checks anything.
@@ -113,7 +117,7 @@ def _checks(steps: Sequence[Step], checks: Sequence[Step], network: Network) -> 
         if verdict.works and step.said.expect:
             says = f"will work, and must fail: {step.said.expect}"
             yield Surprise("check", number, step.text, says)
-        elif verdict.stop and not step.said.expect:
+        elif verdict.stop and verdict.works is False and not step.said.expect:
             says = f"will fail: {sentence(verdict.stop)}"
             maker = maker_of(steps, verdict.stop)
             yield Surprise("check", number, step.text, says, maker, fix(verdict.stop))
@@ -135,7 +139,8 @@ def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
     for number, (sender, to) in enumerate(islice(_pairs(network, made), MOST_PAIRS), 1):
         if not (expect := tried.get((sender, str(to)), "untried")):
             continue
-        stop = follow(network, sender, Packet(to)).stop
+        verdict = follow(network, sender, Packet(to))
+        stop = None if verdict.works is None else verdict.stop
         if stop and stop.layer not in _MEANT and stop.code != "isolated" and stop not in said:
             if expect not in ("untried", sentence(stop)):
                 continue

@@ -45,7 +45,10 @@ class Hop(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a packet: works is None where that is not known, and unknown says why."""
+    """What becomes of a packet: works is None where that is not known, and unknown says why.
+
+    stop: what stops it, or what may where that is not known.
+    """
 
     works: bool | None
     path: tuple[Hop, ...] = ()

@@ -1,10 +1,14 @@
 """What is told of a plan before it runs: every check that there is, and mistakes of reports."""
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from generated import lab_file as generated
 
+from cnetsh.apply.change import between, differing
+from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import Surprise, as_lines, foretold, verdicts
@@ -13,7 +17,7 @@ from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import sentence
 from cnetsh.forwarding.trip import follow
 from cnetsh.labs import builtin, choose
-from cnetsh.plan.steps import parse
+from cnetsh.plan.steps import Plans, parse
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
 BRIDGED = {"/proc/sys/net/bridge/bridge-nf-call-iptables": "1",
@@ -308,3 +312,37 @@ def test_a_rule_goes_however_its_address_was_spelled() -> None:
     text = "iptables -D INPUT -s 10.9.0.1 -p tcp -j DROP"
     assert settle(parse(text, "t", "", "down", "t").changes, network) == []
     assert network.spaces[""].chains["iptables filter INPUT"] == []
+
+
+def made_up(seed: int, tmp_path: Path) -> Plans | None:
+    """The plans of a generated lab file, None for one that is refused."""
+    path = tmp_path / f"{seed}.yaml"
+    path.write_text(re.sub("^name: .*", "name: g", generated(seed), flags=re.M))
+    try:
+        return choose.plans(str(path))
+    except CnetshError:
+        return None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_changed_lab_ends_as_a_fresh_one(seed: int, tmp_path: Path) -> None:
+    old, new = made_up(seed, tmp_path), made_up(seed + 1, tmp_path)
+    if not old or not new:
+        return
+    network = machine()
+    assert settle(old.up.changes, network) == []
+    runs = between(dict(enumerate(old.up.steps)), new.up).new
+    gone = [line.step for line in differing(old, new) if line.step not in runs]
+    settle([change for step in gone for change in step.changes], network)
+    fresh = foretold(new.up, new.check, machine())
+    assert foretold(new.up, new.check, network, frozenset(runs)) == fresh
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_a_lab_file_derives_is_as_it_says_also_on_slow_and_lossy_links(
+    seed: int, tmp_path: Path
+) -> None:
+    plans = made_up(seed, tmp_path)
+    found = foretold(plans.up, plans.check, machine()) if plans else []
+    # What the file itself states wrongly is told.
+    assert [one for one in found if "the lab file says so" not in one.says] == []
