@@ -102,15 +102,15 @@ class TestCompletion:
             ("cnetsh plan docs/g", {"docs/guides/"}),
         ],
     )
-    def test_offers_what_fits(self, typed: str, offered: set[str], tmp_path: Path) -> None:
-        # Whose sandboxes run here is no matter of this test.
-        env = {"XDG_RUNTIME_DIR": str(tmp_path), "_CNETSH_COMPLETE": "complete_bash"}
-        env["COMP_WORDS"] = typed
+    def test_offers_what_fits(self, typed: str, offered: set[str]) -> None:
+        env = {"_CNETSH_COMPLETE": "complete_bash", "COMP_WORDS": typed}
         env["COMP_CWORD"] = str(typed.count(" "))
         code = "import sys; from cnetsh.__main__ import begin; sys.argv = ['cnetsh']; begin()"
         argv = [sys.executable, "-c", code]
         done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **env})
-        assert set(done.stdout.split()) == offered and done.stderr == ""
+        # Whose sandboxes run here is no matter of this test.
+        words = {word for word in done.stdout.split() if not word.startswith("sandbox:")}
+        assert words == offered and done.stderr == ""
 
 
 class TestFilesOfCommands:
