@@ -23,6 +23,7 @@ from cnetsh.errors import DONE, FAILED
 from cnetsh.forwarding.predict import asked_by
 from cnetsh.kinds import looks
 from cnetsh.labs import choose
+from cnetsh.plan.lines import amount
 from cnetsh.plan.steps import Plan, Step
 from cnetsh.system.process import ask
 from cnetsh.system.signals import Stop
@@ -114,7 +115,7 @@ def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]
         say(f"changed   {line}")
     verdicts = [one.verdict for one in findings]
     well, failed, untried = map(verdicts.count, ("ok", "failed", "not tried"))
-    checked = f"{well} checks ok, {failed} failed, {untried} not tried"
+    checked = f"{amount(well, 'check', 'checks')} ok, {failed} failed, {untried} not tried"
     if not well + failed + untried:
         checked = "it has no checks"
     elif not well + failed:

@@ -56,7 +56,7 @@ from cnetsh.doctor.finding import Finding
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.kinds.change import State
 from cnetsh.labs import choose
-from cnetsh.plan.lines import Line, counted
+from cnetsh.plan.lines import Line, amount, counted
 from cnetsh.plan.saved import Saved, read_saved
 from cnetsh.plan.steps import Plan, Plans, Step
 from cnetsh.targets import target
@@ -170,7 +170,8 @@ def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
         ended = bring_up(plans, before, means)
         if ended.undone is not None:
             return _rolled_back(plans.up, ended)
-        say(f"{plans.up.lab} is up: {len(plans.up.steps)} steps in {ended.seconds:.2f} s")
+        steps = amount(len(plans.up.steps), "step", "steps")
+        say(f"{plans.up.lab} is up: {steps} in {ended.seconds:.2f} s")
         return _confirmed(wanted, means)
 
     return Work(

@@ -77,13 +77,13 @@ def overview(part: str, lines: Sequence[Line]) -> str:
     """Say in a line how much a plan is: 21 steps, 2 namespaces, 1 rule; undo: 5 commands."""
     steps = [line for line in lines if line.undo]
     what = {"up": ("step", "steps"), "check": ("check", "checks")}
-    said = [_number(len(steps), *what.get(part, ("command", "commands")))]
+    said = [amount(len(steps), *what.get(part, ("command", "commands")))]
     if part != "up":
         return said[0]
     made = Counter(filter(None, (_what(change) for line in steps for change in line.step.changes)))
-    said += [_number(made[one], one, many) for one, many in _COUNTED.items() if made[one]]
+    said += [amount(made[one], one, many) for one, many in _COUNTED.items() if made[one]]
     undo = sum(len(line.undo.texts) for line in steps if line.undo)
-    return f"{', '.join(said)}; undo: {_number(undo, 'command', 'commands')}"
+    return f"{', '.join(said)}; undo: {amount(undo, 'command', 'commands')}"
 
 
 def _what(change: Change) -> str:
@@ -96,7 +96,8 @@ def _what(change: Change) -> str:
     return {"netns": "namespace", "rule": "rule"}.get(kind, "")
 
 
-def _number(many: int, one: str, more: str) -> str:
+def amount(many: int, one: str, more: str) -> str:
+    """Give a number of things in words, one of them by its own word."""
     return f"{many:,} {one if many == 1 else more}"
 
 

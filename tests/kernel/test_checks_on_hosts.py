@@ -37,7 +37,7 @@ def test_a_failure_for_another_reason_is_not_tried(private: Private, tmp_path: P
     assert "4 checks ok, 0 failed, 1 not tried, 0 changed" in private.cnetsh("check", file).stderr
     private.sh("ip link del rooms-1")
     done = private.cnetsh("check", file, check=False)
-    assert done.returncode == 1 and "1 checks ok, 1 failed, 3 not tried" in done.stderr
+    assert done.returncode == 1 and "1 check ok, 1 failed, 3 not tried" in done.stderr
     assert "isolated" not in done.stdout, report(done)
     assert done.stdout.count("ip netns exec b ping -c1 -W1 10.32.0.1 fails too (") == 2
 

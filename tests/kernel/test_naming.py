@@ -36,14 +36,14 @@ def without_its_file(shown: str) -> list[str]:
 
 def test_it_is_looked_at_and_taken_down(private: Private, file: str) -> None:
     Path(file).unlink()
-    assert "tier3: 1 checks ok" in private.cnetsh("check", "tier3").stderr
+    assert "tier3: 1 check ok" in private.cnetsh("check", "tier3").stderr
     found = json.loads(private.cnetsh("doctor", "tier3", "--json").stdout)
     assert all(one["severity"] in ("note", "warn") for one in found)
     assert "tier3 is down" in private.cnetsh("down", "tier3").stderr
 
 
 def test_its_file_is_as_good_as_its_name(private: Private, file: str) -> None:
-    assert "tier3: 1 checks ok" in private.cnetsh("check", file).stderr
+    assert "tier3: 1 check ok" in private.cnetsh("check", file).stderr
     assert "tier3 is down" in private.cnetsh("down", file).stderr
 
 
