@@ -6,12 +6,14 @@ or run_NAME for a command of a group, takes the same parameters and gives the ex
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -100,6 +102,12 @@ class _Lazy(TyperGroup):
         # Typer lists their names, and suggests one for a word that is none.
         self.commands = _declared
 
+    def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+        width = get_terminal_size().columns
+        # Nobody else says how wide a narrow terminal is: help is laid out for 50 columns at least.
+        extra |= {"terminal_width": width} if width < 52 else {}
+        return super().make_context(info_name, args, parent, **extra)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         declared: Any = self.commands.get(cmd_name)
         return declared and typer.main.get_command(declared)
@@ -127,7 +135,9 @@ def _command(file: str, name: str = "", **settings: Any) -> Callable[[Callable[.
             raise typer.Exit(written(lambda: run(**given | words)))
 
         one = _declared.setdefault(file, _typer(add_completion=False))
-        one.command(name or file, **settings)(call)
+        # Its first sentence; what is no short help is cut in the list of commands.
+        short = re.split(r"(?<=\.) ", parameters.__doc__ or "")[0]
+        one.command(name or file, short_help=short, **settings)(call)
 
     return declare
 
@@ -445,7 +455,10 @@ def _demo() -> None:
 
 
 _declared["sandbox"] = _typer(
-    help="Start, stop and list sandboxes.", no_args_is_help=True, add_completion=False
+    help="Start, stop and list sandboxes.",
+    short_help="Start, stop and list sandboxes.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 
@@ -466,6 +479,7 @@ def _list(as_json: AsJson = False) -> None:
 
 _declared["vm"] = _typer(
     help="Start, stop and list VMs, or run a command in one.",
+    short_help="Start, stop and list VMs, or run a command in one.",
     no_args_is_help=True,
     add_completion=False,
 )

@@ -11,7 +11,6 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from terminals import read_to_its_end
 from test_hostile import cnetsh, is_a_clean_refusal
 from typer.main import get_command
 
@@ -272,22 +271,6 @@ class TestOutput:
             done = process("plan", "routing", **env)
             assert (done.returncode, done.stderr) == (0, "")
             assert "\x1b" not in done.stdout
-
-    def test_no_color_on_a_terminal(self) -> None:
-        def colours(**env: str) -> set[str]:
-            ours, theirs = os.openpty()
-            whole = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **env}
-            argv = [sys.executable, "-m", "cnetsh", "plan", "veth"]
-            whole = {key: value for key, value in whole.items() if value}
-            child = subprocess.Popen(argv, stdout=theirs, env=whole)
-            os.close(theirs)
-            text = read_to_its_end(ours)
-            assert child.wait() == 0
-            codes = [part.partition(b"m")[0] for part in text.split(b"\x1b[")[1:]]
-            return {number.decode() for code in codes for number in code.split(b";")}
-
-        coloured = {str(number) for number in [*range(30, 50), *range(90, 108)]}
-        assert colours() & coloured and not colours(NO_COLOR="1") & coloured
 
     @pytest.mark.parametrize("words", ["plan routing", "labs", "schema", "script routing"])
     def test_may_be_cut_by_its_reader(self, words: str) -> None:

@@ -153,7 +153,7 @@ def _telling(plan: Plan, how: Shown, stop: Stop) -> Iterator[Callable[[checks.Tr
 def _as_typed(_: int, one: checks.Tried) -> None:
     if one.verdict == "look":
         tell(one.step.text, whole=True)
-        tell(one.detail.rstrip(), whole=True)
+        tell(one.detail.rstrip())
     else:
         tell(f"{one.verdict:<9} {one.step.text}", whole=True)
         tell(f"{'':9} {one.detail}")

@@ -52,9 +52,9 @@ def _named(thing: str) -> Iterator[str]:
     for trap in TRAPS:
         if trap.id == thing.upper():
             yield f"{trap.id}: {trap.title}"
-            yield f"  about       {_sentence(trap.look.__doc__)}"
-            yield f"  cnetsh      {trap.done}"
-            yield f"  known from  {trap.source}"
+            yield f"  seen    {_sentence(trap.look.__doc__)}"
+            yield f"  done    {trap.done}"
+            yield f"  source  {trap.source}"
 
 
 def _sentence(text: str | None) -> str:

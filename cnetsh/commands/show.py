@@ -38,8 +38,8 @@ def _show(name: str, as_json: bool, width: int, coloured: bool, into: TextIO) ->
         into.write("\n")
     else:
         paint = ansi if coloured else plain
-        for netns, some in found.items():
-            into.writelines(f"{line}\n" for line in inside.as_text(netns, some, width, paint))
+        texts = (inside.as_text(netns, some, width, paint) for netns, some in found.items())
+        into.write("\n".join("".join(f"{line}\n" for line in text) for text in texts))
     into.flush()
     return DONE
 

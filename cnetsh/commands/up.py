@@ -149,7 +149,7 @@ def _but(found: Repairing) -> str:
     if not found.drifted:
         return ""
     lines = "".join(f"\n  {one.text}" for one in found.drifted)
-    return f", but has drifted; to put it right: cnetsh repair {found.record.lab}{lines}"
+    return f", but has drifted:{lines}\nto put it right:\n  cnetsh repair {found.record.lab}"
 
 
 def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:

@@ -53,27 +53,52 @@ def as_rows(found: Sequence[Table]) -> dict[str, list[Row]]:
 def as_text(name: str, found: Sequence[Table], width: int, paint: Paint = plain) -> Iterator[str]:
     """Give the lines of a namespace's tables; what a row means stands below if there is no room."""
     yield paint(name, HEADING)
-    for table in found:
-        yield f"{paint(table.title, BOLD)}{GAP}{paint(table.explained, DIM)}"
+    for number, table in enumerate(found):
+        yield from [""] if number else []
+        yield from _headed(table, width, paint)
         yield from _lines(table.rows, width, paint)
-        yield ""
+
+
+def _headed(table: Table, width: int, paint: Paint) -> Iterator[str]:
+    title, explained = paint(table.title, BOLD), table.explained
+    if columns_of(table.title) + len(GAP) + columns_of(explained) <= width:
+        yield f"{title}{GAP}{paint(explained, DIM)}"
+    else:
+        yield title
+        yield from (paint(f"{GAP}{text}", DIM) for text in wrapped(explained, width - len(GAP)))
 
 
 def _lines(rows: Sequence[Row], width: int, paint: Paint) -> Iterator[str]:
     columns = [key for key in rows[0] if any(row[key] for row in rows) and key != MEANS]
     widths = {key: max(columns_of(key), *(columns_of(row[key]) for row in rows)) for key in columns}
-    below = sum(widths.values()) + len(GAP) * (len(columns) + 1) + 30 > width
-    yield paint(_line({key: key for key in columns}, widths).rstrip(), DIM)
+    table = sum(widths.values()) + len(GAP) * len(columns)
+    if table <= width:
+        yield paint(_line({key: key for key in columns}, widths).rstrip(), DIM)
     for row in rows:
         line = _line(row, widths)
-        if below or not row[MEANS]:
+        if table > width:
+            yield from _listed(row, columns, width)
+        elif table + len(GAP) + 30 > width or not row[MEANS]:
             yield line.rstrip()
-            yield from (f"{GAP * 2}{text}" for text in wrapped(row[MEANS], width - 4) if text)
+            yield from _below(row[MEANS], width)
         else:
             indent = columns_of(line) + len(GAP)
             first, *others = wrapped(row[MEANS], width - indent)
             yield f"{line}{GAP}{first}"
             yield from (" " * indent + text for text in others)
+
+
+def _listed(row: Row, columns: Sequence[str], width: int) -> Iterator[str]:
+    """Give a row whose columns have no room beside each other."""
+    first, *others = columns
+    yield from (f"{GAP}{text}" for text in wrapped(row[first], width - len(GAP)))
+    yield from _below(", ".join(f"{key} {row[key]}" for key in others if row[key]), width)
+    yield from _below(row[MEANS], width)
+
+
+def _below(text: str, width: int) -> Iterator[str]:
+    indent = GAP * 2
+    return (f"{indent}{line}" for line in wrapped(text, width - len(indent)) if line)
 
 
 def _line(row: Row, widths: Mapping[str, int]) -> str:

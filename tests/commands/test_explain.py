@@ -29,9 +29,9 @@ def test_all_that_has_a_name_is_known(capsys: pytest.CaptureFixture[str]) -> Non
         assert f"\ncnetsh plan {lab}\n" in f"\n{said(lab, capsys)}"
     for trap in TRAPS:
         shown = said(trap.id, capsys)
-        assert f"{trap.id}: {trap.title}\n  about       " in shown
-        assert f"  cnetsh      {trap.done}\n  known from  {trap.source}\n" in shown
-        assert "about       \n" not in shown
+        assert f"{trap.id}: {trap.title}\n  seen    " in shown
+        assert f"  done    {trap.done}\n  source  {trap.source}\n" in shown
+        assert "seen    \n" not in shown
     assert said("p01", capsys) == said("P01", capsys)
 
 
