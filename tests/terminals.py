@@ -24,12 +24,15 @@ def read_to_its_end(ours: int) -> bytes:
     return text
 
 
-def written(start: Callable[..., "subprocess.Popen[str]"], columns: int, **options: Any) -> str:
+def written(
+    start: Callable[..., "subprocess.Popen[str]"], columns: int, typed: str = "", **options: Any
+) -> str:
     """What a program that is started so writes to a terminal that is so wide."""
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     child = start(stdin=theirs, stdout=theirs, stderr=theirs, **options)
     os.close(theirs)
+    os.write(ours, typed.encode())
     text = read_to_its_end(ours)
     child.wait()
     return text.decode()

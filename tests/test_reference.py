@@ -41,6 +41,7 @@ ENVIRONMENT = {
     "TERM": "`dumb` is no colours",
     "LC_ALL": "whether `graph` and `check` print more than ASCII, else `LANG`",
     "SHELL": "what `shell` opens",
+    "ZDOTDIR": "where the files are that `shell` has zsh read, else `HOME`",
     "PATH": "where `exec` finds the command",
     "XDG_RUNTIME_DIR": "where sandboxes, VMs and connections are noted while they run",
     "XDG_CACHE_HOME": "where kernels and files of VMs are kept, else `~/.cache`",

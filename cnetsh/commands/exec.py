@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 from cnetsh.commands.entering import entered
@@ -13,6 +14,9 @@ from cnetsh.compare import snapshot
 from cnetsh.errors import CnetshError
 from cnetsh.system.process import FOLDERS, tool
 from cnetsh.targets import target
+
+# A folder with what zsh reads in place of the user's own files.
+ZSH = Path(__file__).parent / "zsh"
 
 
 def run(name: str, command: Sequence[str], on: str) -> int:
@@ -54,5 +58,10 @@ def _prompt(name: str) -> dict[str, str]:
     if not re.fullmatch(r"[\w.-]+", name):
         return {}
     text = f"[{name}] {'$' if os.geteuid() else '#'} "
-    # bash reads its own files first, and sets PS1 there; this it does before each prompt.
-    return {"PS1": text, "PROMPT_COMMAND": f"PS1='{text}'"}
+    said = {"PS1": text, "PROMPT_COMMAND": f"PS1='{text}'"}
+    # A shell reads its own files first, and sets PS1 there; this bash does before each prompt, and
+    # zsh finds what does so in the file that it is made to read.
+    if Path(os.environ.get("SHELL", "")).name == "zsh":
+        own = os.environ.get("ZDOTDIR", "")
+        said |= {"CNETSH_PROMPT": text, "CNETSH_ZDOTDIR": own, "ZDOTDIR": str(ZSH)}
+    return said

@@ -4,6 +4,7 @@ import re
 import sys
 from functools import partial
 from pathlib import Path
+from shutil import which
 
 import pytest
 from hosts import Private
@@ -137,16 +138,28 @@ def test_every_lab_goes_down_at_once(private: Private) -> None:
     assert private.cnetsh("check", check=False).stderr.startswith("cnetsh: no lab is up")
 
 
-def test_a_shell_says_where_it_is_and_bash_completes_what_is_there(private: Private) -> None:
+def test_bash_completes_what_is_there(private: Private) -> None:
     private.cnetsh("up", "container")
     path = f"{Path(sys.executable).parent}:{private.env['PATH']}"
     done = private.run(["bash", "-c", COMPLETES], env=private.env | {"PATH": path})
     assert done.stdout.splitlines() == ["down: container", "exec: host net0", "why: net0"]
-    shell = private.env | {"SHELL": "/bin/sh", "ENV": ""}
     done = private.cnetsh("exec", "net0", "--", "sh", "-c", "echo ${PROMPT_COMMAND:-none}")
     assert done.stdout == "none\n"
-    done = private.cnetsh("shell", "net0", input="echo $PS1 $PROMPT_COMMAND\n", env=shell)
-    assert done.stdout == "[net0] # PS1='[net0] # '\n"
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
+def test_a_prompt_says_where_a_shell_is(private: Private, shell: str, tmp_path: Path) -> None:
+    if not (program := which(shell)):
+        pytest.skip(f"there is no {shell} here")
+    private.cnetsh("up", "container")
+    # What the user has stays, but for the prompt.
+    for name in (".bashrc", ".zshrc"):
+        (tmp_path / name).write_text("PS1='mine> '; alias where='ip -br link show ceth0'\n")
+    env = private.env | {"SHELL": program, "HOME": str(tmp_path), "TERM": "dumb", "ENV": ""}
+    argv = [sys.executable, "-m", "cnetsh", "shell", "net0"]
+    typed = "ip -br link show ceth0\nexit\n" if shell == "sh" else "where\nexit\n"
+    text = written(partial(private.start, argv, env=env), 80, typed)
+    assert "[net0] # " in text and "mine>" not in text and "ceth0@" in text, text
 
 
 @pytest.mark.parametrize("name", ["a$(touch no)", "a';touch no;'", "a`touch no`"])

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parent.parent.parent
 # What an action needs: the command line stays here.
 DEPENDENCIES = ("jinja2", "markupsafe", "sh", "yaml")
 # A folder of labs has these; nothing that a compiler made is among them.
-ENDINGS = (".py", ".j2", ".yaml")
+ENDINGS = (".py", ".j2", ".yaml", ".zshrc")
 
 
 def files() -> Files:
@@ -29,5 +29,5 @@ def _texts(folder: Path, name: str) -> Files:
     return {
         f"{name}/{file.relative_to(folder)}": file.read_text(encoding="utf-8")
         for file in folder.rglob("*")
-        if file.suffix in ENDINGS
+        if (file.suffix or file.name) in ENDINGS
     }
