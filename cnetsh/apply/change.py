@@ -318,8 +318,8 @@ def _parted(sight: Sight, numbers: Collection[int]) -> tuple[Patch, Patch]:
     if done is None:
         done = done_by(sight.journal, sight.now, sight.scope)
     applied = sight.journal.applied
-    going = scope_of([sight.steps[one] for one in sorted(numbers)], sight.state)
-    staying = scope_of([sight.steps[one] for one in sorted(applied - set(numbers))], sight.state)
+    going = scope_of([sight.steps[one] for one in sorted(numbers)], sight.known)
+    staying = scope_of([sight.steps[one] for one in sorted(applied - set(numbers))], sight.known)
     gone: Patch = {}
     left: Patch = {}
     for fact, (was, mine) in done.items():
@@ -365,7 +365,7 @@ def _remember(sight: Sight, new: Sequence[Step]) -> None:
 
 def _own_of(sight: Sight, new: Sequence[Step]) -> Scope:
     """Give what steps name and reach; the lab's own is that of all its steps."""
-    scope = scope_of(new, sight.state)
+    scope = scope_of(new, sight.known)
     return replace(scope, own=scope.own | sight.scope.own)
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
-from cnetsh.compare.revert import Aim, is_a_ports, lost, same
+from cnetsh.compare.revert import Aim, is_a_ports, lost, rebased, same
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Ref, Remove, namespace_ref
 from cnetsh.plan.steps import as_step
 from cnetsh.system.processes import found_in
@@ -157,11 +157,14 @@ class Ending:
                 yield f"{kinds.called(ref)} is called {name} now"
         for fact in {**before, **now}:
             was, is_now = before.get(fact), now.get(fact)
-            if not same(was, is_now) and fact not in kept and self._is_foreign(fact, was, is_now):
-                yield from self.sight.told(fact, was, is_now)
+            alone = [self._without_labs(fact, value) for value in (was, is_now)]
+            if not same(*alone) and fact not in kept and self._is_foreign(fact, was, is_now):
+                shown = alone if fact.key == "rules" else (was, is_now)
+                yield from self.sight.told(fact, *shown)
         for fact, value in self.begun.items():
             gone = fact not in now and fact not in before and not is_a_ports(fact, value)
             gone = gone and not (fact.ref.kind == "netns" and value in homes)
+            gone = gone and not any(fact in one.done for one in self.beside)
             if gone and self._is_foreign(fact, value, None):
                 yield f"{self.sight.told(fact, value, None)[0]}: it went with this lab's"
         yield from self._folders()
@@ -186,8 +189,17 @@ class Ending:
         stays = Fact(home) in sight.journal.before and Fact(home) in sight.now if home else True
         if home and home.kind == "link" and not stays:
             return False
-        return not any(one.scope.holds(fact, value) or one.scope.concerns(fact, value)
-                       for one in self.beside)  # fmt: skip
+        return not any(one.scope.holds(fact, value) for one in self.beside)
+
+    def _without_labs(self, fact: Fact, value: Any) -> Any:
+        """Give what would be, or have been, so if the other labs had done nothing to it."""
+        for one in self.beside:
+            base, mine = one.done.get(fact, (value, value))
+            if fact.key == "rules":
+                value = rebased(base, mine, value) or None
+            elif same(value, mine):
+                value = base
+        return value
 
     def _is_taken_back(self, fact: Fact) -> bool:
         wanted = self.taken.aimed.wanted.get(fact)

@@ -21,7 +21,7 @@ from cnetsh.apply.sight import Sight, done_by
 from cnetsh.apply.units import run_steps
 from cnetsh.compare.revert import Aim, aim, is_a_ports, lost, same
 from cnetsh.compare.scope import is_named_by
-from cnetsh.compare.snapshot import LINKS, link_mark, readable
+from cnetsh.compare.snapshot import link_mark, readable
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.address import is_local
 from cnetsh.kinds.change import (
@@ -36,6 +36,8 @@ from cnetsh.kinds.change import (
     Set,
     refs_of,
 )
+from cnetsh.kinds.link import LINKS
+from cnetsh.kinds.setting import NO_LOCALS
 from cnetsh.plan.lines import Line, mark_of
 from cnetsh.plan.steps import Step, as_step, made_by
 from cnetsh.plan.undo import Undo, down_order, undos
@@ -198,7 +200,7 @@ def take_back(what: Undoing) -> Taken:
 def _cost(mends: Iterable[Mend], sight: Sight) -> frozenset[Reach]:
     """Give how far commands reach besides what they name."""
     changes = [one.change for one in mends if one.change]
-    return frozenset(place for one in changes for place in kinds.reach(one, sight.state))
+    return frozenset(place for one in changes for place in kinds.reach(one, sight.known))
 
 
 def _blocked(sight: Sight, wanted: Found) -> Iterator[tuple[Ref, Left]]:
@@ -436,7 +438,8 @@ def _settle_locals(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Rea
     for fact, value in sight.now.items():
         if is_local(fact) and fact not in sight.journal.before and not sight.holds(fact):
             reached = not sight.scope.reach.isdisjoint(kinds.places(fact, value))
-            if value["dev"] in links or (reached and not _carrier(value["dev"], sight)):
+            came = fact not in wanted and _has_no_locals(value["dev"], wanted)
+            if value["dev"] in links or (reached and (came or not _carrier(value["dev"], sight))):
                 wanted.pop(fact, None)
                 mends += _mends(fact, wanted, sight)
     if mends:
@@ -453,6 +456,12 @@ def _lost_locals(
             known = fact in done or not cost.isdisjoint(kinds.places(fact, value))
             if known and sight.now.get(Fact(link, "up")):
                 yield fact
+
+
+def _has_no_locals(link: str, wanted: Found) -> bool:
+    # As IPv6 comes again on a link, the kernel makes one before anybody can tell it not to.
+    mode = Ref("setting", "", f"/proc/sys/net/ipv6/conf/{link}/addr_gen_mode")
+    return wanted.get(Fact(mode, "value")) == NO_LOCALS
 
 
 def _carrier(link: str, sight: Sight) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cnetsh import kinds
 from cnetsh.apply.journal import Journal, beside, plan_of, rows
-from cnetsh.apply.sight import Sight, done_by
+from cnetsh.apply.sight import Sight, done_by, with_masters
 from cnetsh.compare.revert import handed_over, rebased, same, without_lab
 from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.kinds.change import Fact, Found, Patch
@@ -29,7 +29,8 @@ def others(sight: Sight) -> list[Other]:
     """Give the other labs of the target; their journals are open."""
     found = []
     for one in beside(sight.journal):
-        scope = scope_of(one.in_force(plan_of(one, "up").steps).values(), sight.state)
+        seen = with_masters(sight.state, one.before)
+        scope = scope_of(one.in_force(plan_of(one, "up").steps).values(), seen)
         found.append(Other(one, done_by(one, sight.now, scope), scope))
     return found
 
@@ -56,7 +57,7 @@ def handed(done: Patch, beside: Iterable[Other], sight: Sight) -> Handed:
         known = other.journal.before
         needed = handed_over(done, sight.now, other.done, known, other.scope)
         gone = {fact: values for fact, values in done.items() if fact not in needed}
-        base = {fact: value for fact, value in _without(known, sight, gone, needed).items()
+        base = {fact: value for fact, value in _without(other, sight, gone, needed).items()
                 if not same(value, known.get(fact))}  # fmt: skip
         its = without_lab(other.done, gone, other.scope) | needed
         told += [(other, base, its)] if base or its != other.done else []
@@ -71,12 +72,13 @@ def hand_over(what: Handed) -> None:
         _rewrite(other, its)
 
 
-def _without(known: Found, sight: Sight, gone: Patch, needed: Patch) -> Found:
+def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
-    scope = sight.scope
+    scope, known = sight.scope, other.journal.before
+    later = other.journal.header["started"] > sight.journal.header["started"]
     found: Found = {fact: None for fact, value in known.items() if scope.holds(fact, value)}
     for fact, was in sight.journal.before.items():
-        if fact in known and kinds.derived(fact, known):
+        if later and fact in known and kinds.derived(fact, known):
             found[fact] = was
     for fact, (was, mine) in {**gone, **needed}.items():
         if fact.key == "rules":

@@ -61,7 +61,7 @@ class Sight:
         sight.paths = written(sight.steps)
         sight.paths |= {fact.ref.name for fact in known if fact.ref.kind == "setting"}
         sight.look()
-        found = scope_of(sight.in_force, sight.state)
+        found = scope_of(sight.in_force, sight.known)
         for change in (change for changes in outside(sight.in_force) for change in changes):
             if change.ref.kind == "name_server" and isinstance(change, Make):
                 sight.servers.setdefault(change.ref.name, []).append(change.facts["server"])
@@ -74,6 +74,11 @@ class Sight:
     def in_force(self) -> list[Step]:
         """The steps that make up the lab: a run may have been interrupted."""
         return list(self.journal.in_force(self.steps).values())
+
+    @property
+    def known(self) -> State:
+        """What there is, with the bridges that links were ports of before."""
+        return with_masters(self.state, self.journal.before, self.begun)
 
     @property
     def made(self) -> list[Ref]:
@@ -145,6 +150,15 @@ class Sight:
     def write(self, change: Change) -> tuple[str, ...]:
         """Give the commands that do a change of things as they are called now."""
         return kinds.write(kinds.renamed_change(change, self.names) if self.names else change)
+
+
+def with_masters(state: State, *before: Found) -> State:
+    """Give a state that knows of links also which bridges they were ports of."""
+    known = dict(state)
+    for fact, bridge in (item for found in before for item in found.items()):
+        if fact.key == "master" and bridge:
+            known[fact.ref] = [*known.get(fact.ref, ()), {"master": bridge}]
+    return known
 
 
 def _names_then(seen: State, journal: Journal) -> Iterator[tuple[Ref, str]]:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from cnetsh import kinds
 from cnetsh.compare.scope import Scope
 from cnetsh.kinds import rule
-from cnetsh.kinds.address import is_local
+from cnetsh.kinds.address import is_four, is_local
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set
+from cnetsh.kinds.link import LEAST_OF_SIX, by_ports
 
 
 class Aim(NamedTuple):
@@ -158,7 +159,34 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
     for fact, was in _ports_before(done, before, now):
         _put(wanted, fact, was)
         kept.pop(fact, None)
+    taken = frozenset(_taken_along(before, wanted))
+    for fact, (was, mine) in done.items():
+        if mine is None and not taken.isdisjoint(kinds.places(fact, was)):
+            wanted.pop(fact, None)
     return Aim(wanted | _inherited(done, before, now), kept)
+
+
+def _taken_along(before: Found, wanted: Found) -> Iterator[Reach]:
+    """Give how far others reach with what they did: what the lab has cost, they would have too.
+
+    A link that is down has no IPv6, no neighbours and no routes; one without an address of IPv4
+    none of those of IPv4 (kernel: addrconf_ifdown, fib_disable_ip).
+    """
+    with_four = {value["dev"] for fact, value in wanted.items() if is_four(fact)}
+    for fact, was in before.items():
+        ref, is_now = fact.ref, wanted.get(fact)
+        if is_four(fact) and was["dev"] not in with_four:
+            yield "four", ref.netns, was["dev"]
+        elif fact.key == "up" and was and is_now is False:
+            yield from (("six", *ref[1:]), ("four", *ref[1:]))
+        elif fact.key == "mtu" and fact in wanted:
+            # Of a bridge that may have a port of the lab's no more, what its ports make of it.
+            size = by_ports(ref, wanted) if kinds.derived(fact, before) else wanted[fact]
+            if was >= LEAST_OF_SIX > size:
+                yield from (("six", *ref[1:]), ("settings", *ref[1:]))
+        elif ref.name.endswith("/disable_ipv6") and (was, is_now) == ("0", "1"):
+            link = kinds.link_of(fact, was)
+            yield from [("six", *link[1:])] if link else []
 
 
 def _put(wanted: Found, fact: Fact, value: Any) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from cnetsh import kinds
-from cnetsh.kinds import setting
+from cnetsh.kinds import link, setting
 from cnetsh.kinds.change import (
     OWNED,
     Change,
@@ -119,12 +119,14 @@ def _fact_home(change: Change) -> Ref:
 def written(steps: Iterable[Step]) -> set[str]:
     """Give the settings of the target's own namespace that steps write or set besides."""
     paths: set[str] = set()
+    resized: set[str] = set()
     for changes in outside(steps):
         for change in changes:
             if change.ref.kind == "setting" and not change.ref.netns:
                 paths.add(change.ref.name)
             paths.update(setting.reached(change))
-    return paths
+            resized.update(link.resized(change))
+    return paths.union(setting.of_six(resized))
 
 
 def is_own(ref: Ref, facts: Facts, made: Made) -> bool:

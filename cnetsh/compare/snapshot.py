@@ -18,7 +18,7 @@ from cnetsh import kinds
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import fdb, looks
 from cnetsh.kinds.change import Answers, Facts, Ref, State
-from cnetsh.kinds.link import named, paired
+from cnetsh.kinds.link import LINKS, named, paired
 from cnetsh.kinds.name_server import FILE, HOME
 from cnetsh.kinds.setting import link_of
 from cnetsh.system import files, namespace
@@ -26,7 +26,6 @@ from cnetsh.system.process import Run, installed, real
 
 NETNS = Path("/run/netns")
 SYSCTL = Path("/proc/sys/net")
-LINKS = "/sys/class/net"
 LEGACY = {"iptables-legacy-save": "ip_tables_names", "ip6tables-legacy-save": "ip6_tables_names"}
 # Whoever gives a link another one wants it so: these the kernel chooses (tc(8)).
 QUEUES = frozenset({"noqueue", "noop", "mq", "pfifo_fast", "fq_codel"})

@@ -134,6 +134,11 @@ def is_local(fact: Fact) -> bool:
     return fact.ref.kind == "address" and fact.ref.name.startswith("fe80:")
 
 
+def is_four(fact: Fact) -> bool:
+    """Say whether it is an address of IPv4."""
+    return fact.ref.kind == "address" and ":" not in fact.ref.name
+
+
 def derived(fact: Fact, found: Found) -> bool:
     """Say whether the kernel makes the address by itself."""
     return is_local(fact) or fact.ref.name == "::1/128"

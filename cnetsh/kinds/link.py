@@ -4,6 +4,7 @@ Sources: ip-link(8), bridge(8).
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from cnetsh.kinds.change import (
@@ -71,6 +72,9 @@ _PORT = (
 # The kernel gives a MAC address by itself, or somebody has set it (net_device's addr_assign_type).
 SET_BY_HAND = "3"
 ETHERNET = 1500
+# No MTU below has IPv6 on a link (RFC 8200).
+LEAST_OF_SIX = 1280
+LINKS = "/sys/class/net"
 _ALONE: dict[str, tuple[str, Any]] = {
     "up": ("up", True),
     "down": ("up", False),
@@ -286,36 +290,55 @@ def reach(change: Change, before: State) -> Iterator[Reach]:
     """Give what a change of a link takes along, besides what it names.
 
     Down takes addresses and routes of IPv6, all neighbours, and routes of IPv4; leaving a bridge
-    the port's options and entries; an MTU below 1280 all of IPv6; a MAC address the neighbours
+    the port's options and entries; an MTU below 1280 all of IPv6, of a bridge too, which follows
+    its ports; a MAC address the neighbours
     (measured; kernel: dev_close, br_del_if, addrconf_ifdown, neigh_changeaddr).
     """
     ref = change.ref
     match change:
         case Set(_, "up"):
             yield from _all_on(ref)
-            if peer := _known(ref, "peer", before):
+            for peer in _known(ref, "peer", before):
                 yield "local", *peer[1:]
         case Set(_, "mtu"):
             yield from _all_on(ref)
-            yield "settings", ref.netns, ref.name
+            for link in (ref.name, *_known(ref, "master", before)):
+                yield from _by_mtu(ref.netns, link)
         case Set(_, "address"):
             yield "assigned", *ref[1:]
-            yield from _by_address(ref.netns, ref.name)
-            yield from _by_address(ref.netns, _known(ref, "master", before))
+            for link in (ref.name, *_known(ref, "master", before)):
+                yield from _by_address(ref.netns, link)
         case Set(_, "master", value):
             yield from (("port", *ref[1:]), ("fdb", *ref[1:]))
-            for bridge in (value, _known(ref, "master", before)):
+            for bridge in ([value] if value else []) + _known(ref, "master", before):
                 yield from _by_address(ref.netns, bridge)
+                yield from _by_mtu(ref.netns, bridge)
 
 
-def _by_address(netns: str, link: str | None) -> Iterator[Reach]:
+def resized(change: Change) -> Iterator[str]:
+    """Give the links of the target's own namespace whose MTU a change may make another one."""
+    match change:
+        case Set(Ref("link", "", name), "mtu"):
+            yield name
+            # Of those that are on it, such as its bridge, the kernel keeps the names with it.
+            for upper in Path(LINKS, name).glob("upper_*"):
+                yield upper.name.removeprefix("upper_")
+        case Set(Ref("link", ""), "master", bridge) if bridge:
+            yield bridge
+
+
+def _by_address(netns: str, link: str) -> Iterator[Reach]:
     """Give what another MAC address costs a link; a bridge's follows that of its ports."""
-    if link:
-        yield from (("local", netns, link), ("neighbour", netns, link))
+    yield from (("local", netns, link), ("neighbour", netns, link))
 
 
-def _known(ref: Ref, key: str, state: State) -> Any:
-    return state.get(ref, [{}])[0].get(key)
+def _by_mtu(netns: str, link: str) -> Iterator[Reach]:
+    yield from (("six", netns, link), ("settings", netns, link))
+
+
+def _known(ref: Ref, key: str, state: State) -> list[Any]:
+    """Give a value of a link, which may be known from before and from now."""
+    return [facts[key] for facts in state.get(ref, ()) if facts.get(key)]
 
 
 def _all_on(link: Ref) -> Iterator[Reach]:
@@ -337,12 +360,17 @@ def derived(fact: Fact, found: Found) -> bool:
         return fact.key == "kind"
     if fact.key == "address":
         return found.get(Fact(fact.ref, "assigned")) != SET_BY_HAND
-    ports = [found.get(Fact(port.ref, "mtu"), 0) for port, master in found.items()
-             if port.key == "master" and master == fact.ref.name]  # fmt: skip
-    # Nothing tells a bridge's own MTU; without ports it is Ethernet's (kernel: br_mtu_auto_adjust).
+    # Nothing tells a bridge's own MTU.
     return fact.key == "kind" or (
-        fact.key == "mtu" and found.get(fact) == min(ports, default=ETHERNET)
+        fact.key == "mtu" and found.get(fact) == by_ports(fact.ref, found)
     )
+
+
+def by_ports(bridge: Ref, found: Found) -> Any:
+    """Give the MTU of a bridge that follows its ports (kernel: br_mtu_auto_adjust)."""
+    ports = [found.get(Fact(port.ref, "mtu"), 0) for port, master in found.items()
+             if port.key == "master" and master == bridge.name]  # fmt: skip
+    return min(ports, default=ETHERNET)
 
 
 def _far_end(link: Any, answers: Answers, netns: str) -> dict[str, Any]:

@@ -83,6 +83,8 @@ def places(fact: Fact, value: Any) -> Iterator[Reach]:
     yield "neighbour", fact.ref.netns, value["dev"]
     if ":" in fact.ref.name:
         yield from six_on(fact.ref.netns, value["dev"])
+    else:
+        yield "four", fact.ref.netns, value["dev"]
 
 
 EXPLAINED = "A neighbour is on the same link; frames are addressed to its MAC address."

@@ -145,8 +145,7 @@ def places(fact: Fact, value: Any) -> Iterator[Reach]:
     devs = [value.get("dev"), *(hop.get("dev") for hop in value.get("next", ()))]
     for dev in filter(None, devs):
         yield "route", fact.ref.netns, dev
-        if _is_six(fact.ref.name, value):
-            yield "six", fact.ref.netns, dev
+        yield "six" if _is_six(fact.ref.name, value) else "four", fact.ref.netns, dev
     if _is_six(fact.ref.name, value):
         yield "six", fact.ref.netns, ""
 

@@ -1,7 +1,7 @@
 """Network settings of the kernel, /proc/sys/net/…, of which there is always one value."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ SAMPLES = (
     "echo 1 | tee /proc/sys/net/ipv4/conf/p0/proxy_arp",
 )
 ROOT = "/proc/sys/net/"
+# Of addr_gen_mode: the kernel makes no address of a MAC address.
+NO_LOCALS = "1"
 _SYSCTL = re.compile(r"(?:-\w+ )*(net\.[\w./-]+) ?= ?([\w.:,-]+(?: [\w.:,-]+)*)")
 _DERIVED = re.compile(
     r"/conf/[^/]+/mtu$|/neigh/[^/]+/(base_reachable_time|retrans_time)$|/stable_secret$"
@@ -118,10 +120,13 @@ def reached(change: Change) -> Iterator[str]:
     if isinstance(change, Set) and change.ref.kind == "setting" and not change.ref.netns:
         for _, version, name in reach(change, {}):
             yield from map(str, Path(ROOT, version, "conf").glob(f"*/{name}"))
-    elif isinstance(change, Set) and change.key == "mtu" and not change.ref.netns:
-        # Below 1280 all of IPv6 on a link goes, and comes with other values.
+
+
+def of_six(links: Iterable[str]) -> Iterator[str]:
+    """Give the settings of IPv6 that links have now: below an MTU of 1280 all of it goes."""
+    for link in links:
         for place in ("ipv6/conf", "ipv6/neigh"):
-            yield from map(str, Path(ROOT, place, change.ref.name).glob("*"))
+            yield from map(str, Path(ROOT, place, link).glob("*"))
 
 
 def derived(fact: Fact, found: Found) -> bool:

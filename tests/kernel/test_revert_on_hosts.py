@@ -163,6 +163,55 @@ echo 2 > /proc/sys/net/ipv4/conf/eth7/rp_filter
         assert_as_before(done, "t3")
 
 
+# What others do between two labs, what the second one does, and what the first has to name.
+BETWEEN = {
+    "the same": ("ip link set eth7 mtu 1300", "ip link set eth7 mtu 1300", "is 1300"),
+    "another value": ("ip link set eth7 mtu 1300", "ip link set eth7 mtu 1400", "is 1400"),
+    "the same setting": (
+        "echo 1 > /proc/sys/net/ipv4/conf/eth7/arp_ignore",
+        ONE_VALUE["setting"],
+        "arp_ignore was 0, is 1",
+    ),
+    "a rule each": ("iptables -A INPUT -j DROP", "iptables -A INPUT -j ACCEPT", "-j DROP is new"),
+    "nothing": ("true", "ip link set eth7 mtu 1400", ""),
+    "nothing to a chain": ("true", "iptables -A INPUT -j ACCEPT", ""),
+}
+
+
+class TestTwoLabs:
+    """The second lab is about what others have changed after the first one came up."""
+
+    @pytest.mark.parametrize("what", often(BETWEEN, ("the same", "another value", "nothing")))
+    def test_the_first_names_what_others_did_the_second_has_it_before(
+        self, new_private: Hosts, tmp_path: Path, what: str
+    ) -> None:
+        meanwhile, second, named = BETWEEN[what]
+        host, twin = new_private(), new_private()
+        labs = [template(tmp_path, "t1", ONE_VALUE["address"]), template(tmp_path, "t2", second)]
+        for each, up in ((host, lambda lab: host.cnetsh("up", lab)), (twin, lambda lab: None)):
+            each.sh(UPLINK)
+            up(labs[0])
+            each.sh(meanwhile)
+            up(labs[1])
+        done = host.cnetsh("down", "t1", check=False)
+        if named:
+            assert len(assert_others_named(done, "t1", named)) == 1, report(done)
+        else:
+            assert_as_before(done, "t1")
+        assert_as_before(host.cnetsh("down", "t2", check=False), "t2")
+        assert not_as_twin(host, twin) == []
+
+    @pytest.mark.parametrize("downs", often(("t1 t2", "t2 t1"), ("t2 t1",)))
+    def test_what_the_other_lab_has_done_before_is_nobodys(
+        self, private: Private, tmp_path: Path, downs: str
+    ) -> None:
+        private.sh(UPLINK)
+        private.cnetsh("up", template(tmp_path, "t1", ONE_VALUE["mtu"]))
+        private.cnetsh("up", template(tmp_path, "t2", ONE_VALUE["address"]))
+        for name in downs.split():
+            assert_as_before(private.cnetsh("down", name, check=False), name)
+
+
 class TestLabsOnOneBridge:
     """A bridge has the lowest MAC address of its ports, as long as nobody sets it."""
 
@@ -183,6 +232,7 @@ class TestLabsOnOneBridge:
                 done = private.cnetsh("down", f"l{name}", check=False)
                 assert done.returncode == 0, report(done)
             assert private.sh(self.LOOK) == look, (downs, report(done))
+            assert "the kernel makes it" not in done.stderr, (downs, report(done))
         assert not_as(private, before) == []
         assert_as_before(done, f"l{downs[-1]}")
 

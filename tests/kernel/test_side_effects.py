@@ -29,6 +29,7 @@ SETTINGS = (
 )
 
 MUCH = f"""{UPLINK}
+cd /proc/sys/net
 ip neigh add 10.66.0.9 lladdr 02:00:00:00:00:09 nud permanent dev eth7
 ip -6 neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 nud permanent dev eth7
 ip neigh add proxy 10.66.0.8 dev eth7; ip -6 neigh add proxy 2001:db8::8 dev eth7
@@ -47,13 +48,22 @@ ip link add br8 type bridge; ip link add bx address 02:00:00:00:00:0b type bridg
 ip link add p8 address 02:00:00:00:08:01 type veth peer name p8x address 02:00:00:00:08:02
 ip link set p8 master br8; ip link set p8x up; ip link set p8 up; ip link set br8 up
 ip address add 10.8.0.1/24 dev br8
+ip neigh add 10.8.0.9 lladdr 02:00:00:00:00:09 nud permanent dev br8
 bridge link set dev p8 isolated on; bridge link set dev p8 cost 77
 bridge link set dev p8 hairpin on
 bridge link set dev p8 learning off; bridge link set dev p8 priority 9
 bridge link set dev p8 neigh_suppress on
 bridge fdb add 02:00:00:00:00:99 dev p8 master static
 tc qdisc add dev eth7 root pfifo limit 7
+ip -6 address add fd00:5::1/64 dev br8 nodad; ip -6 route add fd00:4::/64 via fd00:5::9
+ip -6 neigh add fd00:5::9 lladdr 02:00:00:00:00:09 nud permanent dev br8
+echo 77 > ipv6/conf/br8/hop_limit; echo 1 > ipv6/conf/br8/forwarding
 until ip -6 address show dev br8 | grep -q fe80; do sleep 0.01; done
+"""
+# The kernel makes its own address again where IPv6 comes again, before it is told not to.
+NO_LOCAL = f"""{MUCH}
+echo 1 > ipv6/conf/br8/addr_gen_mode; ip -6 address flush dev br8 scope link
+echo 1 > ipv6/conf/eth7/addr_gen_mode; ip -6 address flush dev eth7 scope link
 """
 TAKING = {
     "down": "ip link set eth7 down",
@@ -63,7 +73,37 @@ TAKING = {
     "a bridge": "ip link set dev eth7 master bx",
     "too small for IPv6": "ip link set eth7 mtu 1200",
     "another MAC": "ip link set eth7 address 02:00:00:00:00:70",
+    "a port too small for IPv6 of its bridge": "ip link set p8 mtu 1200",
+    "a port of its own too small for it": "ip link add v0 type veth peer name v1\n"
+    "ip link set dev v0 mtu 1200\nip link set dev v0 master br8",
+    "a port of its own made small": "ip link add v0 type veth peer name v1\n"
+    "ip link set dev v0 master br8\nip link set dev v0 mtu 1200",
     "down and no bridge": "ip link set p8 down\nip link set dev p8 nomaster",
+}
+# What a lab does, and what others do, who take along what the lab has taken already.
+BOTH = {
+    "a link down and its IPv6 off": (
+        "ip link set eth7 down\nip link set eth7 up",
+        "echo 1 > ipv6/conf/eth7/disable_ipv6",
+    ),
+    "all of IPv6 off": (
+        "echo 1 | tee /proc/sys/net/ipv6/conf/eth7/disable_ipv6",
+        "ip link set eth7 mtu 1200",
+    ),
+    "a link down twice": ("ip link set eth7 down\nip link set eth7 up", "ip link set eth7 down"),
+    "a link too small for IPv6": ("ip link set eth7 mtu 1200", "ip link set eth7 mtu 1250"),
+    "a bridge too small for IPv6 twice": (
+        "ip link set p8 mtu 1200",
+        "ip link set p8 mtu 1250",
+    ),
+    "neighbours of a bridge, its last address": (
+        "ip link set p8 address 02:00:00:00:00:70",
+        "ip address delete 10.8.0.1/24 dev br8",
+    ),
+    "routes, their last address": (
+        "ip link set eth7 down\nip link set eth7 up",
+        "ip -4 address flush dev eth7",
+    ),
 }
 
 
@@ -114,11 +154,36 @@ class TestTakenAlong:
     """What a link loses when it goes down, leaves its bridge or becomes too small for IPv6."""
 
     @pytest.mark.parametrize(
-        "what", often(TAKING, ("down", "another bridge", "too small for IPv6"))
+        "what",
+        often(
+            TAKING, ("down", "another bridge", "too small for IPv6", "a port of its own made small")
+        ),
     )
     def test_is_put_back(self, private: Private, tmp_path: Path, what: str) -> None:
         private.sh(MUCH)
         assert_back_or_refused(private, template(tmp_path, "dn", TAKING[what]), "dn")
+
+    @pytest.mark.parametrize(
+        "what", often([one for one in TAKING if "small" in one], ("a port of its own made small",))
+    )
+    def test_without_an_address_that_it_had_not(
+        self, private: Private, tmp_path: Path, what: str
+    ) -> None:
+        private.sh(NO_LOCAL)
+        assert_back_or_refused(private, template(tmp_path, "dn", TAKING[what]), "dn")
+
+    @pytest.mark.parametrize(
+        "what",
+        often(BOTH, ("a bridge too small for IPv6 twice", "routes, their last address")),
+    )
+    def test_is_not_put_back_where_others_would_have_taken_it_too(
+        self, new_private: Hosts, tmp_path: Path, what: str
+    ) -> None:
+        steps, meanwhile = BOTH[what]
+        lab = template(tmp_path, "dn", steps)
+        done, differs = beside_twin(new_private, MUCH, lab, "dn", f"cd /proc/sys/net; {meanwhile}")
+        assert differs == [], report(done)
+        assert done.returncode == 0, report(done)
 
     @pytest.mark.parametrize("what", ["down", "another bridge"])
     def test_is_put_back_by_the_rollback_of_a_failed_up(
