@@ -18,7 +18,7 @@ from cnetsh.kinds import looks
 from cnetsh.kinds.change import State
 from cnetsh.plan.steps import Plan, Step, enter, split
 from cnetsh.system import namespace
-from cnetsh.system.listener import Listeners, Port, listening
+from cnetsh.system.listener import Listeners, Socket, listening
 from cnetsh.system.process import TIMED_OUT, Result, Run, attempt, never
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -79,12 +79,12 @@ def _found(
         pool.shutdown(cancel_futures=True)
 
 
-def _port(step: Step) -> Port | None:
+def _port(step: Step) -> Socket | None:
     """Give the port that a check calls and at which cnetsh may listen."""
     if not step.said.listen:
         return None
     netns, number, protocol = re.split("[ /]", step.said.listen)
-    return Port(str(NETNS / netns), int(number), protocol)
+    return Socket(str(NETNS / netns), int(number), protocol)
 
 
 def entering(stopping: Callable[[], int]) -> Run:

@@ -73,7 +73,7 @@ On = Annotated[
         help="Where: sandbox[:NAME], vm[:NAME], host, ssh:[USER@]HOST[:PORT].",
     ),
 ]
-Container = Annotated[
+ContainerName = Annotated[
     str,
     typer.Argument(
         autocompletion=_offer("containers"), help="A container, or host for the target itself."
@@ -344,7 +344,7 @@ def _show(
 
 @_command("capture")
 def _capture(
-    name: Container,
+    name: ContainerName,
     link: Annotated[str, typer.Argument(help="One of its links.")],
     words: Annotated[
         list[str] | None,
@@ -364,7 +364,7 @@ def _capture(
 # What looks like an option may be one of the command that is run.
 @_command("exec", context_settings={"ignore_unknown_options": True})
 def _exec(
-    name: Container,
+    name: ContainerName,
     command: Annotated[list[str], typer.Argument(help="The command, after --.")],
     on: On = "sandbox",
 ) -> None:
@@ -372,7 +372,7 @@ def _exec(
 
 
 @_command("shell")
-def _shell(name: Container = "host", on: On = "sandbox") -> None:
+def _shell(name: ContainerName = "host", on: On = "sandbox") -> None:
     """Open a shell inside a container."""
 
 

@@ -31,7 +31,7 @@ from cnetsh.system.process import ENVIRONMENT, ask
 from cnetsh.system.signals import end_at_once
 from cnetsh.targets import travel
 from cnetsh.targets.vm import frames
-from cnetsh.targets.vm.frames import Ended, Request
+from cnetsh.targets.vm.frames import Exit, Request
 
 FOLDERS = {"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs", "/run": "tmpfs"}
 # What this process alone does, and the command line; all else is loaded, so that no command has to.
@@ -95,7 +95,7 @@ class _Port:
             elif letter == frames.REQUEST:
                 code = _Command(self, Request(**json.loads(content))).run()
                 labs = sorted(path.stem for path in Path("/run/cnetsh").glob("*/*.journal"))
-                self.send(frames.ENDED, frames.as_bytes(Ended(code, labs)))
+                self.send(frames.ENDED, frames.as_bytes(Exit(code, labs)))
 
     def take(self) -> bool:
         """Read what has come; give whether anybody is at the other end."""

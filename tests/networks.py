@@ -7,7 +7,7 @@ from cnetsh.labs.choose import part
 from cnetsh.plan.steps import Plan, parse
 from cnetsh.views.picture.draw import picture_of
 from cnetsh.views.picture.fold import folded
-from cnetsh.views.picture.network import Network, network_of
+from cnetsh.views.picture.network import DrawnNetwork, network_of
 from cnetsh.views.picture.shapes import Picture
 
 LABS = ["veth", "container", "conflict", "bridge", "routing"]
@@ -74,18 +74,18 @@ ip netns add alone
 """
 
 
-def of_plan(up: Plan) -> Network:
+def of_plan(up: Plan) -> DrawnNetwork:
     start = part("sandbox", (), "up")
     return network_of(up.title, after([*start.changes, *up.changes]))
 
 
-def of_text(text: str, title: str = "") -> Network:
+def of_text(text: str, title: str = "") -> DrawnNetwork:
     return of_plan(parse(text, "x", title, "up", "x"))
 
 
-def of_lab(lab: Path | str) -> Network:
+def of_lab(lab: Path | str) -> DrawnNetwork:
     return of_plan(part(str(lab), (), "up"))
 
 
-def pictures(network: Network) -> list[Picture]:
+def pictures(network: DrawnNetwork) -> list[Picture]:
     return [picture_of(folded(network), width) for width in WIDTHS]

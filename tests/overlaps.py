@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 
-from cnetsh.views.picture.shapes import Bar, Box, Cell, Picture, Text
+from cnetsh.views.picture.shapes import Bar, Box, Cell, Label, Picture
 
 
 def faults(picture: Picture) -> list[str]:
@@ -19,7 +19,7 @@ def faults(picture: Picture) -> list[str]:
     ]
 
 
-def _cells(text: Text) -> set[Cell]:
+def _cells(text: Label) -> set[Cell]:
     return {(x, text.y) for x in range(text.x, text.right + 1)}
 
 
@@ -40,7 +40,7 @@ def _boxes(picture: Picture) -> Iterator[str]:
 
 
 def _sockets(picture: Picture) -> Iterator[str]:
-    taken: dict[Cell, Text] = {}
+    taken: dict[Cell, Label] = {}
     for text in picture.sockets:
         for cell in _cells(text):
             if cell in taken:

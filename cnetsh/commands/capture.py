@@ -17,7 +17,7 @@ from cnetsh.compare import snapshot
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.system import namespace
 from cnetsh.system.process import installed, spawn, tool
-from cnetsh.system.signals import Stop
+from cnetsh.system.signals import StopSignal
 from cnetsh.system.taps import Taps
 from cnetsh.targets import target
 from cnetsh.views import packets
@@ -89,7 +89,7 @@ def _capture(
     name: str, link: str, words: Sequence[str], count: int, raw: bool, into: TextIO
 ) -> int:
     choice, seen = packets.chosen(words), 0
-    with Stop() as stop, _taps(name, link) as taps:
+    with StopSignal() as stop, _taps(name, link) as taps:
         say(f"capturing on {link} in {name}; Ctrl-C ends it")
         for one in taps.sightings(YEARS, stop):
             if choice(one.frame):

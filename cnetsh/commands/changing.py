@@ -29,7 +29,7 @@ from cnetsh.plan.lines import Line, counted
 from cnetsh.system import processes
 from cnetsh.system.process import never, require_descriptors, runner, through_sh
 from cnetsh.system.processes import Inside
-from cnetsh.system.signals import Stop
+from cnetsh.system.signals import StopSignal
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
 from cnetsh.version import VERSION
@@ -70,7 +70,7 @@ def changing(telling: Telling | None = None) -> Iterator[Means]:
     # Before the lock: a pipe that nobody reads would keep all others waiting.
     echo = Echo(telling)
     # Children keep the lock open, so it is held until the last of them has ended.
-    with Stop() as stop, journal.lock(sys.argv, stop) as lock:
+    with StopSignal() as stop, journal.lock(sys.argv, stop) as lock:
         # What a plan makes is for all to read, whatever the caller keeps of his own files.
         os.umask(0o022)
         try:

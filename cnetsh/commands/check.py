@@ -15,7 +15,7 @@ from cnetsh.commands.entering import entered
 from cnetsh.commands.naming import NO_LAB, not_up, only_one_up
 from cnetsh.commands.output import say, tell, unicode_fits
 from cnetsh.commands.predicting import network_here
-from cnetsh.commands.progress import Bar
+from cnetsh.commands.progress import Meter
 from cnetsh.commands.reasons import HOST, Reason, planned_here, reason_of
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
@@ -26,7 +26,7 @@ from cnetsh.labs import choose
 from cnetsh.plan.lines import amount
 from cnetsh.plan.steps import Plan, Step
 from cnetsh.system.process import ask
-from cnetsh.system.signals import Stop
+from cnetsh.system.signals import StopSignal
 from cnetsh.targets import target
 from cnetsh.views.terminal import DOUBT, WRONG
 
@@ -66,7 +66,7 @@ def _check(name: str, how: Shown) -> int:
     found, seen = drift.drift(in_force, now, record.made, ask)
     drifted = [one.text for one in found]
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
-    with Stop() as stop:
+    with StopSignal() as stop:
         forgetting = checks.forgetting(checks.entering(stop), seen, len(plan.steps))
         with _telling(plan, how, stop) as telling, forgetting as ping:
             findings = checks.run_checks(plan, checks.patient(ping, stop), telling, stop)
@@ -125,9 +125,9 @@ def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]
 
 
 @contextmanager
-def _telling(plan: Plan, how: Shown, stop: Stop) -> Iterator[Callable[[checks.Tried], None]]:
+def _telling(plan: Plan, how: Shown, stop: StopSignal) -> Iterator[Callable[[checks.Tried], None]]:
     """Give what tells of each check; as JSON, or quietly, all is told in the end."""
-    bar = Bar(len(plan.steps))
+    bar = Meter(len(plan.steps))
     line = partial(
         _as_typed if how.verbose else _in_a_line, max(map(_width, plan.steps), default=0)
     )

@@ -13,7 +13,7 @@ from cnetsh.errors import DONE, CnetshError
 from cnetsh.kinds.change import Ref, State, after
 from cnetsh.labs import builtin, choose
 from cnetsh.views.picture.draw import PAGE, draw
-from cnetsh.views.picture.network import Network, network_of
+from cnetsh.views.picture.network import DrawnNetwork, network_of
 
 # What the end of a file's name says of the form.
 ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
@@ -60,7 +60,11 @@ def _form(output: Path | None) -> str:
 
 
 def _live(
-    wanted: State | None, title: str, drawn: Callable[[Network], str], on: str, output: Path | None
+    wanted: State | None,
+    title: str,
+    drawn: Callable[[DrawnNetwork], str],
+    on: str,
+    output: Path | None,
 ) -> int:
     # Only this needs a target, which takes as long to load as a plan takes to draw.
     from cnetsh.commands.entering import if_running
@@ -69,7 +73,9 @@ def _live(
     return kept(into, output, if_running(on, partial(_show, wanted, title, drawn, into)))
 
 
-def _show(wanted: State | None, title: str, drawn: Callable[[Network], str], into: TextIO) -> int:
+def _show(
+    wanted: State | None, title: str, drawn: Callable[[DrawnNetwork], str], into: TextIO
+) -> int:
     from cnetsh.compare.snapshot import look_everywhere
     from cnetsh.system.process import ask
 

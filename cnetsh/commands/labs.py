@@ -7,7 +7,7 @@ from typing import Any
 
 from cnetsh.commands.output import tell
 from cnetsh.labs import builtin
-from cnetsh.labs.builtin import Parameter, Sheet
+from cnetsh.labs.builtin import LabSheet, Parameter
 from cnetsh.views.terminal import BOLD
 
 
@@ -52,6 +52,6 @@ def _explain(one: Parameter) -> None:
         tell(f"{'':17}{one.limit}")
 
 
-def _row(name: str, sheet: Sheet) -> dict[str, Any]:
+def _row(name: str, sheet: LabSheet) -> dict[str, Any]:
     parameters = {one.name: one.default for one in sheet.parameters.values()}
     return {"lab": name, "title": sheet.title, "teaches": sheet.teaches, "parameters": parameters}

@@ -35,7 +35,7 @@ class Telling:
         return cls(verbose, quiet, opened_log(log))
 
 
-class Bar:
+class Meter:
     """Shows on a terminal how far a long work is, in a line that is ended when the work is."""
 
     def __init__(self, total: int, verb: str = "") -> None:
@@ -86,12 +86,12 @@ class Echo:
     def __init__(self, how: Telling | None = None) -> None:
         self._how = how or Telling()
         self._log = self._how.log
-        self._verb, self._total, self._bar = "", 0, Bar(0)
+        self._verb, self._total, self._bar = "", 0, Meter(0)
 
     def expect(self, total: int, verb: str = "") -> None:
         """Get ready for so many steps, each shown with verb before it."""
         self._bar.over()
-        self._verb, self._total, self._bar = verb, total, Bar(total, verb)
+        self._verb, self._total, self._bar = verb, total, Meter(total, verb)
 
     def begins(self, number: int, step: Step) -> None:
         """Echo the step before it runs."""

@@ -33,14 +33,14 @@ _NAMED = OWNED & MARKED
 _NO_COUNT = OWNED | MARKED
 
 
-class Finding(NamedTuple):
+class Found(NamedTuple):
     """What a step would find: a verdict, and by fact what it takes for granted there."""
 
     verdict: str
     was: Mapping[str, str]
 
 
-def preview(steps: Sequence[Step], now: State, made: Made = NOTHING) -> list[Finding]:
+def preview(steps: Sequence[Step], now: State, made: Made = NOTHING) -> list[Found]:
     """Give for each step: create, change, look, already there, in the way, depends on step N.
 
     made: the identities of what the lab itself made when it is up, so that its own things are
@@ -73,7 +73,7 @@ class _Preview:
     made: Made
     owner: dict[Ref, int] = field(default_factory=dict)
 
-    def find(self, number: int, step: Step, changes: Changes) -> Finding:
+    def find(self, number: int, step: Step, changes: Changes) -> Found:
         """Give what a step would find, and remember what it makes for those after it."""
         # Before the step's own objects are known: it does not depend on itself.
         held = (ref for change in changes for ref in holders(change))
@@ -86,7 +86,7 @@ class _Preview:
                 self.owner |= dict.fromkeys(refs_of(change), number)
             elif isinstance(change, Move) and change.ref in self.owner:
                 self.owner[change.to] = self.owner[change.ref]
-        return Finding(self._verdict(step, changes, home), was)
+        return Found(self._verdict(step, changes, home), was)
 
     def _verdict(self, step: Step, changes: Changes, home: int | None) -> str:
         made = [ref for one in changes for ref in _named(one)]

@@ -21,7 +21,7 @@ class Address(NamedTuple):
     text: str
 
 
-class Rule(NamedTuple):
+class IptablesCommand(NamedTuple):
     """A command to iptables or ip6tables; words: what follows the table, -A CHAIN and so on."""
 
     ref: Ref
@@ -55,7 +55,7 @@ class Asked:
     lab: str = ""
     addresses: list[Address] = field(default_factory=list)
     settings: set[tuple[str, str]] = field(default_factory=set)
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[IptablesCommand] = field(default_factory=list)
     links: dict[tuple[str, str], str] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)
     bridges: dict[str, bool] = field(default_factory=dict)
@@ -143,11 +143,11 @@ def _take(step: Step, change: Change, found: Asked) -> None:
                 found.moved[name] = to.netns
 
 
-def _rule(step: Step, ref: Ref) -> Rule:
+def _rule(step: Step, ref: Ref) -> IptablesCommand:
     tool, table, *_ = ref.name.split()
     words = step.inner
     verb = next(at for at, word in enumerate(words) if word in _VERBS)
-    return Rule(ref, tool, table, words[verb:], step.text)
+    return IptablesCommand(ref, tool, table, words[verb:], step.text)
 
 
 def _take_link(step: Step, change: Make, found: Asked) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cnetsh.doctor.asked import Here
 from cnetsh.doctor.evidence import Evidence
 from cnetsh.doctor.finding import Case, Sign
-from cnetsh.doctor.way import Flow, Way, way
+from cnetsh.doctor.way import Traffic, Way, way
 from cnetsh.forwarding.network import Address, Network
 from cnetsh.forwarding.seen import network_of
 from cnetsh.forwarding.settle import settle
@@ -23,12 +23,12 @@ _SPECIAL = frozenset({"oif", "fwmark", "ipproto", "sport", "dport", "uid_start",
 ADVICE = "from a console; or with --allow-cut-off --try 60: undone, unless confirmed in time"
 
 
-class Target(NamedTuple):
+class Lifeline(NamedTuple):
     """Whom one would miss: what it is called, an address that stands for it, the packets."""
 
     name: str
     to: Address
-    flow: Flow
+    flow: Traffic
 
 
 class Loss(NamedTuple):
@@ -58,26 +58,26 @@ def cut_off(case: Case) -> Iterator[Sign]:
         yield Sign("refuse", step, effect, ADVICE)
 
 
-def targets(state: State, policy: Sequence[Facts], seen: Evidence) -> list[Target]:
+def targets(state: State, policy: Sequence[Facts], seen: Evidence) -> list[Lifeline]:
     """Give whom one would miss: the ssh session, the gateways, the name servers."""
     found = []
     if ssh := seen.ssh:
-        flow = Flow(ip_address(ssh.server), ssh.link, "tcp", ssh.server_port, "in")
-        found.append(Target(f"the ssh session from {ssh.peer}", ip_address(ssh.peer), flow))
+        flow = Traffic(ip_address(ssh.server), ssh.link, "tcp", ssh.server_port, "in")
+        found.append(Lifeline(f"the ssh session from {ssh.peer}", ip_address(ssh.peer), flow))
     for facts in state.get(Ref("route", "", "default"), ()):
         if via := facts.get("via"):
-            flow = Flow(link=facts["dev"] if via.startswith("fe80") else "")
-            found.append(Target(f"the gateway {via}", ip_address(via), flow))
+            flow = Traffic(link=facts["dev"] if via.startswith("fe80") else "")
+            found.append(Lifeline(f"the gateway {via}", ip_address(via), flow))
     network = _network(state, policy)
     for one in map(ip_address, OUTSIDE):
-        if (by := way(network, one, Flow())).link:
+        if (by := way(network, one, Traffic())).link:
             name = f"the gateway {by.gateway}" if by.gateway else f"the way out by {by.link}"
-            found.append(Target(name, one, Flow()))
+            found.append(Lifeline(name, one, Traffic()))
     for server in seen.nameservers:
         with suppress(ValueError):
             text, _, link = server.partition("%")
-            flow = Flow(link=link, proto="udp", port=53)
-            found.append(Target(f"the name server {server}", ip_address(text), flow))
+            flow = Traffic(link=link, proto="udp", port=53)
+            found.append(Lifeline(f"the name server {server}", ip_address(text), flow))
     return found
 
 
@@ -102,7 +102,7 @@ def losses(
     here: Sequence[Here],
     state: State,
     policy: Sequence[Facts],
-    whom: Sequence[Target],
+    whom: Sequence[Lifeline],
     there: Sequence[Here] = (),
 ) -> Iterator[Loss]:
     """Give whose way is another one when all is done, and the step that made it so.
@@ -166,7 +166,7 @@ def _take(network: Network, change: Change) -> None:
         settle([Remove(Ref("chain", "", " ".join(change.ref.name.split()[:3])))], network)
 
 
-def lost(before: Way, after: Way, target: Target) -> str:
+def lost(before: Way, after: Way, target: Lifeline) -> str:
     """Say why one way is not the other, "" where it is as good."""
     if not before.link:
         return ""

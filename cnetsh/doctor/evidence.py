@@ -57,7 +57,7 @@ class Evidence:
     chains: tuple[BaseChain, ...] = ()
     nft_tables: frozenset[str] = frozenset()
     nameservers: tuple[str, ...] = ()
-    ssh: machine.Session | None = None
+    ssh: machine.SshSession | None = None
     unmanaged: tuple[str, ...] = ()
     persistent_macs: bool = False
     initial_user: bool = True

@@ -64,7 +64,7 @@ def nameservers() -> Iterator[str]:
             return
 
 
-class Session(NamedTuple):
+class SshSession(NamedTuple):
     """An ssh session: both ends, and the only link between them where that is said."""
 
     peer: str
@@ -74,7 +74,7 @@ class Session(NamedTuple):
     link: str = ""
 
 
-def ssh_session() -> Session | None:
+def ssh_session() -> SshSession | None:
     """Give the ssh session that this process belongs to, None where it is none."""
     connection, pid = os.environ.get("SSH_CONNECTION", ""), os.getpid()
     # sudo drops the variable, so the processes that started this one are asked too.
@@ -86,7 +86,7 @@ def ssh_session() -> Session | None:
     with contextlib.suppress(ValueError):
         peer, port, server, server_port = connection.split()
         link = peer.partition("%")[2]
-        return Session(_plain(peer), int(port), _plain(server), int(server_port), link)
+        return SshSession(_plain(peer), int(port), _plain(server), int(server_port), link)
     return None
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cnetsh.doctor.asked import Asked, Rule
+from cnetsh.doctor.asked import Asked, IptablesCommand
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import State
 from cnetsh.kinds.name_server import HOME
@@ -77,7 +77,7 @@ def _folders(asked: Asked) -> dict[str, str]:
     return {HOME: "nothing can be written there, which dns needs"} if refused else {}
 
 
-def _rules(run: Run, tool: str, rules: Sequence[Rule], now: State) -> dict[str, str]:
+def _rules(run: Run, tool: str, rules: Sequence[IptablesCommand], now: State) -> dict[str, str]:
     """Try the plan's own rules as a whole; interfaces need not exist for that."""
     mine = [rule for rule in rules if rule.tool == tool and rule.words[0] in ("-N", "-A", "-I")]
     if not mine:
@@ -93,7 +93,7 @@ def _rules(run: Run, tool: str, rules: Sequence[Rule], now: State) -> dict[str, 
     return {f"{tool} {rule}".strip(): next(said, "it failed")}
 
 
-def _restored(tool: str, rules: Sequence[Rule], now: State) -> Iterator[str]:
+def _restored(tool: str, rules: Sequence[IptablesCommand], now: State) -> Iterator[str]:
     present = [ref.name.split() for ref in now if ref.kind == "chain"]
     for table in dict.fromkeys(rule.table for rule in rules):
         here = [rule.words for rule in rules if rule.table == table]

@@ -15,7 +15,7 @@ _CHAINS = {"in": ("PREROUTING", "INPUT"), "out": ("OUTPUT", "POSTROUTING")}
 _STOPS = frozenset({"DROP", "REJECT", "DNAT", "REDIRECT", "NETMAP", "NFQUEUE", "TPROXY"})
 
 
-class Flow(NamedTuple):
+class Traffic(NamedTuple):
     """The packets between the host and somebody, as far as rules tell them apart.
 
     source: the host's address where it is fixed; link: the only one that leads there; proto "":
@@ -48,7 +48,7 @@ class Way(NamedTuple):
         return f"{self.link} via {self.gateway}" if self.gateway else self.link
 
 
-def way(network: Network, to: Address, flow: Flow) -> Way:
+def way(network: Network, to: Address, flow: Traffic) -> Way:
     """Give the way to an address, for packets like those of a flow."""
     space = network.spaces[""]
     source = flow.source if _home(space, flow.source) else None
@@ -78,7 +78,7 @@ def _home(space: Netns, wanted: Address | None) -> Link | None:
     return own(space).get(wanted) or (space.links["lo"] if local else None)
 
 
-def _route(space: Netns, to: Address, flow: Flow) -> Route | None:
+def _route(space: Netns, to: Address, flow: Traffic) -> Route | None:
     only = space.links.get(flow.link)
     if flow.link and only is None:
         return None
@@ -91,7 +91,7 @@ def _route(space: Netns, to: Address, flow: Flow) -> Route | None:
 
 
 def _troubles(
-    space: Netns, link: Link, source: Address | None, to: Address, flow: Flow
+    space: Netns, link: Link, source: Address | None, to: Address, flow: Traffic
 ) -> Iterator[str]:
     both = flow.source is not None and link.has(flow.source)
     home = link if both else _home(space, flow.source)
@@ -119,7 +119,7 @@ def _troubles(
         yield from _stopped(space, flow, Packet(to, source, goes=link.name))
 
 
-def _stopped(space: Netns, flow: Flow, packet: Packet) -> Iterator[str]:
+def _stopped(space: Netns, flow: Traffic, packet: Packet) -> Iterator[str]:
     """Give the chains that stop, or may stop, what comes in or goes out."""
     side = "in" if packet.came else "out"
     packet.proto, packet.port = flow.proto, flow.port

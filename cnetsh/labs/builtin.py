@@ -101,7 +101,7 @@ class Parameter(Stated):
 
 
 @statement
-class Sheet(Stated):
+class LabSheet(Stated):
     """What a lab.yaml says."""
 
     title: str = stated(Text(means=_line), "The lab in a few words.", "Two rooms")
@@ -179,12 +179,12 @@ def unknown_lab(name: str, up: Iterable[str] = ()) -> CnetshError:
     return _unknown("lab", name, (*up, *LABS), near)
 
 
-def read_sheet(folder: Path) -> Sheet:
+def read_sheet(folder: Path) -> LabSheet:
     """Give what a folder's lab.yaml says. Raises CnetshError when it is missing or wrong."""
     mistakes = Mistakes()
     root = yaml.compose_inside(folder, "lab.yaml")
     with mistakes:
-        sheet: Sheet = fields.Mapping(Sheet).read(root, "", mistakes)
+        sheet: LabSheet = fields.Mapping(LabSheet).read(root, "", mistakes)
     mistakes.tell()
     return replace(sheet, title=sheet.title or names.visible(folder.name))
 
@@ -212,7 +212,7 @@ def _lab(name: str, folder: Path, settings: Sequence[str], trusted: bool) -> Lab
     return Lab(name, sheet.title, sheet.teaches, folder, numbering.lab_values(typed), trusted)
 
 
-def _texts(sheet: Sheet, settings: Sequence[str], lab: str) -> dict[str, tuple[str, str]]:
+def _texts(sheet: LabSheet, settings: Sequence[str], lab: str) -> dict[str, tuple[str, str]]:
     """Give for each parameter the text to use and the place that it comes from."""
     texts = {
         key: (parameter.default, parameter.place("default"))

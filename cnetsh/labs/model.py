@@ -163,7 +163,7 @@ class Interface(Cable):
 
 
 @statement
-class Route(Stated):
+class ContainerRoute(Stated):
     """A route of a container."""
 
     to: Inet = stated(
@@ -190,8 +190,8 @@ class Container(Cable):
         " Left out: the bridge's address.",
         "none",
     )
-    routes: tuple[Route, ...] = stated(
-        ListOf(Mapping(Route)), "More routes.", "[{to: 10.2.0.0/24, via: 172.18.0.1}]"
+    routes: tuple[ContainerRoute, ...] = stated(
+        ListOf(Mapping(ContainerRoute)), "More routes.", "[{to: 10.2.0.0/24, via: 172.18.0.1}]"
     )
     forward: bool = stated(FLAG, "It is a router: it passes packets on.", "true")
     publish: tuple[Publish, ...] = stated(

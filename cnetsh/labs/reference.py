@@ -2,7 +2,7 @@
 
 from cnetsh.errors import CnetshError
 from cnetsh.labs.fields import Field, Mapping, Stated
-from cnetsh.labs.model import LAB, Bridge, Check, Container, Interface, Route, Topology
+from cnetsh.labs.model import LAB, Bridge, Check, Container, ContainerRoute, Interface, Topology
 from cnetsh.labs.render import rendered
 from cnetsh.names import visible
 
@@ -11,7 +11,7 @@ _MAPPINGS: dict[str, type[Stated]] = {
     "bridge": Bridge,
     "container": Container,
     "interface": Interface,
-    "route": Route,
+    "route": ContainerRoute,
     "check": Check,
 }
 _INTRODUCTION = """\

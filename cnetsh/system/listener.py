@@ -19,7 +19,7 @@ PKTINFO = 8  # IP_PKTINFO of linux/in.h
 LARGEST, BESIDE = 1 << 16, 64
 
 
-class Port(NamedTuple):
+class Socket(NamedTuple):
     """A port of a namespace, given by its path; protocol: tcp or udp."""
 
     path: str
@@ -67,11 +67,11 @@ class Listener:
         self.socket.sendmsg([data], asked, 0, caller)
 
 
-Listeners: TypeAlias = Mapping[Port, Listener]
+Listeners: TypeAlias = Mapping[Socket, Listener]
 
 
 @contextmanager
-def listening(ports: Iterable[Port]) -> Iterator[Listeners]:
+def listening(ports: Iterable[Socket]) -> Iterator[Listeners]:
     """Open those of the ports where nothing listens, answer whoever comes, and close them.
 
     A port whose namespace is not there, or that is taken, is not among those given.
@@ -105,7 +105,7 @@ def _answer(listeners: list[Listener], end: int) -> None:
                 by[number].answer()
 
 
-def _listener(port: Port) -> Listener | None:
+def _listener(port: Socket) -> Listener | None:
     for family in (socket.AF_INET6, socket.AF_INET):
         try:
             opened = partial(_opened, family, port)
@@ -117,7 +117,7 @@ def _listener(port: Port) -> Listener | None:
     return None
 
 
-def _opened(family: int, port: Port) -> socket.socket:
+def _opened(family: int, port: Socket) -> socket.socket:
     """Open a port at all addresses of the caller's namespace. Raises OSError where it is taken."""
     kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
     opened = socket.socket(family, kind | socket.SOCK_NONBLOCK)

@@ -26,14 +26,14 @@ def end_at_once() -> None:
             signal.signal(number, lambda number, _: os._exit(128 + number))
 
 
-class Stop:
+class StopSignal:
     """The signal that asked to stop, 0 while none came; the running command ends first.
 
     Each is written into a file as it arrives, in whichever thread, and any thread can read there
     which was the first. Used in a `with`; what comes after it is too late to change anything.
     """
 
-    def __enter__(self) -> "Stop":
+    def __enter__(self) -> "StopSignal":
         self._numbers = os.memfd_create("signals")
         os.set_blocking(self._numbers, False)
         signal.set_wakeup_fd(self._numbers)

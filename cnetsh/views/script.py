@@ -24,7 +24,7 @@ TRIED = 12  # more commands than one tries by hand are not shown
 _VALUES = {"up": "flags", "master": "master/ifindex", "hairpin": "brport/hairpin_mode"}
 
 
-class Line(NamedTuple):
+class Entry(NamedTuple):
     """What stands in the script for one command.
 
     values: the paths whose values are noted before. made: what is noted after it, by name. left:
@@ -83,14 +83,14 @@ def _named(ref: Ref) -> str:
     return ref.name if ref.kind == "folder" else ""
 
 
-def _noted(step: Step, undo: Undo) -> Line:
+def _noted(step: Step, undo: Undo) -> Entry:
     """Give what is noted of a step: nothing of one that is not undone."""
     made: list[str] = []
     values: list[str] = []
     left: list[str] = []
     restores = ""
     if not undo.texts and undo.covered_by is None:
-        return Line(())
+        return Entry(())
     for change in step.changes:
         if isinstance(change, Make):
             made += filter(None, map(_named, refs_of(change)))
@@ -102,7 +102,7 @@ def _noted(step: Step, undo: Undo) -> Line:
     if undo.texts and not made:
         kind = step.changes[0].ref.kind if step.changes else step.kind
         made = values or [f"{kind}-{undo.step + 1}"]
-    return Line((), values=values, made=made, left=left, restores=restores)
+    return Entry((), values=values, made=made, left=left, restores=restores)
 
 
 def _values(change: Set) -> list[str]:
@@ -119,7 +119,7 @@ def _values(change: Set) -> list[str]:
     return [name, *others]
 
 
-def _links(notes: Sequence[Line], found: Sequence[Undo]) -> tuple[list[str], list[str]]:
+def _links(notes: Sequence[Entry], found: Sequence[Undo]) -> tuple[list[str], list[str]]:
     """Give the ends that are deleted if the command for their cable has not taken them along.
 
     First those that may still be here because nothing took them elsewhere, then those that go along
@@ -136,7 +136,7 @@ def _links(notes: Sequence[Line], found: Sequence[Undo]) -> tuple[list[str], lis
     return _words(bare[0]), _words(bare[1])
 
 
-def _adding(steps: Sequence[Step], notes: Sequence[Line], sudo: bool) -> Iterator[Line]:
+def _adding(steps: Sequence[Step], notes: Sequence[Entry], sudo: bool) -> Iterator[Entry]:
     section = ""
     for step, line in zip(steps, notes, strict=True):
         title = printable(step.section) if step.section != section else ""
@@ -145,8 +145,8 @@ def _adding(steps: Sequence[Step], notes: Sequence[Line], sudo: bool) -> Iterato
 
 
 def _deleting(
-    found: Sequence[Undo], notes: Sequence[Line], down: Plan, sudo: bool
-) -> Iterator[Line]:
+    found: Sequence[Undo], notes: Sequence[Entry], down: Plan, sudo: bool
+) -> Iterator[Entry]:
     """Give the undos in the order of the down template, with what it says of them."""
     said, section = {step.text: step for step in down.steps}, ""
     for undo in down_order([one for one in found if one.texts], down.steps):
@@ -157,10 +157,10 @@ def _deleting(
         yield _shown(notes[undo.step], undo.texts, title, why, sudo)
 
 
-def _shown(line: Line, texts: Sequence[str], section: str, why: str, sudo: bool) -> Line:
+def _shown(line: Entry, texts: Sequence[str], section: str, why: str, sudo: bool) -> Entry:
     """Give what is noted with the commands as they are typed, and what stands above them."""
     names = (_words(line.values), _words(line.made), _words(line.left), line.restores)
-    return Line([_command(text, sudo) for text in texts], section, _wrapped(why), *names)
+    return Entry([_command(text, sudo) for text in texts], section, _wrapped(why), *names)
 
 
 def _words(names: Sequence[str]) -> list[str]:
@@ -176,7 +176,7 @@ def _kept(steps: Sequence[Step], found: Sequence[Undo]) -> Iterator[str]:
             yield _quoted(f"stays as add left it: {step.text}")
 
 
-def _checks(steps: Sequence[Step], sudo: bool) -> Iterator[Line]:
+def _checks(steps: Sequence[Step], sudo: bool) -> Iterator[Entry]:
     for step in steps:
         said, words = step.said, f"look {_as_tried(step.text, sudo)}"
         if step.kind == "check":
@@ -188,7 +188,7 @@ def _checks(steps: Sequence[Step], sudo: bool) -> Iterator[Line]:
         asked += [f"control {_as_tried(text, sudo)}" for text in said.control]
         asked += [f"control: {_quoted(said.no_control)}"] if said.no_control else []
         before = "".join(f"has {what} &&\n        " for what in asked)
-        yield Line([before + words], comments=_wrapped(step.why))
+        yield Entry([before + words], comments=_wrapped(step.why))
 
 
 def _listeners(listen: str) -> str:

@@ -11,10 +11,10 @@ import pytest
 
 from cnetsh.doctor import machine
 from cnetsh.doctor.asked import Asked, asked_by
-from cnetsh.doctor.cut_off import Target, losses, targets
+from cnetsh.doctor.cut_off import Lifeline, losses, targets
 from cnetsh.doctor.diagnose import Finding, diagnose
 from cnetsh.doctor.evidence import Evidence
-from cnetsh.doctor.machine import Session
+from cnetsh.doctor.machine import SshSession
 from cnetsh.kinds.change import Facts, Ref, State
 from cnetsh.labs import builtin, choose, render
 from cnetsh.plan.steps import Plan, Step, parse
@@ -22,8 +22,8 @@ from cnetsh.plan.steps import Plan, Step, parse
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
 SETTINGS = "/proc/sys/net"
 PEER = "203.0.113.9"
-SSH = Session(PEER, 50000, "10.66.0.1", 22)
-SSH6 = Session("2001:db8:9::9", 50000, "fd00:66::1", 22)
+SSH = SshSession(PEER, 50000, "10.66.0.1", 22)
+SSH6 = SshSession("2001:db8:9::9", 50000, "fd00:66::1", 22)
 MAC = "02:00:00:00:00:07"
 GATE = "02:00:00:00:00:fe"
 
@@ -122,7 +122,7 @@ def plan(text: str) -> Plan:
     return parse(text, "made-up", "", "up", "made-up")
 
 
-def asked(ssh: Session | None = SSH, *servers: str) -> Evidence:
+def asked(ssh: SshSession | None = SSH, *servers: str) -> Evidence:
     return Evidence(ssh=ssh, nameservers=servers)
 
 
@@ -533,7 +533,7 @@ def test_a_way_out_without_a_gateway() -> None:
 def test_a_session_of_one_link_alone(zone: str) -> None:
     host = joined(UPLINK, SECOND, connected("eth8", "fe80::8/64"),
                   address("eth7", "fe80::7/64"), address("eth8", "fe80::8/64"))  # fmt: skip
-    ssh = Session("fe80::9", 50000, f"fe80::{zone[-1]}", 22, zone)
+    ssh = SshSession("fe80::9", 50000, f"fe80::{zone[-1]}", 22, zone)
     found = lost("ip link set eth8 down", host, asked(ssh))
     assert bool(found) == (zone == "eth8"), found
 
@@ -670,7 +670,7 @@ def test_a_large_plan_costs_next_to_nothing() -> None:
     assert best(steps, whom) < 0.05
 
 
-def best(steps: Asked, whom: list[Target]) -> float:
+def best(steps: Asked, whom: list[Lifeline]) -> float:
     times = []
     for _ in range(5):
         # Of this process: the machine may have other work.
@@ -688,14 +688,14 @@ class TestSession:
             (f"::ffff:{PEER} 50000 ::ffff:10.66.0.1 22", SSH),
             (
                 "fe80::1%eth0 50000 fe80::2%eth0 22",
-                Session("fe80::1", 50000, "fe80::2", 22, "eth0"),
+                SshSession("fe80::1", 50000, "fe80::2", 22, "eth0"),
             ),
             ("nonsense", None),
             ("a b c d", None),
         ],
     )
     def test_is_what_ssh_says(
-        self, monkeypatch: pytest.MonkeyPatch, connection: str, found: Session | None
+        self, monkeypatch: pytest.MonkeyPatch, connection: str, found: SshSession | None
     ) -> None:
         monkeypatch.setenv("SSH_CONNECTION", connection)
         assert machine.ssh_session() == found

@@ -82,7 +82,7 @@ DROP = {"iptables filter": [":FORWARD DROP"]}
 LEGACY = {"iptables-legacy filter": ["-A INPUT -s 10.0.0.7/32 -j DROP"]}
 BRIDGED = MappingProxyType({NF_CALL: "1"})
 STRICT = {f"{IPV4}/conf/all/rp_filter": "1", f"{IPV4}/conf/default/rp_filter": "0"}
-SSH = machine.Session("172.18.9.9", 50000, "10.0.2.15", 22)
+SSH = machine.SshSession("172.18.9.9", 50000, "10.0.2.15", 22)
 FORWARD6 = "echo 1 | tee /proc/sys/net/ipv6/conf/all/forwarding"
 BRIDGE6 = "ip link add name br0 type bridge\nip address add fd00:9::1/64 dev br0\n"
 

@@ -12,7 +12,7 @@ import pytest
 
 from cnetsh.targets import travel
 from cnetsh.targets.vm import frames
-from cnetsh.targets.vm.frames import Ended, Reader
+from cnetsh.targets.vm.frames import Exit, Reader
 
 
 def written(streams: Sequence[TextIO], text: str) -> int:
@@ -52,5 +52,5 @@ def test_frames_come_whole_however_they_are_cut(length: int) -> None:
 
 
 def test_an_end_is_read_as_it_was_said() -> None:
-    ended = Ended(3, ["routing"])
-    assert Ended(**json.loads(frames.as_bytes(ended))) == ended
+    ended = Exit(3, ["routing"])
+    assert Exit(**json.loads(frames.as_bytes(ended))) == ended

@@ -16,7 +16,7 @@ from cnetsh.kinds.change import State
 from cnetsh.labs.choose import part
 from cnetsh.views.picture.draw import draw, picture_of
 from cnetsh.views.picture.drawing import as_text
-from cnetsh.views.picture.network import Network, network_of
+from cnetsh.views.picture.network import DrawnNetwork, network_of
 from cnetsh.views.picture.shapes import Picture
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -25,8 +25,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture
-def of_file(tmp_path: Path) -> Callable[[str], Network]:
-    def read(text: str) -> Network:
+def of_file(tmp_path: Path) -> Callable[[str], DrawnNetwork]:
+    def read(text: str) -> DrawnNetwork:
         (tmp_path / "lab.yaml").write_text(text, encoding="utf-8")
         return of_lab(tmp_path / "lab.yaml")
 
@@ -88,7 +88,7 @@ class TestEveryForm:
     @pytest.mark.parametrize("form", FORMS)
     @pytest.mark.parametrize("width", [48, 123])
     def test_shows_what_a_file_says(
-        self, form: str, width: int, of_file: Callable[[str], Network]
+        self, form: str, width: int, of_file: Callable[[str], DrawnNetwork]
     ) -> None:
         drawn = draw(of_file(FILE), form, width)
         assert [fact for fact in FACTS if fact not in drawn] == []
@@ -146,13 +146,13 @@ containers:
   c: {bridge: br0, count: %d}
 """
 
-    def test_of_a_kind_are_three_boxes(self, of_file: Callable[[str], Network]) -> None:
+    def test_of_a_kind_are_three_boxes(self, of_file: Callable[[str], DrawnNetwork]) -> None:
         drawn = draw(of_file(self.MANY % 1000), "unicode", 80)
         for text in ("c0", "c1 … c998", "998 containers", "c999", "1,000 ports", "big-1 … big-998"):
             assert text in drawn
         assert len(drawn.splitlines()) < 45
 
-    def test_that_differ_are_drawn(self, of_file: Callable[[str], Network]) -> None:
+    def test_that_differ_are_drawn(self, of_file: Callable[[str], DrawnNetwork]) -> None:
         own = "  own: {bridge: br0, rate: 1mbit}\n"
         drawn = draw(of_file(self.MANY % 20 + own), "unicode", 80)
         assert "1mbit" in drawn and "own" in drawn and "c1 … c18" in drawn
@@ -172,7 +172,9 @@ class TestNothingOverlaps:
     @pytest.mark.parametrize(
         "text", [RING, BOTH, SHARED, FILE], ids=["ring", "both", "shared", "all"]
     )
-    def test_in_what_is_hard_to_lay_out(self, text: str, of_file: Callable[[str], Network]) -> None:
+    def test_in_what_is_hard_to_lay_out(
+        self, text: str, of_file: Callable[[str], DrawnNetwork]
+    ) -> None:
         assert [found for one in pictures(of_file(text)) for found in faults(one)] == []
 
     @pytest.mark.parametrize("text", [ODD, RULES], ids=["odd", "rules"])
@@ -180,7 +182,7 @@ class TestNothingOverlaps:
         assert [found for one in pictures(of_text(text)) for found in faults(one)] == []
 
     @pytest.mark.parametrize("seed", range(60))
-    def test_in_generated_files(self, seed: int, of_file: Callable[[str], Network]) -> None:
+    def test_in_generated_files(self, seed: int, of_file: Callable[[str], DrawnNetwork]) -> None:
         try:
             network = of_file(lab_file(seed))
         except CnetshError:
@@ -189,7 +191,7 @@ class TestNothingOverlaps:
             assert faults(one) == [], as_text(one)
 
     def test_containers_on_two_bridges_stand_between_the_bars(
-        self, of_file: Callable[[str], Network]
+        self, of_file: Callable[[str], DrawnNetwork]
     ) -> None:
         drawn = draw(of_file(BOTH), "unicode", 123)
         # The second bridge goes on below each row, and no wire crosses a bar.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnetsh.targets.vm import machine
 from cnetsh.targets.vm.kernel import chosen
-from cnetsh.targets.vm.machine import MEMORY, VMS, Machine, Wanted
+from cnetsh.targets.vm.machine import MEMORY, VMS, Machine, NewMachine
 from cnetsh.targets.vm.port import run_in
 
 
@@ -19,7 +19,7 @@ def ensure(name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, 
     with VMS.use(name, fcntl.LOCK_EX):
         if not _ready(name):
             machine.require_tools()
-            machine.start(Wanted(name, chosen(kernel), memory, more))
+            machine.start(NewMachine(name, chosen(kernel), memory, more))
 
 
 def in_vm(name: str, action: Callable[[], int]) -> int | None:

@@ -28,7 +28,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Exit:
     """How a command ended, and the labs that are up in the VM then, or were interrupted."""
 
     code: int
@@ -40,7 +40,7 @@ def packed(letter: bytes, content: bytes = b"") -> bytes:
     return HEAD.pack(letter, len(content)) + content
 
 
-def as_bytes(what: Request | Ended) -> bytes:
+def as_bytes(what: Request | Exit) -> bytes:
     """Give the bytes that a request or an end is sent as."""
     return json.dumps(asdict(what)).encode()
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system.files import open_private
 from cnetsh.system.process import Child, installed, spawn, tool
-from cnetsh.system.signals import Stop
+from cnetsh.system.signals import StopSignal
 from cnetsh.targets.registry import Registry
 from cnetsh.targets.vm import frames
 from cnetsh.targets.vm.kernel import Kernel, cache
@@ -65,7 +65,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class NewMachine:
     """A VM to be started: its kernel, its memory in MiB, what it has besides of the machine's."""
 
     name: str
@@ -95,7 +95,7 @@ def require_tools() -> None:
         raise CnetshError(f"VMs are for x86_64 only, and this is {os.uname().machine}")
 
 
-def start(wanted: Wanted) -> Machine:
+def start(wanted: NewMachine) -> Machine:
     """Start a VM and wait until it answers. Used under the exclusive use lock.
 
     Where the machine's own /dev/kvm does not boot it, a processor is emulated, now and from then
@@ -154,11 +154,11 @@ def _usual(accelerator: str) -> float:
     return USUAL
 
 
-def _booted(wanted: Wanted, image: Path, accelerator: str) -> Machine:
+def _booted(wanted: NewMachine, image: Path, accelerator: str) -> Machine:
     lock = open_private(VMS.file(wanted.name, "holder"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     console = VMS.file(wanted.name, "console")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    with Stop() as stopping:
+    with StopSignal() as stopping:
         child = _qemu(wanted, image, accelerator, lock, console)
         try:
             machine = Machine(wanted.name, child.pid, wanted.kernel.version, accelerator)
@@ -212,7 +212,7 @@ def _note(lock: int, machine: Machine) -> None:
     os.pwrite(lock, json.dumps(said).encode(), 0)
 
 
-def _qemu(wanted: Wanted, image: Path, accelerator: str, lock: int, console: Path) -> Child:
+def _qemu(wanted: NewMachine, image: Path, accelerator: str, lock: int, console: Path) -> Child:
     """Start QEMU, which holds the lock from then on; its ports are sockets that wait already."""
     said = open_private(console, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     null = os.open(os.devnull, os.O_RDWR)

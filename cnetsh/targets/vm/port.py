@@ -17,10 +17,10 @@ from typing import TextIO
 
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system.process import TIMED_OUT
-from cnetsh.system.signals import Stop
+from cnetsh.system.signals import StopSignal
 from cnetsh.targets import travel
 from cnetsh.targets.vm import frames
-from cnetsh.targets.vm.frames import Ended, Request
+from cnetsh.targets.vm.frames import Exit, Request
 from cnetsh.targets.vm.machine import Machine, free_port, say_hello, why_ended
 
 POLL = 0.2
@@ -28,7 +28,7 @@ POLL = 0.2
 ENVIRONMENT = ("NO_COLOR", "TERM")
 
 
-def run_in(machine: Machine, action: Callable[[], int], seconds: float = math.inf) -> Ended:
+def run_in(machine: Machine, action: Callable[[], int], seconds: float = math.inf) -> Exit:
     """Do an action in a VM, its streams the caller's; signals are passed on to it.
 
     After so many seconds it has ended with 124, whatever it does.
@@ -42,7 +42,7 @@ def run_in(machine: Machine, action: Callable[[], int], seconds: float = math.in
     request = Request(text, len(streams) - 1, sys.argv, kept, parcel.terminal)
     for one in streams[1:]:
         one.flush()
-    with free_port(machine.name) as port, Stop() as stopping:
+    with free_port(machine.name) as port, StopSignal() as stopping:
         try:
             say_hello(port, lambda: bool(stopping()))
             port.sendall(frames.packed(frames.REQUEST, frames.as_bytes(request)))
@@ -56,7 +56,9 @@ def run_in(machine: Machine, action: Callable[[], int], seconds: float = math.in
             raise CnetshError(*why_ended(machine), code=FAILED) from None
 
 
-def _followed(port: socket.socket, parcel: travel.Parcel, stopping: Stop, deadline: float) -> Ended:
+def _followed(
+    port: socket.socket, parcel: travel.Parcel, stopping: StopSignal, deadline: float
+) -> Exit:
     """Pass on what comes from either side until the command has ended."""
     reader, passed_on, size = frames.Reader(), False, os.terminal_size((0, 0))
     given = parcel.streams[0].fileno() if parcel.reads else -1
@@ -79,9 +81,9 @@ def _followed(port: socket.socket, parcel: travel.Parcel, stopping: Stop, deadli
                 raise BrokenPipeError
             for letter, content in reader.frames(piece):
                 if letter == frames.ENDED:
-                    return Ended(**json.loads(content))
+                    return Exit(**json.loads(content))
                 _write(parcel.streams[content[0]], content[1:])
-    return Ended(TIMED_OUT, [])
+    return Exit(TIMED_OUT, [])
 
 
 def _write(stream: TextIO, content: bytes) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cnetsh.views.picture.network import Container, Network, Port
+from cnetsh.views.picture.network import DrawnContainer, DrawnNetwork, DrawnPort
 
 
-class Node(NamedTuple):
+class ChartNode(NamedTuple):
     """A node: its name in the chart, its lines, its shape, and whether it is in the host."""
 
     name: str
@@ -24,23 +24,23 @@ class Edge(NamedTuple):
     broken: bool = False
 
 
-def _nodes(network: Network) -> Iterator[Node]:
+def _nodes(network: DrawnNetwork) -> Iterator[ChartNode]:
     if network.hosted:
         if network.outside:
-            yield Node("outside", [network.outside.name], "pill")
+            yield ChartNode("outside", [network.outside.name], "pill")
         if network.translated:
-            yield Node("nat", ["NAT", *network.translated], "square", True)
-        yield Node("stack", ["IP stack", network.heading, *network.ways], "square", True)
+            yield ChartNode("nat", ["NAT", *network.translated], "square", True)
+        yield ChartNode("stack", ["IP stack", network.heading, *network.ways], "square", True)
     for number, rail in enumerate(network.rails):
         label = rail.label if rail.kind == "bridge" else f"{rail.name}  {rail.label}"
-        yield Node(f"s{number}", [label], "bar", True)
+        yield ChartNode(f"s{number}", [label], "bar", True)
     for number, one in enumerate(network.containers):
         if one.name:
-            yield Node(f"n{number}", [one.name, *(line.text for line in one.lines)],
+            yield ChartNode(f"n{number}", [one.name, *(line.text for line in one.lines)],
                        "router" if one.router else "box")  # fmt: skip
 
 
-def _edges(network: Network) -> Iterator[Edge]:
+def _edges(network: DrawnNetwork) -> Iterator[Edge]:
     outside, top = network.outside, "nat" if network.translated else "stack"
     if outside and network.hosted:
         lines = [f"{outside.link} {outside.state}".strip(), outside.address]
@@ -57,7 +57,7 @@ def _edges(network: Network) -> Iterator[Edge]:
         yield from _cables(one, rails, names)
 
 
-def _cables(one: Container, rails: dict[str, str], names: dict[str, str]) -> Iterator[Edge]:
+def _cables(one: DrawnContainer, rails: dict[str, str], names: dict[str, str]) -> Iterator[Edge]:
     ends = [(rails.get(port.rail, "outside"), port) for port in one.ports if port.rail]
     if not one.name:
         (first, near), (second, far) = ends
@@ -73,13 +73,13 @@ def _cables(one: Container, rails: dict[str, str], names: dict[str, str]) -> Ite
                        bool(port.state))  # fmt: skip
 
 
-def _ends(port: Port) -> list[str]:
+def _ends(port: DrawnPort) -> list[str]:
     own = port.host if port.host != port.rail else ""
     ends = [f"{own} {port.host_state}" if own else "", port.tag, f"{port.link} {port.state}"]
     return [end.strip() for end in ends if end.strip()]
 
 
-def as_mermaid(network: Network) -> str:
+def as_mermaid(network: DrawnNetwork) -> str:
     """Give a Mermaid flowchart, as GitHub and many editors draw it."""
     shapes = {"pill": "([{}])", "square": "[{}]", "bar": "{{{{{}}}}}", "box": "({})",
               "router": "[[{}]]"}  # fmt: skip
@@ -101,7 +101,7 @@ def as_mermaid(network: Network) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_dot(network: Network) -> str:
+def as_dot(network: DrawnNetwork) -> str:
     """Give a Graphviz graph, for `dot -Tsvg`."""
     shapes = {"pill": "shape=oval", "square": "shape=box", "bar": "shape=box, style=bold",
               "box": "shape=box, style=rounded", "router": "shape=box, peripheries=2"}  # fmt: skip

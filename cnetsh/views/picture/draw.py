@@ -6,7 +6,7 @@ from cnetsh.views.picture.chart import as_dot, as_mermaid
 from cnetsh.views.picture.drawing import as_ascii, as_text
 from cnetsh.views.picture.fold import folded
 from cnetsh.views.picture.ladder import ladder
-from cnetsh.views.picture.network import Network
+from cnetsh.views.picture.network import DrawnNetwork
 from cnetsh.views.picture.shapes import Picture
 from cnetsh.views.picture.svg import as_svg
 from cnetsh.views.picture.wide import wide
@@ -15,7 +15,7 @@ PAGE = 123  # columns of an SVG picture where nobody says how many: 995 pixels
 NAMED = 6  # so many are named in words
 
 
-def draw(network: Network, form: str, width: int) -> str:
+def draw(network: DrawnNetwork, form: str, width: int) -> str:
     """Give the network in a form: unicode, ascii, svg, mermaid or dot.
 
     width: at most so many columns; a picture that needs more has them.
@@ -32,17 +32,17 @@ def draw(network: Network, form: str, width: int) -> str:
     return as_ascii(picture) if form == "ascii" else as_text(picture)
 
 
-def picture_of(network: Network, width: int) -> Picture:
+def picture_of(network: DrawnNetwork, width: int) -> Picture:
     """Give the picture of a network, the wide one where it fits."""
     return wide(network, width) or ladder(network, width)
 
 
-def in_words(network: Network) -> str:
+def in_words(network: DrawnNetwork) -> str:
     """Give what the picture shows as sentences, for those who cannot see it."""
     return " ".join(_sentences(network))
 
 
-def _sentences(network: Network) -> Iterator[str]:
+def _sentences(network: DrawnNetwork) -> Iterator[str]:
     names = [one.name for one in network.containers if one.name]
     on_it: dict[str, list[str]] = {rail.name: [] for rail in network.rails}
     for one in network.containers:

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from cnetsh.views.picture.network import Container, Line, Network, Port, Rail
+from cnetsh.views.picture.network import BoxLine, DrawnContainer, DrawnNetwork, DrawnPort, Rail
 
 DRAWN_ALL = 12  # so many containers are drawn each for itself
 ALIKE = 4  # so many in a row are worth folding
 _ADDRESS = re.compile(r"[\d.:a-f]+/")
 
 
-def folded(network: Network) -> Network:
+def folded(network: DrawnNetwork) -> DrawnNetwork:
     """Give a network in which runs of containers are first, several in one, and last.
 
     Those of a run differ in numbers and addresses alone.
@@ -32,7 +32,7 @@ def folded(network: Network) -> Network:
     return replace(network, containers=containers, rails=tuple(rails))
 
 
-def _likeness(one: Container, own: dict[str, Rail]) -> object:
+def _likeness(one: DrawnContainer, own: dict[str, Rail]) -> object:
     ports = [
         (bool(port.host) if port.rail in own else port.rail, port.tag, port.state, port.host_state)
         for port in one.ports
@@ -46,18 +46,18 @@ def _stem(name: str) -> str:
     return re.sub(r"\d+$", "", name)
 
 
-def _kept(line: Line) -> str:
+def _kept(line: BoxLine) -> str:
     return line.text if "→" in line.text or "←" in line.text else _ADDRESS.sub("/", line.text)
 
 
-def _run(run: list[Container]) -> Iterable[Container]:
+def _run(run: list[DrawnContainer]) -> Iterable[DrawnContainer]:
     if len(run) < ALIKE:
         return run
     first, last = run[1], run[-2]
-    lines = [Line(f"{len(run) - 2:,} containers", "strong"), *_lines(first.lines, last.lines)]
+    lines = [BoxLine(f"{len(run) - 2:,} containers", "strong"), *_lines(first.lines, last.lines)]
     ports = tuple(map(_port, first.ports, last.ports))
     name = _span(first.name, last.name)
-    return run[0], Container(name, tuple(lines), ports, first.router, len(run) - 2), run[-1]
+    return run[0], DrawnContainer(name, tuple(lines), ports, first.router, len(run) - 2), run[-1]
 
 
 def _span(one: str, other: str) -> str:
@@ -68,7 +68,7 @@ def _rail(one: Rail, other: Rail) -> Rail:
     return one._replace(name=_span(one.name, other.name), label=_span(one.label, other.label))
 
 
-def _port(one: Port, other: Port) -> Port:
+def _port(one: DrawnPort, other: DrawnPort) -> DrawnPort:
     return one._replace(
         link=_span(one.link, other.link),
         host=_span(one.host, other.host),
@@ -76,8 +76,8 @@ def _port(one: Port, other: Port) -> Port:
     )
 
 
-def _lines(some: Sequence[Line], others: Sequence[Line]) -> Iterator[Line]:
+def _lines(some: Sequence[BoxLine], others: Sequence[BoxLine]) -> Iterator[BoxLine]:
     for one, other in zip(some, others, strict=True):
         if one != other:
-            yield Line(f"{one.text.partition('/')[0]} …", one.kind)
+            yield BoxLine(f"{one.text.partition('/')[0]} …", one.kind)
         yield other

@@ -2,8 +2,8 @@
 
 from textwrap import wrap
 
-from cnetsh.views.picture.network import Network
-from cnetsh.views.picture.shapes import Box, Picture, Text, socket_of, worst
+from cnetsh.views.picture.network import DrawnNetwork
+from cnetsh.views.picture.shapes import Box, Label, Picture, socket_of, worst
 
 INSET = 4  # columns of the host beside the boxes in it
 LEAST = 24
@@ -11,7 +11,7 @@ WIDER = 1.25  # a letter of the title beside one of the rest
 _PROMPT = "NAT "
 
 
-def width_wanted(network: Network) -> int:
+def width_wanted(network: DrawnNetwork) -> int:
     """Give how wide the host has to be for its longest lines."""
     lengths = [len(text) + len(_PROMPT) + 8 for text in network.translated]
     lengths += [len(text) + 8 for text in (*network.ways, f"IP stack  {network.heading}")]
@@ -24,11 +24,13 @@ def draw_title(picture: Picture, width: int) -> int:
     """Draw the title in as many lines as it needs; give the row where the picture begins."""
     rows = wrap(picture.title, int(width / WIDER)) or [""]
     for y, row in enumerate(rows):
-        picture.texts.append(Text(0, y, row, "title"))
+        picture.texts.append(Label(0, y, row, "title"))
     return len(rows) + 1
 
 
-def draw_host(network: Network, picture: Picture, left: int, width: int, y: int) -> tuple[int, int]:
+def draw_host(
+    network: DrawnNetwork, picture: Picture, left: int, width: int, y: int
+) -> tuple[int, int]:
     """Draw it from row y on; give the row of the host's upper edge and that of the IP stack's end.
 
     The host's box itself is drawn by who knows where it ends.
@@ -39,12 +41,12 @@ def draw_host(network: Network, picture: Picture, left: int, width: int, y: int)
         picture.wire(worst(outside.state), (middle, y), (middle, y + 3))
         y += 3
     top = y
-    picture.texts.append(Text(left + 2, y + 1, "host", "name"))
+    picture.texts.append(Label(left + 2, y + 1, "host", "name"))
     # Below its upper edge comes a line for the host's name.
     y += 2
     if outside and outside.link:
         picture.socket(middle, top, socket_of(outside.link, outside.state), outside.state or "up")
-        picture.texts.append(Text(middle + 2, top + 1, outside.address, "line"))
+        picture.texts.append(Label(middle + 2, top + 1, outside.address, "line"))
     if network.translated:
         below = _draw_translation(network, picture, middle, left, width, y)
         picture.wire("up", (middle, top), (middle, y))
@@ -56,7 +58,7 @@ def draw_host(network: Network, picture: Picture, left: int, width: int, y: int)
 
 
 def _draw_translation(
-    network: Network, picture: Picture, middle: int, left: int, width: int, y: int
+    network: DrawnNetwork, picture: Picture, middle: int, left: int, width: int, y: int
 ) -> int:
     """Draw what is done to addresses on the wire; give the row where the box ends."""
     rows = [row for text in network.translated
@@ -64,20 +66,20 @@ def _draw_translation(
     wide = max(LEAST, *(len(row) + len(_PROMPT) + 4 for row in rows))
     x = max(left + 2, middle - wide // 2)
     picture.boxes.append(Box(x, y, wide, len(rows) + 2, "nat"))
-    picture.texts.append(Text(x + 2, y + 1, _PROMPT.strip(), "strong"))
+    picture.texts.append(Label(x + 2, y + 1, _PROMPT.strip(), "strong"))
     for number, row in enumerate(rows):
-        picture.texts.append(Text(x + 2 + len(_PROMPT), y + 1 + number, row, "line"))
+        picture.texts.append(Label(x + 2 + len(_PROMPT), y + 1 + number, row, "line"))
     return y + len(rows) + 1
 
 
-def _draw_stack(network: Network, picture: Picture, left: int, width: int, y: int) -> int:
+def _draw_stack(network: DrawnNetwork, picture: Picture, left: int, width: int, y: int) -> int:
     rows = _rows(network.ways, width - 8)
     picture.boxes.append(Box(left + 2, y, width - INSET, len(rows) + 3, "stack"))
     head = "IP stack"
-    picture.texts.append(Text(left + 4, y + 1, head, "strong"))
-    picture.texts.append(Text(left + 6 + len(head), y + 1, network.heading, "line"))
+    picture.texts.append(Label(left + 4, y + 1, head, "strong"))
+    picture.texts.append(Label(left + 6 + len(head), y + 1, network.heading, "line"))
     for number, row in enumerate(rows):
-        picture.texts.append(Text(left + 4, y + 2 + number, row, "line"))
+        picture.texts.append(Label(left + 4, y + 2 + number, row, "line"))
     return y + len(rows) + 2
 
 

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 from cnetsh.views.picture.hosting import WIDER, draw_host, draw_title, width_wanted
 from cnetsh.views.picture.links import Place
-from cnetsh.views.picture.network import Container, Line, Network, Port, Rail
+from cnetsh.views.picture.network import BoxLine, DrawnContainer, DrawnNetwork, DrawnPort, Rail
 from cnetsh.views.picture.placing import Placed, placed
-from cnetsh.views.picture.shapes import Bar, Box, Picture, Text, socket_of, worst
+from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, socket_of, worst
 from cnetsh.views.picture.wide import LONE, NO_WAY, bar_kind, wire_kind, without_host
 
 LANE = 3  # columns from one upright to the next
 LEAST = 36  # columns of a host
 
 
-def ladder(network: Network, width: int) -> Picture:
+def ladder(network: DrawnNetwork, width: int) -> Picture:
     """Give the picture in at most so many columns, or in as few as it needs."""
     beside = _Ladder(network, width, under=False)
     drawn = beside if beside.width <= width else _Ladder(network, width, under=True)
@@ -30,7 +30,7 @@ class _Rung(NamedTuple):
     """A port, the row of its rung, and how many of its box come after it."""
 
     one: Placed
-    port: Port
+    port: DrawnPort
     y: int
     after: int
 
@@ -57,7 +57,7 @@ class _Rung(NamedTuple):
 class _Ladder:
     """A narrow picture as it grows; under: boxes stand below their rungs, and not beside them."""
 
-    network: Network
+    network: DrawnNetwork
     most: int
     under: bool
     picture: Picture = field(init=False)
@@ -87,7 +87,7 @@ class _Ladder:
             if self.under and rung.one.it.name:
                 rung.one.w = max(rung.one.w, self._turn(rung) - self.boxes + 2)
 
-    def _ports(self) -> Iterator[Port]:
+    def _ports(self) -> Iterator[DrawnPort]:
         return (port for one in self.network.containers for port in one.ports)
 
     def _in_rows(self) -> Iterator[_Rung]:
@@ -154,7 +154,7 @@ class _Ladder:
         self._uprights()
 
     def _no_host(self) -> int:
-        self.picture.texts.append(Text(0, self.begin - 1, without_host(self.network), "faint"))
+        self.picture.texts.append(Label(0, self.begin - 1, without_host(self.network), "faint"))
         return self.begin + 1
 
     def _host(self, width: int) -> int:
@@ -169,7 +169,7 @@ class _Ladder:
             if rail.wired:
                 self.picture.wire(wire_kind(rail), (right - 1, stack), (right - 1, y))
                 if rail.isolated:
-                    no_way = Text(right + 1 - len(NO_WAY), y - 1, NO_WAY, "no")
+                    no_way = Label(right + 1 - len(NO_WAY), y - 1, NO_WAY, "no")
                     self.picture.sockets.append(no_way)
         bottom = stack + 2 * len(rails) + 2
         box = Box(self.left, top, width - self.left, bottom - top + 1, "host")
@@ -196,12 +196,12 @@ class _Ladder:
     def _sockets(self, rung: _Rung) -> None:
         if rung.host:
             self.picture.sockets.append(
-                Text(self.start, rung.y, rung.host, rung.port.host_state or "up")
+                Label(self.start, rung.y, rung.host, rung.port.host_state or "up")
             )
         if rung.link:
             end = self._turn(rung) - 1 - 2 * rung.after if self.under else self.boxes
             self.picture.sockets.append(
-                Text(end - len(rung.link), rung.y, rung.link, rung.port.state or "up")
+                Label(end - len(rung.link), rung.y, rung.link, rung.port.state or "up")
             )
 
     def _uprights(self) -> None:
@@ -233,7 +233,7 @@ def _label(rail: Rail) -> str:
     return rail.label if rail.kind == "bridge" else f"{own}  {rail.label}"
 
 
-def _with_tags(one: Container) -> Container:
+def _with_tags(one: DrawnContainer) -> DrawnContainer:
     """Give a container with what is done to packets on its links as lines of its box."""
-    tags = [Line(f"{port.link}: {port.tag}") for port in one.ports if port.tag and one.name]
+    tags = [BoxLine(f"{port.link}: {port.tag}") for port in one.ports if port.tag and one.name]
     return one._replace(lines=(*one.lines, *tags))

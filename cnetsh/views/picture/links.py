@@ -23,7 +23,7 @@ _FORWARDING = {
 }
 
 
-class Link(NamedTuple):
+class DrawnLink(NamedTuple):
     """A link: what it is, what it is in, where its other end or what it is made on is.
 
     kind is "" where nobody has said it; carrier is None where nobody has looked; number: of a VLAN
@@ -46,7 +46,7 @@ class Known:
 
     namespaces: tuple[str, ...]
     made: frozenset[str]  # of the namespaces, those that are there and not only spoken of
-    links: dict[Place, Link]
+    links: dict[Place, DrawnLink]
     addresses: dict[Place, tuple[str, ...]]
     routes: dict[str, tuple[tuple[str, Facts], ...]]
     queues: dict[Place, str]
@@ -62,7 +62,7 @@ class Known:
             return ""
         return "no carrier" if link.up else "down"
 
-    def _carrier(self, place: Place, link: Link) -> bool:
+    def _carrier(self, place: Place, link: DrawnLink) -> bool:
         if link.carrier is not None:
             return link.carrier
         if link.kind == "veth":
@@ -180,9 +180,9 @@ def _place(ref: Ref) -> Place:
     return visible(ref.netns), visible(ref.name)
 
 
-def _link(facts: Facts) -> Link:
+def _link(facts: Facts) -> DrawnLink:
     peer, on = facts.get("peer"), facts.get("on")
-    return Link(
+    return DrawnLink(
         facts.get("kind", ""),
         # Of what a plan only speaks of nothing else is known.
         facts.get("up", "kind" not in facts),

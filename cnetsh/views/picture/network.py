@@ -8,15 +8,15 @@ from typing import NamedTuple
 from cnetsh.kinds.change import State
 from cnetsh.names import visible
 from cnetsh.views.picture import rules
-from cnetsh.views.picture.links import ETHERNET, Known, Link, Place, known, network_on
-from cnetsh.views.picture.rules import Published, Rule
+from cnetsh.views.picture.links import ETHERNET, DrawnLink, Known, Place, known, network_on
+from cnetsh.views.picture.rules import DrawnRule, PublishedPort
 
 INTERNET = "internet"
 PORTS_TOLD = 12
 LONGEST = 44  # columns of a line in a container's box
 
 
-class Port(NamedTuple):
+class DrawnPort(NamedTuple):
     """A link of a container that leads out of it; states are words, "" for a link that works.
 
     rail: what it hangs on in the host; host: the cable's end there; other: its end in another
@@ -32,19 +32,19 @@ class Port(NamedTuple):
     tag: str = ""
 
 
-class Line(NamedTuple):
+class BoxLine(NamedTuple):
     """A line in a box: plain, strong or faint."""
 
     text: str
     kind: str = "line"
 
 
-class Container(NamedTuple):
+class DrawnContainer(NamedTuple):
     """A container, or several of a kind; without a name, a cable with both ends in the host."""
 
     name: str
-    lines: tuple[Line, ...]
-    ports: tuple[Port, ...]
+    lines: tuple[BoxLine, ...]
+    ports: tuple[DrawnPort, ...]
     router: bool = False
     several: int = 1
 
@@ -73,7 +73,7 @@ class Outside(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class DrawnNetwork:
     """What a picture shows.
 
     hosted: whether the host has a part in it; translated: what it does to addresses; heading, ways:
@@ -87,10 +87,10 @@ class Network:
     heading: str
     ways: tuple[str, ...]
     rails: tuple[Rail, ...]
-    containers: tuple[Container, ...]
+    containers: tuple[DrawnContainer, ...]
 
 
-def network_of(title: str, state: State, sight: bool = True) -> Network:
+def network_of(title: str, state: State, sight: bool = True) -> DrawnNetwork:
     """Give what a picture of a state shows.
 
     sight: whether the host's own links are in the state, or nobody has looked.
@@ -104,10 +104,10 @@ class _Reader:
     """Reads a state part by part."""
 
     known: Known
-    rules: list[Rule]
+    rules: list[DrawnRule]
     unread: set[str]
 
-    def read(self, title: str, sight: bool) -> Network:
+    def read(self, title: str, sight: bool) -> DrawnNetwork:
         outside = self._outside() if sight else Outside("elsewhere")
         behind = self.known.links[("", outside.link)].peer if outside and outside.link else None
         names = [name for name in self.known.namespaces if not behind or name != behind[0]]
@@ -119,7 +119,7 @@ class _Reader:
         ports_there = any(port.rail for one in containers for port in one.ports)
         rest = list(self._rest(outside, rails))
         nat = [*rules.translations(self.rules, "", address, "the host"), *map(str, ports)]
-        return Network(
+        return DrawnNetwork(
             visible(title),
             bool(rails or nat or rest or ports_there),
             outside,
@@ -156,22 +156,22 @@ class _Reader:
 
     # ── containers ──
     def _container(
-        self, name: str, outside: Outside | None, published: list[Published]
-    ) -> Container:
+        self, name: str, outside: Outside | None, published: list[PublishedPort]
+    ) -> DrawnContainer:
         places = self.known.inside.get(name, ())
         links = {place: self.known.links[place] for place in places if place[1] != "lo"}
         ports = tuple(port for place, link in links.items() if (port := self._port(place, link)))
         forwards = self.known.forwards(name) or []
         router = bool(forwards) and len(links) > 1
-        lines = [Line("router: forwards " + " and ".join(forwards), "strong")] if router else []
+        lines = [BoxLine("router: forwards " + " and ".join(forwards), "strong")] if router else []
         lines += self._on_links(links, {port.link for port in ports})
         lines += self._more(name, links, published)
         if forwards and not router:
-            lines.append(Line("forwards " + " and ".join(forwards), "faint"))
-        wrapped = [Line(part, line.kind) for line in lines for part in _broken(line.text)]
-        return Container(name, tuple(wrapped), ports, router)
+            lines.append(BoxLine("forwards " + " and ".join(forwards), "faint"))
+        wrapped = [BoxLine(part, line.kind) for line in lines for part in _broken(line.text)]
+        return DrawnContainer(name, tuple(wrapped), ports, router)
 
-    def _on_links(self, links: dict[Place, Link], out: set[str]) -> Iterator[Line]:
+    def _on_links(self, links: dict[Place, DrawnLink], out: set[str]) -> Iterator[BoxLine]:
         for place, link in links.items():
             name = place[1]
             head = "" if len(links) == 1 and out else f"{name} "
@@ -184,32 +184,32 @@ class _Reader:
                 more += f"  VLAN {link.number}"
             texts = self.known.addresses.get(place, ())
             if not texts:
-                yield Line(f"{head}no address{more}", "faint")
+                yield BoxLine(f"{head}no address{more}", "faint")
             for number, text in enumerate(texts):
-                yield Line(f"{head}{text}{more if not number else ''}")
+                yield BoxLine(f"{head}{text}{more if not number else ''}")
 
     def _more(
-        self, name: str, links: dict[Place, Link], published: list[Published]
-    ) -> Iterator[Line]:
+        self, name: str, links: dict[Place, DrawnLink], published: list[PublishedPort]
+    ) -> Iterator[BoxLine]:
         for to, way in self.known.routes_of(name):
-            yield Line(f"{to} → {way}")
+            yield BoxLine(f"{to} → {way}")
         if servers := self.known.servers.get(name):
-            yield Line("DNS " + " ".join(servers))
+            yield BoxLine("DNS " + " ".join(servers))
         own = {text.partition("/")[0] for place in links
                for text in self.known.addresses.get(place, ())}  # fmt: skip
         doors = [f"port {one.target}/{one.protocol} ← host {one.port}" for one in published
                  if one.address.strip("[]") in own]  # fmt: skip
-        yield from map(Line, dict.fromkeys(doors))
+        yield from map(BoxLine, dict.fromkeys(doors))
         for text in rules.translations(self.rules, name, "", "this container"):
-            yield Line(f"NAT {text}")
-        yield from map(Line, rules.filters(self.rules, name))
+            yield BoxLine(f"NAT {text}")
+        yield from map(BoxLine, rules.filters(self.rules, name))
         for text in self.known.other_settings(name):
-            yield Line(text, "faint")
+            yield BoxLine(text, "faint")
         lo = self.known.links.get((name, "lo"))
         if name in self.known.made and not (lo and lo.up):
-            yield Line("lo is down", "faint")
+            yield BoxLine("lo is down", "faint")
 
-    def _port(self, place: Place, link: Link) -> Port | None:
+    def _port(self, place: Place, link: DrawnLink) -> DrawnPort | None:
         """Give a link as the way out of a container, None for one that leads nowhere."""
         state = self.known.state_of(place)
         if link.peer in self.known.links:
@@ -220,12 +220,12 @@ class _Reader:
                 # What holds both ways stands at one end.
                 both = self.known.queues.get(place) == self.known.queues.get(link.peer)
                 tag = tag if not both or place > link.peer else ""
-                return Port(place[1], state, other=link.peer, tag=tag)
+                return DrawnPort(place[1], state, other=link.peer, tag=tag)
             rail = self.known.links[link.peer].master or end
-            return Port(place[1], state, rail, end, self.known.state_of(link.peer), tag=tag)
+            return DrawnPort(place[1], state, rail, end, self.known.state_of(link.peer), tag=tag)
         if link.on and not link.on[0]:
             words = [f"{_made_as(link)} on {link.on[1]}", self.known.queues.get(place, "")]
-            return Port(place[1], state, link.on[1], tag=" ".join(filter(None, words)))
+            return DrawnPort(place[1], state, link.on[1], tag=" ".join(filter(None, words)))
         return None
 
     def _tag(self, near: Place, far: Place) -> str:
@@ -235,7 +235,7 @@ class _Reader:
             return out if out == back else f"{out} out" if out else ""
         return "  ".join(f"{text} {way}" for text, way in ((out, "out"), (back, "in")) if text)
 
-    def _joints(self) -> Iterator[Container]:
+    def _joints(self) -> Iterator[DrawnContainer]:
         """Give the cables that have both ends in the host."""
         for place, link in self.known.links.items():
             if place[0] or link.peer not in self.known.links or link.peer[0] or link.peer < place:
@@ -244,14 +244,14 @@ class _Reader:
                 (place, link.peer), key=lambda end: (self.known.addresses.get(end, ()), end)
             )
             ends = [
-                Port("", "", self.known.links[end].master or end[1], end[1],
+                DrawnPort("", "", self.known.links[end].master or end[1], end[1],
                      self.known.state_of(end), tag=self.known.queues.get(end, ""))
                 for end in both
             ]  # fmt: skip
-            yield Container("", (), tuple(ends))
+            yield DrawnContainer("", (), tuple(ends))
 
     # ── the host ──
-    def _rails(self, containers: list[Container], outside: Outside | None) -> list[Rail]:
+    def _rails(self, containers: list[DrawnContainer], outside: Outside | None) -> list[Rail]:
         ports = [port for one in containers for port in one.ports if port.rail]
         bridges = [name for (home, name), link in self.known.links.items()
                    if not home and link.kind == "bridge"]  # fmt: skip
@@ -330,14 +330,14 @@ def _broken(text: str) -> list[str]:
     )
 
 
-def _made_as(link: Link) -> str:
+def _made_as(link: DrawnLink) -> str:
     """Give what a link is where it is no cable: VLAN 5, macvlan, bridge."""
     if link.kind in ("vlan", "vxlan"):
         return f"{link.kind.upper()} {link.number}"
     return link.kind if link.kind != "veth" else ""
 
 
-def _side_by_side(rails: list[Rail], containers: list[Container]) -> Iterator[Rail]:
+def _side_by_side(rails: list[Rail], containers: list[DrawnContainer]) -> Iterator[Rail]:
     """Give the rails so that those which share a container are neighbours."""
     together: dict[str, dict[str, None]] = {rail.name: {} for rail in rails}
     for one in containers:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnetsh.views.picture.network import Container, Port
-from cnetsh.views.picture.shapes import Box, Picture, Text, socket_of
+from cnetsh.views.picture.network import DrawnContainer, DrawnPort
+from cnetsh.views.picture.shapes import Box, Label, Picture, socket_of
 
 BETWEEN = 2  # columns from one socket to the next
 
@@ -17,7 +17,7 @@ class Plug:
     least: how many columns it takes at least.
     """
 
-    port: Port
+    port: DrawnPort
     x: int = 0
     low: bool = False
     aside: bool = False
@@ -47,7 +47,7 @@ class Placed:
     row: of those on the host, 0 is the first; least: how many rows it takes at least.
     """
 
-    it: Container
+    it: DrawnContainer
     x: int = 0
     y: int = 0
     w: int = 0
@@ -100,11 +100,11 @@ class Placed:
             return
         kind = "router" if self.it.router else "box"
         picture.boxes.append(Box(self.x, self.y, self.w, self.h, kind, self.several))
-        picture.texts.append(Text(self.x + 2, self.y + 1, self.it.name, "name"))
+        picture.texts.append(Label(self.x + 2, self.y + 1, self.it.name, "name"))
         for number, line in enumerate(self.it.lines):
-            picture.texts.append(Text(self.x + 2, self.y + 2 + number, line.text, line.kind))
+            picture.texts.append(Label(self.x + 2, self.y + 2 + number, line.text, line.kind))
 
 
-def placed(one: Container) -> Placed:
+def placed(one: DrawnContainer) -> Placed:
     """Give a container that has no place yet."""
     return Placed(one, plugs=[Plug(port) for port in one.ports])

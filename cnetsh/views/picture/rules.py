@@ -11,7 +11,7 @@ MOST = 4  # lines, for a host may have hundreds
 _ENDS = frozenset({"ACCEPT", "DROP", "REJECT", "RETURN", "QUEUE", "LOG"})
 
 
-class Rule(NamedTuple):
+class DrawnRule(NamedTuple):
     """A rule, or with no words the policy of a chain."""
 
     netns: str
@@ -33,7 +33,7 @@ class Rule(NamedTuple):
         return self.value("-j")
 
 
-class Published(NamedTuple):
+class PublishedPort(NamedTuple):
     """A port of the host that leads to a socket in a container."""
 
     port: str
@@ -45,18 +45,18 @@ class Published(NamedTuple):
         return f"{self.port}/{self.protocol} → {self.address}:{self.target}"
 
 
-def rules_of(state: State) -> list[Rule]:
+def rules_of(state: State) -> list[DrawnRule]:
     """Give all rules, and the policies that are not ACCEPT."""
     found = []
     for ref, several in state.items():
         if ref.kind == "rule":
             tool, table, chain, text = ref.name.split(" ", 3)
             words = tuple(visible(word) for word in shlex.split(text))
-            found += [Rule(visible(ref.netns), tool, table, chain, words)] * len(several)
+            found += [DrawnRule(visible(ref.netns), tool, table, chain, words)] * len(several)
         elif ref.kind == "chain" and several[0].get("policy", "ACCEPT") != "ACCEPT":
             tool, table, chain = ref.name.split(" ", 2)
             words = ("-j", several[0]["policy"])
-            found.append(Rule(visible(ref.netns), tool, table, f"{chain} policy", words))
+            found.append(DrawnRule(visible(ref.netns), tool, table, f"{chain} policy", words))
     return found
 
 
@@ -65,7 +65,7 @@ def unread(state: State) -> set[str]:
     return {visible(ref.netns) for ref in state if ref.kind == "table"}
 
 
-def translations(rules: list[Rule], netns: str, address: str, own: str) -> Iterator[str]:
+def translations(rules: list[DrawnRule], netns: str, address: str, own: str) -> Iterator[str]:
     """Give a line for each rule that gives packets of a namespace another source address.
 
     address: that of the link that they leave by, "" where it is not known; own: whose it is.
@@ -82,23 +82,23 @@ def translations(rules: list[Rule], netns: str, address: str, own: str) -> Itera
             yield f"{rule.value('-s') or 'all'} leaves{by} as {to}"
 
 
-def published(rules: list[Rule]) -> Iterator[Published]:
+def published(rules: list[DrawnRule]) -> Iterator[PublishedPort]:
     """Give the ports of the host that lead elsewhere."""
     for rule in rules:
         if rule.target == "DNAT" and not rule.netns:
             address, _, port = rule.value("--to-destination").rpartition(":")
             own = rule.value("--dport") or "every port"
-            yield Published(own, rule.value("-p") or "all", address or port, port)
+            yield PublishedPort(own, rule.value("-p") or "all", address or port, port)
 
 
-def isolated(rules: list[Rule]) -> set[str]:
+def isolated(rules: list[DrawnRule]) -> set[str]:
     """Give the bridges that nothing is forwarded into or out of."""
     ways = {(rule.value("-i"), rule.value("-o")) for rule in rules
             if rule.target == "DROP" and not rule.netns}  # fmt: skip
     return {bridge for bridge, out in ways if out == f"!{bridge}" and (out, bridge) in ways}
 
 
-def let_through(rules: list[Rule]) -> list[str]:
+def let_through(rules: list[DrawnRule]) -> list[str]:
     """Give the links from which the host's rules let packets go on, whatever its policy is."""
     return list(dict.fromkeys(
         rule.value("-i") for rule in rules
@@ -107,7 +107,7 @@ def let_through(rules: list[Rule]) -> list[str]:
     ))  # fmt: skip
 
 
-def filters(rules: list[Rule], netns: str) -> Iterator[str]:
+def filters(rules: list[DrawnRule], netns: str) -> Iterator[str]:
     """Give a line for each rule that stops packets; of a container for each that decides."""
     apart = isolated(rules)
     lines = []
@@ -121,7 +121,7 @@ def filters(rules: list[Rule], netns: str) -> Iterator[str]:
         yield f"and {len(lines) - MOST} more rules"
 
 
-def _said(rule: Rule) -> str:
+def _said(rule: DrawnRule) -> str:
     """Give a rule without its comment and what comes by itself: INPUT -p tcp --dport 22 → DROP."""
     words, kept = list(rule.words), []
     while words:

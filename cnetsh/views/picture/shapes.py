@@ -51,7 +51,7 @@ class Bar(NamedTuple):
         return self.x0 == self.x1
 
 
-class Text(NamedTuple):
+class Label(NamedTuple):
     """Text from a cell on. As a socket, tag or pill, it has a frame of its own."""
 
     x: int
@@ -90,14 +90,14 @@ class Picture:
     boxes: list[Box] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
-    sockets: list[Text] = field(default_factory=list)
-    texts: list[Text] = field(default_factory=list)
+    sockets: list[Label] = field(default_factory=list)
+    texts: list[Label] = field(default_factory=list)
     dots: list[Cell] = field(default_factory=list)  # where a wire leaves another
     tight: int = 1 << 30
 
-    def socket(self, middle: int, y: int, text: str, kind: str) -> Text:
+    def socket(self, middle: int, y: int, text: str, kind: str) -> Label:
         """Add a framed text around a column, and give it."""
-        self.sockets.append(Text(middle - len(text) // 2, y, text, kind))
+        self.sockets.append(Label(middle - len(text) // 2, y, text, kind))
         return self.sockets[-1]
 
     def wire(self, kind: str, *points: Cell) -> None:

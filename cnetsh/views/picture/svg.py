@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 
 from cnetsh.labs.render import rendered
-from cnetsh.views.picture.shapes import Box, Cell, Picture, Text, Wire
+from cnetsh.views.picture.shapes import Box, Cell, Label, Picture, Wire
 
 COLUMN, MARGIN = 7.8, 14.0  # a letter of 13 px in a monospaced font is so wide
 # How high a row is, by what stands in it.
@@ -86,7 +86,7 @@ class _Page:
             return (x + 1, y), *others
         return wire.points if len(others) > 1 else ()
 
-    def shown(self, text: Text) -> tuple[str, str, int]:
+    def shown(self, text: Label) -> tuple[str, str, int]:
         """Give what stands in a socket, where it begins, and how many columns it has.
 
         Its frame stands for the brackets that text alone has.

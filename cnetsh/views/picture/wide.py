@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from cnetsh.views.picture.columns import Columns, Group, in_columns, rail_number
 from cnetsh.views.picture.hosting import INSET, WIDER, draw_host, draw_title, width_wanted
 from cnetsh.views.picture.levels import levels
-from cnetsh.views.picture.network import Network, Rail
+from cnetsh.views.picture.network import DrawnNetwork, Rail
 from cnetsh.views.picture.placing import Placed, Plug, placed
-from cnetsh.views.picture.shapes import Bar, Box, Picture, Text, socket_of, worst
+from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, socket_of, worst
 from cnetsh.views.picture.wiring import DOWN, RIGHT, UP, Grid, Job
 
 NO_WAY = "(no forwarding)"
@@ -19,12 +19,12 @@ MOST_ENDS = 60  # of cables between containers: more are a tangle, and take long
 APART = 5  # columns between containers that are not on the host
 
 
-def without_host(network: Network) -> str:
+def without_host(network: DrawnNetwork) -> str:
     """Say why the host is not drawn."""
     return LONE if network.containers else EMPTY
 
 
-def wide(network: Network, width: int) -> Picture | None:
+def wide(network: DrawnNetwork, width: int) -> Picture | None:
     """Give the picture in at most so many columns, None where it does not fit."""
     drawn = _Wide(network, width, [placed(one) for one in network.containers])
     return drawn.picture if drawn.draw() else None
@@ -34,7 +34,7 @@ def wide(network: Network, width: int) -> Picture | None:
 class _Wide:
     """A wide picture as it grows."""
 
-    network: Network
+    network: DrawnNetwork
     most: int
     nodes: list[Placed]
     picture: Picture = field(init=False)
@@ -42,7 +42,7 @@ class _Wide:
     numbers: dict[str, int] = field(init=False)
     spare: list[tuple[int, int]] = field(default_factory=list)  # rows that may go
     jobs: list[Job] = field(default_factory=list)
-    taken: list[Text] = field(default_factory=list)  # sockets in the host's lower edge
+    taken: list[Label] = field(default_factory=list)  # sockets in the host's lower edge
     inner: int = 0  # columns inside the host
     begin: int = 0  # row below the title
     stack: int = 0  # row where the IP stack ends
@@ -124,7 +124,7 @@ class _Wide:
         return self.edge
 
     def _no_host(self) -> int:
-        self.picture.texts.append(Text(0, self.begin - 1, without_host(self.network), "faint"))
+        self.picture.texts.append(Label(0, self.begin - 1, without_host(self.network), "faint"))
         return self.begin - 2
 
     def _rail(self, number: int, rail: Rail) -> None:
