@@ -15,7 +15,8 @@ from cnetsh.apply.change import between
 from cnetsh.compare.drift import missing
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Change, State, after
-from cnetsh.labs.choose import plans
+from cnetsh.labs.choose import commands, plans
+from cnetsh.labs.choose import part as part_of
 from cnetsh.plan.steps import Plan, Plans, changes_of, parse, to_text
 from cnetsh.plan.undo import undos
 from cnetsh.views.script import as_script
@@ -23,6 +24,7 @@ from cnetsh.views.script import as_script
 LABS = ("veth", "container", "conflict", "bridge", "routing")
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.yaml"))
 GENERATED = 120
+PARTS = ("up", "check", "down")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,25 @@ def test_after_a_plan_and_its_undos_nothing_is_left(known: list[Plans]) -> None:
         # A setting always has a value, and what is only spoken of is not the plan's.
         assert [ref for ref in left if ref.kind != "setting" and left[ref][0].get("kind")] == []
         assert {ref.kind for ref in left} <= {"setting", "link"}
+
+
+def test_bare_commands_are_those_that_a_plan_may_have(tmp_path: Path) -> None:
+    path = tmp_path / "lab.yaml"
+    for name in (*LABS, "sandbox", *map(str, EXAMPLES)):
+        assert typed(name, bare=True) == typed(name, bare=False)
+    for seed in range(GENERATED):
+        path.write_text(lab_file(seed), encoding="utf-8")
+        assert typed(str(path), bare=True) == typed(str(path), bare=False)
+
+
+def typed(name: str, bare: bool) -> list[str]:
+    """The commands of a lab, bare or by way of its steps, or why there are none."""
+    try:
+        if bare:
+            return [text for which in PARTS for text in commands(name, (), which)]
+        return [step.text for which in PARTS for step in part_of(name, (), which).steps]
+    except CnetshError as error:
+        return [error.message]
 
 
 def test_text_to_steps_to_text(known: list[Plans]) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import NoReturn, TextIO
 
 from cnetsh.commands.output import collected
@@ -25,6 +24,8 @@ def known(lab: str, on: str) -> Iterator[str]:
         yield lab
         return
     # A target is looked at, and takes long to load, for none but these names.
+    from tempfile import NamedTemporaryFile
+
     from cnetsh.commands.entering import entered
     from cnetsh.targets import target
 

@@ -1,6 +1,6 @@
 """The command `plan`: a lab's steps as a table, commands, JSON, markdown, or to be saved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -46,7 +46,7 @@ def _run(
     which = "down" if down else "up"
     if form == "shell":
         # Commands and nothing else, wherever they would run.
-        deliver(as_shell(choose.part(lab, settings, which).steps, sudo), output)
+        deliver(as_shell(choose.commands(lab, settings, which), sudo), output)
     elif on:
         return _on_target(lab, settings, which, form, output, on)
     elif form == "json":
@@ -55,17 +55,19 @@ def _run(
         # The other parts need not be rendered for it.
         deliver(shown(_whole(choose.part(lab, settings, which), which), form), output)
     else:
-        _foretold(choose.plans(lab, settings), output)
+        _foretold(choose.parts(lab, settings), output)
     return DONE
 
 
-def _foretold(plans: Plans, output: Path | None) -> None:
+def _foretold(parts: Iterator[Plan], output: Path | None) -> None:
     """Show a plan as a table, and what of its checks will surprise in a sandbox."""
     # The other forms go without it, which takes a while to load.
-    from cnetsh.commands.predicting import foretell_in_sandbox
+    from cnetsh.commands.predicting import foretell_in_sandbox, is_long
 
-    deliver(shown(_whole(plans.up, "up"), "table"), output)
-    foretell_in_sandbox(plans)
+    up = next(parts)
+    check = None if is_long(up) else next(parts)
+    deliver(shown(_whole(up, "up"), "table"), output)
+    foretell_in_sandbox(up, check)
 
 
 def _whole(plan: Plan, which: str, found: Sequence[Line] = (), **more: Any) -> Sheet:
@@ -117,9 +119,9 @@ def _without(plans: Plans, which: str, form: str, into: TextIO) -> int:
     into.write(_saved(plans, which) if form == "json" else shown(_whole(plan, which), form))
     into.flush()
     if which == "up" and form in ("table", "rich"):
-        from cnetsh.commands.predicting import foretell_in_sandbox
+        from cnetsh.commands.predicting import foretell_in_sandbox, is_long
 
-        foretell_in_sandbox(plans)
+        foretell_in_sandbox(plans.up, None if is_long(plans.up) else plans.check)
     return DONE
 
 

@@ -10,18 +10,28 @@ from cnetsh.forwarding.predict import BEGINS, Surprise, as_lines, foretold
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS, network_of, new_machine
 from cnetsh.forwarding.settle import settle
 from cnetsh.labs import choose
-from cnetsh.plan.steps import Plans, Step
+from cnetsh.labs.expected import MOST_STEPS
+from cnetsh.plan.steps import Plan, Plans, Step
 
-MOST_STEPS = 1000  # of a plan that is only shown
+_LEFT = f"more than {MOST_STEPS:,} steps: cnetsh doctor tells how the checks will end"
 
 
-def foretell_in_sandbox(plans: Plans) -> None:
-    """Tell what will surprise whoever runs a plan in a sandbox of its own."""
-    if _leave_it(plans):
+def is_long(up: Plan) -> bool:
+    """Say whether a plan is too long for a look at its checks, and that is left to doctor."""
+    return len(up.steps) > MOST_STEPS
+
+
+def foretell_in_sandbox(up: Plan, check: Plan | None) -> None:
+    """Tell what will surprise whoever runs a plan in a sandbox of its own.
+
+    check: None of a plan that is too long.
+    """
+    if check is None:
+        say(_LEFT)
         return
     network = new_machine(_beginnings())
     settle(choose.part("sandbox", (), "up").changes, network)
-    tell(foretold(plans.up, plans.check, network))
+    tell(foretold(up, check, network))
 
 
 def _beginnings() -> dict[str, str]:
@@ -44,7 +54,7 @@ def foretell_here(plans: Plans) -> None:
 
 def surprises_before(plans: Plans) -> list[Surprise]:
     """Give what will surprise, none for a plan whose checks only doctor goes through."""
-    return [] if _leave_it(plans) else surprises_here(plans)
+    return [] if _leave_it(plans.up) else surprises_here(plans)
 
 
 def surprises_here(plans: Plans) -> list[Surprise]:
@@ -57,19 +67,18 @@ def surprises_of_change(plans: Plans, gone: Sequence[Step], new: Sequence[Step])
 
     gone: the commands that undo what the plan lacks; new: the plan's steps that run then.
     """
-    if _leave_it(plans):
+    if _leave_it(plans.up):
         return []
     network = network_here()
     settle([change for step in gone for change in step.changes], network)
     return foretold(plans.up, plans.check, network, frozenset(new))
 
 
-def _leave_it(plans: Plans) -> bool:
-    """Say whether a plan is too long for a look at it, and leave that to doctor."""
-    if len(plans.up.steps) <= MOST_STEPS:
-        return False
-    say(f"more than {MOST_STEPS:,} steps: cnetsh doctor tells how the checks will end")
-    return True
+def _leave_it(up: Plan) -> bool:
+    """Say whether a plan is too long for a look at its checks, and tell whom that is left to."""
+    if is_long(up):
+        say(_LEFT)
+    return is_long(up)
 
 
 def network_here(more: Collection[str] = ()) -> Network:

@@ -22,7 +22,7 @@ def form_of(form: str, output: Path | None) -> str:
 def shown(sheet: Sheet, form: str, sudo: bool = True) -> str:
     """Give a sheet as text in a form for people."""
     if form == "shell":
-        return as_shell((line.step for line in sheet.lines), sudo)
+        return as_shell((line.step.text for line in sheet.lines), sudo)
     if form == "brief":
         return f"{printable(sheet.title)} ({sheet.part}): {sheet.over or counted(sheet.lines)}\n"
     return as_markdown(sheet) if form == "markdown" else _as_table(sheet)

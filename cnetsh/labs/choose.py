@@ -1,18 +1,17 @@
 """What a name on the command line stands for, as the plans of a lab."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cnetsh.errors import CnetshError
 from cnetsh.labs import builtin, render
 from cnetsh.labs.builtin import Lab
 from cnetsh.labs.expected import NO_WAY, with_reasons
-from cnetsh.plan.steps import Plan, Plans, parse
+from cnetsh.plan.steps import Plan, Plans, parse, typed_in
 from cnetsh.plan.undo import down_plan
 
 LAB_FILES = (".yaml", ".yml")
 FILES = (*LAB_FILES, ".json")
-PARTS = ("up", "check", "down")
 
 
 def plans(name: str, settings: Sequence[str] = ()) -> Plans:
@@ -23,9 +22,17 @@ def plans(name: str, settings: Sequence[str] = ()) -> Plans:
     if name.endswith(".json"):
         return _saved(name, settings)
     found = _lab(name, settings)
-    up, check, down = (_part(found, which) for which in PARTS)
     source = str(Path(name).resolve()) if is_file(name) else "cnetsh"
-    return Plans(up, _reasoned(check, up), down, found.teaches, source)
+    up, check, down = _parts(found)
+    return Plans(up, check, down, found.teaches, source)
+
+
+def parts(name: str, settings: Sequence[str]) -> Iterator[Plan]:
+    """Give up, check and down of a lab, each read when it is asked for. Raises as plans does."""
+    if name.endswith(".json"):
+        found = _saved(name, settings)
+        return iter((found.up, found.check, found.down))
+    return _parts(_lab(name, settings))
 
 
 def part(name: str, settings: Sequence[str], which: str) -> Plan:
@@ -34,11 +41,24 @@ def part(name: str, settings: Sequence[str], which: str) -> Plan:
         found: Plan = getattr(_saved(name, settings), which)
         return found
     lab = _lab(name, settings)
-    up = _part(lab, "up")
-    if which == "up":
-        return up
     chosen = _part(lab, which)
-    return down_plan(up, chosen) if which == "down" else _reasoned(chosen, up)
+    if which == "check":
+        return _reasoned(chosen, _part(lab, "up"))
+    if which == "down" and not chosen.steps:
+        return down_plan(_part(lab, "up"), chosen)
+    return chosen
+
+
+def commands(name: str, settings: Sequence[str], which: str) -> list[str]:
+    """Give the commands of one of the plans of a lab as they are typed. Raises as plans does.
+
+    Of cnetsh's own templates they are not read: that no plan of theirs is refused is tested.
+    """
+    if not name.endswith(".json"):
+        lab = _lab(name, settings)
+        if lab.trusted and (text := render.render(lab, which)):
+            return typed_in(text)
+    return [step.text for step in part(name, settings, which).steps]
 
 
 def name_of(name: str, settings: Sequence[str] = ()) -> str:
@@ -76,6 +96,13 @@ def _lab(name: str, settings: Sequence[str]) -> Lab:
 
         return file.load_file(Path(name), settings)
     return builtin.builtin_lab(name, settings)
+
+
+def _parts(chosen: Lab) -> Iterator[Plan]:
+    up = _part(chosen, "up")
+    yield up
+    yield _reasoned(_part(chosen, "check"), up)
+    yield _part(chosen, "down")
 
 
 def _part(chosen: Lab, which: str) -> Plan:

@@ -13,7 +13,6 @@ from cnetsh.errors import CnetshError
 from cnetsh.labs.builtin import Lab, templates_folder
 from cnetsh.names import visible
 from cnetsh.system.files import read_inside
-from cnetsh.system.process import room_for
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -58,6 +57,9 @@ def _words(error: Exception) -> str:
 def _filled(lab: Lab, name: str) -> str:
     if lab.trusted:
         return _environment(lab.folder, True).get_template(name).render(dict(lab.values))
+    # The templates of cnetsh's own go without it.
+    from cnetsh.system.process import room_for
+
     pieces, size = [], 0
     # What is constant in it, Jinja works out as it reads it.
     with room_for(ROOM):

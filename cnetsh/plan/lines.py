@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from cnetsh.kinds.change import Change, Changes, Make, Move, Remove, Set
+from cnetsh.kinds.change import Changes, Make, Move, Remove, Set
 from cnetsh.plan.steps import Plan, Step
 from cnetsh.plan.undo import Undo, undos
 
@@ -80,19 +80,18 @@ def overview(part: str, lines: Sequence[Line]) -> str:
     said = [amount(len(steps), *what.get(part, ("command", "commands")))]
     if part != "up":
         return said[0]
-    made = Counter(filter(None, (_what(change) for line in steps for change in line.step.changes)))
+    made = Counter([_what(change) for line in steps for change in line.step.changes
+                    if isinstance(change, Make)])  # fmt: skip
     said += [amount(made[one], one, many) for one, many in _COUNTED.items() if made[one]]
     undo = sum(len(line.undo.texts) for line in steps if line.undo)
     return f"{', '.join(said)}; undo: {amount(undo, 'command', 'commands')}"
 
 
-def _what(change: Change) -> str:
-    """Give what is counted of what a command makes."""
-    if not isinstance(change, Make):
-        return ""
-    kind = change.ref.kind
+def _what(made: Make) -> str:
+    """Give what an object that a command makes is counted as, "" where it is not."""
+    kind = made.ref.kind
     if kind == "link":
-        return "cable" if change.facts.get("kind") == "veth" else ""
+        return "cable" if made.facts.get("kind") == "veth" else ""
     return {"netns": "namespace", "rule": "rule"}.get(kind, "")
 
 

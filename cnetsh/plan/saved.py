@@ -18,7 +18,7 @@ command by it.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import NOTHING
 from cnetsh.names import lab_name, visible
 from cnetsh.plan.lines import Line, lines_of
-from cnetsh.plan.steps import Directives, Plan, Plans, Step, parse, to_text
-from cnetsh.plan.undo import Undo, undos
+from cnetsh.plan.steps import NO_DIRECTIVES, Directives, Plan, Plans, Step, parse, to_text
+from cnetsh.plan.undo import undos
 
 FORM = 2
 LARGEST = 256 << 20
@@ -112,17 +112,12 @@ def _head(plans: Plans, verb: str) -> dict[str, Any]:
 def _steps(plans: Plans) -> dict[str, Any]:
     ways = undos(plans.up.steps)
     parts = {part.part: list(map(_entry, part.steps)) for part in _parts(plans)}
-    parts["up"] = [
-        entry | dict(_undone(undo)) for entry, undo in zip(parts["up"], ways, strict=True)
-    ]
+    for entry, undo in zip(parts["up"], ways, strict=True):
+        if undo.covered_by is not None:
+            entry["covered_by"] = undo.covered_by + 1
+        elif undo.texts:
+            entry["undone_by"] = list(undo.texts)
     return parts
-
-
-def _undone(undo: Undo) -> Iterator[tuple[str, Any]]:
-    if undo.covered_by is not None:
-        yield "covered_by", undo.covered_by + 1
-    elif undo.texts:
-        yield "undone_by", list(undo.texts)
 
 
 def _parts(plans: Plans) -> tuple[Plan, Plan, Plan]:
@@ -132,21 +127,32 @@ def _parts(plans: Plans) -> tuple[Plan, Plan, Plan]:
 def _value(key: str, value: object) -> str:
     if key not in (*PARTS, "does") or not isinstance(value, list):
         return json.dumps(value, indent=1)
-    return "[\n" + ",\n".join(" " + json.dumps(entry) for entry in value) + "\n]"
+    # One call for all takes half the time. Inside a string a quote has a backslash before it.
+    lines = json.dumps(value)[1:-1].replace('}, {"', '},\n {"')
+    return f"[\n {lines}\n]" if lines else "[\n\n]"
 
 
 def _entry(step: Step) -> dict[str, Any]:
     """Give a step without what is empty, so that a reader sees what is there."""
-    said = {name: getattr(step.said, key) for name, key in _SAID.items()}
-    facts = {"command": step.text, "section": step.section, "why": step.why, **said}
-    looks: dict[str, Any] = {"look": True} if step.said.look else {}
-    looks |= {"control": step.said.control} if step.said.control else {}
-    looks |= {"on_trust": True} if step.kind == "trusted" else {}
-    return (
-        {name: value for name, value in facts.items() if value not in ("", None)}
-        | looks
-        | ({"undo": ""} if step.said.undo == "" else {})
-    )
+    entry: dict[str, Any] = {"command": step.text}
+    if step.section:
+        entry["section"] = step.section
+    if step.why:
+        entry["why"] = step.why
+    # Most steps of a large plan have none.
+    if step.said is not NO_DIRECTIVES:
+        entry |= _directives(step.said)
+    if step.kind == "trusted":
+        entry["on_trust"] = True
+    if step.said.undo == "":
+        entry["undo"] = ""
+    return entry
+
+
+def _directives(said: Directives) -> dict[str, Any]:
+    found = {name: getattr(said, key) for name, key in _SAID.items() if getattr(said, key)}
+    looks = {"look": True} if said.look else {}
+    return found | looks | ({"control": said.control} if said.control else {})
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
@@ -80,7 +81,7 @@ class Step(NamedTuple):
 
     @property
     def changes(self) -> Changes:
-        """What the command changes, read anew each time. Raises CnetshError if not allowed."""
+        """What the command changes. Raises CnetshError if not allowed."""
         return () if self.said.look or self.kind == "trusted" else changes_of(self.text)
 
 
@@ -158,7 +159,7 @@ def as_step(text: str) -> Step:
 
 def enter(argv: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Give the namespace that a command runs in and the command as seen from inside it."""
-    if argv[:1] != ("ip",) or len(argv) < 4:
+    if len(argv) < 4 or argv[0] != "ip":
         return "", argv
     if argv[1] == "netns" and argv[2] == "exec":
         return argv[3], argv[4:]
@@ -175,6 +176,12 @@ def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
         line = text.count("\n", 0, found.start()) + 1
         raise CnetshError(f"{origin}: line {line}: {found[0]!r} is no character")
     return Plan(lab, title, part, tuple(_steps(text, part, origin)))
+
+
+def typed_in(text: str) -> list[str]:
+    """Give the commands of rendered text as they stand there, allowed or not."""
+    lines = [line.strip() for line in text.split("\n") if line[:1] != "#"]
+    return [line for line in lines if line]
 
 
 def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
@@ -267,27 +274,22 @@ def _said(words: str) -> dict[str, Any]:
 
 def _checked(text: str, said: Directives, part: str) -> tuple[str, str]:
     """Give kind and namespace of a step that may stand in this part. Raises CnetshError."""
-    command = command_in(text)
-    changes = kinds.read(command)
-    if changes is None:
-        if said.undo and part == "up":
-            split(said.undo)
-            return "trusted", command.netns
-        raise CnetshError("not an allowed command", _NEEDED)
-    if looks.endless(command.words):
-        raise CnetshError("it would never end", "-c1 sends one packet")
+    kind, netns, changes = _read(text)
+    if kind == "trusted":
+        if not said.undo or part != "up":
+            raise CnetshError("not an allowed command", _NEEDED)
+        split(said.undo)
+        return kind, netns
     # An undo of the template's own is run as it stands, so it must be allowed too.
     if said.undo:
         changes_of(said.undo)
     for control in said.control:
-        if not said.expect or not looks.is_check(command_in(control).words):
+        if not said.expect or _read(control)[0] != "check":
             hint = "#: control PING stands beside #: expect failure: REASON"
             raise CnetshError(f"no control of an expected failure: {control}", hint)
-        changes_of(control)
     if changes:
         _refuse_misplaced(changes, said, part)
-        return "change", command.netns
-    return "check" if looks.is_check(command.words) and not said.look else "look", command.netns
+    return "look" if said.look else kind, netns
 
 
 def _refuse_misplaced(changes: Changes, said: Directives, part: str) -> None:
@@ -320,13 +322,31 @@ def command_in(text: str) -> Command:
     return kinds.command_of(words, netns, given)
 
 
+# Whoever asks for the changes of a step has the same text; the largest lab that can run has fewer.
+@lru_cache(1 << 17)
+def _read(text: str) -> tuple[str, str, Changes]:
+    """Give the kind of a line's command as a step, its namespace and what it changes.
+
+    Raises CnetshError for one that no kind can be.
+    """
+    command = command_in(text)
+    changes = kinds.read(command)
+    if changes:
+        return "change", command.netns, changes
+    if changes is None:
+        return "trusted", command.netns, ()
+    if looks.endless(command.words):
+        raise CnetshError("it would never end", "-c1 sends one packet")
+    return "check" if looks.is_check(command.words) else "look", command.netns, ()
+
+
 def changes_of(text: str) -> Changes:
     """Give what a line changes; () for one that looks or checks.
 
     Raises CnetshError for one that no kind of object knows: the kinds are the allow-list.
     """
-    changes = kinds.read(command_in(text))
-    if changes is None:
+    kind, _, changes = _read(text)
+    if kind == "trusted":
         raise CnetshError(f"not an allowed command: {text}", _NEEDED)
     return changes
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cnetsh import kinds
-from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, holders, namespace_ref, refs_of
+from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, holders, refs_of
 from cnetsh.plan.steps import CHANGING, Plan, Step, as_step, why_no_undo
 
 
@@ -30,11 +30,13 @@ class Undo(NamedTuple):
 class _Owners:
     """Who made what, as far as a plan has been read.
 
-    made: the step that made each object, at every place that it was moved to. away: the step whose
-    object takes another's along: a namespace takes a cable with an end in it.
+    made: the step that made each object, at every place that it was moved to; homes: each of the
+    namespaces, by its name. away: the step whose object takes another's along: a namespace takes a
+    cable with an end in it.
     """
 
     made: dict[Ref, int] = field(default_factory=dict)
+    homes: dict[str, int] = field(default_factory=dict)
     away: dict[int, int] = field(default_factory=dict)
 
     def take(self, number: int, changes: Changes) -> None:
@@ -43,13 +45,15 @@ class _Owners:
             if isinstance(change, Make):
                 places: Iterable[Ref] = refs_of(change)
                 self.made |= dict.fromkeys(places, number)
+                if change.ref.kind == "netns":
+                    self.homes[change.ref.name] = number
             elif isinstance(change, Move) and change.ref in self.made:
                 places = (change.to,)
                 self.made[change.to] = self.made[change.ref]
             else:
                 continue
             for place in places:
-                home = self.made.get(namespace_ref(place.netns)) if place.netns else None
+                home = self.homes.get(place.netns)
                 if home is not None:
                     self.away[self.made[place]] = home
 
@@ -73,11 +77,13 @@ def undos(steps: Sequence[Step], applied: Iterable[int] | None = None) -> list[U
     owners, found = _Owners(), []
     for number in numbers:
         step = steps[number]
-        inside = owners.made.get(namespace_ref(step.netns)) if step.netns else None
+        holder = owners.homes.get(step.netns)
+        changes: Changes = ()
         # All that is done inside a namespace of the plan's goes with it: half of a large lab.
-        changes = () if inside is not None else step.changes
-        owners.take(number, changes)
-        found.append((number, changes, owners.holder(number, changes) if changes else inside))
+        if holder is None and (changes := step.changes):
+            owners.take(number, changes)
+            holder = owners.holder(number, changes)
+        found.append((number, changes, holder))
     return [_undo(number, steps[number], changes, _home(number, holder, owners.away))
             for number, changes, holder in found]  # fmt: skip
 

@@ -1,6 +1,5 @@
 """Folders and files of cnetsh's own: only their owner can read them, and no link is followed."""
 
-import ctypes
 import os
 import stat
 import sys
@@ -12,7 +11,6 @@ FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC
 # statx(2), which Python 3.11 does not have: struct statx and the place of the birth time in it.
 AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_BTIME = -100, 0x100, 0x800
 _STATX, _BTIME = 256, slice(80, 92)
-_libc = ctypes.CDLL(None)
 
 
 def fill_streams() -> None:
@@ -115,6 +113,10 @@ def mark(path: str) -> list[int]:
 
     A number that is free is given to the next file at once (ext4). Raises OSError.
     """
+    # Every start loads this file, and few mark another one.
+    import ctypes
+
     inode, answer = os.lstat(path).st_ino, ctypes.create_string_buffer(_STATX)
-    refused = _libc.statx(AT_FDCWD, os.fsencode(path), AT_SYMLINK_NOFOLLOW, STATX_BTIME, answer)
+    libc = ctypes.CDLL(None)
+    refused = libc.statx(AT_FDCWD, os.fsencode(path), AT_SYMLINK_NOFOLLOW, STATX_BTIME, answer)
     return [inode, 0 if refused else int.from_bytes(answer.raw[_BTIME], sys.byteorder)]

@@ -6,7 +6,7 @@ containers, and laying out their eight thousand steps ten times as long.
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cnetsh.plan.lines import counted
 from cnetsh.views.terminal import (
@@ -35,7 +35,9 @@ class Piece(NamedTuple):
     indent: int = 0
 
 
-_NOTHING = Piece("")
+_NOTHING = ("", "")
+# What stands in one column of one line: a text, and its style.
+Styled: TypeAlias = tuple[str, str]
 
 
 class _Layout(NamedTuple):
@@ -64,7 +66,11 @@ def table(sheet: Sheet, width: int, paint: Paint = plain) -> Iterator[str]:
     for section, some in sections:
         yield from ("", paint(section, HEADING)) if section else ()
         for row in some:
-            yield from _printed(_cells(row, layout), layout, paint)
+            # Most rows of a large plan take one line.
+            if line := _in_one_line(row, layout, paint):
+                yield line
+            else:
+                yield from _printed(_cells(row, layout), layout, paint)
     if count := counted(sheet.lines):
         yield from ("", paint(count, BOLD))
 
@@ -101,6 +107,20 @@ def _unbroken(layout: _Layout, found: Sequence[Row]) -> _Layout:
     return _Layout(layout.headings, list(widths.values()))
 
 
+def _in_one_line(row: Row, layout: _Layout, paint: Paint) -> str:
+    """Give a row as a line, "" where it takes several."""
+    number, mark, command, found, why, last, typed = row
+    if found or len(last) > 1:
+        return ""
+    line = [(number.rjust(layout.widths[0]), ""), (command, BOLD), (why, "")]
+    if "" in layout.headings:
+        line.insert(1, (mark, BOLD))
+    if "Why" not in layout.headings and line.pop()[0]:
+        return ""
+    line.append(("".join(last), "" if typed else DIM))
+    return _joined(line, layout, paint)
+
+
 def _cells(row: Row, layout: _Layout) -> list[list[Piece]]:
     cells = [[Piece(row.number.rjust(layout.widths[0]))]]
     if "" in layout.headings:
@@ -118,22 +138,23 @@ def _cells(row: Row, layout: _Layout) -> list[list[Piece]]:
 
 def _printed(cells: Sequence[Sequence[Piece]], layout: _Layout, paint: Paint) -> Iterator[str]:
     columns = [list(_lines(cell, width)) for cell, width in zip(cells, layout.widths, strict=True)]
-    for pieces in zip_longest(*columns, fillvalue=_NOTHING):
-        line, spaces = "", 0
-        for (text, style, _), width in zip(pieces, layout.widths, strict=True):
-            # Spaces go before the next text, never at a line's end, and are not painted.
-            if text:
-                line += " " * spaces + paint(text, style)
-                spaces = width - columns_of(text) + len(GAP)
-            else:
-                spaces += width + len(GAP)
-        yield line
+    for line in zip_longest(*columns, fillvalue=_NOTHING):
+        yield _joined(line, layout, paint)
 
 
-def _lines(cell: Sequence[Piece], width: int) -> Iterator[Piece]:
+def _joined(line: Sequence[Styled], layout: _Layout, paint: Paint) -> str:
+    """Give the columns of a line side by side, "" where one of them is too narrow."""
+    joined = []
+    # What takes a lab down has no last column.
+    for (text, style), width in zip(line, layout.widths, strict=False):
+        room = width - columns_of(text)
+        if room < 0:
+            return ""
+        joined.append(paint(text, style) + " " * room)
+    return GAP.join(joined).rstrip()
+
+
+def _lines(cell: Sequence[Piece], width: int) -> Iterator[Styled]:
     for piece in cell:
-        if not piece.indent and columns_of(piece.text) <= width:
-            yield piece
-            continue
         for line in wrapped(piece.text, width - piece.indent):
-            yield Piece(" " * piece.indent + line, piece.style)
+            yield " " * piece.indent + line, piece.style

@@ -20,9 +20,9 @@ def typed(text: str, sudo: bool = True) -> str:
     return text.replace("| ", "| sudo ", 1) if text[:5] == "echo " else f"sudo {text}"
 
 
-def as_shell(steps: Iterable[Step], sudo: bool = True) -> str:
+def as_shell(texts: Iterable[str], sudo: bool = True) -> str:
     """Give the bare commands, one a line."""
-    return "".join([f"{typed(step.text, sudo)}\n" for step in steps])
+    return "".join([f"{typed(text, sudo)}\n" for text in texts])
 
 
 class Sheet(NamedTuple):
@@ -73,17 +73,17 @@ def rows(sheet: Sheet) -> list[tuple[str, list[Row]]]:
 
 def _row(part: str, line: Line) -> Row:
     mark, step, found, undo = line
-    texts = undo.texts if undo else ()
-    words = texts or ((undo.note,) if undo else ())
+    number = str(undo.step + 1) if undo else ""
+    words = undo.texts or (undo.note,) if undo else ()
+    typed = not undo or bool(undo.texts)
     if part == "check":
-        words = (expected(step),)
+        words, typed = (expected(step),), False
     elif undo and undo.covered_by is not None:
         words = (f"covered by step {undo.covered_by + 1}",)
     found = "" if found in _SAID else found
-    number = str(undo.step + 1) if undo else ""
-    last = tuple(map(printable, words))
+    last = tuple([printable(word) for word in words])
     why = f"Taken on trust. {step.why}".strip() if step.kind == "trusted" else step.why
-    return Row(number, mark, printable(step.text), found, printable(why), last, words == texts)
+    return Row(number, mark, printable(step.text), found, printable(why), last, typed)
 
 
 def last_heading(part: str) -> str:

@@ -15,7 +15,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.labs import choose
 from cnetsh.plan import saved
 from cnetsh.plan.lines import Line
-from cnetsh.plan.steps import Plans
+from cnetsh.plan.steps import Plans, parse
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(str(file) for file in (CHECKOUT / "examples").glob("*.yaml"))
@@ -82,6 +82,14 @@ def test_says_of_each_step_how_it_is_undone() -> None:
     for step in steps:
         assert ("covered_by" in step) != ("undone_by" in step)
         assert "covered_by" not in step or "undone_by" in steps[step["covered_by"] - 1]
+
+
+def test_has_a_line_for_each_step_whatever_that_says() -> None:
+    text = """# It is '}, {"command": "b"}'.\nip link set br0 alias '}, {"command": "'\n"""
+    plan = parse(text * 3, "own", "Own", "up", "own")
+    lines = saved.as_saved(Plans(plan, plan, plan)).splitlines()
+    steps = [json.loads(line.strip().rstrip(",")) for line in lines if line.startswith(" {")]
+    assert [step["command"] for step in steps] == [step.text for step in plan.steps]
 
 
 def test_that_does_something_else_now_is_stale() -> None:

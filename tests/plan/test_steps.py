@@ -516,6 +516,11 @@ class TestAgain:
         assert not stdin or argv[-2] == "tee"
 
 
+def test_whoever_asks_for_changes_again_gets_the_same() -> None:
+    first, again = parsed("ip netns add a"), parsed("ip netns add a")
+    assert first[0].changes is again[0].changes
+
+
 def test_of_a_thousand_forms_and_lines_takes_no_time() -> None:
     lines = [f"ip netns exec net{n} ip link set ceth{n} up" for n in range(50_000)]
     began = time.process_time()

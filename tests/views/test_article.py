@@ -6,6 +6,7 @@ import pytest
 from test_script import recorded, written
 from test_text import LABS, load
 
+from cnetsh.labs.choose import commands
 from cnetsh.views import text
 
 ADD = {
@@ -65,16 +66,16 @@ ROUTING = [
 
 @pytest.mark.parametrize("name", ADD)
 def test_the_plan_is_the_articles_script(name):
-    assert text.as_shell(load(name, "up").steps).splitlines() == ADD[name]
-    assert text.as_shell(load(name, "down").steps).splitlines() == DELETE[name]
+    assert text.as_shell(commands(name, (), "up")).splitlines() == ADD[name]
+    assert text.as_shell(commands(name, (), "down")).splitlines() == DELETE[name]
 
 
 def test_routing_is_the_bridge_and_the_articles_two_commands():
-    assert text.as_shell(load("routing", "up").steps).splitlines() == ADD["bridge"] + ROUTING
+    assert text.as_shell(commands("routing", (), "up")).splitlines() == ADD["bridge"] + ROUTING
 
 
 def test_conflict_is_the_container_twice():
-    lines = text.as_shell(load("conflict", "up").steps).splitlines()
+    lines = text.as_shell(commands("conflict", (), "up")).splitlines()
     again = [line.replace("th0", "th1").replace("net0", "net1") for line in ADD["container"]]
     again = [line.replace("0.10/", "0.101/") for line in again]
     assert lines == [line.replace("0.20/", "0.10/") for line in _hundred(ADD["container"])] + again
