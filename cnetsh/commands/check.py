@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn
 
 from cnetsh import checks
 from cnetsh.apply import journal
+from cnetsh.apply.run import SHORT
 from cnetsh.commands.changing import tell_version
 from cnetsh.commands.entering import entered
 from cnetsh.commands.naming import NO_LAB, not_up, only_one_up
@@ -134,7 +135,9 @@ def _telling(plan: Plan, how: Shown, stop: StopSignal) -> Iterator[Callable[[che
 
     def told(one: checks.Tried) -> None:
         if how.quiet or how.as_json:
-            bar.advance()
+            # As `up` does: what is over at once needs no bar.
+            if len(plan.steps) > SHORT:
+                bar.advance()
             return
         try:
             line(one)

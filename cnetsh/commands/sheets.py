@@ -6,7 +6,7 @@ from pathlib import Path
 from cnetsh.commands.output import paint_of, width_of
 from cnetsh.plan.lines import counted
 from cnetsh.views.table import table
-from cnetsh.views.terminal import printable
+from cnetsh.views.terminal import fitted, printable
 from cnetsh.views.text import Sheet, as_markdown, as_shell
 
 BY_NAME = {".json": "json", ".md": "markdown", ".sh": "shell"}
@@ -24,7 +24,8 @@ def shown(sheet: Sheet, form: str, sudo: bool = True) -> str:
     if form == "shell":
         return as_shell((line.step.text for line in sheet.lines), sudo)
     if form == "brief":
-        return f"{printable(sheet.title)} ({sheet.part}): {sheet.over or counted(sheet.lines)}\n"
+        line = f"{printable(sheet.title)} ({sheet.part}): {sheet.over or counted(sheet.lines)}"
+        return "".join([f"{piece}\n" for piece in fitted(line, width_of(sys.stdout))])
     return as_markdown(sheet) if form == "markdown" else _as_table(sheet)
 
 

@@ -60,8 +60,10 @@ def taken(case: Case) -> Iterator[Sign]:
 
 
 def _instead(names: list[str], case: Case) -> Iterator[str]:
-    """Give what to do about links that are there: what is in use is not to be removed."""
+    """Give what to do about names that are there: what is in use is not to be removed."""
     asked, used = case.asked, sorted(_used_links(case).intersection(names))
+    for lab in sorted(case.seen.labs):
+        yield f"cnetsh down {lab}, if what is there is of that lab, which is up"
     for name in names:
         if name in asked.moved and name in asked.pairs:
             made = f"type veth peer name {name} netns {asked.moved[name]}"
@@ -69,7 +71,8 @@ def _instead(names: list[str], case: Case) -> Iterator[str]:
     other = "another name (in the lab file, else with --set)"
     yield other if used else f"{other}, or remove what is there"
     if used:
-        yield f"{few(used, ', ')} is in use and stays"
+        stays = "is in use and stays" if len(used) == 1 else "are in use and stay"
+        yield f"{few(used, ', ')} {stays}"
 
 
 def _used_links(case: Case) -> set[str]:

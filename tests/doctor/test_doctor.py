@@ -264,6 +264,9 @@ def test_advice_for_a_name_that_is_taken_fits_what_is_there() -> None:
     idle = {"addresses": [{"dev": "br0", "address": "fe80::7/64"}]}
     (one,) = found(lab_plan("bridge"), host(links={"br0": BR0}, **idle), "P26")
     assert "remove what is there" in one.advice
+    up = replace(host(links={"br0": BR0}), labs=frozenset({"veth"}))
+    (one,) = found(lab_plan("bridge"), up, "P26")
+    assert one.advice.startswith("cnetsh down veth, if what is there is of that lab, which is up; ")
 
 
 MISSES = {

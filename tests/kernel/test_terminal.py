@@ -25,9 +25,9 @@ ask cnetsh why net0 n
 
 
 LOOKS = (
-    "--help", "labs", "labs bridge", "examples", "plan routing", "graph routing", "doctor routing",
-    "status --drift", "why net0 net1", "show net0", "show host", "up routing", "diff veth",
-    "explain P02",
+    "--help", "labs", "labs bridge", "examples", "plan routing", "plan conflict --format brief",
+    "graph routing", "doctor routing", "status --drift", "why net0 net1", "show net0", "show host",
+    "up routing", "diff veth", "explain P02",
 )  # fmt: skip
 # A line that may be pasted is never broken, whatever the terminal makes of it.
 PASTED = re.compile(
@@ -113,6 +113,8 @@ def test_a_lab_in_forty_columns(private: Private) -> None:
     assert lines[again + 1] == "          ip netns exec net1 ping -c1 -W1 172.18.0.1"
     assert any(line.startswith("why       ") for line in lines[again:])
     assert lines[-2].startswith("routing: 3 checks ok, 3 failed, 3 not")
+    quiet = lines_of(seen(private, 40, "check -q"))
+    assert quiet[0].startswith("failed ") and not any("#" in line for line in quiet)
     assert private.cnetsh("down", "-q").stderr.count("\n") == 1
 
 

@@ -247,6 +247,13 @@ class TestAnSvg:
             rules = re.findall(r"([^{}]+)\{[^{}]*\}", style.text)
             assert all(f"#{root.get('id')}" in part for rule in rules for part in rule.split(","))
 
+    def test_it_has_colours_where_variables_are_not_known(self) -> None:
+        drawn = draw(of_lab("routing"), "svg", 123)
+        light = dict(re.findall(r"--(\w+): (#\w+)", drawn.partition("@media")[0]))
+        for key, name in set(re.findall(r"(\w+): var\(--(\w+)\)", drawn)):
+            both = f"{key}: {light[name]}; {key}: var(--{name})"
+            assert drawn.count(f"{key}: var(--{name})") == drawn.count(both)
+
     def test_says_in_words_what_it_shows(self) -> None:
         root = ET.fromstring(draw(of_lab("routing"), "svg", 123))
         name, told = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
