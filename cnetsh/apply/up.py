@@ -33,7 +33,7 @@ ADVICE = {
     "new thread": NO_PROCESS,
     "Exchange full": "a bridge has at most 1,023 ports (kernel: BR_MAX_PORTS)",
 }
-OTHERWISE = "cnetsh doctor tells what this target lacks"
+OTHERWISE = "cnetsh doctor, with this lab, tells what stands in its way"
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,8 +202,8 @@ def first_refusal(*checks: Callable[[], object]) -> CnetshError | None:
 
 def asked(lines: Sequence[Line], on: str) -> str:
     """Give the question before lines are run, "" where nothing is lost and no host is changed."""
-    lost = any(line.mark == "-" for line in lines)
-    return f"{counted(lines)} on {on}?" if lost or not target.named(on).is_private else ""
+    quiet = target.named(on).is_private and all(line.mark != "-" for line in lines)
+    return "" if quiet else f"run this on {on} ({counted(lines)})?"
 
 
 def nothing(said: str, drifted: Repairing | None = None) -> Work:

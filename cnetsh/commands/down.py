@@ -105,7 +105,7 @@ def to_take_down(name: str, kill: bool, means: Means, known: Saved | None = None
     if not record.same_boot:
         return forgetting(record)
     inside = in_use(record, record.homes)
-    work = taking_down(record, means, inside)
+    work = taking_down(record, means, inside if kill else ())
     refused = first_refusal(
         lambda: refuse_in_use(record, inside, kill),
         lambda: _refuse_stale(known, record, work),

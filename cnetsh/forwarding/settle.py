@@ -55,8 +55,11 @@ def settle(changes: Iterable[Change], network: Network) -> list[Refused]:
     for at, change in enumerate(changes):
         try:
             _take(network, change)
-        except (_No, ValueError) as no:
+        except _No as no:
             refused.append(Refused(at, str(no)))
+        except ValueError as error:
+            # The library's own words are: 'TEXT' does not appear to be an IPv4 or IPv6 interface.
+            refused.append(Refused(at, str(error).replace("does not appear to be an", "is no")))
     network.changed()
     return refused
 

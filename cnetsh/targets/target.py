@@ -113,10 +113,10 @@ def in_target(target: Target, action: Action) -> int | None:
 
 def _become_root() -> NoReturn:
     """Start again under sudo: one password at the start, none in the middle of a plan."""
+    sudo = tool("sudo")
     with contextlib.suppress(OSError):
         print("cnetsh: the host's network needs root: starting again with sudo", file=sys.stderr)
     program = [sys.executable, "-I", "-m", "cnetsh", *sys.argv[1:]]
-    sudo = tool("sudo")
     # sudo gives a clean environment, which is as it should be but for these.
     kept = [f"{key}={os.environ[key]}" for key in ("CNETSH_ON", "NO_COLOR") if key in os.environ]
     os.execv(sudo, [sudo, "--", *(["/usr/bin/env", *kept] if kept else []), *program])

@@ -247,6 +247,8 @@ def test_steps_that_the_kernel_refuses_are_told_and_nothing_after_them() -> None
     (one,) = surprises(up, ACROSS)
     assert (one.part, one.number) == ("step", 2)
     assert one.says == "will be refused: the next hop 10.2.0.1 is in no network of b at this point"
+    (one,) = surprises("ip address add 10.2.0.1/33 dev lo", "")
+    assert one.says == "will be refused: '10.2.0.1/33' is no IPv4 or IPv6 interface"
 
 
 def test_what_is_not_modelled_is_not_known() -> None:

@@ -312,6 +312,7 @@ class TestInUse:
         done = private.cnetsh("down", "container", check=False)
         assert done.returncode == 2, report(done)
         assert f"{inside.pid} (sleep) in net0" in done.stderr and "--kill" in done.stderr
+        assert "ends process" not in done.stderr
         assert oracle.diff(up, private.snapshot()) == []
         private.cnetsh("down", "container", "--kill")
         assert inside.wait(5) and outside.poll() is None
