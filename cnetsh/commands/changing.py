@@ -19,6 +19,7 @@ from cnetsh.apply.repair import Repairing
 from cnetsh.apply.rollback import Undoing
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.up import reason, to_undo, undo
+from cnetsh.commands.entering import tell_version
 from cnetsh.commands.output import say, show, told
 from cnetsh.commands.progress import Echo, Quiet, Telling
 from cnetsh.doctor.finding import Finding, as_text
@@ -32,7 +33,6 @@ from cnetsh.system.processes import Inside
 from cnetsh.system.signals import StopSignal
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
-from cnetsh.version import VERSION
 from cnetsh.views.terminal import DOUBT, WRONG
 
 
@@ -86,12 +86,6 @@ def unless_killed(code: int) -> int:
         return code
     say("killed: cnetsh recover undoes what it left")
     return LEFT_BEHIND
-
-
-def tell_version(record: Journal) -> None:
-    """Tell of a lab that another version of cnetsh has brought up."""
-    if record.other_version:
-        say(f"{record.lab} was brought up by cnetsh {record.other_version}; this is {VERSION}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,18 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from cnetsh import checks
 from cnetsh.apply import journal
 from cnetsh.apply.run import SHORT
-from cnetsh.commands.changing import tell_version
-from cnetsh.commands.entering import entered
+from cnetsh.commands.entering import entered, tell_version
 from cnetsh.commands.naming import NO_LAB, not_up, only_one_up
 from cnetsh.commands.output import say, tell, unicode_fits
-from cnetsh.commands.predicting import network_here
 from cnetsh.commands.progress import Meter
-from cnetsh.commands.reasons import HOST, Reason, planned_here, reason_of
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
 from cnetsh.errors import DONE, FAILED
-from cnetsh.forwarding.predict import asked_by
 from cnetsh.kinds import looks
 from cnetsh.labs import choose
 from cnetsh.plan.lines import amount
@@ -30,6 +26,9 @@ from cnetsh.system.process import ask
 from cnetsh.system.signals import StopSignal
 from cnetsh.targets import target
 from cnetsh.views.terminal import DOUBT, WRONG
+
+if TYPE_CHECKING:
+    from cnetsh.commands.reasons import Reason
 
 
 class Shown(NamedTuple):
@@ -87,9 +86,16 @@ def _check(name: str, how: Shown) -> int:
     return _summary(name, findings, drifted)
 
 
-def _reasons(findings: Sequence[checks.Tried]) -> dict[Step, Reason]:
+def _reasons(findings: Sequence[checks.Tried]) -> dict[Step, "Reason"]:
     """Give why checks failed that had to work, as far as the model of forwarding knows."""
     failed = [one.step for one in findings if one.verdict == "failed" and not one.step.said.expect]
+    if not failed:
+        return {}
+    # Only what fails needs the model, which takes a while to load.
+    from cnetsh.commands.predicting import network_here
+    from cnetsh.commands.reasons import planned_here, reason_of
+    from cnetsh.forwarding.predict import asked_by
+
     asked = {step: one for step in failed if (one := asked_by(step))}
     if not asked:
         return {}
@@ -98,14 +104,14 @@ def _reasons(findings: Sequence[checks.Tried]) -> dict[Step, Reason]:
             for step, one in asked.items()}  # fmt: skip
 
 
-def _repeat(failed: Sequence[checks.Tried], reasons: Mapping[Step, Reason]) -> None:
+def _repeat(failed: Sequence[checks.Tried], reasons: Mapping[Step, "Reason"]) -> None:
     """Tell at the end what has failed, with all that is known of it."""
     for one in failed:
         say(f"failed    {_called(one.step)}", WRONG)
         say(f"          {one.step.text}", whole=True)
         say(f"          {one.detail}")
         if found := reasons.get(one.step):
-            ends = f"{one.step.netns or HOST} {one.step.inner[-1]}"
+            ends = f"{one.step.netns or 'host'} {one.step.inner[-1]}"
             say(f"why       {found.reason or f'nothing that is known stops it: cnetsh why {ends}'}")
             for text in found.fix:
                 say(f"          would help: {text}", whole=True)
@@ -181,5 +187,5 @@ def _called(step: Step) -> str:
     arrow = "→" if unicode_fits(sys.stdout) else "->"
     call = looks.call(step.inner)
     if call:
-        return f"{step.netns or HOST} {arrow} {call.address}:{call.port}/{call.protocol}"
-    return f"{step.netns or HOST} {arrow} {step.inner[-1]}"
+        return f"{step.netns or 'host'} {arrow} {call.address}:{call.port}/{call.protocol}"
+    return f"{step.netns or 'host'} {arrow} {step.inner[-1]}"

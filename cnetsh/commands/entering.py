@@ -2,11 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cnetsh.commands.output import say, told
 from cnetsh.errors import DONE
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
+from cnetsh.version import VERSION
+
+if TYPE_CHECKING:
+    from cnetsh.apply.journal import Journal
 
 
 def entered(where: Target, action: Action, otherwise: Callable[[], int]) -> int:
@@ -24,3 +29,9 @@ def if_running(on: str, action: Action, otherwise: str = "") -> int:
         return DONE
 
     return entered(where, action, missing)
+
+
+def tell_version(record: "Journal") -> None:
+    """Tell of a lab that another version of cnetsh has brought up."""
+    if record.other_version:
+        say(f"{record.lab} was brought up by cnetsh {record.other_version}; this is {VERSION}")

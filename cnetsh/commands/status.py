@@ -9,8 +9,7 @@ from typing import Any, TextIO
 
 from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal
-from cnetsh.commands.changing import tell_version
-from cnetsh.commands.entering import entered
+from cnetsh.commands.entering import entered, tell_version
 from cnetsh.commands.output import say, scratch, show_error, tell
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written

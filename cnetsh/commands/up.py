@@ -42,11 +42,11 @@ from cnetsh.commands.changing import (
     refuse_interrupted,
     started,
     tell_ended,
-    tell_version,
     then_put_back,
     undone_by,
     unless_killed,
 )
+from cnetsh.commands.entering import tell_version
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import Telling
 from cnetsh.compare import snapshot

@@ -8,8 +8,6 @@ from cnetsh.errors import CnetshError
 from cnetsh.labs.builtin import Lab, templates_folder
 from cnetsh.labs.fields import Mapping, refusal
 from cnetsh.labs.model import Topology
-from cnetsh.labs.topology import values
-from cnetsh.labs.topology.members import refuse_unknown
 from cnetsh.labs.yaml import Key, Node, compose_file, place
 from cnetsh.mistakes import Mistakes, meant
 
@@ -19,6 +17,9 @@ def load_file(path: Path, settings: Sequence[str]) -> Lab:
 
     Raises CnetshError with a line for each mistake of the file.
     """
+    # A file is often asked for its name alone.
+    from cnetsh.labs.topology import values
+
     described = describe(compose_file(path), settings)
     return Lab(
         name=described.name,
@@ -54,6 +55,8 @@ def describe(root: Node, settings: Sequence[str] = ()) -> Topology:
         topology: Topology = Mapping(Topology).read(root, "", mistakes)
         # A file with other mistakes is still asked whether its names lead somewhere.
         if mistakes:
+            from cnetsh.labs.topology.members import refuse_unknown
+
             refuse_unknown(topology, mistakes)
     mistakes.tell()
     return topology
