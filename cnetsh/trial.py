@@ -164,7 +164,11 @@ def _seen(asked: Asked, sightings: Sequence[Sighting], sign: bytes, port: int) -
 
     TCP has nothing of our own in it: its first sequence number stays, whoever translates it.
     """
-    first = 0
+    # Looked for first: the clock of a tap that was just opened may be late.
+    first = next(
+        (one.frame.number for one in sightings if one.netns == asked.sender
+         and "SYN" in one.frame.says and one.frame.ports == (port, asked.port)), 0
+    )  # fmt: skip
     for one in sightings:
         known, leg = one.frame, ""
         if asked.proto == "icmp":
@@ -173,8 +177,6 @@ def _seen(asked: Asked, sightings: Sequence[Sighting], sign: bytes, port: int) -
         elif asked.proto == "udp":
             leg = "request" if sign in known.payload and known.protocol == "udp" else ""
         elif known.protocol == "tcp":
-            ours = known.ports == (port, asked.port) and "SYN" in known.says
-            first = first or (known.number if ours and one.netns == asked.sender else 0)
             if first and known.number == first and "SYN" in known.says:
                 leg = "request"
             elif first and known.answers == first + 1 and known.says != "ACK":

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -53,19 +53,22 @@ def _visible() -> Iterator[Target]:
 
 def _here(with_drift: bool, into: TextIO) -> int:
     """Write a line of JSON for each lab of the target that this is called in."""
+    # One that ends its work while this reads holds the lock before, one that begins it after.
+    before = journal.holder()
     here, unreadable = journal.all_here()
+    working = {before, journal.holder()}
     for record in here:
         tell_version(record)
     for error in unreadable:
         show_error(error)
     for record in here:
-        into.write(json.dumps(_row(record, with_drift)) + "\n")
+        into.write(json.dumps(_row(record, working, with_drift)) + "\n")
     into.flush()
     return LEFT_BEHIND if unreadable else DONE
 
 
-def _row(record: Journal, with_drift: bool) -> dict[str, Any]:
-    state = _state(record)
+def _row(record: Journal, working: Collection[int], with_drift: bool) -> dict[str, Any]:
+    state = _state(record, working)
     row = {
         "lab": record.lab,
         "title": record.header["title"],
@@ -85,13 +88,13 @@ def _row(record: Journal, with_drift: bool) -> dict[str, Any]:
     return row
 
 
-def _state(record: Journal) -> str:
+def _state(record: Journal, working: Collection[int]) -> str:
     """Say how it is with a lab: a process that still works on it holds the lock."""
     if not record.same_boot:
         return "gone by reboot"
     if record.stands:
         return "up"
-    if journal.holder() == record.header["pid"]:
+    if record.header["pid"] in working:
         return "going down" if record.undoing else "coming up"
     return "left behind" if record.left else "interrupted"
 

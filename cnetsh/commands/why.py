@@ -127,7 +127,8 @@ def _tell(wanted: Wanted, found: Reason) -> int:
         print(json.dumps(found._asdict(), indent=1))
         return found.code
     ends = {True: "arrives", False: "does not arrive", None: "is not known to arrive"}
-    tell(f"{wanted.sender} to {wanted.to}: {ends[found.arrives]}")
+    port = f" port {wanted.port}/{wanted.proto}" if wanted.port else ""
+    tell(f"{wanted.sender} to {wanted.to}{port}: {ends[found.arrives]}")
     for line in found.hops:
         tell(f"  {line}")
     for head, texts in (("stops", [found.reason]), ("layer", [found.layer]),

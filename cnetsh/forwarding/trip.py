@@ -377,7 +377,8 @@ def _fits_wire(link: Link, end: End, packet: Packet) -> None:
 
 def _dropped(space: Netns, packet: Packet, by: Dropped, bridge: str) -> Stop:
     tool, table, chain = by.chain.split(" ")
-    told = f"-A {chain} {by.rule}" if by.rule else f"policy {chain} {by.target}"
+    rule = by.rule.replace("'!'", "!")
+    told = f"-A {chain} {rule}" if by.rule else f"policy {chain} {by.target}"
     seen = f" (bridge-nf-call-{packet.tool} is 1, so what the bridge {bridge} passes on asks it)"
     words = {"verb": "drops" if by.target == "DROP" else "refuses", "rule": told, "tool": tool,
              "table": table, "chain": chain, "bridged": seen if bridge else ""}  # fmt: skip

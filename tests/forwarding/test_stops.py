@@ -106,6 +106,10 @@ def test_a_port_that_rules_ask_for() -> None:
     assert follow(network, *_tcp("1.1.1.1", 81)).works
     stop = follow(network, *_tcp("1.1.1.1", 80)).stop
     assert stop and stop.code == "firewall"
+    # A rule is told as it is typed, not as a shell would quote it.
+    network.spaces[""].chains["iptables filter FORWARD"] = ["'!' -o br0 -j DROP"]
+    stop = follow(network, *_tcp("1.1.1.1", 81)).stop
+    assert stop and stop.words["rule"] == "-A FORWARD ! -o br0 -j DROP"
 
 
 def _tcp(to: str, port: int) -> tuple[str, Packet]:

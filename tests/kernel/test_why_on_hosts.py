@@ -91,6 +91,8 @@ def test_a_healthy_way_is_told_hop_by_hop_and_changes_nothing(private: Private) 
         "  the host: in by br0",
     ]
     assert private.snapshot() == before
+    done = private.cnetsh("why", "net0", "1.1.1.1:80", check=False)
+    assert done.stdout.startswith("net0 to 1.1.1.1 port 80/tcp: does not arrive\n")
     for port in ("80", "80/udp"):
         refused = why(private, f"net0 1.1.1.1:{port}", 1)["reason"]
         assert refused == f"nobody listens on {port[3:] or 'tcp'} port 80 in internet"
