@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
+from cnetsh.apply.ending import Ending, Undone
 from cnetsh.apply.journal import Header, Journal, Record, plan_of, rows
 from cnetsh.apply.rollback import Undoing, take_back
 from cnetsh.apply.run import Means, Outcome, marked
@@ -266,7 +267,7 @@ class Changing:
         return {mark: name for mark, name in self.record.homes.items() if name in names}
 
 
-def apply(what: Changing, means: Means) -> Outcome:
+def apply(what: Changing, means: Means) -> tuple[Outcome, Undone]:
     """Make the change; when a step of it fails, put the lab back to what it was.
 
     The journal's plan grows by the new steps, and the lab counts as interrupted until the end: a
@@ -281,8 +282,9 @@ def apply(what: Changing, means: Means) -> Outcome:
         "down": to_text(plans.down),
         "source": plans.source or record.header.get("source", ""),
     }
+    undone = Undone()
     try:
-        _undo(what.undoing, what.left)
+        undone = _undo(what.undoing, what.left)
         _remember(sight, new)
         outcome = _append(sight, new, means)
         outcome = settled(record, outcome, lambda: {"header": texts, **_did(sight, new)})
@@ -292,11 +294,11 @@ def apply(what: Changing, means: Means) -> Outcome:
     if not outcome.well:
         # Written down or not, it stays interrupted unless all is again as it was.
         with suppress(Exception):
-            _put_back(record, what.change, first, sight.means)
-    return outcome
+            undone = _put_back(record, what.change, first, sight.means)
+    return outcome, undone
 
 
-def _put_back(record: Journal, change: LiveChange, new: int, means: Means) -> None:
+def _put_back(record: Journal, change: LiveChange, new: int, means: Means) -> Undone:
     """Undo the new steps, those from that number on, and run again what was undone for them."""
     steps = plan_of(record, "up").steps
     old = [steps[number] for number in change.gone if number in record.dropped]
@@ -305,11 +307,12 @@ def _put_back(record: Journal, change: LiveChange, new: int, means: Means) -> No
     record.patch = composed(record.patch or {}, done)
     added = [number for number in record.applied if number >= new]
     going, left = _parted(sight, added)
-    _undo(Undoing.of(sight, added, going), left)
+    undone = _undo(Undoing.of(sight, added, going), left)
     sight.begun = sight.now
     again = _append(sight, old, means)
     if again.well:
         record.write(**_did(sight, old))
+    return undone
 
 
 def _parted(sight: Sight, numbers: Collection[int]) -> tuple[Patch, Patch]:
@@ -335,19 +338,33 @@ def _parted(sight: Sight, numbers: Collection[int]) -> tuple[Patch, Patch]:
     return gone, left
 
 
-def _undo(what: Undoing, left: Patch) -> None:
+def _undo(what: Undoing, left: Patch) -> Undone:
     """Undo some steps of the lab as far as they are still its own, and take them out of it."""
-    record = what.sight.journal
+    sight, record = what.sight, what.sight.journal
     hand_over(what.handed)
-    taken = take_back(what)
-    left = left | taken.missed(what.sight.now)
+    begun, taken = sight.now, take_back(what)
+    left = left | taken.missed(sight.now)
+    steps = [sight.steps[number] for number in sorted(what.numbers)]
+    ending = Ending(sight, steps, taken, begun, what.beside, what.handed.stays)
+    undone = Undone(ending.left, notes=ending.pinned)
+    # What is still there stays the lab's, so that its next undo tries again.
+    there = _still_there(sight, what.numbers)
+    numbers = [number for number in what.numbers if number not in there]
     # With the identities of what they made: the next of the same name is another one.
-    gone = (what.sight.steps[number] for number in what.numbers)
+    gone = (sight.steps[number] for number in numbers)
     names = (f"{ref.kind} {ref.name}" for step in gone for ref in marked(step))
     made: dict[str, list[Any]] = {name: [] for name in names if name in record.made}
-    record.write(dropped=list(what.numbers), made=made, patch=rows(left), aim=[])
+    record.write(dropped=numbers, made=made, patch=rows(left), aim=[])
     for other in what.beside:
         other.journal.close()
+    return undone
+
+
+def _still_there(sight: Sight, numbers: Collection[int]) -> set[int]:
+    """Give those of the steps undone whose objects are there all the same, or lean on such."""
+    read = {number: sight.steps[number].changes for number in numbers}
+    there = {one for one in numbers if any(map(sight.ours, made_by(sight.steps[one])))}
+    return leaning(read, there)
 
 
 def _remember(sight: Sight, new: Sequence[Step]) -> None:

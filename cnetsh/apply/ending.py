@@ -8,8 +8,21 @@ from cnetsh import kinds
 from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
 from cnetsh.compare.revert import Aim, is_a_ports, lost, rebased, same
-from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Ref, Remove, namespace_ref
-from cnetsh.plan.steps import as_step
+from cnetsh.compare.scope import outside
+from cnetsh.kinds.change import (
+    OWNED,
+    Change,
+    Fact,
+    Found,
+    Make,
+    Patch,
+    Reach,
+    Ref,
+    Remove,
+    namespace_ref,
+    refs_of,
+)
+from cnetsh.plan.steps import Step, as_step
 from cnetsh.system.processes import found_in
 
 
@@ -65,9 +78,13 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What is compared in the end; begun: what was there first, stays: facts, each for a lab."""
+    """What is compared in the end.
+
+    steps: those that are undone; begun: what was there first; stays: facts, each for a lab.
+    """
 
     sight: Sight
+    steps: Sequence[Step]
     taken: Taken
     begun: Found
     beside: Sequence[Other]
@@ -75,25 +92,43 @@ class Ending:
 
     @property
     def undone(self) -> Undone:
-        """How the undo ended."""
+        """How the undo of a whole lab ended."""
+        notes = (*self._kept(), *self.pinned, *self._follows(), *self._trusted())
+        return Undone(self.left, tuple(self._others()), notes)
+
+    @property
+    def left(self) -> tuple[Left, ...]:
+        """What is not as it should be."""
         blocked = (line for lines in self.taken.blocked.values() for line in lines)
         left = (*blocked, *self._objects(), *self._facts(), *self._unread(), *self._record())
-        notes = (*self._kept(), *self._follows(), *self._trusted())
-        return Undone(tuple(dict.fromkeys(left)), tuple(self._others()), notes)
+        return tuple(dict.fromkeys(left))
+
+    @property
+    def _made(self) -> list[Ref]:
+        """What the steps made of what others hang on, but for what goes with a namespace."""
+        changes = (change for changes in outside(self.steps) for change in changes)
+        owned = [one for one in changes if isinstance(one, Make) and one.ref.kind in OWNED]
+        return [ref for one in owned for ref in refs_of(one)]
+
+    @property
+    def _homes(self) -> dict[int, str]:
+        """The names of the namespaces that the steps made, by their marks."""
+        names = {ref.name for ref in self._made if ref.kind == "netns"}
+        return {mark: name for mark, name in self.sight.journal.homes.items() if name in names}
 
     def _trusted(self) -> Iterator[str]:
         """Give the steps of which nobody has seen what they did, nor that it is undone."""
-        for step in self.sight.in_force:
+        for step in self.steps:
             if step.kind == "trusted":
                 yield f"taken on trust, and not looked at: {step.text}"
 
     def _objects(self) -> Iterator[Left]:
         """Give what the lab made and is still there."""
-        for ref in self.sight.made:
+        for ref in self._made:
             used = ref.kind == "folder" and self.sight.foreign_in(ref)
             if self.sight.ours(ref) and ref not in self.taken.blocked and not used:
                 yield Left(f"{self._called(ref)} is still there", self._command(Remove(ref)))
-        homes = self.sight.journal.homes
+        homes = self._homes
         for ref, facts in self.sight.state.items():
             name = homes.get(facts[0]["mark"]) if ref.kind == "netns" else None
             if name not in (None, ref.name):
@@ -121,7 +156,7 @@ class Ending:
 
     def _unread(self) -> Iterator[Left]:
         """Give what could not be read: that is not the same as not there."""
-        for step in self.sight.in_force:
+        for step in self.steps:
             for change in step.changes:
                 if self.sight.is_unread(change.ref) and isinstance(change, Make):
                     text = f"{kinds.called(change.ref)}: not known, for its table cannot be read"
@@ -134,7 +169,7 @@ class Ending:
         journals = [self.sight.journal, *(other.journal for other in self.beside)]
         yield from (Left(one.damaged, f"rm {one.path}") for one in journals[:1] if one.damaged)
         yield from (Left(one.unwritten) for one in journals[1:] if one.unwritten)
-        for process in found_in(self.sight.journal.homes, self.sight.journal.held):
+        for process in found_in(self._homes, self.sight.journal.held):
             text = f"process {process.pid} ({process.name}) still runs in what was {process.netns}"
             yield Left(text, f"kill {process.pid}")
 
@@ -209,7 +244,7 @@ class Ending:
         for fact in self.taken.done:
             if fact.ref.kind == "home" and fact in self.sight.now and fact not in self.stays:
                 yield f"folder {fact.ref.name} stays: what is in it is not this lab's"
-        for ref in self.sight.made:
+        for ref in self._made:
             if ref.kind == "folder" and self.sight.ours(ref):
                 names = ", ".join(one.name for one in self.sight.foreign_in(ref))
                 if names:
@@ -223,12 +258,16 @@ class Ending:
                     f"{line}: stays for {lab}" for line in self.sight.told(fact, was, is_now)
                 )
 
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        """What is told of bridges that were set by hand, which nothing takes back."""
+        bridges = (fact.ref for fact in self.taken.done if fact.key == "mtu"
+                   and self.sight.now.get(Fact(fact.ref, "kind")) == "bridge")  # fmt: skip
+        return tuple(f"{one.name} does not follow the MTU of its ports any more" for one in bridges)
+
     def _follows(self) -> Iterator[str]:
         """Tell what the kernel makes of bridges now, which nothing takes back."""
         before, now = self.sight.journal.before, self.sight.now
-        for fact in self.taken.done:
-            if fact.key == "mtu" and now.get(Fact(fact.ref, "kind")) == "bridge":
-                yield f"{fact.ref.name} does not follow the MTU of its ports any more"
         for fact, was in before.items():
             if self._is_made_of_ports(fact) and not same(was, now.get(fact, was)):
                 lines = self.sight.told(fact, was, now[fact])

@@ -26,6 +26,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.kinds.address import is_local
 from cnetsh.kinds.change import (
     OWNED,
+    Change,
     Fact,
     Found,
     Make,
@@ -125,6 +126,12 @@ class Undoing:
         return tuple(map(self._line, (*self.todo.ordered, *self.todo.rest)))
 
     @property
+    def changes(self) -> Iterator[Change]:
+        """What the commands change; not all that the kernel prints could be typed."""
+        for one in (*self.todo.ordered, *self.todo.rest):
+            yield from (one.change,) if one.change else as_step(one.text).changes
+
+    @property
     def at_stake(self) -> Patch:
         """What of others' the commands may cost besides, which is then put back as it is now."""
         wanted, done, cost = self.todo.aimed.wanted, self.free, self.todo.cost
@@ -165,7 +172,8 @@ def roll_back(all_of_it: Undoing) -> Undone:
     if any(other.journal.unwritten for other in beside):
         rest |= {fact: all_of_it.done[fact] for fact in (*stays, *passed)}
     journal.write(patch=rows(rest), aim=[])
-    undone = Ending(sight, taken, begun, beside, {**stays, **passed}).undone
+    steps = sight.in_force
+    undone = Ending(sight, steps, taken, begun, beside, {**stays, **passed}).undone
     journal.write(left=[one.text for one in undone.left])
     for other in beside:
         other.journal.close()

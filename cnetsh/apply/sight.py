@@ -13,7 +13,6 @@ from cnetsh.compare.revert import predicted, told
 from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
 from cnetsh.kinds import rule
 from cnetsh.kinds.change import (
-    OWNED,
     Change,
     Fact,
     Facts,
@@ -22,7 +21,6 @@ from cnetsh.kinds.change import (
     Patch,
     Ref,
     State,
-    refs_of,
 )
 from cnetsh.plan.steps import Step
 
@@ -79,13 +77,6 @@ class Sight:
     def known(self) -> State:
         """What there is, with the bridges that links were ports of before."""
         return with_masters(self.state, self.journal.before, self.begun)
-
-    @property
-    def made(self) -> list[Ref]:
-        """What its steps make of what others hang on, but for what goes with a namespace."""
-        changes = (change for changes in outside(self.in_force) for change in changes)
-        owned = [one for one in changes if isinstance(one, Make) and one.ref.kind in OWNED]
-        return [ref for one in owned for ref in refs_of(one)]
 
     def look(self) -> Found:
         """See the target anew; give what is so."""

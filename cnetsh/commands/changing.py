@@ -13,7 +13,7 @@ from functools import partial
 from typing import TextIO
 
 from cnetsh.apply import journal
-from cnetsh.apply.ending import Undone
+from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.repair import Repairing
 from cnetsh.apply.rollback import Undoing
@@ -299,10 +299,15 @@ def tell_ended(undone: Undone, what: str, seconds: str = "") -> int:
         say("not as before, besides:" if undone.left else meanwhile)
     for line in undone.others:
         say(f"  {visible(line)}")
-    if not undone.left:
+    return tell_left(undone.left)
+
+
+def tell_left(left: Sequence[Left]) -> int:
+    """Name what is left, each with the command that ends that; give 3 when there is something."""
+    if not left:
         return DONE
     say("left behind:")
-    for one in undone.left:
+    for one in left:
         say(f"  {visible(one.text)}")
         if one.advice:
             say(f"    sudo sh -c {shlex.quote(one.advice)}", whole=True)

@@ -1,6 +1,6 @@
 """What commands say of a plan's checks before anything runs: only what will surprise."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import BEGINS, Surprise, as_lines, foretold
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS, network_of, new_machine
 from cnetsh.forwarding.settle import settle
+from cnetsh.kinds.change import Change
 from cnetsh.labs import choose
 from cnetsh.labs.expected import MOST_STEPS
 from cnetsh.plan.steps import Plan, Plans, Step
@@ -62,15 +63,17 @@ def surprises_here(plans: Plans) -> list[Surprise]:
     return foretold(plans.up, plans.check, network_here())
 
 
-def surprises_of_change(plans: Plans, gone: Sequence[Step], new: Sequence[Step]) -> list[Surprise]:
+def surprises_of_change(
+    plans: Plans, undone: Iterable[Change], new: Sequence[Step]
+) -> list[Surprise]:
     """Give what will surprise whoever makes a lab that is up into a plan's.
 
-    gone: the commands that undo what the plan lacks; new: the plan's steps that run then.
+    undone: what takes back what the plan lacks; new: the plan's steps that run then.
     """
     if _leave_it(plans.up):
         return []
     network = network_here()
-    settle([change for step in gone for change in step.changes], network)
+    settle(undone, network)
     return foretold(plans.up, plans.check, network, frozenset(new))
 
 

@@ -14,6 +14,7 @@ from typing import TextIO
 
 from cnetsh.apply import change, journal
 from cnetsh.apply.change import Changing
+from cnetsh.apply.ending import Undone
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.repair import Repairing
 from cnetsh.apply.run import Means, Outcome
@@ -42,6 +43,7 @@ from cnetsh.commands.changing import (
     refuse_interrupted,
     started,
     tell_ended,
+    tell_left,
     then_put_back,
     undone_by,
     unless_killed,
@@ -56,6 +58,7 @@ from cnetsh.doctor.finding import Finding
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.kinds.change import State
 from cnetsh.labs import choose
+from cnetsh.names import visible
 from cnetsh.plan.lines import Line, amount, counted
 from cnetsh.plan.saved import Saved, read_saved
 from cnetsh.plan.steps import Plan, Plans, Step
@@ -190,8 +193,7 @@ def _findings(
 
     new: Sequence[Step] = known.change.new if known else ()
     if known:
-        gone = [line.step for line in known.undoing.lines]
-        surprises = surprises_of_change(wanted.plans, gone, new)
+        surprises = surprises_of_change(wanted.plans, known.undoing.changes, new)
     else:
         surprises = surprises_before(wanted.plans)
     facts = diagnose.gather(means.ask, before, wanted.plans.up)
@@ -276,9 +278,9 @@ def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
 
     def carry_out() -> int:
         end(record, known.homes, inside)
-        outcome = change.apply(known, means)
+        outcome, undone = change.apply(known, means)
         record.close()
-        return _changed(known, outcome, wanted, means)
+        return _changed(known, outcome, undone, wanted, means)
 
     return Work(
         carry_out, lambda: lines, _differs(record, plans, drifted), then_put_back(known.undoing),
@@ -311,16 +313,25 @@ def _asked(record: Journal, wanted: Wanted, lines: Sequence[Line]) -> str:
     return asked(lines, wanted.on)
 
 
-def _changed(known: Changing, outcome: Outcome, wanted: Wanted, means: Means) -> int:
+def _changed(
+    known: Changing, outcome: Outcome, undone: Undone, wanted: Wanted, means: Means
+) -> int:
     """Tell how a change went; give the exit code."""
     record = known.record
+    for line in undone.notes:
+        say(f"  {visible(line)}")
     if outcome.well:
-        say(f"{record.lab} is up as planned now")
-        return _confirmed(wanted, means)
+        but = "is changed, but not all that went is undone"
+        say(f"{record.lab} {but if undone.left else 'is up as planned now'}")
+        code = tell_left(undone.left)
+        return _confirmed(wanted, means) or code
     if text := change.why_not(known.change, outcome):
         say(text)
     if not record.stands:
         say("the lab could not be put back to what it was: cnetsh recover undoes all of it")
         return LEFT_BEHIND
+    if undone.left:
+        say("the change is undone, but not all of it:")
+        return tell_left(undone.left)
     say("the change is undone: the lab is as it was before")
     return undone_by(outcome.signal)

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from endings import assert_not_blamed
+from endings import assert_as_before, assert_left, assert_not_blamed
 from hosts import Private, report, wait_for
-from others import NO_IPV6, UPLINK, Hosts, lab_file, not_as, not_shaped_as, often
+from others import NO_IPV6, UPLINK, Hosts, lab_file, not_as, not_shaped_as, often, template
 
 HOME = "containers:\n  a: {bridge: br1}\n"
 MACVLAN = (
@@ -177,3 +177,48 @@ def signalled(
     process.send_signal(number)
     said += process.stderr.read()
     return subprocess.CompletedProcess(argv, process.wait(20), "", said)
+
+
+# A template before and after, and what others do that keeps some of it from being undone.
+KEPT = {
+    "the way back is barred": (
+        "ip link set eth7 down\nip link set eth7 up\nip link set eth7 alias lab",
+        "ip link set eth7 alias lab",
+        "ip route add blackhole 203.0.113.0/24",
+        "route 203.0.113.0/24 via 10.66.0.254",
+        "ip route delete blackhole 203.0.113.0/24",
+    ),
+    "a namespace is mounted again and again": (
+        "ip netns add x7\nip netns exec x7 ip link set lo up\nip link set eth7 alias lab",
+        "ip link set eth7 alias lab",
+        "cd /run/netns; mount --make-rprivate .\nfor n in 1 2; do mount --bind x7 x7; done",
+        "namespace x7 is still there",
+        "umount /run/netns/x7",
+    ),
+    "an undo of the template fails": (
+        "#: undo ip link delete nowhere\nip link set eth7 alias lab\nip link set eth7x alias lab",
+        "ip link set eth7x alias lab",
+        "true",
+        "step 1 is not undone",
+        "true",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", often(KEPT, tuple(KEPT)[:2]))
+def test_what_a_change_leaves_behind_is_named_and_goes_with_the_lab(
+    private: Private, tmp_path: Path, what: str
+) -> None:
+    old, new, meanwhile, named, again = KEPT[what]
+    private.sh(UPLINK + "ip route add 203.0.113.0/24 via 10.66.0.254")
+    before = private.snapshot()
+    private.cnetsh("up", template(tmp_path, "k", old))
+    private.sh(meanwhile)
+    (tmp_path / "k/up.sh.j2").write_text(f"{new}\n", encoding="utf-8")
+    done = private.cnetsh("up", str(tmp_path / "k"), "--yes", check=False)
+    assert_left(done, named)
+    assert "as planned" not in done.stderr, report(done)
+    private.sh(again)
+    done = private.cnetsh("down", "k", check=False)
+    assert_as_before(done, "k")
+    assert not_as(private, before) == []
