@@ -14,16 +14,19 @@ _BITS = {4: 32, 6: 128}
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,14}")
 _NETNS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
-# Words that ip-link(8) and the kernel read as something else than the name of an interface.
-_WORDS = """lo all default none any dev name type up down help list host self peer netns via src
-    bonding_masters link index arp carrier vf mode state vrf qlen mtu group promisc allmulticast
-    trailers notrailers multicast protodown protodown_reason gso_max_size gso_max_segs gro_max_size
-    parentdev parentbus altname property xdp xdpgeneric xdpdrv xdpoffload table"""
-_RESERVED = frozenset(_WORDS.split())
+# What ip-link(8) reads as a keyword where the name of a link may stand (measured).
+_WHOLE = """dev name up down netns index arp carrier vf mode state vrf qlen mtu group promisc
+    trailers allmulticast multicast brd protodown gso_max_size gso_max_segs gro_max_size parentdev
+    netns-immutable xdp xdpdrv xdpgeneric xdpoffload"""
 # `ip link set br up` sets a broadcast address: any beginning of these words stands for the word.
-_LONG_WORDS = """add address addrgenmode alias broadcast dynamic help link-netnsid master nomaster
-    numtxqueues numrxqueues txqueuelen txqlen type"""
-_SHORTENED = tuple(_LONG_WORDS.split())
+_SHORTENED = """type txqlen txqueuelen numrxqueues numtxqueues nomaster master link-netnsid help
+    dynamic broadcast alias addrgenmode address"""
+_KEYWORDS = {word[:end]: word for word in _SHORTENED.split() for end in range(1, len(word) + 1)}
+_KEYWORDS |= {word: word for word in _WHOLE.split()}
+# Words that ip, the kernel or cnetsh read as something else than the name of an interface.
+_OTHERS = """lo all default none any type add help list host self peer via src bonding_masters link
+    table notrailers protodown_reason parentbus altname property"""
+_RESERVED = frozenset(_WHOLE.split() + _OTHERS.split())
 
 
 class Ip(NamedTuple):
@@ -102,10 +105,14 @@ def interface_name(text: str, what: str) -> str:
     Raises CnetshError; `what` is the place that it names.
     """
     _shape(text, what, _LINK, 15)
-    for word in _SHORTENED:
-        if word.startswith(text):
-            _refuse(text, what, f"is read by ip as its keyword {word}")
+    if word := keyword(text):
+        _refuse(text, what, f"is read by ip as its keyword {word}")
     return text
+
+
+def keyword(text: str) -> str:
+    """Give the keyword as which ip reads a word without dev before it, "" for a link's name."""
+    return _KEYWORDS.get(text, "")
 
 
 def interface_prefix(text: str, what: str) -> str:

@@ -404,7 +404,8 @@ def wait_until_gone(steps: Sequence[Step], blocked: Collection[Ref], sight: Sigh
         else:
             there.pop()
     left = (name for name, mark in there if _is_link(name, mark))
-    run_mends([Mend(f"ip link delete {name}") for name in left], sight)
+    gone = (kinds.write(Remove(Ref("link", "", name))) for name in left)
+    run_mends([Mend(text) for texts in gone for text in texts], sight)
 
 
 def _is_link(name: str, mark: Sequence[Any]) -> bool:

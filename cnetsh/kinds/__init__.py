@@ -125,9 +125,14 @@ def read(command: Command) -> Changes | None:
     return None
 
 
+def misread(command: Command) -> str:
+    """Say as what a tool would read a command that is refused for that, "" for any other."""
+    return link.misread(command)
+
+
 def spelled(command: Command) -> str:
     """Give the accepted spelling of what a command means, "" where no kind knows one."""
-    return setting.spelled(command) or looks.spelled(command)
+    return setting.spelled(command) or looks.spelled(command) or link.spelled(command)
 
 
 def known_words() -> frozenset[str]:

@@ -3,6 +3,7 @@
 Sources: ip-link(8), bridge(8).
 """
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from cnetsh.kinds.change import (
     typed_in,
 )
 from cnetsh.kinds.looks import shows
+from cnetsh.names import keyword
 
 TOOLS = ("ip link", "ip l")
 SAMPLES = (
@@ -91,7 +93,7 @@ def read(command: Command) -> Changes | None:
     netns, _, rest, _ = command
     match rest:
         # A large lab has thousands of these two, and is planned a tenth faster with them first.
-        case ("set", name, "up") if name not in _SET:
+        case ("set", name, "up") if not keyword(name):
             return (Set(Ref("link", netns, name), "up", True),)
         case ("set", "dev", name, "master", bridge) if bridge:
             return (Set(Ref("link", netns, name), "master", bridge),)
@@ -99,9 +101,21 @@ def read(command: Command) -> Changes | None:
             return _changed(rest[1:], netns)
         case ("add", *_):
             return _added(rest[1:], netns)
-        case ("delete" | "del", "dev", name) | ("delete" | "del", name):
+        case ("delete" | "del", "dev", name):
+            return (Remove(Ref("link", netns, name)),)
+        case ("delete" | "del", name) if not keyword(name):
             return (Remove(Ref("link", netns, name)),)
     return () if shows(rest) else None
+
+
+def misread(command: Command) -> str:
+    """Say as what ip would read a link's name, "" where that is not why a command is refused."""
+    match command.words[:2], command.rest:
+        case ("ip", "link" | "l"), ("set" | "add" | "delete" | "del", name, *_):
+            word = "" if name in _NEW | _SET or name in _ALONE else keyword(name)
+            say = "name" if command.rest[0] == "add" else "dev"
+            return f"ip reads {name} as its keyword {word} without {say} before it" if word else ""
+    return ""
 
 
 def _added(rest: Words, netns: str) -> Changes | None:
@@ -149,6 +163,8 @@ def _new(words: Words) -> tuple[dict[str, Any], str, Words]:
             at += 1
             if key == "type":
                 return given, value, words[at:]
+        elif keyword(value):
+            return {}, "?", ()
         if key in given or (typed := _typed(key, value)) is _REFUSED:
             return {}, "?", ()
         given[key] = typed
@@ -168,6 +184,8 @@ def _changed(rest: Words, netns: str) -> Changes | None:
         elif value == "type":
             key, value = "hairpin", _SLAVE.get(rest[at : at + 3], _REFUSED)
             at += 3
+        elif key == "dev" and keyword(value):
+            value = _REFUSED
         if value is _REFUSED or key in pairs:
             return None
         pairs[key] = value
@@ -192,6 +210,14 @@ def _change(ref: Ref, key: str, value: Any) -> Change:
     return Move(ref, Ref("link", value, ref.name)) if key == "netns" else Set(ref, key, value)
 
 
+def spelled(command: Command) -> str:
+    """Give the spelling of a command that has a link's name where ip expects a keyword."""
+    if not misread(command):
+        return ""
+    verb, *more = command.rest
+    return shlex.join(("ip", "link", verb, "name" if verb == "add" else "dev", *more))
+
+
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the command that does a change."""
     return (_add(change) if isinstance(change, Make) else _set(change),)
@@ -207,11 +233,11 @@ def _set(change: Change) -> str:
         case Set(_, "stp_state", value):
             words = ("set", "dev", name, "type", "bridge", "stp_state", str(value))
         case Remove():
-            words = ("delete", name)
+            words = ("delete", *_plain(name))
         case Move(_, to):
-            words = ("set", name, "netns", to.netns)
+            words = ("set", *_plain(name), "netns", to.netns)
         case Set(_, "up", value):
-            words = ("set", name, "up" if value else "down")
+            words = ("set", *_plain(name), "up" if value else "down")
         case Set(_, "master", None):
             words = ("set", "dev", name, "nomaster")
         case Set(_, key, value) if key in _PORT:
@@ -219,6 +245,11 @@ def _set(change: Change) -> str:
         case Set(_, key, value):
             words = ("set", "dev", name, key, _said(value))
     return typed_in(change.ref.netns, "ip", "link", *words)
+
+
+def _plain(name: str) -> Words:
+    """Give a link's name as it is typed, with dev where ip takes it for a keyword."""
+    return ("dev", name) if keyword(name) else (name,)
 
 
 def _said(value: Any) -> str:

@@ -277,7 +277,8 @@ def _checked(text: str, said: Directives, part: str) -> tuple[str, str]:
     kind, netns, changes = _read(text)
     if kind == "trusted":
         if not said.undo or part != "up":
-            raise CnetshError("not an allowed command", _NEEDED)
+            why = kinds.misread(command_in(text)) or "not an allowed command"
+            raise CnetshError(why, _NEEDED)
         split(said.undo)
         return kind, netns
     # An undo of the template's own is run as it stands, so it must be allowed too.

@@ -39,7 +39,7 @@ def test_no_lab_needs_what_it_does_not_make(name: str) -> None:
         ("ip link set eth0 netns n0", 1, "link eth0"),
         ("ip netns add n0\nip link set eth0 netns n0", 2, "link eth0"),
         # Nothing in the target's own namespace would tell that these are still there.
-        ("ip link add a netns f0 type veth peer name b netns f1", 1, "namespace f0"),
+        ("ip link add a0 netns f0 type veth peer name b0 netns f1", 1, "namespace f0"),
         ("ip link add link p name m netns f0 type macvlan mode bridge", 1, "namespace f0"),
     ],
 )
@@ -58,13 +58,13 @@ def test_what_others_made_is_not_changed_without_a_sure_undo(
     "text",
     [
         "ip netns add n0\nip netns exec n0 ip link set lo up",
-        "ip link add a type veth peer name b\nip link set b netns f0",
-        "ip link add a type veth peer name b netns f0",
-        "ip netns add n0\nip link add a type veth peer name b\nip link set b netns n0\n"
-        "ip netns exec n0 ip link set b up",
+        "ip link add a0 type veth peer name b0\nip link set b0 netns f0",
+        "ip link add a0 type veth peer name b0 netns f0",
+        "ip netns add n0\nip link add a0 type veth peer name b0\nip link set b0 netns n0\n"
+        "ip netns exec n0 ip link set b0 up",
         "ip netns add n0\nip link add link p name m netns n0 type macvlan mode bridge",
         "ip netns exec f0 ip link show",
-        "ip netns add n0\nip link add a netns f0 type veth peer name b netns n0",
+        "ip netns add n0\nip link add a0 netns f0 type veth peer name b0 netns n0",
         "iptables -N LAB",
     ],
 )
@@ -88,5 +88,5 @@ def test_a_name_that_is_taken_is_named(before: State, named: str) -> None:
 
 
 def test_a_name_inside_a_namespace_is_not_taken_by_the_hosts() -> None:
-    text = "ip netns add n0\nip netns exec n0 ip link add a type veth peer name b"
+    text = "ip netns add n0\nip netns exec n0 ip link add a0 type veth peer name b0"
     refuse_taken(plan(text), link("a", "veth"))

@@ -49,16 +49,16 @@ def test_a_step_says_what_it_changes_why_and_its_undo(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("step", "first", "last"),
     [
-        ("ip link set a up", "sets link a up", "undo: ip link set a down"),
+        ("ip link set a0 up", "sets link a0 up", "undo: ip link set a0 down"),
         (
             "ip link set veth0 netns net0",
             "moves link veth0 to namespace net0",
             "undo: no command of its own: it goes with the step that made the link",
         ),
         (
-            "ip link add a type veth peer name b netns c",
-            "makes link a, and link b in c",
-            "undo: ip link delete a",
+            "ip link add a0 type veth peer name b netns c",
+            "makes link a0, and link b in c",
+            "undo: ip link delete a0",
         ),
         (
             "ip link set p nomaster",
@@ -95,7 +95,7 @@ def test_each_verb_has_its_words(
         ("P99", "nothing is known of 'P99'"),
         ("", "nothing is known of ''"),
         ("rm -rf /", "explain: line 1: rm -rf /: not an allowed command"),
-        ("ip lnk set a up", "not an allowed command; say: ip link set a up"),
+        ("ip lnk set a0 up", "not an allowed command; say: ip link set a0 up"),
     ],
 )
 def test_what_is_unknown_is_refused_with_what_was_meant(thing: str, told: str) -> None:

@@ -31,11 +31,11 @@ def plan(text: str) -> Plan:
         ("ip netns add net0\nip netns exec net0 ip link", ["create", "look"]),
         ("ip netns add n0\nip netns exec n0 ip link set lo up", ["create", "depends on step 1"]),
         (
-            "ip netns add net1\nip link add a type veth peer name b\nip link set b netns net1\n"
-            "ip netns exec net1 ip link set b up\nip link set a up",
+            "ip netns add net1\nip link add a0 type veth peer name b0\nip link set b0 netns net1\n"
+            "ip netns exec net1 ip link set b0 up\nip link set a0 up",
             ["create", "create", "depends on step 2", "depends on step 1", "depends on step 2"],
         ),
-        ("ip link add a type veth peer name eth0", ["in the way"]),
+        ("ip link add a0 type veth peer name eth0", ["in the way"]),
         ("ip link set eth0 up\nip link set eth0 mtu 1400", ["already there", "change"]),
         ("ip address add 10.9.0.1/24 dev eth0", ["already there"]),
         ("ip address add 10.9.0.2/24 dev eth0", ["change"]),
@@ -111,7 +111,7 @@ def test_a_name_that_is_taken_is_named(there: dict[str, Any], named: str) -> Non
 
 
 def test_a_name_inside_a_namespace_is_not_taken_by_the_hosts() -> None:
-    text = "ip netns add n0\nip netns exec n0 ip link add a type veth peer name b"
+    text = "ip netns add n0\nip netns exec n0 ip link add a0 type veth peer name b0"
     refuse_taken(plan(text), seen({"a": {"kind": "veth"}}))
 
 

@@ -14,29 +14,29 @@ from cnetsh.plan.undo import undos
 
 # command: its undo in the same namespace
 UNDOS = {
-    "ip link add a type veth peer name b": "ip link delete a",
-    "ip link add a mtu 1400 type veth peer name b mtu 1400": "ip link delete a",
-    "ip link add a type veth peer name b netns n0": "ip link delete a",
+    "ip link add a0 type veth peer name b": "ip link delete a0",
+    "ip link add a0 mtu 1400 type veth peer name b mtu 1400": "ip link delete a0",
+    "ip link add a0 type veth peer name b netns n0": "ip link delete a0",
     "ip link add name br0 type bridge": "ip link delete br0",
     "ip link add br0 type bridge": "ip link delete br0",
     "ip link add br0 mtu 1400 type bridge": "ip link delete br0",
     "ip link add name br0 address 02:00:00:00:00:01 type bridge": "ip link delete br0",
-    "ip link set a up": "ip link set a down",
-    "ip link set dev a up": "ip link set a down",
-    "ip link set a down": "ip link set a up",
-    "ip link set dev a master br0": "ip link set dev a nomaster",
-    "ip link set dev a type bridge_slave hairpin on": (
-        "ip link set dev a type bridge_slave hairpin off"
+    "ip link set a0 up": "ip link set a0 down",
+    "ip link set dev a0 up": "ip link set a0 down",
+    "ip link set a0 down": "ip link set a0 up",
+    "ip link set dev a0 master br0": "ip link set dev a0 nomaster",
+    "ip link set dev a0 type bridge_slave hairpin on": (
+        "ip link set dev a0 type bridge_slave hairpin off"
     ),
-    "ip link set a master br0": "ip link set dev a nomaster",
-    "ip l set a up": "ip link set a down",
-    "ip address add 10.0.0.1/8 dev a": "ip address delete 10.0.0.1/8 dev a",
-    "ip addr add fd00::1/64 dev a nodad": "ip address delete fd00::1/64 dev a",
-    "ip -6 a add fd00::1/64 dev a": "ip address delete fd00::1/64 dev a",
+    "ip link set a0 master br0": "ip link set dev a0 nomaster",
+    "ip l set a0 up": "ip link set a0 down",
+    "ip address add 10.0.0.1/8 dev a0": "ip address delete 10.0.0.1/8 dev a0",
+    "ip addr add fd00::1/64 dev a0 nodad": "ip address delete fd00::1/64 dev a0",
+    "ip -6 a add fd00::1/64 dev a0": "ip address delete fd00::1/64 dev a0",
     "ip route add default via 10.0.0.1": "ip route delete default via 10.0.0.1",
     "ip -6 route add default via fd00::1": "ip -6 route delete default via fd00::1",
-    "ip route add 10.0.0.0/8 via 10.0.0.1 dev a metric 7 src 10.0.0.2 table 5": (
-        "ip route delete 10.0.0.0/8 via 10.0.0.1 dev a metric 7 src 10.0.0.2 table 5"
+    "ip route add 10.0.0.0/8 via 10.0.0.1 dev a0 metric 7 src 10.0.0.2 table 5": (
+        "ip route delete 10.0.0.0/8 via 10.0.0.1 dev a0 metric 7 src 10.0.0.2 table 5"
     ),
     "ip netns add n0": "ip netns delete n0",
     "iptables -A FORWARD -i a -j DROP": "iptables -D FORWARD -i a -j DROP",
@@ -45,23 +45,23 @@ UNDOS = {
     "ip6tables -t nat -A X -j DROP": "ip6tables -t nat -D X -j DROP",
     "iptables -t nat -N LAB": "iptables -t nat -X LAB",
     "iptables -w -N LAB": "iptables -w -X LAB",
-    "tc qdisc add dev a root tbf rate 1mbit burst 10kb latency 10ms": "tc qdisc delete dev a root",
-    "tc qdisc add dev a root netem delay 10ms": "tc qdisc delete dev a root",
+    "tc qdisc add dev a0 root tbf rate 1mbit burst 9kb latency 10ms": "tc qdisc delete dev a0 root",
+    "tc qdisc add dev a0 root netem delay 10ms": "tc qdisc delete dev a0 root",
     "mkdir /etc/netns/n0": "rmdir /etc/netns/n0",
 }
 
 PUT_BACK = [
-    "ip link set a nomaster",
-    "ip link set a mtu 1400",
-    "ip link set a address 02:00:00:00:00:01",
-    "ip link set dev a alias 'what it is for'",
-    "ip link set a txqueuelen 7",
+    "ip link set a0 nomaster",
+    "ip link set a0 mtu 1400",
+    "ip link set a0 address 02:00:00:00:00:01",
+    "ip link set dev a0 alias 'what it is for'",
+    "ip link set a0 txqueuelen 7",
 ]
 
 REMOVES = [
-    "ip link delete a",
-    "ip link del dev a",
-    "ip address delete 10.0.0.1/8 dev a",
+    "ip link delete a0",
+    "ip link del dev a0",
+    "ip address delete 10.0.0.1/8 dev a0",
     "ip route delete default",
     "ip route del 10.0.0.0/8 via 10.0.0.1",
     "ip netns delete n0",
@@ -69,40 +69,40 @@ REMOVES = [
     "iptables -D FORWARD -j DROP",
     "iptables -F FORWARD",
     "iptables -t nat -X LAB",
-    "tc qdisc delete dev a root",
+    "tc qdisc delete dev a0 root",
     "rmdir /etc/netns/n0",
     "rm -f /etc/netns/n0/resolv.conf",
 ]
 
 LOOKS = [
-    *("ip link", "ip link show", "ip -d link show a", "ip -br addr", "ip addr show dev a"),
+    *("ip link", "ip link show", "ip -d link show a", "ip -br addr", "ip addr show dev a0"),
     *("ip route", "ip route show table all", "ip route get 1.1.1.1", "ip -6 route list"),
     *("ip netns", "ip netns list", "ip netns pids n0", "ip neigh", "ip neighbour show", "ip rule"),
-    *("ip maddress show", "bridge link", "bridge fdb show br br0", "tc qdisc show dev a"),
+    *("ip maddress show", "bridge link", "bridge fdb show br br0", "tc qdisc show dev a0"),
     *("tc class show dev a", "iptables -S", "iptables -t nat -S POSTROUTING", "iptables -L -n -v"),
     "iptables -C FORWARD -j DROP",
 ]
 
 # why: commands
 REFUSED = {
-    "would be process 1 of the caller's": ["ip link set a netns 1", "ip link set a netns 4711"],
-    "a path is not a name": ["ip link set a netns /proc/1/ns/net", "ip link set a netns ../n0"],
+    "would be process 1 of the caller's": ["ip link set a0 netns 1", "ip link set a0 netns 4711"],
+    "a path is not a name": ["ip link set a0 netns /proc/1/ns/net", "ip link set a0 netns ../n0"],
     "another kind of link": [
-        "ip link add a type nlmon",
-        "ip link add a type veth",
-        "ip link add link a name b type vlan id 5 protocol 802.1ad",
+        "ip link add a0 type nlmon",
+        "ip link add a0 type veth",
+        "ip link add link a0 name b type vlan id 5 protocol 802.1ad",
         "ip link add br0 type bridge vlan_filtering 1",
     ],
-    "ip would guess the prefix": ["ip address add 10.0.0.1 dev a", "ip addr add fd00::1 dev a"],
+    "ip would guess the prefix": ["ip address add 10.0.0.1 dev a0", "ip addr add fd00::1 dev a0"],
     "another form": [
-        "ip address add 10.0.0.1/8 broadcast + dev a",
+        "ip address add 10.0.0.1/8 broadcast + dev a0",
         "ip address add 10.0.0.1/8",
-        "ip address replace 10.0.0.1/8 dev a",
-        "ip address flush dev a",
-        "ip link set a name b",
-        "ip link set a",
+        "ip address replace 10.0.0.1/8 dev a0",
+        "ip address flush dev a0",
+        "ip link set a0 name b",
+        "ip link set a0",
         "ip link set",
-        "ip link set a xdp object x.o",
+        "ip link set a0 xdp object x.o",
         "ip route replace default via 10.0.0.1",
         "ip route add default",
         "ip route add 10.0.0.0/8 via",
@@ -110,7 +110,7 @@ REFUSED = {
         "ip route add blackhole 10.0.0.0/8",
         "ip route flush table main",
         "ip rule add from 10.0.0.1 table 7",
-        "ip neigh add 10.0.0.1 dev a",
+        "ip neigh add 10.0.0.1 dev a0",
         "ip netns add",
         "ip netns attach n0 1",
         "ip netns set n0 1",
@@ -136,9 +136,9 @@ REFUSED = {
         "nft add table x",
     ],
     "another queue": [
-        "tc qdisc add dev a root fq",
-        "tc qdisc replace dev a root tbf rate 1mbit",
-        "tc qdisc add dev a ingress",
+        "tc qdisc add dev a0 root fq",
+        "tc qdisc replace dev a0 root tbf rate 1mbit",
+        "tc qdisc add dev a0 ingress",
         "tc filter add dev a parent 1: matchall action drop",
     ],
     "changes a bridge": ["bridge link set dev a cost 5", "bridge vlan add dev a vid 5"],
@@ -213,7 +213,7 @@ def test_undo(text: str, netns: str) -> None:
 @pytest.mark.parametrize("text", PUT_BACK)
 def test_put_back_from_the_snapshot(text: str) -> None:
     (change,) = changes_of(text)
-    assert isinstance(change, Set) and change.ref == Ref("link", "", "a")
+    assert isinstance(change, Set) and change.ref == Ref("link", "", "a0")
     (undo,) = undos(parse(text, "own", "", "up", "own").steps)
     assert (undo.texts, undo.note) == ((), "put back from the snapshot")
 
@@ -250,14 +250,14 @@ class TestMakes:
         [
             ("ip netns add n0", [("netns", "", "n0")]),
             ("ip link add br0 type bridge", [("link", "n7", "br0")]),
-            ("ip link add a type veth peer name b", [("link", "n7", "a"), ("link", "n7", "b")]),
+            ("ip link add a0 type veth peer name b", [("link", "n7", "a0"), ("link", "n7", "b")]),
             (
-                "ip link add a type veth peer name b netns n1",
-                [("link", "n7", "a"), ("link", "n1", "b")],
+                "ip link add a0 type veth peer name b netns n1",
+                [("link", "n7", "a0"), ("link", "n1", "b")],
             ),
             (
-                "ip link add a netns n0 type veth peer name b netns n1",
-                [("link", "n0", "a"), ("link", "n1", "b")],
+                "ip link add a0 netns n0 type veth peer name b netns n1",
+                [("link", "n0", "a0"), ("link", "n1", "b")],
             ),
             (
                 "ip link add link p name m netns n1 type macvlan mode bridge",
@@ -274,7 +274,7 @@ class TestMakes:
         assert list(refs_of(changes(text, netns)[0])) == makes
 
     def test_a_peer_with_an_mtu_of_its_own(self) -> None:
-        text = "ip link add a mtu 1400 type veth peer name b mtu 1300"
+        text = "ip link add a0 mtu 1400 type veth peer name b mtu 1300"
         make, size = changes(text)
         assert isinstance(make, Make) and make.facts["mtu"] == 1400
         assert size == Set(Ref("link", "", "b"), "mtu", 1300)
@@ -284,8 +284,8 @@ class TestMakes:
         assert undo.texts == ("iptables -w -t nat -F LAB", "iptables -w -t nat -X LAB")
 
     def test_a_move_gives_the_new_place(self) -> None:
-        assert changes("ip link set b netns n1", "n0") == (
-            Move(Ref("link", "n0", "b"), Ref("link", "n1", "b")),
+        assert changes("ip link set b0 netns n1", "n0") == (
+            Move(Ref("link", "n0", "b0"), Ref("link", "n1", "b0")),
         )
 
     def test_name_servers_are_in_a_folder(self) -> None:

@@ -63,7 +63,7 @@ class TestGrammar:
         assert parsed("") == parsed("\n  \n# nothing\n## Nothing\n") == ()
 
     def test_kinds(self) -> None:
-        text = "ip link show\nping -c1 10.0.0.1\nip link set a up\n#: look\nping -c1 10.0.0.2\n"
+        text = "ip link show\nping -c1 10.0.0.1\nip link set a0 up\n#: look\nping -c1 10.0.0.2\n"
         assert [step.kind for step in parsed(text, "down")] == ["look", "check", "change", "look"]
 
     def test_the_namespace_is_seen_however_it_is_typed(self) -> None:
@@ -99,7 +99,7 @@ class TestDirectives:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("undo ip link set a down", Directives(undo="ip link set a down")),
+            ("undo ip link set a0 down", Directives(undo="ip link set a0 down")),
             ("undo none: it goes with net0", Directives(undo="", undo_note="it goes with net0")),
             ("expect failure: no way: at all", Directives(expect="no way: at all")),
             ("needs route 1.1.1.1", Directives(needs="route 1.1.1.1")),
@@ -164,7 +164,7 @@ class TestDirectives:
     @pytest.mark.parametrize(
         ("text", "again"),
         [
-            ("undo ip link set a up", "undo none: it goes"),
+            ("undo ip link set a0 up", "undo none: it goes"),
             ("undo none:", "undo none:"),
             ("expect failure: no", "expect failure: no"),
             ("needs route 1.1.1.1", "needs address 1.1.1.1"),
@@ -181,7 +181,7 @@ class TestDirectives:
         assert error.message.startswith("own/up.sh.j2: line 2: ip netns add a: not an allowed")
         assert "rm -rf /" in error.message
         assert (
-            "needs a shell" in refused("#: undo ip link set a up; reboot\nip netns add a").message
+            "needs a shell" in refused("#: undo ip link set a0 up; reboot\nip netns add a").message
         )
 
     def test_a_change_cannot_be_called_a_look(self) -> None:
@@ -217,7 +217,7 @@ class TestUndoable:
     )
     def test_what_has_no_undo_is_refused_on_the_way_up(self, text: str) -> None:
         assert "no undo" in refused(f"ip netns add a\n{text}").message
-        assert parsed(text, "down") and parsed(f"#: undo ip link set a up\n{text}")
+        assert parsed(text, "down") and parsed(f"#: undo ip link set a0 up\n{text}")
 
     def test_a_directive_speaks_for_its_own_command_only(self) -> None:
         error = refused("#: undo none: mine\nip link delete eth0\nip link delete eth1")
@@ -235,7 +235,7 @@ class TestForms:
             ("ip netns exec n0 ip -6 route", "ip netns exec n0 ip -9 route"),
             ("ip6tables -A FORWARD -j DROP", "ip7tables -A FORWARD -j DROP"),
             ("ip netns exec n0 ip6tables -S", "ip netns exec n0 ip5tables -S"),
-            ("ip link set a netns n1", "ip link set a netns 11"),
+            ("ip link set a0 netns n1", "ip link set a0 netns 11"),
             ("echo 1 | tee /proc/sys/net/ipv4/x1", "echo 1 | tee /proc/sys/net/ipv4/../x1"),
             ("ip netns exec n1 ip link show", "ip netns exec ../1 ip link show"),
         ],
@@ -282,21 +282,21 @@ SHELL = {
     "a subshell": "(ip link show)",
     "home": "ip link set ~ up",
     "a comment": "ip netns add a # b",
-    "an open quote": "ip link set a alias 'b",
-    "an open double quote": 'ip link set a alias "b',
+    "an open quote": "ip link set a0 alias 'b",
+    "an open double quote": 'ip link set a0 alias "b',
     "a carriage return": "ip link show\rreboot",
     "a tab": "ip\tlink show",
-    "a tab in quotes": "ip link set a alias 'b\tc'",
-    "an escape in quotes": "ip link set a alias '\x1b[2J'",
-    "a null": "ip link set a alias '\0'",
+    "a tab in quotes": "ip link set a0 alias 'b\tc'",
+    "an escape in quotes": "ip link set a0 alias '\x1b[2J'",
+    "a null": "ip link set a0 alias '\0'",
     "a new line of Unicode": "ip link show\u2028reboot",
-    "a blank that does not break": "ip link set a alias b\xa0c",
+    "a blank that does not break": "ip link set a0 alias b\xa0c",
     "next line": "ip link show\x85x",
 }
 
 
 class TestChecks:
-    @pytest.mark.parametrize("text", ["ip link set a up", "echo 1 | tee /proc/sys/net/ipv4/x"])
+    @pytest.mark.parametrize("text", ["ip link set a0 up", "echo 1 | tee /proc/sys/net/ipv4/x"])
     def test_change_nothing(self, text: str) -> None:
         assert "it changes something" in refused(text, "check").message
 
@@ -311,16 +311,16 @@ class TestShell:
     @pytest.mark.parametrize(
         ("text", "last"),
         [
-            ("ip link set a alias 'two words'", "two words"),
-            ('ip link set a alias "two words"', "two words"),
-            ("ip link set a alias 'a $HOME; *'", "a $HOME; *"),
-            ('ip link set a alias "it\'s"', "it's"),
-            ("ip link set a alias ''", ""),
-            ("ip link set a alias b'c'd", "bcd"),
+            ("ip link set a0 alias 'two words'", "two words"),
+            ('ip link set a0 alias "two words"', "two words"),
+            ("ip link set a0 alias 'a $HOME; *'", "a $HOME; *"),
+            ('ip link set a0 alias "it\'s"', "it's"),
+            ("ip link set a0 alias ''", ""),
+            ("ip link set a0 alias b'c'd", "bcd"),
         ],
     )
     def test_quotes_group_words_and_nothing_more(self, text: str, last: str) -> None:
-        assert one(text).argv == ("ip", "link", "set", "a", "alias", last)
+        assert one(text).argv == ("ip", "link", "set", "a0", "alias", last)
         assert one(text).text == text
 
     def test_an_exclamation_mark_is_a_word(self) -> None:
@@ -459,7 +459,7 @@ class TestAgain:
     NAMES = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=9)
     SAID = st.builds(
         Directives,
-        undo=st.sampled_from([None, "ip link set a down", "ip netns delete 'b'"]),
+        undo=st.sampled_from([None, "ip link set a0 down", "ip netns delete 'b'"]),
         undo_note=st.just(""),
         expect=WORDS,
         needs=st.sampled_from(["", "route 1.1.1.1", "address fe80::1", "netns internet"]),

@@ -63,7 +63,7 @@ class TestOwnership:
 
     def test_a_pair_between_two_namespaces_goes_with_one(self) -> None:
         text = "ip netns add n0\nip netns add n1\n"
-        text += "ip link add a netns n0 type veth peer name b netns n1\n"
+        text += "ip link add a0 netns n0 type veth peer name b netns n1\n"
         assert covers(text)[2] in (0, 1)
         assert texts(text) == ["ip netns delete n0", "ip netns delete n1"]
 
@@ -87,7 +87,7 @@ class TestOwnership:
         assert covers(text) == {0: None, 1: None, 2: 0, 3: 1}
 
     def test_a_link_made_inside_goes_with_the_namespace(self) -> None:
-        text = "ip netns add n0\nip netns exec n0 ip link add a type veth peer name b\n"
+        text = "ip netns add n0\nip netns exec n0 ip link add a0 type veth peer name b\n"
         assert covers(text) == {0: None, 1: 0}
 
 
@@ -147,7 +147,7 @@ class TestTexts:
                 "iptables -A FORWARD -m comment --comment 'two words' -j DROP",
                 "iptables -D FORWARD -m comment --comment 'two words' -j DROP",
             ),
-            ("#: undo ip link set a down\nip link set a mtu 9", "ip link set a down"),
+            ("#: undo ip link set a0 down\nip link set a0 mtu 9", "ip link set a0 down"),
         ],
     )
     def test_are_typed_as_the_step_was(self, text: str, undone: str) -> None:
@@ -156,7 +156,7 @@ class TestTexts:
         assert parse(undone, "own", "", "down", "own").steps[0].netns == steps(text)[0].netns
 
     def test_of_a_directive_without_a_command_there_is_none(self) -> None:
-        (found,) = of("#: undo none: the kernel forgets it\nip link set a up")
+        (found,) = of("#: undo none: the kernel forgets it\nip link set a0 up")
         assert (found.texts, found.note) == ((), "the kernel forgets it")
 
     def test_of_what_the_snapshot_puts_back_there_is_none(self) -> None:
