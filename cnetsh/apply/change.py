@@ -343,6 +343,8 @@ def _undo(what: Undoing, left: Patch) -> Undone:
     sight, record = what.sight, what.sight.journal
     hand_over(what.handed)
     begun, taken = sight.now, take_back(what)
+    # What a step that failed has not done cannot be undone either.
+    taken = taken._replace(failed=tuple(one for one in taken.failed if one.step in record.done))
     left = left | taken.missed(sight.now)
     steps = [sight.steps[number] for number in sorted(what.numbers)]
     ending = Ending(sight, steps, taken, begun, what.beside, what.handed.stays)
