@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -38,6 +38,8 @@ CONSOLE_LINES = 12
 POLL = 0.2
 # Kills a process when what this reads ends before a line has come.
 WATCH = 'read -r over || kill -KILL "$1"'
+# Becomes a program once a line has come, and ends without one.
+GATE = 'read -r go && exec "$@" </dev/null'
 OPTIONS = "console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on"
 CPU = "qemu64,+cx16,+popcnt,+sse4.1,+sse4.2,+ssse3,+rdrand"
 ACCELERATORS = {
@@ -158,12 +160,11 @@ def _booted(wanted: NewMachine, image: Path, accelerator: str) -> Machine:
     lock = open_private(VMS.file(wanted.name, "holder"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     console = VMS.file(wanted.name, "console")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    with StopSignal() as stopping:
-        child = _qemu(wanted, image, accelerator, lock, console)
+    with StopSignal() as stopping, _qemu(wanted, image, accelerator, lock, console) as child:
         try:
             machine = Machine(wanted.name, child.pid, wanted.kernel.version, accelerator)
             deadline = time.monotonic() + DEADLINES[accelerator]
-            with _ended_with_us(child), contextlib.closing(_connected(wanted.name, 0)) as port:
+            with contextlib.closing(_connected(wanted.name, 0)) as port:
                 _note(lock, machine)
                 say_hello(port, lambda: bool(stopping()) or time.monotonic() > deadline)
                 machine = replace(machine, ready=True)
@@ -179,13 +180,19 @@ def _booted(wanted: NewMachine, image: Path, accelerator: str) -> Machine:
 
 
 @contextmanager
-def _ended_with_us(child: Child) -> Iterator[None]:
-    """Have a process end when this one is killed meanwhile."""
-    read, write = os.pipe()
+def started(argv: Sequence[str], streams: Sequence[int]) -> Iterator[Child]:
+    """Start a program that ends when this process is killed meanwhile, at whatever moment.
+
+    streams: from its output on; it reads nothing. It begins when its watch does.
+    """
+    (gate, go), (read, write) = os.pipe(), os.pipe()
+    child = spawn((tool("sh"), "-c", GATE, "sh", *argv), [gate, *streams])
     watch = spawn((tool("sh"), "-c", WATCH, "sh", str(child.pid)), [read] * 3)
-    os.close(read)
+    os.write(go, b"\n")
+    for fd in (gate, go, read):
+        os.close(fd)
     try:
-        yield
+        yield child
     finally:
         os.write(write, b"\n")
         os.close(write)
@@ -212,12 +219,14 @@ def _note(lock: int, machine: Machine) -> None:
     os.pwrite(lock, json.dumps(said).encode(), 0)
 
 
-def _qemu(wanted: NewMachine, image: Path, accelerator: str, lock: int, console: Path) -> Child:
+@contextmanager
+def _qemu(
+    wanted: NewMachine, image: Path, accelerator: str, lock: int, console: Path
+) -> Iterator[Child]:
     """Start QEMU, which holds the lock from then on; its ports are sockets that wait already."""
     said = open_private(console, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-    null = os.open(os.devnull, os.O_RDWR)
     sockets = [_listening(wanted.name, number) for number in range(frames.PORTS)]
-    given = [null, said, said, lock, *(one.fileno() for one in sockets)]
+    given = [said, said, lock, *(one.fileno() for one in sockets)]
     # Out of the way of the numbers that they get there.
     streams = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in given]
     argv = [
@@ -229,13 +238,12 @@ def _qemu(wanted: NewMachine, image: Path, accelerator: str, lock: int, console:
     for number in range(frames.PORTS):
         argv += ["-chardev", f"socket,id=port{number},fd={number + 4},server=on,wait=off"]
         argv += ["-device", f"virtserialport,chardev=port{number},nr={number + 1}"]
-    try:
-        return spawn(argv, streams)
-    finally:
-        for fd in (null, said, *streams):
+    with started(argv, streams) as child:
+        for fd in (said, *streams):
             os.close(fd)
         for one in sockets:
             one.close()
+        yield child
 
 
 def _path(name: str, number: int) -> Path:
