@@ -62,7 +62,7 @@ def sample(text: str) -> Iterator[str]:
             Path(folder, f"{name}.json").write_text(plan, encoding="utf-8")
         whole, rest = f"{folder}/with.json", f"{folder}/without.json"
         for file in (whole, rest, whole):
-            yield from expect(0, "up", file, "--yes")
+            yield from expect(0, "up", file, "--yes", "--allow-overlap")
         inverse.sh(battery.by_hand(text))
         yield from expect(1, "check", "lab")
         yield from expect(0, "repair", "lab", "--yes")
