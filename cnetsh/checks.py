@@ -191,14 +191,14 @@ def patient(run: Run, stopping: Callable[[], int], dropped: Callable[[], int] | 
     That says nothing of a lab: links that come up flood a bridge of a thousand ports for seconds.
     """
     drops = dropped or packets_dropped
-    last = [_losses(run, "")]
+    last = [no_room(run, "")]
 
     def run_again(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
         for _ in range(PATIENCE):
             known, before, result = last[0], drops(), run(argv, stdin, timeout)
             if not result.exit_code or stopping():
                 break
-            last[0] = _losses(run, enter(tuple(argv))[0])
+            last[0] = no_room(run, enter(tuple(argv))[0])
             if last[0] == known and drops() == before:
                 break
         return result
@@ -214,7 +214,7 @@ def packets_dropped() -> int:
     return 0
 
 
-def _losses(run: Run, netns: str) -> str:
+def no_room(run: Run, netns: str) -> str:
     """Give how often the kernel had no room for a neighbour, for IPv4 and IPv6, as text."""
     # Every namespace tells the same; one with a thousand links would take long to tell it.
     place = ("ip", "netns", "exec", netns) if netns else ()

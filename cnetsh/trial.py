@@ -2,15 +2,19 @@
 
 import errno
 import os
+import re
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from cnetsh.compare.snapshot import NETNS, within
-from cnetsh.system.process import never
+from cnetsh.system.process import attempt, never
 from cnetsh.system.taps import Sighting, Taps
 
 WAITS = (1.0, 1.2)  # seconds for an answer, try by try: the first may be lost to a new neighbour
@@ -47,21 +51,40 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How a trial ended. error: what the system said to the sender, by its name, or ""."""
+    """How a trial ended. error: what the system said to the sender, by its name, or "".
+
+    said: errors of ICMP about the packet, with the namespace that sent each.
+    """
 
     answered: bool
     error: str
     seen: tuple[Seen, ...]
+    said: tuple[tuple[str, str], ...] = ()
 
 
-def tried(asked: Asked, spaces: Sequence[str], stopping: Callable[[], int] = never) -> Tried:
+class Drop(NamedTuple):
+    """What nftables says of a packet that it dropped: where, by which rule, "" for the policy."""
+
+    space: str
+    table: str
+    chain: str
+    rule: str
+    handle: str
+
+
+def tried(
+    asked: Asked,
+    spaces: Sequence[str],
+    stopping: Callable[[], int] = never,
+    waits: Sequence[float] = WAITS,
+) -> Tried:
     """Send a packet, twice where nothing comes back, and give how that ended.
 
     spaces: the namespaces with a tap. Raises OSError where none can be opened.
     """
     paths = {name: str(NETNS / name) if name else "" for name in spaces}
     with Taps(paths) as taps:
-        for wait in WAITS:
+        for wait in waits:
             with closing(_socket(asked)) as opened:
                 found = _once(asked, opened, taps, wait, stopping)
             if found.answered or found.error or stopping():
@@ -103,7 +126,8 @@ def _once(
     # Between namespaces the order is that of the kernel's clock.
     sightings.sort(key=lambda one: one.when)
     seen = tuple(_seen(asked, sightings, sign, port))
-    return Tried(answered, "" if answered else "".join(ended), seen)
+    said = tuple(_told(asked, sightings, sign))
+    return Tried(answered, "" if answered else "".join(ended), seen, said)
 
 
 def _said(action: Callable[[], str]) -> str:
@@ -183,3 +207,70 @@ def _seen(asked: Asked, sightings: Sequence[Sighting], sign: bytes, port: int) -
                 leg = "reply"
         if leg:
             yield Seen(leg, one.netns, one.link, one.direction)
+
+
+def _told(asked: Asked, sightings: Sequence[Sighting], sign: bytes) -> Iterator[tuple[str, str]]:
+    """Give the errors about the packet: TCP is known by whom it goes to, others by their sign."""
+    for one in sightings:
+        about = one.frame.quoted
+        if about and (sign in about.payload or (asked.proto == "tcp" and about.target == asked.to
+                                                and about.ports[1] == asked.port)):  # fmt: skip
+            yield one.netns, one.frame.says
+
+
+# Seconds: until nft listens, until it has told all.
+LISTENS, TELLS = 0.3, 2.7
+_HOOKS = {"inet": ("prerouting", "output"), "bridge": ("prerouting", "output"),
+          "arp": ("input", "output")}  # fmt: skip
+_PACKET = re.compile(r"^trace id (\w+) .* packet: (.*)", re.M)
+_DROP = re.compile(r"^trace id (\w+) (\w+ \S+) (\S+) "
+                   r"(?:rule (.*) # handle (\d+) \(verdict drop\)|policy drop)", re.M)  # fmt: skip
+
+
+def traced(asked: Asked, links: Mapping[str, Sequence[str]]) -> tuple[Tried, list[Drop]]:
+    """Send a packet while nftables tells what becomes of it in namespaces, given with links.
+
+    The tables that have it tell so are of the nft that listens, and gone when it ends, however that
+    is (nft(8): owner).
+    """
+    with ThreadPoolExecutor(len(links)) as pool:
+        telling = [pool.submit(_listen, space, names) for space, names in links.items()]
+        time.sleep(LISTENS)
+        for wait in WAITS:
+            # Who asked in vain before asks anew a second later.
+            trial = tried(asked, [*links], waits=(wait,))
+            if trial.answered:
+                break
+        texts = [one.result() for one in telling]
+    return trial, [Drop(space, *said) for space, text in zip(links, texts, strict=True)
+                   for said in _drops(asked, text)]  # fmt: skip
+
+
+def _listen(space: str, names: Sequence[str]) -> str:
+    argv = ("timeout", str(TELLS), "nft", "-a", "-i")
+    lines = [*_tracing(names), "monitor trace"]
+    return within(space, partial(attempt, argv, "\n".join(lines) + "\n", 9, never)).stdout
+
+
+def _tracing(names: Sequence[str]) -> Iterator[str]:
+    """Give what has nftables tell of all packets; a family that the kernel lacks is left out."""
+    devices = ", ".join(f'"{name}"' for name in names if name != "lo")
+    places = [(family, hook, "") for family, hooks in _HOOKS.items() for hook in hooks]
+    places += [("netdev", "ingress", f" devices = {{ {devices} }}")] if devices else []
+    for family, hook, where in places:
+        table = f"{family} cnetsh_trace"
+        yield f"add table {table} {{ flags owner; }}"
+        yield f"add chain {table} {hook} {{ type filter hook {hook}{where} priority -500; }}"
+        yield f"add rule {table} {hook} meta nftrace set 1"
+
+
+def _drops(asked: Asked, text: str) -> Iterator[tuple[str, str, str, str]]:
+    """Give table, chain, rule and handle of what dropped the packet, or a question for it."""
+    packets: dict[str, str] = {}
+    for name, said in _PACKET.findall(text):
+        packets.setdefault(name, said)
+    sign = f" id {os.getpid() & 0xFFFF} " if asked.proto == "icmp" else f"port {asked.port} "
+    for name, table, chain, rule, handle in _DROP.findall(text):
+        said = packets.get(name, "")
+        if "arp " in said or "nd-neighbor" in said or (asked.proto in said and sign in said):
+            yield table, chain, rule, handle

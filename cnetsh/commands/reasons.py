@@ -1,6 +1,5 @@
 """Why a packet arrives or does not, by the model, by one real packet, and by the plans."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -8,10 +7,9 @@ from typing import NamedTuple
 
 from cnetsh import kinds
 from cnetsh.apply import journal
+from cnetsh.commands.suspects import suspect
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
-from cnetsh.compare.snapshot import within
-from cnetsh.doctor.evidence import nftables
 from cnetsh.errors import DONE, FAILED, STOPPED
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
@@ -19,17 +17,17 @@ from cnetsh.forwarding.predict import maker_of
 from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, named, sentence
 from cnetsh.forwarding.trip import Hop, Verdict, follow
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
-from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
+from cnetsh.kinds.setting import ROOT
 from cnetsh.plan.steps import Step
 from cnetsh.system.process import ask
-from cnetsh.trial import REFUSED, TOO_LONG, Seen, Tried
+from cnetsh.trial import Asked, Seen, Tried
 
 HOST = "host"
 # Where a reason by these names something to add, only the plan knows what was meant.
 _MEANT = frozenset({Layer.ADDRESS, Layer.ROUTE, Layer.NEIGHBOUR, Layer.NAT, Layer.RECEIVER})
+_SURE = frozenset({"no_network", "never_asks"})  # what mends these is known all the same
 _BARE = "no_link"  # a namespace that has lost all, whatever the layer
 _MOST = 4  # commands of a fix
-_QUEUES = re.compile(r"qdisc (\S+) \S+ dev (\S+) .*\n Sent .*\(dropped (\d+),")
 
 
 class Reason(NamedTuple):
@@ -76,7 +74,11 @@ def planned_here() -> Planned:
 
 
 def reason_of(
-    network: Network, sender: str, packet: Packet, planned: Planned, trial: Tried | None
+    network: Network,
+    sender: str,
+    packet: Packet,
+    planned: Planned,
+    trial: Tried | None,
 ) -> Reason:
     """Give how a packet fares; trial: how one fared that was sent."""
     verdict = follow(network, sender, replace(packet))
@@ -89,13 +91,11 @@ def reason_of(
         mistaken = sentence(verdict.stop) if verdict.stop and verdict.works is False else ""
         note = f"it arrives, though it should not: {mistaken}" if mistaken else ""
         return Reason(True, seen if verdict.works is not True else path, reason=note)
-    if verdict.stop:
+    # Whether a queue drops it, its own counters say.
+    if verdict.stop and (verdict.works is False or verdict.stop.code != "queue"):
         return _stopped(verdict.stop, path, planned, network)
-    if trial.error == REFUSED and trial.seen:
-        return _stopped(_nobody_listens(trial, packet), path, planned, network)
-    if trial.error == TOO_LONG:
-        return _stopped(_remembered(sender, packet), path, planned, network)
-    if stop := _by_queue(trial) or _by_nft(trial, network):
+    asked = Asked(sender, str(packet.to), packet.proto, packet.port, packet.size * packet.whole)
+    if stop := suspect(network, verdict, asked, trial, partial(_step_of, planned)):
         return _stopped(stop, path, planned, network)
     return _unknown(verdict, seen, trial)
 
@@ -111,13 +111,16 @@ def _by_model(
 
 
 def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, network: Network) -> Reason:
-    makers = ((lab, maker_of(steps, stop)) for lab, steps in planned.labs.items())
-    step = next((f"{lab}, {maker}" for lab, maker in makers if maker), "")
-    meant = (
-        tuple(_meant(stop, planned, network)) if stop.layer in _MEANT or stop.code == _BARE else ()
-    )
+    by_plan = stop.code == _BARE or (stop.layer in _MEANT and stop.code not in _SURE)
+    meant = tuple(_meant(stop, planned, network)) if by_plan and "help" not in stop.words else ()
     commands = (*_cleared(stop), *meant) if meant else fix(stop)
+    step = _step_of(planned, stop)
     return Reason(False, path, stop.layer, sentence(stop), evidence(stop), step, commands)
+
+
+def _step_of(planned: Planned, stop: Stop) -> str:
+    makers = ((lab, maker_of(steps, stop)) for lab, steps in planned.labs.items())
+    return next((f"{lab}, {maker}" for lab, maker in makers if maker), "")
 
 
 def _cleared(stop: Stop) -> Iterator[str]:
@@ -133,7 +136,19 @@ def _meant(stop: Stop, planned: Planned, network: Network) -> Iterator[str]:
     near = [one for one in lost if one.ref.netns == stop.space]
     about = [one for one in lost if stop.words.get("to", "?") in one.ref.name]
     yield from _brought_back(near, network)
+    yield from _with_six(near or about or lost, network)
     yield from list(dict.fromkeys(one.step.text for one in near or about or lost))[:_MOST]
+
+
+def _with_six(lost: list[drift.Drifted], network: Network) -> Iterator[str]:
+    """Give what lets links have an address of IPv6 again."""
+    for one in lost:
+        words = one.step.inner
+        if one.ref.kind == "address" and ":" in one.ref.name and "dev" in words:
+            link, space = words[words.index("dev") + 1], one.ref.netns
+            if network.space(space).conf(6, link, "disable_ipv6"):
+                path = Ref("setting", space, f"{ROOT}ipv6/conf/{link}/disable_ipv6")
+                yield from kinds.write(Set(path, "value", "0"))
 
 
 def _brought_back(lost: list[drift.Drifted], network: Network) -> Iterator[str]:
@@ -145,52 +160,11 @@ def _brought_back(lost: list[drift.Drifted], network: Network) -> Iterator[str]:
             yield typed_in(homes[0], "ip", "link", "set", ref.name, "netns", ref.netns)
 
 
-def _nobody_listens(trial: Tried, packet: Packet) -> Stop:
-    """Give the stop at a namespace that took the packet in and says that nobody wants it."""
-    came = [one for one in trial.seen if (one.leg, one.direction) == ("request", "in")]
-    last = (came or trial.seen)[-1]
-    words = {"proto": packet.proto, "port": str(packet.port), "letter": packet.proto[0], "but": ""}
-    return Stop("nobody_listens", "request", last.space, last.link, words)
-
-
-def _by_queue(trial: Tried) -> Stop | None:
-    """Give the queue that has dropped packets, near where one was last seen."""
-    for space in dict.fromkeys(one.space for one in reversed(trial.seen)):
-        text = within(space, partial(ask, ("tc", "-s", "qdisc", "show"))).stdout
-        for kind, link, dropped in _QUEUES.findall(text):
-            if kind in KINDS_OF_QUEUES and int(dropped):
-                ref = Ref("queue", space, link)
-                return Stop("queue", "request", space, link, {"queue": kind}, ref,
-                            mend=(Remove(ref),))  # fmt: skip
-    return None
-
-
-def _by_nft(trial: Tried, network: Network) -> Stop | None:
-    """Give the chain of nftables, which the model does not read, that drops all it gets."""
-    spaces = [one.space for one in reversed(trial.seen)] + list(network.spaces)
-    for space in dict.fromkeys(spaces):
-        _, chains = within(space, partial(nftables, ask))
-        for one in chains:
-            if one.policy == "drop" and one.table.split()[1] not in ("filter", "nat", "mangle"):
-                mend = typed_in(space, "nft", "chain", *one.table.split(), one.name,
-                                "{ policy accept ; }")  # fmt: skip
-                words = {"chain": one.name, "table": one.table, "help": mend}
-                return Stop("nft", "request", space, "", words)
-    return None
-
-
-def _remembered(sender: str, packet: Packet) -> Stop:
-    """Give the stop at a sender that was told of a smaller MTU on the way, and goes by that."""
-    to = str(packet.to)
-    words = {"to": to, "help": typed_in(sender, "ip", "route", "flush", "cache")}
-    return Stop("remembered_mtu", "request", sender, "", words)
-
-
 def _unknown(verdict: Verdict, seen: tuple[str, ...], trial: Tried) -> Reason:
-    last = seen[-1] if seen else "it was seen nowhere"
+    place = f"it was last seen here: {seen[-1]}" if seen else "it was seen nowhere"
     why = f": it is not known {verdict.unknown}" if verdict.unknown else ""
     said = f" ({trial.error})" if trial.error else ""
-    text = f"it was last seen here: {last}{said}; what stops it there is not known{why}"
+    text = f"{place}{said}; what stops it there is not known{why}"
     return Reason(False, seen, Layer.UNKNOWN, text)
 
 

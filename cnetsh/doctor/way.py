@@ -140,4 +140,4 @@ def _stopped(space: Netns, flow: Traffic, packet: Packet) -> Iterator[str]:
 def _ends(space: Netns, key: str, packet: Packet, state: str) -> set[bool]:
     """Say whether a chain stops a packet; both where that cannot be told."""
     packet.state = state
-    return {target in _STOPS for target, _ in ends(space, key, packet)}
+    return {fate.target in _STOPS for fate in ends(space, key, packet)}

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from cnetsh.forwarding.neighbour import down, near, route_ref, six_off
-from cnetsh.forwarding.netfilter import REPLY, REQUEST, Packet, Tracker, target_of
+from cnetsh.forwarding.netfilter import REPLY, REQUEST, Fate, Packet, Tracker, target_of
 from cnetsh.forwarding.network import (
     DEFAULTS,
+    MAIN,
     Address,
     Interface,
     Link,
@@ -17,9 +18,9 @@ from cnetsh.forwarding.network import (
     Route,
     prefix,
 )
-from cnetsh.forwarding.route import own, passes_on
+from cnetsh.forwarding.route import lookup, own, passes_on
 from cnetsh.forwarding.stop import Stop, named
-from cnetsh.kinds.change import Make, Ref, Remove
+from cnetsh.kinds.change import Make, Ref, Remove, typed_in
 
 # Where a packet is lost by these, an earlier decision may be to blame.
 _ASTRAY = frozenset({"not_forwarding", "no_route", "own_address", "nobody", "another_wire", "loop"})
@@ -48,21 +49,36 @@ def blamed(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
     return _gateway(network, stop, turns)
 
 
-def turned(tracker: Tracker, stop: Stop) -> Stop | None:
-    """Blame the rule that turned a packet to somebody who is not there (DNAT)."""
+def translated(tracker: Tracker, stop: Stop) -> Stop | None:
+    """Blame the rule that turned a packet, or its answer, to somebody who is not there."""
+    back = stop.leg == REPLY
     for space, flows in tracker.flows.items() if stop.code in _LOST else ():
         for flow in flows:
-            if flow.rule and str(flow.now_to) == stop.words.get("to"):
-                key = f"{flow.chain} {flow.rule}"
-                ref = Ref("rule", space, key)
-                words = {
-                    "was": str(flow.to),
-                    "to": str(flow.now_to),
-                    "rule": flow.rule,
-                    "then": "nobody has" if stop.code == "nobody" else "is not reached",
-                }
-                return Stop("dnat", stop.leg, space, "", words, ref, mend=(Remove(ref),))
+            fate, now = (flow.hidden, flow.now_source) if back else (flow.turned, flow.now_to)
+            if fate and str(now) == stop.words.get("to"):
+                then = "which " + ("nobody has" if stop.code == "nobody" else "is not reached")
+                was, code = (flow.source, "snat") if back else (flow.to, "dnat")
+                return by_rule(code, stop.leg, space, fate,
+                               {"was": str(was), "to": str(now), "then": then})  # fmt: skip
     return None
+
+
+def turned(tracker: Tracker) -> Stop | None:
+    """Give the rule that turned a request, which is to blame where nobody listens there."""
+    for space, flows in tracker.flows.items():
+        for flow in flows:
+            if flow.turned:
+                was, to = f"{flow.to} port {flow.port}", f"{flow.now_to} port {flow.now_port}"
+                words = {"was": was, "to": to, "then": "where nobody listens",
+                         "port": str(flow.now_port)}  # fmt: skip
+                return by_rule("dnat", REQUEST, space, flow.turned, words)
+    return None
+
+
+def by_rule(code: str, leg: str, space: str, fate: Fate, words: dict[str, str]) -> Stop:
+    """Give the stop that a rule makes, which is mended without it."""
+    ref = Ref("rule", space, f"{fate.chain} {fate.rule}")
+    return Stop(code, leg, space, "", {**words, "rule": fate.rule}, ref, mend=(Remove(ref),))
 
 
 def _asleep(turn: Turn) -> Stop | None:
@@ -89,7 +105,8 @@ def _wrong(network: Network, turn: Turn) -> Stop | None:
     for link in others:
         if near(network, space, Route(prefix(str(to)), link), to):
             return _elsewhere(turn, link, words)
-    if route.via and near(network, space, replace_link(route), to):
+    own_net = any(to in one.network for one in route.link.addresses)
+    if route.via and own_net and near(network, space, replace_link(route), to):
         return Stop("neighbour_by_router", leg, space.name, route.link.name, words,
                     route_ref(space, route), mend=_aside(space, route, to, route.link))  # fmt: skip
     return None
@@ -181,7 +198,7 @@ def no_route(network: Network, space: Netns, packet: Packet) -> Stop:
     lost = gone.link if gone else None
     if asleep := _asleep(Turn(space, Route(DEFAULTS[to.version], None), to, leg)):
         return asleep
-    if bare := _bare(network, space, links, to, leg):
+    if bare := _bare(network, space, links, to, leg) or _unasked(space, to, leg):
         return bare
     words = {"to": str(to), "back": "back " * (leg == REPLY), "gone": ""}
     if lost and lost.netns != space.name:
@@ -214,6 +231,26 @@ def _bare(network: Network, space: Netns, links: list[Link], to: Address, leg: s
             for one, link in own_ones:
                 if theirs.ip == to and one.ip in theirs.network and to not in one.network:
                     return _narrow(space, one, link, theirs, leg)
+    return None
+
+
+def _unasked(space: Netns, to: Address, leg: str) -> Stop | None:
+    """Give the stop where no rule leads to the table with the route, or a network has none.
+
+    The rule for the table main is one like others (ip-rule(8)), and so is the route that comes with
+    an address (fib_add_ifaddr).
+    """
+    six = ["-6"] if to.version == 6 else []
+    if found := lookup(space, to, MAIN):
+        add = typed_in(space.name, "ip", *six, "rule", "add", "priority", "32766", "table", MAIN)
+        words = {"to": str(to), "six": " ".join(six), "help": add}
+        return Stop("no_rule", leg, space.name, "", words, route_ref(space, found))
+    for one, link in space.addresses:
+        if to in one.network and link.up and link.kind != "lo":
+            net = Ref("route", space.name, str(one.network))
+            words = {"own": str(one), "net": net.name, "to": str(to)}
+            return Stop("no_network", leg, space.name, link.name, words, net,
+                        mend=(Make(net, {"dev": link.name}),))  # fmt: skip
     return None
 
 

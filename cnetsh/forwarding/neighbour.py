@@ -3,8 +3,8 @@
 from typing import TypeAlias
 
 from cnetsh.forwarding.netfilter import Packet
-from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
-from cnetsh.forwarding.route import is_local, lent, own, refused_source
+from cnetsh.forwarding.network import MAIN, Address, Link, Netns, Network, Route, Unknown
+from cnetsh.forwarding.route import is_local, lent, own, passes_on, refused_source
 from cnetsh.forwarding.stop import Layer, Stop, Stopped, named
 from cnetsh.forwarding.wire import End, Held, answers, flood, having
 from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, typed_in
@@ -28,7 +28,7 @@ def next_hop(network: Network, space: Netns, route: Route, packet: Packet, learn
     # The question carries the packet's own source where it is one of ours (arp_solicit).
     source = packet.source
     asker = source if source and is_local(space, source) else lent(space, link, hop, hop.version)
-    found = _fixed(network, link, hop)
+    found = [end for end in _fixed(network, link, hop) if _takes(network, end.link, hop)]
     if hop not in link.neighbours:
         asked, asked_us = having(network, link, hop), learned.get((link, hop))
         found = [end for end in asked
@@ -68,6 +68,12 @@ def _fixed(network: Network, link: Link, hop: Address) -> list[End]:
     return [end for end in flood(network, link)[0] if end.link.mac == mac]
 
 
+def _takes(network: Network, link: Link, hop: Address) -> bool:
+    """Say whether a packet for an address does not end silently where a frame arrives."""
+    space = network.spaces[link.netns]
+    return is_local(space, hop) or passes_on(space, link, hop.version)
+
+
 def down(leg: str, link: Link, having: str = "") -> Stop:
     """Give the stop at a link that is not switched on."""
     words = {"having": f", which has {having}," if having else ""}
@@ -82,7 +88,10 @@ def _unanswered(
     link, hop, leg = route.link, route.via or packet.to, packet.leg
     assert link
     if hop in link.neighbours:
-        words = {"to": str(hop), "mac": link.neighbours[hop]}
+        there = [f"{end.link.name} in {named(end.link.netns)}"
+                 for end in _fixed(network, link, hop)]  # fmt: skip
+        words = {"to": str(hop), "mac": link.neighbours[hop],
+                 "whose": (*there, f"nobody on {link.name}")[0]}  # fmt: skip
         mend = Remove(Ref("neighbour", space.name, str(hop)), {"dev": link.name})
         return Stop("fixed_neighbour", leg, space.name, link.name, words, mend.ref, mend=(mend,))
     if link.kind == "veth" and not link.carrier:
@@ -101,6 +110,7 @@ def _unanswered(
     if not homes:
         layer = None if route.via else Layer.ADDRESS
         gone = {"via": str(route.via), "dev": link.name}
+        gone |= {} if route.table == MAIN else {"table": route.table}
         off = (Remove(route_ref(space, route), gone),) if route.via else ()
         return Stop("nobody", leg, space.name, link.name, words, route_ref(space, route),
                     mend=off, layer_=layer)  # fmt: skip

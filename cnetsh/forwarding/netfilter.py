@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from cnetsh.forwarding.network import Address, Link, Netns, Unknown, address, prefix
 from cnetsh.forwarding.route import is_local, lent
@@ -13,10 +14,10 @@ EPHEMERAL = (32768, 60999)  # ip_local_port_range, from which the sender's own p
 REQUEST, REPLY = "request", "reply"
 # Nobody remembers what fits such a rule (iptables-extensions(8): CT --notrack).
 UNTRACKED = frozenset({"CT", "NOTRACK"})
-TRANSLATING = frozenset({"DNAT", "SNAT", "MASQUERADE"})
+TRANSLATING = frozenset({"DNAT", "SNAT", "MASQUERADE", "NETMAP", "REDIRECT"})
 # What the model knows of what becomes of a packet; a chain that is left accepts it.
 KNOWN = frozenset({"ACCEPT", "DROP", "REJECT", "RETURN"}) | TRANSLATING | UNTRACKED
-LASTING = KNOWN | {"NETMAP", "NFQUEUE", "QUEUE", "REDIRECT", "SYNPROXY", "TPROXY"}
+LASTING = KNOWN | {"NFQUEUE", "QUEUE", "SYNPROXY", "TPROXY"}
 # These look at a packet, and pass it on.
 PASSING = frozenset({
     "", "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "DSCP", "LOG", "MARK", "NFLOG", "RATEEST",
@@ -56,9 +57,17 @@ class Packet:
         return "iptables" if self.to.version == 4 else "ip6tables"
 
 
+class Fate(NamedTuple):
+    """What becomes of a packet: the target, the rule that says so, "" for a policy, its chain."""
+
+    target: str
+    rule: str
+    chain: str
+
+
 @dataclass(slots=True)
 class Flow:
-    """What conntrack remembers of a flow: how it came, what became of it, and by which rule."""
+    """What conntrack remembers of a flow: how it came, what became of it, and by which rules."""
 
     source: Address | None
     to: Address
@@ -67,27 +76,25 @@ class Flow:
     now_to: Address
     now_port: int
     done: bool = False
-    chain: str = ""
-    rule: str = ""
+    turned: "Fate | None" = None
+    hidden: "Fate | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped(Exception):
     """A rule, or the policy of a chain, drops or refuses a packet."""
 
-    target: str
-    chain: str
-    rule: str
+    by: Fate
 
 
 def filtered(space: Netns, packet: Packet, chain: str) -> None:
     """Ask the tables of a chain in their order. Raises Dropped, or Unknown."""
     for key in filters(space, packet, chain):
-        target, rule = _verdict(space, key, packet)
-        if target in UNTRACKED:
-            packet.untracked = rule
-        if target in ("DROP", "REJECT"):
-            raise Dropped(target, key, rule)
+        fate = _verdict(space, key, packet)
+        if fate.target in UNTRACKED:
+            packet.untracked = fate.rule
+        if fate.target in ("DROP", "REJECT"):
+            raise Dropped(fate)
 
 
 def filters(space: Netns, packet: Packet, chain: str) -> list[str]:
@@ -104,27 +111,27 @@ def _asked(space: Netns) -> frozenset[str]:
     return space.asked
 
 
-def _verdict(space: Netns, key: str, packet: Packet) -> tuple[str, str]:
-    """Give what becomes of a packet in a chain, and the rule that says so, "" for the policy.
+def _verdict(space: Netns, key: str, packet: Packet) -> Fate:
+    """Give what becomes of a packet in a chain.
 
     A rule that cannot be decided does not matter where the same becomes of it either way.
     """
     found = ends(space, key, packet)
-    last, rule = found[-1]
-    sure = {target for target, _ in found} <= {last} <= KNOWN
+    last = found[-1].target
+    sure = {each.target for each in found} <= {last} <= KNOWN
     if not sure or (last in TRANSLATING and len(found) > 1):
-        odd = next(each for _, each in found if each)
+        odd = next(each.rule for each in found if each.rule)
         raise Unknown(f"what {odd} does in {named(space, key)}")
-    return last, rule
+    return found[-1]
 
 
-def ends(space: Netns, key: str, packet: Packet, inner: bool = False) -> list[tuple[str, str]]:
-    """Give all that may become of a packet in a chain: the target, and the rule that says so.
+def ends(space: Netns, key: str, packet: Packet, inner: bool = False) -> list[Fate]:
+    """Give all that may become of a packet in a chain.
 
     More than one where a rule cannot be decided; inner: the chain goes on where it was left.
     """
-    found: list[tuple[str, str]] = []
-    last = ("RETURN", "") if inner else (space.endings.get(key, "ACCEPT"), "")
+    found: list[Fate] = []
+    last = Fate("RETURN" if inner else space.endings.get(key, "ACCEPT"), "", key)
     for rule in space.chains.get(key, ()):
         fits, target = _fits(space, rule, packet), target_of(rule)
         if fits is False or target in PASSING:
@@ -134,11 +141,12 @@ def ends(space: Netns, key: str, packet: Packet, inner: bool = False) -> list[tu
         elif _own(key, target) in space.chains:
             some = ends(space, _own(key, target), packet, inner=True)
         else:
-            some = [(target, rule)]
-        goes_on = fits is None or (target != "RETURN" and ("RETURN", "") in some)
-        found += some if target == "RETURN" else [one for one in some if one[0] != "RETURN"]
+            some = [Fate(target, rule, key)]
+        left = any(one.target == "RETURN" for one in some)
+        goes_on = fits is None or (target != "RETURN" and left)
+        found += some if target == "RETURN" else [one for one in some if one.target != "RETURN"]
         # Of what is not modelled nobody knows whether it ends here.
-        if not goes_on and some[-1][0] in LASTING | {"RETURN"}:
+        if not goes_on and some[-1].target in LASTING | {"RETURN"}:
             return found
     return [*found, last]
 
@@ -319,25 +327,50 @@ def _tools(packet: Packet) -> tuple[str, str]:
 
 def _turn(space: Netns, packet: Packet, flow: Flow, chain: str) -> None:
     for tool in _tools(packet) if chain in _asked(space) else ():
-        target, rule = _verdict(space, f"{tool} nat {chain}", packet)
-        if target == "DNAT":
-            found = _PLACE.fullmatch(_after(rule, "--to-destination"))
-            if found is None:
-                raise Unknown(f"where {rule} leads")
-            flow.now_to, flow.rule = address(found[1] or found[2]), rule
-            flow.chain = f"{tool} nat {chain}"
-            flow.now_port = int(found[3] or packet.port)
+        fate = _verdict(space, f"{tool} nat {chain}", packet)
+        if fate.target in _LEADS:
+            flow.turned = fate
+            flow.now_to, flow.now_port = _LEADS[fate.target](space, packet, fate.rule)
             return
+
+
+def _destination(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
+    found = _PLACE.fullmatch(_after(rule, "--to-destination"))
+    if found is None:
+        raise Unknown(f"where {rule} leads")
+    return address(found[1] or found[2]), int(found[3] or packet.port)
+
+
+def _redirected(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
+    """REDIRECT leads to an address of the link that it came in by (nf_nat_redirect_ipv4)."""
+    port, came = _after(rule, "--to-ports") or str(packet.port), space.links.get(packet.came)
+    own = lent(space, came, None, packet.to.version) if came else None
+    if own is None or not port.isdigit():
+        raise Unknown(f"where {rule} leads")
+    return own, int(port)
+
+
+def _mapped(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
+    """NETMAP puts another network before an address (iptables-extensions(8))."""
+    net = prefix(_after(rule, "--to"))
+    return net[int(packet.to) & int(net.hostmask)], packet.port
+
+
+_LEADS = {"DNAT": _destination, "REDIRECT": _redirected, "NETMAP": _mapped}
 
 
 def _hide(space: Netns, packet: Packet, flow: Flow, link: Link) -> None:
     for tool in _tools(packet) if "POSTROUTING" in _asked(space) else ():
-        target, rule = _verdict(space, f"{tool} nat POSTROUTING", packet)
-        if target == "MASQUERADE":
+        fate = _verdict(space, f"{tool} nat POSTROUTING", packet)
+        if fate.target == "MASQUERADE":
             flow.now_source = lent(space, link, packet.to, packet.to.version)
-            return
-        if target == "SNAT":
-            flow.now_source = address(_after(rule, "--to-source").partition("-")[0].strip("[]"))
+        elif fate.target == "SNAT":
+            to = _after(fate.rule, "--to-source").partition("-")[0].strip("[]")
+            flow.now_source = address(to)
+        elif fate.target in TRANSLATING:
+            raise Unknown(f"what {fate.rule} does in {named(space, fate.chain)}")
+        if fate.target in TRANSLATING:
+            flow.hidden = fate
             return
 
 

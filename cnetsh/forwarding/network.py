@@ -118,6 +118,7 @@ class Route:
     connected: bool = False
     advertised: bool = False  # by a router (RFC 4861)
     name: str = ""  # as ip calls it
+    mtu: int = 0
 
 
 @dataclass(eq=False, slots=True)

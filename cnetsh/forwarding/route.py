@@ -4,7 +4,7 @@ Every decision stands in a function of its own, with where it is known from.
 """
 
 from collections.abc import Iterator
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv6Address
 
 from cnetsh.forwarding.network import LOCAL, MAIN, Address, Link, Netns, Route, Unknown, prefix
 from cnetsh.kinds.change import Facts
@@ -120,7 +120,7 @@ def _fits(rule: Facts, to: Address, source: Address | None, came: Link | None) -
     fits: bool = rule.get("iif", link) == link
     for key, has in (("src", source), ("dst", to)):
         if rule.get(key, "all") != "all":
-            network = ip_network(f"{rule[key]}/{rule.get(f'{key}len', '')}".rstrip("/"))
+            network = prefix(f"{rule[key]}/{rule.get(f'{key}len', '')}".rstrip("/"))
             fits = fits and has is not None and has in network
     return fits != ("not" in rule)
 

@@ -139,11 +139,10 @@ def route_of(space: Netns, name: str, facts: Facts) -> Route:
     link = space.links.get(facts.get("dev", ""))
     kind = "several" if facts.get("next") else facts.get("type", "unicast")
     source = facts.get("src")
-    route = Route(_to(name, hop, facts), link, hop, int(facts.get("metric") or 0), type=kind,
-                  source=address(source) if source else None, table=str(facts.get("table", MAIN)),
-                  connected=facts.get("proto") == "kernel",
-                  advertised=facts.get("proto") == "ra", name=name)  # fmt: skip
-    return route
+    return Route(_to(name, hop, facts), link, hop, int(facts.get("metric") or 0), type=kind,
+                 source=address(source) if source else None, table=str(facts.get("table", MAIN)),
+                 connected=facts.get("proto") == "kernel", advertised=facts.get("proto") == "ra",
+                 name=name, mtu=int(facts.get("metrics", NOTHING).get("mtu", 0)))  # fmt: skip
 
 
 def _to(name: str, via: Address | None, facts: Facts) -> Prefix:

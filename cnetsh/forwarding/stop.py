@@ -62,8 +62,12 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                "the two do not agree on who is a neighbour", "ip address show"),
     "no_route": (Layer.ROUTE, "{who} has no route {back}to {to}{gone}", "ip route get {to}"),
     "refusing_route": (Layer.ROUTE, "{who} has a {kind} route to {net}", "ip route get {to}"),
+    "no_network": (Layer.ROUTE, "{who} has {own} on {link}, but no route to {net}",
+                   "ip route get {to}"),
+    "no_rule": (Layer.POLICY, "{who} has a route to {to} in its table main, but no rule of ip rule "
+                "leads there", "ip {six} rule show"),
     "refusing_rule": (Layer.POLICY, "{who} refuses {to} by its {rule} of ip rule: {kind}",
-                      "ip rule show"),
+                      "ip {six} rule show"),
     "broadcast": (Layer.ADDRESS, "{to} is the broadcast or network address of {net}, nobody's own",
                   "ip route get {to}"),
     "wrong_turn": (Layer.ROUTE, "{who} sends {to} by {link}, after {by}, though it is behind "
@@ -103,8 +107,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
     "arp_ignored": (Layer.NEIGHBOUR, "{who} does not answer who has {to} on {link}: arp_ignore is "
                     "{value}", "sysctl net.ipv4.conf.all.arp_ignore net.ipv4.conf.{link}."
                     "arp_ignore"),
-    "fixed_neighbour": (Layer.NEIGHBOUR, "{who} has the fixed neighbour {to} at {mac}, and nobody "
-                        "on {link} has that MAC address", "ip neigh show {to}"),
+    "fixed_neighbour": (Layer.NEIGHBOUR, "{who} has the fixed neighbour {to} at {mac}, which "
+                        "{whose} has", "ip neigh show {to}"),
     "macvlan": (Layer.CABLE, "a macvlan and its own host never reach each other through {link}",
                 "ip -d link show {link}"),
     "macvlan_mode": (Layer.CABLE, "{link} in {who} and {near} are both made on {under}, and only "
@@ -122,7 +126,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                  "{chain}"),
     "no_nat": (Layer.NAT, "it left as {source}, an address that nobody outside can answer{why}",
                "iptables -t nat -S POSTROUTING"),
-    "dnat": (Layer.NAT, "{who} turns {was} into {to}, which {then}: {rule}",
+    "dnat": (Layer.NAT, "{who} turns {was} into {to}, {then}: {rule}", "iptables -t nat -S"),
+    "snat": (Layer.NAT, "{who} has it come from {to} instead of {was}, {then}: {rule}",
              "iptables -t nat -S"),
     "bridge_nat": (Layer.NAT, "{who} translates what its bridge {link} passes on "
                    "(bridge-nf-call-iptables is 1), and has no way to {to} by {link}",
@@ -134,15 +139,33 @@ SAID: dict[str, tuple[Layer, str, str]] = {
             "cut", "ip link show {link}"),
     "remembered_mtu": (Layer.MTU, "{who} remembers for ten minutes that a link on the way to {to} "
                        "takes less", "ip route get {to}"),
+    "mtu_route": (Layer.MTU, "{who} has {mtu} bytes for its route to {net}, the packet has {size} "
+                  "and must not be cut", "ip route get {to}"),
     "mtu_wire": (Layer.MTU, "{link} in {who} takes {mtu} bytes, the frame has {size}; on one wire "
                  "nobody cuts it or says so", "ip link show {link}"),
-    "ping_off": (Layer.RECEIVER, "{who} ignores pings", "sysctl net.ipv4.icmp_echo_ignore_all"),
+    "old_neighbour": (Layer.NEIGHBOUR, "{who} still knows {to} at {mac}, which nobody on {link} "
+                      "has", "ip neigh show {to}"),
+    "never_asks": (Layer.NEIGHBOUR, "{who} asks nobody for {to} on {link}: {dotted} is 0",
+                   "sysctl {dotted}"),
+    "neighbours_full": (Layer.NEIGHBOUR, "the machine's table of neighbours, which all namespaces "
+                        "share, was full (net.ipv4.neigh.default.gc_thresh3), so {who} had no room "
+                        "for another one", "ip -s ntable show"),
+    "remembered_redirect": (Layer.ROUTE, "{who} was told by a redirect to send {to} to {via}, and "
+                            "remembers it for five minutes", "ip route get {to}"),
+    "ttl": (Layer.FORWARDING, "{who} sends it with a TTL that is over at {at}", "sysctl {dotted}"),
+    "ttl_rule": (Layer.FIREWALL, "{who} gives it a TTL that is over at {at}: {rule}",
+                 "iptables -t mangle -S"),
+    "odd_port": (Layer.BRIDGE, "the port {link} in {who} has {key}, which holds it up",
+                 "bridge -d link show dev {link}"),
+    "ping_off": (Layer.RECEIVER, "{who} ignores pings", "sysctl {dotted}"),
     "link_local": (Layer.ADDRESS, "{to} is of one link alone, and {who} does not pass it on",
                    "ip -6 address show"),
     "six_off": (Layer.ADDRESS, "IPv6 is off on {link} in {who}",
                 "sysctl net.ipv6.conf.{link}.disable_ipv6"),
-    "nft": (Layer.FIREWALL, "{who} has the chain {chain} of the nft table {table}, whose policy is "
-            "drop", "nft list table {table}"),
+    "nft": (Layer.FIREWALL, "{who} drops it: the policy of the chain {chain} of the nft table "
+            "{table}", "nft list chain {table} {chain}"),
+    "nft_rule": (Layer.FIREWALL, "{who} drops it: the rule {rule} in the chain {chain} of the nft "
+                 "table {table}", "nft -a list chain {table} {chain}"),
     "queue": (Layer.QUEUE, "the queue {queue} of {link} in {who} drops it",
               "tc -s qdisc show dev {link}"),
     "twice": (Layer.ADDRESS, "{to} is there twice, in {both}; whoever answers last gets the "

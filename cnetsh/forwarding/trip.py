@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from cnetsh.forwarding.blame import Turn, blamed, no_route, turned
-from cnetsh.forwarding.neighbour import Learned, next_hop, refusal
+from cnetsh.forwarding.blame import Turn, blamed, no_route, translated, turned
+from cnetsh.forwarding.neighbour import Learned, next_hop, refusal, route_ref
 from cnetsh.forwarding.netfilter import (
     REPLY,
     REQUEST,
     Dropped,
+    Fate,
     Flow,
     Packet,
     Tracker,
@@ -22,9 +23,10 @@ from cnetsh.forwarding.route import (
     passes_on,
     source_of,
 )
+from cnetsh.forwarding.seen import PLAIN
 from cnetsh.forwarding.stop import Stop, Stopped, named, sentence
 from cnetsh.forwarding.wire import Crossing, End, having, links_of, macs
-from cnetsh.kinds.change import Ref, Remove, Set
+from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
 
 MOST_HOPS = 64
@@ -34,27 +36,29 @@ TAG = 4
 
 
 class Hop(NamedTuple):
-    """One sighting of a packet: leg, where, and how: out, in, bridge or lo; by: the route."""
+    """One sighting of a packet: leg, where, and how: out, in, bridge or lo; by: route, to: whom."""
 
     leg: str
     space: str
     link: str
     how: str
     by: Route | None = None
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What becomes of a packet: works is None where that is not known, and unknown says why.
 
-    stop: what stops it, or what may where that is not known.
+    stop: what stops it, or what may where that is not known; turn: the rule that turned it,
+    to blame where nobody listens.
     """
 
     works: bool | None
     path: tuple[Hop, ...] = ()
     stop: Stop | None = None
     unknown: str = ""
-    note: str = ""
+    turn: Stop | None = None
 
 
 def follow(network: Network, sender: str, packet: Packet, only: str = "") -> Verdict:
@@ -64,7 +68,7 @@ def follow(network: Network, sender: str, packet: Packet, only: str = "") -> Ver
         trip.there_and_back(sender, replace(packet), only)
     except Stopped as no:
         try:
-            stop = turned(trip.tracker, no.stop) or blamed(network, no.stop, trip.turns)
+            stop = translated(trip.tracker, no.stop) or blamed(network, no.stop, trip.turns)
         except Unknown:
             stop = no.stop
         if stop.code == "no_nat" and (why := trip.dark()):
@@ -79,7 +83,7 @@ def follow(network: Network, sender: str, packet: Packet, only: str = "") -> Ver
         return Verdict(None, tuple(trip.path), trip.slow, f"whether {sentence(trip.slow)}")
     if why := trip.dark():
         return Verdict(None, tuple(trip.path), unknown=why)
-    return Verdict(True, tuple(trip.path))
+    return Verdict(True, tuple(trip.path), turn=turned(trip.tracker))
 
 
 class _Trip:
@@ -168,8 +172,10 @@ class _Trip:
     def passes(self, space: Netns, packet: Packet, chain: str, bridge: str = "") -> None:
         try:
             filtered(space, packet, chain)
-        except Dropped as by:
-            raise Stopped(_dropped(space, packet, by, bridge)) from None
+        except Dropped as no:
+            asks = f" (bridge-nf-call-{packet.tool} is 1, so what the bridge {bridge} passes on "
+            told = f"{asks}asks it)" if bridge else ""
+            raise Stopped(dropped(packet.leg, space.name, no.by, told)) from None
 
     def loops(self, space: Netns, packet: Packet, flow: Flow | None) -> None:
         """Hand a packet to oneself, through lo, which has to be up."""
@@ -190,12 +196,13 @@ class _Trip:
         assert link
         packet.goes = link.name
         _fits_link(link, packet)
+        _fits_route(space, route, packet)
         end = next_hop(self.network, space, route, packet, self.learned)
         six = packet.to.version == 6
         if six:
             self.asks(space, route, end, packet)
         else:
-            self.path.append(Hop(packet.leg, space.name, link.name, "out", route))
+            self.path.append(Hop(packet.leg, space.name, link.name, "out", route, str(packet.to)))
         self.lossy(link, end)
         crossings = [one for one in end.through if one.come]
         _is_sent_there(end, packet)
@@ -203,7 +210,7 @@ class _Trip:
             _is_alone(self.network, link, end, packet)
         _fits_wire(link, end, packet)
         if six:
-            self.path.append(Hop(packet.leg, space.name, link.name, "out", route))
+            self.path.append(Hop(packet.leg, space.name, link.name, "out", route, str(packet.to)))
         for one in crossings:
             self.path.append(Hop(packet.leg, one.bridge.netns, one.bridge.name, "bridge"))
             self.bridged(one, packet)
@@ -250,7 +257,7 @@ class _Trip:
         """
         bridge = crossing.bridge
         space = self.network.spaces[bridge.netns]
-        _knows_bridge(crossing)
+        _knows_bridge(crossing, packet.leg)
         if not _calls(space, packet):
             return
         before, to = (packet.came, packet.goes), packet.to
@@ -316,7 +323,8 @@ def _refuses_ping(space: Netns, packet: Packet) -> None:
     if packet.proto == "icmp" and space.value(place):
         ref = Ref("setting", space.name, f"{ROOT}{place}")
         off = (Set(ref, "value", "0"),)
-        raise Stopped(Stop("ping_off", REQUEST, space.name, "", {}, ref, "value", off))
+        words = {"dotted": "net." + place.replace("/", ".")}
+        raise Stopped(Stop("ping_off", REQUEST, space.name, "", words, ref, "value", off))
 
 
 def _calls(space: Netns, packet: Packet) -> bool:
@@ -324,12 +332,14 @@ def _calls(space: Netns, packet: Packet) -> bool:
     return bool(space.value(f"bridge/bridge-nf-call-{packet.tool}"))
 
 
-def _knows_bridge(crossing: Crossing) -> None:
-    odd = [f"{key} of {link.name}" for link in (crossing.bridge, crossing.come, crossing.goes)
-           for key in ("flood", "neigh_suppress", "locked", "vlan_filtering")
-           if link and key in link.options]  # fmt: skip
-    if odd:
-        raise Unknown(f"what {odd[0]} does")
+def _knows_bridge(crossing: Crossing, leg: str) -> None:
+    for link in filter(None, (crossing.bridge, crossing.come, crossing.goes)):
+        for key in ("flood", "neigh_suppress", "locked", "vlan_filtering"):
+            if key in link.options:
+                words = {"key": key}
+                stop = Stop("odd_port", leg, link.netns, link.name, words, link.ref, key,
+                            (Set(link.ref, key, PLAIN[key]),))  # fmt: skip
+                raise Unknown(f"what {key} of {link.name} does", stop)
 
 
 def _is_sent_there(end: End, packet: Packet) -> None:
@@ -364,6 +374,20 @@ def _fits_link(link: Link, packet: Packet) -> None:
         raise Stopped(Stop("mtu", packet.leg, link.netns, link.name, words, link.ref, "mtu", more))
 
 
+def _fits_route(space: Netns, route: Route, packet: Packet) -> None:
+    """A route may say less than its link takes (ip-route(8): mtu; ip_dst_mtu_maybe_forward)."""
+    if route.mtu and packet.size > route.mtu and packet.whole and route.link:
+        options = [("via", route.via), ("dev", route.link.name), ("src", route.source),
+                   ("metric", route.metric or None)]  # fmt: skip
+        said = [str(word) for one in options if one[1] for word in one]
+        by = ("proto", "kernel", "scope", "link") if route.connected else ()
+        change = typed_in(space.name, "ip", "route", "change", route.name, *said, *by)
+        words = {"net": route.name, "mtu": str(route.mtu), "size": str(packet.size),
+                 "to": str(packet.to), "help": change}  # fmt: skip
+        raise Stopped(Stop("mtu_route", packet.leg, space.name, route.link.name, words,
+                           route_ref(space, route)))  # fmt: skip
+
+
 def _fits_wire(link: Link, end: End, packet: Packet) -> None:
     """What is too long for a bridge's port, or for who receives it, is dropped silently."""
     size = min(packet.size, link.mtu)
@@ -375,19 +399,19 @@ def _fits_wire(link: Link, end: End, packet: Packet) -> None:
                                more))  # fmt: skip
 
 
-def _dropped(space: Netns, packet: Packet, by: Dropped, bridge: str) -> Stop:
+def dropped(leg: str, space: str, by: Fate, bridged: str = "") -> Stop:
+    """Give the stop at a rule, or at the policy of a chain; bridged: why a bridge asks it."""
     tool, table, chain = by.chain.split(" ")
     rule = by.rule.replace("'!'", "!")
     told = f"-A {chain} {rule}" if by.rule else f"policy {chain} {by.target}"
-    seen = f" (bridge-nf-call-{packet.tool} is 1, so what the bridge {bridge} passes on asks it)"
     words = {"verb": "drops" if by.target == "DROP" else "refuses", "rule": told, "tool": tool,
-             "table": table, "chain": chain, "bridged": seen if bridge else ""}  # fmt: skip
+             "table": table, "chain": chain, "bridged": bridged}  # fmt: skip
     if by.rule:
-        ref = Ref("rule", space.name, f"{by.chain} {by.rule}")
-        return Stop("firewall", packet.leg, space.name, "", words, ref, mend=(Remove(ref),))
-    ref = Ref("chain", space.name, by.chain)
-    return Stop("firewall", packet.leg, space.name, "", words, ref, "policy",
-                (Set(ref, "policy", "ACCEPT"),))  # fmt: skip
+        ref = Ref("rule", space, f"{by.chain} {by.rule}")
+        return Stop("firewall", leg, space, "", words, ref, mend=(Remove(ref),))
+    ref = Ref("chain", space, by.chain)
+    accept = (Set(ref, "policy", "ACCEPT"),)
+    return Stop("firewall", leg, space, "", words, ref, "policy", accept)
 
 
 def _not_passed_on(space: Netns, link: Link, packet: Packet) -> Stop:
@@ -414,7 +438,8 @@ def _refused(network: Network, space: Netns, route: Route | None, packet: Packet
     if route is None:
         return no_route(network, space, packet)
     if route.type not in ("unicast", "local", "several"):
-        words = {"to": str(to), "kind": route.type, "net": route.name, "rule": route.name}
+        words = {"to": str(to), "kind": route.type, "net": route.name, "rule": route.name,
+                 "six": "-6" if to.version == 6 else ""}  # fmt: skip
         if route.name.startswith("rule "):
             gone = Remove(Ref("policy", space.name, route.name),
                           {"priority": route.name.split()[1], "family": to.version})  # fmt: skip

@@ -17,12 +17,29 @@ from cnetsh.labs import choose
 HERE = Path(__file__).resolve().parent
 EXAMPLES = f"{HERE.parent.parent}/examples/"
 SANDBOX = "\n".join(step.text for step in choose.part("sandbox", (), "up").steps)
-with (HERE / "breakages.tsv").open(newline="") as _file:
-    ROWS = {row["id"]: row for row in csv.DictReader(_file, delimiter="\t", quoting=csv.QUOTE_NONE)}
+
+
+def table(name: str) -> dict[str, dict[str, str]]:
+    with (HERE / name).open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file, delimiter="\t", quoting=3)}
+
+
+ROWS = table("breakages.tsv") | table("own_breakages.tsv")
 # By which the lab itself is as it is: nothing is to be mended.
 BY_DESIGN = {"conflict-by-design", "nobody-listens", "listens-on-loopback"}
 ROUNDS = 3
-FEW = ("host-end-down", "no-default-route", "forward-rule")
+FEW = ("host-end-down", "no-default-route", "forward-rule", "redirected-port", "no-rule-for-main")
+# Nothing names these: the packet was last seen before what stops it.
+UNNAMED = {"rule-fwmark", "vxlan-of-two-numbers", "vxlan-to-nobody", "vxlan-under-a-firewall"}
+# For this there is no room: what carries it takes as much as it takes itself.
+UNMENDED = {"vxlan-room"}
+ECHO = """
+import socket, sys
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.bind((sys.argv[2], int(sys.argv[1])))
+while True:
+    own.sendto(*own.recvfrom(9000))
+"""
 
 
 def why(private: Private, asked: str, code: int | None = None) -> dict[str, Any]:
@@ -35,28 +52,44 @@ def why(private: Private, asked: str, code: int | None = None) -> dict[str, Any]
 @contextmanager
 def broken(private: Private, row: dict[str, str]) -> Iterator[None]:
     private.sh(SANDBOX)
-    private.cnetsh("up", *row["lab"].replace("examples/", EXAMPLES).split())
+    for lab in row["lab"].split(" + "):
+        private.cnetsh("up", *lab.replace("examples/", EXAMPLES).split())
     with ExitStack() as servers:
         if row["before"]:
-            _, name, port, address = row["before"].split()
+            kind, name, port, address = row["before"].split()
             private.sh(f"ip -n {name} link set lo up")
-            argv = ["ip", "netns", "exec", name, "python3", "-m", "http.server", port]
-            server = private.start([*argv, "--bind", address], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)  # fmt: skip
+            serve = ["-m", "http.server", port, "--bind", address]
+            server = private.start(["ip", "netns", "exec", name, "python3",
+                                    *(serve if kind == "serve" else ["-c", ECHO, port, address])],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
             servers.callback(server.wait)
             servers.callback(server.kill)
-            listens = ["ip", "netns", "exec", name, "ss", "-Hltn", f"sport = :{port}"]
+            listens = ["ip", "netns", "exec", name, "ss", "-Hltun", f"sport = :{port}"]
             assert wait_for(lambda: bool(private.run(listens).stdout))
         if row["command"]:
             private.run(["bash", "-c", row["command"]])
         yield
 
 
+def seen(private: Private) -> tuple[object, str]:
+    """All that the kernel says, the tables of nftables of every namespace too."""
+    names = private.sh("ls /run/netns").split()
+    nft = "".join(f"ip netns exec {name} nft -s list ruleset\n" for name in names)
+    return private.snapshot(), private.sh(f"nft -s list ruleset\n{nft}")
+
+
 def is_named_and_mended(private: Private, row: dict[str, str]) -> None:
     with broken(private, row):
-        found = why(private, row["asked"], 1)
+        before = seen(private)
+        found = why(private, row["asked"], 4 if row["id"] in UNNAMED else 1)
+        assert seen(private) == before
+        if row["id"] in UNNAMED:
+            assert found["layer"] == "unknown" and " seen " in found["reason"], found
+            return
         assert found["layer"] == row["layer"], found
         assert found["reason"] and found["evidence"]
+        if row["id"] in UNMENDED:
+            return
         if row["id"] in BY_DESIGN:
             return
         for _ in range(ROUNDS):
