@@ -59,9 +59,9 @@ def broken(private: Private, row: dict[str, str]) -> Iterator[None]:
             kind, name, port, address = row["before"].split()
             private.sh(f"ip -n {name} link set lo up")
             serve = ["-m", "http.server", port, "--bind", address]
-            server = private.start(["ip", "netns", "exec", name, "python3",
-                                    *(serve if kind == "serve" else ["-c", ECHO, port, address])],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+            program = serve if kind == "serve" else ["-c", ECHO, port, address]
+            argv = ["ip", "netns", "exec", name, "python3", *program]
+            server = private.start(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             servers.callback(server.wait)
             servers.callback(server.kill)
             listens = ["ip", "netns", "exec", name, "ss", "-Hltun", f"sport = :{port}"]
