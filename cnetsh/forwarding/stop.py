@@ -148,8 +148,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
     "never_asks": (Layer.NEIGHBOUR, "{who} asks nobody for {to} on {link}: {dotted} is 0",
                    "sysctl {dotted}"),
     "neighbours_full": (Layer.NEIGHBOUR, "the machine's table of neighbours, which all namespaces "
-                        "share, was full (net.ipv4.neigh.default.gc_thresh3), so {who} had no room "
-                        "for another one", "ip -s ntable show"),
+                        "share, was full while it was sent (net.ipv4.neigh.default.gc_thresh3)",
+                        "ip -s ntable show"),
     "remembered_redirect": (Layer.ROUTE, "{who} was told by a redirect to send {to} to {via}, and "
                             "remembers it for five minutes", "ip route get {to}"),
     "ttl": (Layer.FORWARDING, "{who} sends it with a TTL that is over at {at}", "sysctl {dotted}"),
