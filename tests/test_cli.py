@@ -98,6 +98,7 @@ class TestCompletion:
             ("cnetsh up bridge --set s", {"subnet=", "step="}),
             ("cnetsh graph --on s", {"sandbox"}),
             ("cnetsh exec h", {"host"}),
+            ("cnetsh explain dr", {"drift"}),
             ("cnetsh plan docs/g", {"docs/guides/"}),
         ],
     )

@@ -142,6 +142,14 @@ def test_what_a_page_names_is_there(page: Path) -> None:
         assert (page.parent / link).exists(), link
 
 
+def test_the_readme_is_two_screens_for_a_newcomer() -> None:
+    text = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    assert text.count("\n") <= 110
+    assert (
+        "$ cnetsh graph routing\n" in text and "    make demo " in text and "    make test " in text
+    )
+
+
 def test_no_exit_code_and_no_variable_is_missing() -> None:
     texts = [file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py")]
     asked = {name for text in texts for name in re.findall(r'environ\.get\(\s*"(\w+)"', text)}

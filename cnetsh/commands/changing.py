@@ -178,6 +178,8 @@ def _ask(question: str, how: How, stopping: Callable[[], int]) -> None:
     while not answer and not stopping():
         if select.select([how.typed], [], [], 0.1)[0]:
             answer = os.read(how.typed.fileno(), 1024).decode(errors="replace") or "n"
+    # Enter ends the line of the question; the end of the input and Ctrl-C do not.
+    show("" if answer.endswith("\n") else "\n")
     if signal := stopping():
         raise CnetshError("nothing was executed", code=128 + signal)
     if answer.strip().lower() not in ("y", "yes"):

@@ -127,6 +127,20 @@ def test_a_bar_leaves_the_last_line_alone(private: Private, columns: int) -> Non
     assert re.fullmatch(r"bridge is up: 163 steps in [\d.]+ s", last)
 
 
+def test_a_question_that_is_not_answered_has_a_line_of_its_own(
+    private: Private, tmp_path: Path
+) -> None:
+    lab = tmp_path / "lab.yaml"
+    one = "name: n\nbridges: {br1: {address: 10.31.0.1/24}}\ncontainers:\n  a: {bridge: br1}\n"
+    lab.write_text(f"{one}  b: {{bridge: br1}}\n")
+    private.cnetsh("up", str(lab))
+    lab.write_text(one)
+    argv = [*served(sys.executable).command, "up", str(lab)]
+    # Ctrl-D, the end of what is typed.
+    rows = screen(written(partial(private.start, argv), 80, "\x04"), 80)
+    assert rows[2:4] == ["run this on host (-1)? [y/N]", "cnetsh: nothing was executed"]
+
+
 def test_every_lab_goes_down_at_once(private: Private) -> None:
     private.cnetsh("up", "veth")
     other = ("host_end=h", "peer=p", "subnet=10.9.0.0/24")
