@@ -64,6 +64,49 @@ def test_what_stops_a_packet_is_named_and_mended(line: str) -> None:
     assert bool(asks(network, asked)) is (code not in NOT_MENDED)
 
 
+@pytest.mark.parametrize(
+    ("table", "hook", "rule", "code"),
+    [
+        ("filter", "FORWARD", "-s 172.18.0.10 -j DROP", "firewall"),
+        ("nat", "PREROUTING", "-d 1.1.1.1 -j DNAT --to-destination 172.18.0.99", "dnat"),
+        ("nat", "PREROUTING", "-d 1.1.1.1 -j NETMAP --to 172.18.0.99/32", "dnat"),
+    ],
+)
+def test_a_rule_in_a_chain_of_its_own_is_taken_from_there(
+    table: str, hook: str, rule: str, code: str
+) -> None:
+    tool = f"iptables -t {table}"
+    network, refused = routing(
+        f"{tool} -N LAB", f"{tool} -A LAB {rule}", f"{tool} -I {hook} -j LAB"
+    )
+    stop = follow(network, "net0", Packet(ip_address("1.1.1.1"))).stop
+    assert refused == [] and stop and stop.code == code and rule in sentence(stop)
+    assert stop.cause and stop.cause.name.startswith(f"iptables {table} LAB ")
+    settle(stop.mend, network)
+    assert asks(network, OUT)
+
+
+def test_a_port_that_is_redirected_says_to_which() -> None:
+    rule = "iptables -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 81"
+    network, _ = routing(f"ip netns exec net1 {rule}")
+    verdict = follow(network, "net0", Packet(ip_address("172.18.0.20"), proto="tcp", port=80))
+    assert verdict.works and verdict.turn
+    assert "net1 turns 172.18.0.20 port 80 into 172.18.0.20 port 81" in sentence(verdict.turn)
+
+
+def test_rules_that_choose_a_table_are_asked_as_the_kernel_says_them() -> None:
+    network, _ = routing()
+    main = {"priority": 32766, "src": "all", "table": "main"}
+    # ip says the network as it was typed, with bits of a host in it.
+    network.spaces[""].policy = [
+        {"priority": 32765, "src": "172.18.0.0", "srclen": 12, "table": "200"}, main,
+    ]  # fmt: skip
+    assert asks(network, OUT)
+    network.spaces["net0"].policy = [{"priority": 0, "src": "all", "table": "local"}]
+    stop = follow(network, "net0", Packet(ip_address("1.1.1.1"))).stop
+    assert stop and stop.code == "no_rule" and stop.layer == Layer.POLICY
+
+
 REFUSED = {
     "ip netns add net0": "the namespace net0 is there already",
     "ip link add name br0 type bridge": "the link br0 is there already",
