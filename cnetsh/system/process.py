@@ -2,7 +2,7 @@
 
 Tools are looked up once, in the system's folders only, so that neither a PATH nor a plan decides
 which program runs; children get a clean environment and a session of their own, so that Ctrl-C
-reaches cnetsh and not a half-done command. Of a plan only the host's lane goes through `sh`.
+reaches cnetsh and not a half-done command. Only the host's side of a plan goes through `sh`.
 """
 
 import contextlib
@@ -143,7 +143,7 @@ def attempt(argv: Sequence[str], stdin: str, timeout: float, stopping: Callable[
 
 def runner(*keep: int) -> Run:
     """Give a Run whose children inherit the descriptors `keep`, so that a lock outlives cnetsh."""
-    return partial(_answer, partial(spawn, keep=keep))
+    return partial(_answer, through_sh(keep))
 
 
 def _answer(
@@ -207,15 +207,10 @@ class _Spawned:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
-def spawn(
-    argv: Sequence[str],
-    streams: Sequence[int],
-    held: Collection[int] = SIGNALS,
-    keep: Collection[int] = (),
-) -> Child:
+def spawn(argv: Sequence[str], streams: Sequence[int], held: Collection[int] = SIGNALS) -> Child:
     """Start a program, in the calling thread's namespace, by posix_spawn(3). Raises OSError.
 
-    held: the signals that it does not take; keep: the descriptors that it inherits besides.
+    held: the signals that it does not take.
 
     Called directly, for Python's own keeps all other threads waiting until the child has begun.
     Measured, interleaved, four runs: up of 1,000 in 2.52-2.74 s with it, 2.88-3.15 s with
@@ -232,7 +227,7 @@ def spawn(
         for number in held:
             _libc.sigaddset(mask, number)
         _checked(_libc.posix_spawnattr_setsigmask(attributes, mask))
-        for theirs, ours in (*enumerate(streams), *((fd, fd) for fd in keep)):
+        for theirs, ours in enumerate(streams):
             _checked(_libc.posix_spawn_file_actions_adddup2(actions, ours, theirs))
         words = _texts(argv), _texts([f"{key}={value}" for key, value in ENVIRONMENT.items()])
         program = os.fsencode(argv[0])
