@@ -59,7 +59,7 @@ def handed(done: Patch, beside: Iterable[Other], sight: Sight) -> Handed:
         gone = {fact: values for fact, values in done.items() if fact not in needed}
         base = {fact: value for fact, value in _without(other, sight, gone, needed).items()
                 if not same(value, known.get(fact))}  # fmt: skip
-        its = without_lab(other.done, gone, other.scope) | needed
+        its = without_lab(other.done, gone, other.scope, _is_later(other, sight)) | needed
         told += [(other, base, its)] if base or its != other.done else []
         stays |= dict.fromkeys(needed, other.journal.lab)
     return Handed(stays, told)
@@ -75,7 +75,7 @@ def hand_over(what: Handed) -> None:
 def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
     scope, known = sight.scope, other.journal.before
-    later = other.journal.header["started"] > sight.journal.header["started"]
+    later = _is_later(other, sight)
     found: Found = {fact: None for fact, value in known.items() if scope.holds(fact, value)}
     for fact, was in sight.journal.before.items():
         if later and fact in known and kinds.derived(fact, known):
@@ -83,9 +83,13 @@ def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
     for fact, (was, mine) in {**gone, **needed}.items():
         if fact.key == "rules":
             found[fact] = rebased(was, mine, known.get(fact)) or None
-        elif same(known.get(fact), mine):
+        elif same(known.get(fact), mine) and (later or other.done.get(fact) != (mine, was)):
             found[fact] = was
     return found
+
+
+def _is_later(other: Other, sight: Sight) -> bool:
+    return other.journal.header["started"] > sight.journal.header["started"]
 
 
 def _rewrite(other: Other, done: Patch) -> None:

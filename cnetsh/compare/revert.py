@@ -125,10 +125,15 @@ def handed_over(done: Patch, now: Found, theirs: Patch, before: Found, claims: S
     return stays
 
 
-def without_lab(theirs: Patch, gone: Patch, claims: Scope) -> Patch:
-    """Give another lab's patch as if a lab had never been below it; gone: what is taken back."""
+def without_lab(theirs: Patch, gone: Patch, claims: Scope, later: bool = True) -> Patch:
+    """Give another lab's patch as if a lab had never been below it; gone: what is taken back.
+
+    later: whether the other came up after it; a value that goes to and fro does not tell.
+    """
     left = dict(theirs)
     for fact in gone.keys() & theirs.keys():
+        if not later and same(theirs[fact], gone[fact][::-1]):
+            continue
         (was, mine), (before, after) = gone[fact], theirs[fact]
         if fact.key == "rules":
             before, after = rebased(was, mine, before), rebased(was, mine, after)

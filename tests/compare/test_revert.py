@@ -117,6 +117,12 @@ class TestPatch:
         assert same(one, one | {"left": [499, 99]}) and not same(one, {"dev": "eth0"})
 
 
+def test_a_lab_that_sets_a_value_back_leaves_the_patch_of_the_one_below() -> None:
+    below: Patch = {FORWARD: ("0", "1")}
+    steps = scope(f"echo 1 | tee {FORWARD.ref.name}")
+    assert without_lab(below, {FORWARD: ("1", "0")}, steps, later=False) == below
+
+
 class TestPredicted:
     """Nobody saw the end of the steps: they tell what the lab has done."""
 
