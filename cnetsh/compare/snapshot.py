@@ -21,7 +21,7 @@ from cnetsh.kinds.change import Answers, Facts, Ref, State
 from cnetsh.kinds.link import LINKS, named, paired
 from cnetsh.kinds.name_server import FILE, HOME
 from cnetsh.kinds.setting import link_of
-from cnetsh.system import files, namespace, netlink
+from cnetsh.system import files, namespace
 from cnetsh.system.process import Run, installed, real
 
 NETNS = Path("/run/netns")
@@ -252,12 +252,8 @@ def _folders_of(version: str) -> list[str]:
 
 
 def _look(netns: str, run: Run, paths: Iterable[str]) -> State:
-    known: Answer = []
-    if told := netlink.here():
-        addresses, routes, _ = told
-    else:
-        addresses, routes, *neighbours = _ask(run, ("ip",), _QUESTIONS)
-        known = [one for some in neighbours for one in some]
+    addresses, routes, *neighbours = _ask(run, ("ip",), _QUESTIONS)
+    known = [one for some in neighbours for one in some]
     answers = Answers(addresses, routes, known, settings=readable(paths),
                       queues=_queues(run, addresses))  # fmt: skip
     return kinds.see(answers, netns)
@@ -267,7 +263,7 @@ def _look_around(
     netns: str, run: Run, paths: Iterable[str], ids: dict[int, str], tables: bool
 ) -> State:
     # In each namespace anew, a file below /proc/sys takes as long as ip does for everything.
-    addresses, routes, switches = netlink.here() or _ask(run, ("ip",), _AROUND)
+    addresses, routes, switches = _ask(run, ("ip",), _AROUND)
     forwarding = {FORWARDING[one["family"]]: str(int(one["forwarding"])) for one in switches
                   if one["interface"] == "all" and one["family"] in FORWARDING}  # fmt: skip
     answers = Answers(

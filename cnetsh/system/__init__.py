@@ -1,1 +1,1 @@
-"""The doors to the machine: processes, namespaces, kernel, packets, signals, own files."""
+"""The doors to the machine: processes, namespaces, packets, signals, files of cnetsh's own."""
