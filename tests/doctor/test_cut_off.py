@@ -664,10 +664,12 @@ def test_a_large_plan_costs_next_to_nothing() -> None:
     """Beside the one reading of all its steps, which the other traps need too."""
     text = "".join(BRIDGES.format(n) for n in range(40))
     text += "".join(CONTAINER.format(n, n // 250, n % 250) for n in range(10_000))
+    began = time.process_time()
     steps = asked_by(plan(text))
+    reading = time.process_time() - began
     assert steps.here[-1].number > 80_000
     whom = targets(UPLINK, (), asked(SSH, "10.66.0.53"))
-    assert best(steps, whom) < 0.05
+    assert best(steps, whom) < reading / 8
 
 
 def best(steps: Asked, whom: list[Lifeline]) -> float:
