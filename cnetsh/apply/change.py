@@ -263,8 +263,7 @@ class Changing:
     def homes(self) -> dict[int, str]:
         """The names of the namespaces that the change takes away, by their marks."""
         gone = (self.undoing.sight.steps[number] for number in self.change.gone)
-        names = {ref.name for step in gone for ref in made_by(step) if ref.kind == "netns"}
-        return {mark: name for mark, name in self.record.homes.items() if name in names}
+        return self.record.homes_among(ref for step in gone for ref in made_by(step))
 
 
 def apply(what: Changing, means: Means) -> tuple[Outcome, Undone]:
@@ -320,9 +319,9 @@ def _parted(sight: Sight, numbers: Collection[int]) -> tuple[Patch, Patch]:
     done = sight.journal.patch
     if done is None:
         done = done_by(sight.journal, sight.now, sight.scope)
-    applied = sight.journal.applied
-    going = scope_of([sight.steps[one] for one in sorted(numbers)], sight.known)
-    staying = scope_of([sight.steps[one] for one in sorted(applied - set(numbers))], sight.known)
+    applied, known = sight.journal.applied, sight.known
+    going = scope_of([sight.steps[one] for one in sorted(numbers)], known)
+    staying = scope_of([sight.steps[one] for one in sorted(applied - set(numbers))], known)
     gone: Patch = {}
     left: Patch = {}
     for fact, (was, mine) in done.items():

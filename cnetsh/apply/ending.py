@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
@@ -9,20 +10,8 @@ from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
 from cnetsh.compare.revert import Aim, is_a_ports, lost, rebased, same
 from cnetsh.compare.scope import outside
-from cnetsh.kinds.change import (
-    OWNED,
-    Change,
-    Fact,
-    Found,
-    Make,
-    Patch,
-    Reach,
-    Ref,
-    Remove,
-    namespace_ref,
-    refs_of,
-)
-from cnetsh.plan.steps import Step, as_step
+from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Ref, Remove, namespace_ref
+from cnetsh.plan.steps import Step, as_step, made_in
 from cnetsh.system.processes import found_in
 
 
@@ -76,7 +65,7 @@ class Undone:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ending:
     """What is compared in the end.
 
@@ -103,18 +92,15 @@ class Ending:
         left = (*blocked, *self._objects(), *self._facts(), *self._unread(), *self._record())
         return tuple(dict.fromkeys(left))
 
-    @property
+    @cached_property
     def _made(self) -> list[Ref]:
         """What the steps made of what others hang on, but for what goes with a namespace."""
-        changes = (change for changes in outside(self.steps) for change in changes)
-        owned = [one for one in changes if isinstance(one, Make) and one.ref.kind in OWNED]
-        return [ref for one in owned for ref in refs_of(one)]
+        return made_in(change for changes in outside(self.steps) for change in changes)
 
-    @property
+    @cached_property
     def _homes(self) -> dict[int, str]:
         """The names of the namespaces that the steps made, by their marks."""
-        names = {ref.name for ref in self._made if ref.kind == "netns"}
-        return {mark: name for mark, name in self.sight.journal.homes.items() if name in names}
+        return self.sight.journal.homes_among(self._made)
 
     def _trusted(self) -> Iterator[str]:
         """Give the steps of which nobody has seen what they did, nor that it is undone."""

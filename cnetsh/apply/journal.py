@@ -132,6 +132,11 @@ class Journal:
         made = self.made.items()
         return {mark[0]: key[6:] for key, mark in made if key.startswith("netns ")}
 
+    def homes_among(self, refs: Iterable[Ref]) -> dict[int, str]:
+        """Give those of the lab's namespaces that are among some objects, by their marks."""
+        names = {ref.name for ref in refs if ref.kind == "netns"}
+        return {mark: name for mark, name in self.homes.items() if name in names}
+
     @property
     def applied(self) -> set[int]:
         """The steps that were run, or may have been, and belong to the lab."""

@@ -207,8 +207,8 @@ def take_back(what: Undoing) -> Taken:
 
 def _cost(mends: Iterable[Mend], sight: Sight) -> frozenset[Reach]:
     """Give how far commands reach besides what they name."""
-    changes = [one.change for one in mends if one.change]
-    return frozenset(place for one in changes for place in kinds.reach(one, sight.known))
+    changes, known = [one.change for one in mends if one.change], sight.known
+    return frozenset(place for one in changes for place in kinds.reach(one, known))
 
 
 def _blocked(sight: Sight, wanted: Found) -> Iterator[tuple[Ref, Left]]:

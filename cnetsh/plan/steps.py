@@ -6,7 +6,7 @@ a shell is refused here, and so is a command that no kind of object knows.
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -354,8 +354,13 @@ def changes_of(text: str) -> Changes:
 
 def made_by(step: Step) -> tuple[Ref, ...]:
     """Give the links, namespaces, folders and chains that a step makes: what others hang on."""
-    makes = [change for change in step.changes if isinstance(change, Make)]
-    return tuple(ref for one in makes if one.ref.kind in OWNED for ref in refs_of(one))
+    return tuple(made_in(step.changes))
+
+
+def made_in(changes: Iterable[Change]) -> list[Ref]:
+    """Give what changes make of links, namespaces, folders and chains."""
+    owned = [one for one in changes if isinstance(one, Make) and one.ref.kind in OWNED]
+    return [ref for one in owned for ref in refs_of(one)]
 
 
 def to_text(plan: Plan) -> str:
