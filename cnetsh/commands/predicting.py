@@ -70,7 +70,8 @@ def surprises_of_change(
 
     undone: what takes back what the plan lacks; new: the plan's steps that run then.
     """
-    if _leave_it(plans.up):
+    if is_long(plans.up):
+        # Of a lab that is up doctor does not tell it either.
         return []
     network = network_here()
     settle(undone, network)

@@ -309,7 +309,7 @@ def _asked(record: Journal, wanted: Wanted, lines: Sequence[Line]) -> str:
         # Just these commands have been looked at.
         return ""
     if _is_another(record, wanted.plans):
-        return f"{counted(lines)} on {wanted.on}, into another file's lab of that name?"
+        return f"run this on {wanted.on} ({counted(lines)}), into another file's lab of that name?"
     return asked(lines, wanted.on)
 
 
