@@ -142,6 +142,11 @@ def _command(file: str, name: str = "", **settings: Any) -> Callable[[Callable[.
     return declare
 
 
+def _group(name: str, text: str) -> None:
+    """Declare a command that has others below it."""
+    _declared[name] = _typer(help=text, short_help=text, no_args_is_help=True, add_completion=False)
+
+
 def _version(asked: bool) -> None:
     if asked:
         print(f"cnetsh {VERSION}")
@@ -454,12 +459,7 @@ def _demo() -> None:
     """Read, run, check and undo the article's labs in a sandbox."""
 
 
-_declared["sandbox"] = _typer(
-    help="Start, stop and list sandboxes.",
-    short_help="Start, stop and list sandboxes.",
-    no_args_is_help=True,
-    add_completion=False,
-)
+_group("sandbox", "Start, stop and list sandboxes.")
 
 
 @_command("sandbox", "start")
@@ -477,12 +477,7 @@ def _list(as_json: AsJson = False) -> None:
     """List the sandboxes that run."""
 
 
-_declared["vm"] = _typer(
-    help="Start, stop and list VMs, or run a command in one.",
-    short_help="Start, stop and list VMs, or run a command in one.",
-    no_args_is_help=True,
-    add_completion=False,
-)
+_group("vm", "Start, stop and list VMs, or run a command in one.")
 Kernel = Annotated[
     str,
     typer.Option(

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from cnetsh.commands.entering import entered
+from cnetsh.commands.entering import HOST, entered
 from cnetsh.commands.output import say
 from cnetsh.compare import snapshot
 from cnetsh.errors import DONE, CnetshError
@@ -22,7 +22,7 @@ from cnetsh.system.taps import Taps
 from cnetsh.targets import target
 from cnetsh.views import packets
 
-HOST, YEARS = "host", 1e9
+YEARS = 1e9
 DECODER = ("tcpdump", "-n", "-l", "-r", "-")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from cnetsh import checks
 from cnetsh.apply import journal
 from cnetsh.apply.run import SHORT
-from cnetsh.commands.entering import entered, tell_version
+from cnetsh.commands.entering import HOST, entered, tell_version
 from cnetsh.commands.naming import NO_LAB, not_up, only_one_up
 from cnetsh.commands.output import say, tell, unicode_fits
 from cnetsh.commands.progress import Meter
@@ -111,7 +111,7 @@ def _repeat(failed: Sequence[checks.Tried], reasons: Mapping[Step, "Reason"]) ->
         say(f"          {one.step.text}", whole=True)
         say(f"          {one.detail}")
         if found := reasons.get(one.step):
-            ends = f"{one.step.netns or 'host'} {one.step.inner[-1]}"
+            ends = f"{one.step.netns or HOST} {one.step.inner[-1]}"
             say(f"why       {found.reason or f'nothing that is known stops it: cnetsh why {ends}'}")
             for text in found.fix:
                 say(f"          would help: {text}", whole=True)
@@ -187,5 +187,5 @@ def _called(step: Step) -> str:
     arrow = "→" if unicode_fits(sys.stdout) else "->"
     call = looks.call(step.inner)
     if call:
-        return f"{step.netns or 'host'} {arrow} {call.address}:{call.port}/{call.protocol}"
-    return f"{step.netns or 'host'} {arrow} {step.inner[-1]}"
+        return f"{step.netns or HOST} {arrow} {call.address}:{call.port}/{call.protocol}"
+    return f"{step.netns or HOST} {arrow} {step.inner[-1]}"

@@ -13,6 +13,8 @@ from cnetsh.version import VERSION
 if TYPE_CHECKING:
     from cnetsh.apply.journal import Journal
 
+HOST = "host"  # the target itself, where a container may be named
+
 
 def entered(where: Target, action: Action, otherwise: Callable[[], int]) -> int:
     """Give the exit code of action, called in a target, or of otherwise where no sandbox runs."""

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from cnetsh.commands.entering import entered
+from cnetsh.commands.entering import HOST, entered
 from cnetsh.compare import snapshot
 from cnetsh.errors import CnetshError
 from cnetsh.system.process import FOLDERS, tool
@@ -42,7 +42,7 @@ def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
     command = command or [os.environ.get("SHELL", "/bin/sh")]
     # The user's own commands first; sbin is missing in the PATH of many.
     path = f"{os.environ.get('PATH', '')}:{':'.join(FOLDERS)}"
-    argv = list(command) if name == "host" else [tool("ip"), "netns", "exec", name, *command]
+    argv = list(command) if name == HOST else [tool("ip"), "netns", "exec", name, *command]
     for stream in streams:
         # What is buffered would go with this program, in whose place the other one comes.
         stream.flush()

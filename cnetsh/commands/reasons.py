@@ -22,7 +22,6 @@ from cnetsh.plan.steps import Step
 from cnetsh.system.process import ask
 from cnetsh.trial import Asked, Seen, Tried
 
-HOST = "host"
 # Where a reason by these names something to add, only the plan knows what was meant.
 _MEANT = frozenset({Layer.ADDRESS, Layer.ROUTE, Layer.NEIGHBOUR, Layer.NAT, Layer.RECEIVER})
 _SURE = frozenset({"no_network", "never_asks"})  # what mends these is known all the same

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TextIO
 
 from cnetsh.apply import journal
-from cnetsh.commands.entering import if_running
+from cnetsh.commands.entering import HOST, if_running
 from cnetsh.commands.output import paint_of, width_of
 from cnetsh.compare import snapshot
 from cnetsh.errors import DONE, CnetshError
@@ -16,8 +16,6 @@ from cnetsh.system.process import ask
 from cnetsh.views import inside
 from cnetsh.views.table import PIPED
 from cnetsh.views.terminal import ansi, plain
-
-HOST = "host"
 
 
 def run(name: str, on: str, as_json: bool) -> int:

@@ -17,7 +17,7 @@ from cnetsh.forwarding.trip import Hop, Verdict, dropped
 from cnetsh.forwarding.wire import flood
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
-from cnetsh.kinds.setting import ROOT
+from cnetsh.kinds.setting import ROOT, dotted
 from cnetsh.system.process import ask
 from cnetsh.trial import REFUSED, TOO_LONG, Asked, Drop, Tried, traced
 
@@ -98,7 +98,7 @@ def _expired(network: Network, asked: Asked, space: str) -> Stop:
                     return by_rule("ttl_rule", "request", one.name, fate, {"at": named(space)})
     path = "ipv6/conf/all/hop_limit" if asked.version == 6 else "ipv4/ip_default_ttl"
     ref = Ref("setting", asked.sender, ROOT + path)
-    words = {"dotted": "net." + path.replace("/", "."), "at": named(space)}
+    words = {"dotted": dotted(path), "at": named(space)}
     return Stop("ttl", "request", asked.sender, "", words, ref, "value", (Set(ref, "value", "64"),))
 
 
@@ -140,7 +140,7 @@ def _outdated(network: Network, out: Hop, into: Hop) -> Stop | None:
         path = f"ipv{address(to).version}/neigh/{out.link}/mcast_solicit"
         if state and within(out.space, Path(ROOT + path).read_text).strip() == "0":
             ref = Ref("setting", out.space, ROOT + path)
-            words = {"to": to, "dotted": "net." + path.replace("/", ".")}
+            words = {"to": to, "dotted": dotted(path)}
             return Stop("never_asks", out.leg, out.space, out.link, words, ref, "value",
                         (Set(ref, "value", "3"),))  # fmt: skip
     return None

@@ -7,10 +7,10 @@ from functools import partial
 from ipaddress import ip_address
 from typing import NamedTuple, NoReturn
 
-from cnetsh.commands.entering import entered
+from cnetsh.commands.entering import HOST, entered
 from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import network_here
-from cnetsh.commands.reasons import HOST, Reason, planned_here, reason_of
+from cnetsh.commands.reasons import Reason, planned_here, reason_of
 from cnetsh.compare import snapshot
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet

@@ -27,7 +27,7 @@ from cnetsh.forwarding.seen import PLAIN
 from cnetsh.forwarding.stop import Stop, Stopped, named, sentence
 from cnetsh.forwarding.wire import Crossing, End, having, links_of, macs
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
-from cnetsh.kinds.setting import ROOT
+from cnetsh.kinds.setting import ROOT, dotted
 
 MOST_HOPS = 64
 # Within this a frame that is too long still passes: the room for a VLAN's tag
@@ -323,7 +323,7 @@ def _refuses_ping(space: Netns, packet: Packet) -> None:
     if packet.proto == "icmp" and space.value(place):
         ref = Ref("setting", space.name, f"{ROOT}{place}")
         off = (Set(ref, "value", "0"),)
-        words = {"dotted": "net." + place.replace("/", ".")}
+        words = {"dotted": dotted(place)}
         raise Stopped(Stop("ping_off", REQUEST, space.name, "", words, ref, "value", off))
 
 
@@ -420,8 +420,7 @@ def _not_passed_on(space: Netns, link: Link, packet: Packet) -> Stop:
     path = "ipv6/conf/all/forwarding" if version == 6 else "ipv4/ip_forward"
     path = f"ipv4/conf/{link.name}/forwarding" if version == 4 and every else path
     ref = Ref("setting", space.name, ROOT + path)
-    dotted = "net." + path.replace("/", ".")
-    words = {"to": str(packet.to), "setting": dotted, "dotted": dotted}
+    words = {"to": str(packet.to), "setting": dotted(path), "dotted": dotted(path)}
     on = (Set(ref, "value", "1"),)
     return Stop("not_forwarding", packet.leg, space.name, link.name, words, ref, "value", on)
 

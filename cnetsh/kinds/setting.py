@@ -122,6 +122,11 @@ def reached(change: Change) -> Iterator[str]:
             yield from map(str, Path(ROOT, version, "conf").glob(f"*/{name}"))
 
 
+def dotted(path: str) -> str:
+    """Give a path below /proc/sys/net as sysctl(8) has it."""
+    return "net." + path.replace("/", ".")
+
+
 def of_six(links: Iterable[str]) -> Iterator[str]:
     """Give the settings of IPv6 that links have now: below an MTU of 1280 all of it goes."""
     for link in links:
