@@ -24,10 +24,11 @@ ask cnetsh why net0 n
 """
 
 
+# What `why` asks leaves neighbours for some seconds, which `show` has lines of: it comes last.
 LOOKS = (
     "--help", "labs", "labs bridge", "examples", "plan routing", "plan conflict --format brief",
-    "graph routing", "doctor routing", "status --drift", "why net0 net1", "show net0", "show host",
-    "up routing", "diff veth", "explain P02",
+    "graph routing", "doctor routing", "status --drift", "show net0", "show host",
+    "up routing", "diff veth", "explain P02", "why net0 net1",
 )  # fmt: skip
 # A line that may be pasted is never broken, whatever the terminal makes of it.
 PASTED = re.compile(
