@@ -38,8 +38,8 @@ from cnetsh.kinds.change import (
     namespace_ref,
     refs_of,
 )
-from cnetsh.plan.lines import Line, numbered
-from cnetsh.plan.steps import CHANGING, Plan, Plans, Step, made_by, to_text
+from cnetsh.plan.lines import Line, mark_of, numbered
+from cnetsh.plan.steps import CHANGING, Plan, Plans, Step, as_step, made_by, to_text
 from cnetsh.plan.undo import Undo, down_order, undos
 from cnetsh.system.process import Result, never
 
@@ -98,9 +98,9 @@ def differing(old: Plans, new: Plans) -> list[Line]:
 
 
 def _taken_back(step: Step, undo: Undo) -> Iterator[Line]:
-    makes = any(isinstance(change, Make | Move) for change in step.changes)
     for text in undo.texts:
-        yield Line("-" if makes else "~", step._replace(text=text, why=f"undoes: {step.text}"))
+        mark = mark_of(as_step(text).changes) or "-"
+        yield Line(mark, step._replace(text=text, why=f"undoes: {step.text}"))
     if not undo.texts:
         yield Line("~", step._replace(why=f"is taken back: {undo.note or 'as it was before'}"))
 

@@ -10,7 +10,18 @@ from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
 from cnetsh.compare.revert import Aim, is_a_ports, lost, rebased, same
 from cnetsh.compare.scope import outside
-from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Ref, Remove, namespace_ref
+from cnetsh.kinds.change import (
+    Change,
+    Changes,
+    Fact,
+    Found,
+    Make,
+    Patch,
+    Reach,
+    Ref,
+    Remove,
+    namespace_ref,
+)
 from cnetsh.plan.steps import Step, as_step, made_in
 from cnetsh.system.processes import found_in
 
@@ -21,6 +32,11 @@ class Mend(NamedTuple):
     text: str
     step: int | None = None
     change: Change | None = None
+
+    @property
+    def changes(self) -> Changes:
+        """What it changes, by its words where nothing else says so."""
+        return (self.change,) if self.change else as_step(self.text).changes
 
 
 class Left(NamedTuple):

@@ -130,7 +130,7 @@ class Undoing:
     def changes(self) -> Iterator[Change]:
         """What the commands change; not all that the kernel prints could be typed."""
         for one in (*self.todo.ordered, *self.todo.rest):
-            yield from (one.change,) if one.change else as_step(one.text).changes
+            yield from one.changes
 
     @property
     def at_stake(self) -> Patch:
@@ -143,7 +143,7 @@ class Undoing:
         undone = None if mend.step is None else self.sight.steps[mend.step]
         why = f"undoes: {undone.text}" if undone else "as it was before"
         # A template's own undo may be anything: it takes away what its step did.
-        mark = mark_of((mend.change,)) if mend.change else "-"
+        mark = mark_of(mend.changes) or "-"
         return Line(mark, Step(mend.text, "", undone.section if undone else "", why, "change", 0))
 
 
