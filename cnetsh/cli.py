@@ -258,7 +258,7 @@ def _down(
 
 @_command("repair")
 def _repair(
-    lab: Lab,
+    lab: Up = "",
     on: On = "sandbox",
     dry_run: DryRun = False,
     yes: Yes = False,

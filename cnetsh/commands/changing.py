@@ -242,15 +242,6 @@ def refuse_in_use(record: Journal, inside: Sequence[Inside], kill: bool) -> None
         raise CnetshError(f"{record.lab} is in use by {named(inside)}", hint)
 
 
-def standing(name: str, given: str) -> Journal:
-    """Give the journal of a lab that is up. Raises CnetshError for one that is not whole."""
-    record = journal.find(name)
-    if record is None or not record.same_boot:
-        raise CnetshError(f"{name} is not up", f"cnetsh up {given}")
-    refuse_interrupted(record)
-    return record
-
-
 def refuse_interrupted(record: Journal) -> None:
     """Raise CnetshError for a lab that is not whole."""
     if record.left:

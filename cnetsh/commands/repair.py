@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from cnetsh.apply import journal
 from cnetsh.apply.repair import Repairing, repair
 from cnetsh.apply.run import Means, Outcome
 from cnetsh.commands.changing import (
@@ -13,14 +14,15 @@ from cnetsh.commands.changing import (
     changing,
     done,
     nothing,
-    standing,
+    refuse_interrupted,
     undone_by,
     unless_killed,
 )
 from cnetsh.commands.entering import entered
+from cnetsh.commands.naming import NO_LAB, not_up, only_one_up
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import Telling
-from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
+from cnetsh.errors import DONE, LEFT_BEHIND
 from cnetsh.labs import choose
 from cnetsh.targets import target
 
@@ -35,24 +37,27 @@ def run(
     log: Path | None = None,
 ) -> int:
     """Put back what of a lab has drifted; give the exit code. yes: without asking."""
-    name = choose.name_of(lab)
+    name = choose.name_of(lab) if lab else ""
 
     def missing() -> NoReturn:
-        raise CnetshError(f"{name} is not up", f"cnetsh up {lab}")
+        raise not_up(lab) if lab else NO_LAB
 
     how = How.typed_here(dry_run, yes)
     telling = Telling.typed_here(verbose, quiet, log)
-    action = partial(_repair, name, lab, on, how, telling)
+    action = partial(_repair, name, on, how, telling)
     return unless_killed(entered(target.named(on), action, missing))
 
 
-def _repair(name: str, given: str, on: str, how: How, telling: Telling) -> int:
+def _repair(name: str, on: str, how: How, telling: Telling) -> int:
     with changing(telling) as means:
-        return done(lambda: _work(name, given, on, means), how, means.stopping)
+        return done(lambda: _work(only_one_up(name), on, means), how, means.stopping)
 
 
-def _work(name: str, given: str, on: str, means: Means) -> Work:
-    record = standing(name, given)
+def _work(name: str, on: str, means: Means) -> Work:
+    record = journal.find(name)
+    if record is None or not record.same_boot:
+        raise not_up(name, journal.labs_here())
+    refuse_interrupted(record)
     known = Repairing.of(record, means)
     if not known.drifted:
         return nothing(f"{record.lab} is as planned")

@@ -50,6 +50,21 @@ def test_another_file_of_the_same_name_is_told_apart(private: Private, tmp_path:
     assert "into another file's lab of that name?" in done.stderr, report(done)
 
 
+def test_a_change_has_the_same_marks_with_a_target_and_without(
+    private: Private, tmp_path: Path
+) -> None:
+    both = LAB.replace("bridges:\n", "bridges:\n  br2: {address: 10.32.0.1/24}\n")
+    one = lab(tmp_path, "one", both)
+    other = lab(tmp_path, "other", both.replace("a: {bridge: br1}", "a: {bridge: br2}"))
+    private.cnetsh("up", one)
+    there, without = (
+        json.loads(private.cnetsh("diff", *words, "--format", "json", check=False).stdout)["does"]
+        for words in ((other,), (one, other))
+    )
+    assert there == without
+    assert {line["mark"] for line in there} == set("+~-")
+
+
 def test_a_sandbox_is_asked_only_for_what_goes(ordinary: Ordinary) -> None:
     path = ordinary.home / "lab.yaml"
     for text, code in ((LESS, 0), (LAB, 0), (LESS, 2)):
@@ -104,7 +119,7 @@ def test_a_lab_that_has_drifted_says_so_and_is_repaired(private: Private) -> Non
     )
     assert private.cnetsh("repair", "routing", check=False).returncode == 2
     private.cnetsh("repair", "routing", "--yes")
-    assert private.cnetsh("repair", "routing").stderr == "routing is as planned\n"
+    assert private.cnetsh("repair").stderr == "routing is as planned\n"
     assert "routing is down, as before" in private.cnetsh("down", "routing").stderr
     assert oracle.diff(before, private.snapshot()) == []
 
