@@ -14,6 +14,7 @@ from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_four, is_local
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set
 from cnetsh.kinds.link import LEAST_OF_SIX, by_ports
+from cnetsh.kinds.setting import family
 
 
 class Aim(NamedTuple):
@@ -117,7 +118,7 @@ def handed_over(done: Patch, now: Found, theirs: Patch, before: Found, claims: S
         value = was if mine is None else mine
         needs = claims.names(fact, value)
         if fact.ref.kind == "setting":
-            needs = needs or claims.takes_along(fact, value)
+            needs = needs or ("setting", *family(fact.ref.name)) in claims.reach
         _, its = theirs.get(fact, (None, before.get(fact)))
         there = mine is not None and same(its, mine) and same(now.get(fact), mine)
         if needs and there and fact.key != "rules":
@@ -178,6 +179,7 @@ def _taken_along(before: Found, wanted: Found) -> Iterator[Reach]:
     none of those of IPv4 (kernel: addrconf_ifdown, fib_disable_ip).
     """
     with_four = {value["dev"] for fact, value in wanted.items() if is_four(fact)}
+    yield from _were_down(before, wanted)
     for fact, was in before.items():
         ref, is_now = fact.ref, wanted.get(fact)
         if is_four(fact) and was["dev"] not in with_four:
@@ -192,6 +194,23 @@ def _taken_along(before: Found, wanted: Found) -> Iterator[Reach]:
         elif ref.name.endswith("/disable_ipv6") and (was, is_now) == ("0", "1"):
             link = kinds.link_of(fact, was)
             yield from [("six", *link[1:])] if link else []
+
+
+def _were_down(before: Found, wanted: Found) -> Iterator[Reach]:
+    """Give what of links that others had down for a while they have taken.
+
+    Nothing else costs a link all of its routes and neighbours of IPv4, but not its addresses.
+    """
+    keeps = {was["dev"] for fact, was in before.items() if is_four(fact) and fact in wanted}
+    held = [(place, fact) for fact, was in before.items()
+            if fact.ref.kind in ("route", "neighbour") and not kinds.derived(fact, before)
+            for place in kinds.places(fact, was)
+            if place[0] == "four" and place[2] in keeps]  # fmt: skip
+    left = {place for place, fact in held if fact in wanted}
+    lost = {(fact.ref.kind, *place[1:]) for place, fact in held if place not in left}
+    for kind, netns, dev in lost:
+        if kind == "route" and ("neighbour", netns, dev) in lost:
+            yield from ((every, netns, dev) for every in ("address", "route", "neighbour"))
 
 
 def _put(wanted: Found, fact: Fact, value: Any) -> None:

@@ -357,6 +357,8 @@ def renamed_facts(ref: Ref, facts: Facts, names: Mapping[Ref, str]) -> Facts:
             told[key] = _named(Ref("link", ref.netns, value), names)
         elif isinstance(value, Ref):
             told[key] = renamed_ref(value, names)
+        elif key == "label" and told["dev"] != facts["dev"]:
+            told[key] = value.replace(f"{facts['dev']}:", f"{told['dev']}:", 1)
         elif key == "next":
             told[key] = [renamed_facts(ref, hop, names) for hop in value]
     return told

@@ -235,6 +235,31 @@ class TestAim:
         # The one of before had the value by itself, the other was given one by its owner.
         assert wanted == {default: "0", old: "2", new: "0", other: "1"}
 
+    @pytest.mark.parametrize(
+        ("left", "taken"),
+        [
+            ("10.0.0.1/8", True),
+            # Numbered anew, cleared of its neighbours, or of its routes.
+            ("10.0.0.2/8", False),
+            ("10.0.0.1/8 10.5.0.0/16", False),
+            ("10.0.0.1/8 10.0.0.9", False),
+        ],
+    )
+    def test_what_others_took_who_had_a_link_down_for_a_while_stays_gone(
+        self, left: str, taken: bool
+    ) -> None:
+        six, *others = (
+            Fact(Ref(kind, "", name), "eth0")
+            for kind, name in (("address", "fd00::1/64"), ("address", "10.0.0.1/8"),
+                               ("address", "10.0.0.2/8"), ("neighbour", "10.0.0.9"),
+                               ("route", "10.5.0.0/16"))
+        )  # fmt: skip
+        facts = {"dev": "eth0"}
+        now: Found = {fact: facts for fact in others if fact.ref.name in left.split()}
+        before: Found = {fact: facts for fact in (six, *others) if fact.ref.name != "10.0.0.2/8"}
+        wanted, _ = self.aimed({six: (facts, None)}, now, before)
+        assert (six not in wanted) == taken
+
     def test_what_goes_with_the_labs_own_is_not_wanted(self) -> None:
         address = Fact(Ref("address", "", "10.0.0.1/8"), "v0")
         text = "ip link add v0 type veth peer name c0"
@@ -273,6 +298,13 @@ class TestTwoLabs:
         done: Patch = {REDIRECTS: ("1", "0")}
         now: Found = {REDIRECTS: "0"}
         assert handed_over(done, now, {}, now, scope(ON)) == done
+
+    def test_a_setting_of_a_link_is_not_claimed_by_what_may_cost_the_link_its_settings(
+        self,
+    ) -> None:
+        off = setting("/proc/sys/net/ipv6/conf/br9/disable_ipv6")
+        text = "ip link add v0 type veth peer name c0\nip link set dev v0 master br9"
+        assert handed_over({off: ("0", "1")}, {off: "1"}, {}, {off: "1"}, scope(text)) == {}
 
     def test_the_upper_one_begins_where_the_lower_one_did(self) -> None:
         gone: Patch = {MTU: (1500, 1400), NAT: (["a"], ["a", "lower"])}

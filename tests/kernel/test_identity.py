@@ -126,7 +126,9 @@ class TestRenamed:
     def test_what_others_have_renamed_of_theirs_is_told(
         self, private: Private, tmp_path: Path
     ) -> None:
-        private.sh("ip link add p8 type bridge")
+        # The kernel renames the labels of its addresses too.
+        private.sh("ip link add p8 type bridge; ip address add 10.8.0.1/24 dev p8")
+        private.sh("ip address add 10.9.0.1/24 dev p8 label p8:lan")
         private.cnetsh("up", template(tmp_path, "al", "ip link add name b5 type bridge"))
         private.sh("ip link set p8 name zp8")
         done = private.cnetsh("down", "al")

@@ -90,6 +90,10 @@ BOTH = {
         "echo 1 | tee /proc/sys/net/ipv6/conf/eth7/disable_ipv6",
         "ip link set eth7 mtu 1200",
     ),
+    "all of IPv6 off, and the link down in between": (
+        "echo 1 | tee /proc/sys/net/ipv6/conf/all/disable_ipv6",
+        "ip link set eth7 down; ip link set eth7 name zeth7; ip link set zeth7 up",
+    ),
     "a link down twice": ("ip link set eth7 down\nip link set eth7 up", "ip link set eth7 down"),
     "a link too small for IPv6": ("ip link set eth7 mtu 1200", "ip link set eth7 mtu 1250"),
     "a bridge too small for IPv6 twice": (
