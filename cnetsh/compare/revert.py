@@ -165,6 +165,7 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
     for fact, was in _ports_before(done, before, now):
         _put(wanted, fact, was)
         kept.pop(fact, None)
+    wanted |= _no_larger(before, wanted)
     taken = frozenset(_taken_along(before, wanted))
     for fact, (was, mine) in done.items():
         if mine is None and not taken.isdisjoint(kinds.places(fact, was)):
@@ -187,13 +188,26 @@ def _taken_along(before: Found, wanted: Found) -> Iterator[Reach]:
         elif fact.key == "up" and was and is_now is False:
             yield from (("six", *ref[1:]), ("four", *ref[1:]))
         elif fact.key == "mtu" and fact in wanted:
-            # Of a bridge that may have a port of the lab's no more, what its ports make of it.
-            size = by_ports(ref, wanted) if kinds.derived(fact, before) else wanted[fact]
-            if was >= LEAST_OF_SIX > size:
+            if was >= LEAST_OF_SIX > _size(fact, before, wanted):
                 yield from (("six", *ref[1:]), ("settings", *ref[1:]))
         elif ref.name.endswith("/disable_ipv6") and (was, is_now) == ("0", "1"):
             link = kinds.link_of(fact, was)
             yield from [("six", *link[1:])] if link else []
+
+
+def _no_larger(before: Found, wanted: Found) -> Found:
+    """Give the MTU of what is made on another link, whose MTU others may have set."""
+    sizes: Found = {}
+    for (ref, _), below in (item for item in wanted.items() if item[0].key == "below"):
+        size, most = Fact(ref, "mtu"), Fact(ref._replace(name=below), "mtu")
+        if most in wanted:
+            sizes[size] = min(wanted[size], _size(most, before, wanted))
+    return sizes
+
+
+def _size(fact: Fact, before: Found, wanted: Found) -> Any:
+    """Give an MTU, of a bridge that may have a port of the lab's no more what its ports make."""
+    return by_ports(fact.ref, wanted) if kinds.derived(fact, before) else wanted.get(fact)
 
 
 def _were_down(before: Found, wanted: Found) -> Iterator[Reach]:

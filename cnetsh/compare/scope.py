@@ -125,8 +125,8 @@ def written(steps: Iterable[Step]) -> set[str]:
             if change.ref.kind == "setting" and not change.ref.netns:
                 paths.add(change.ref.name)
             paths.update(setting.reached(change))
-            resized.update(link.resized(change))
-    return paths.union(setting.of_six(resized))
+            resized.add(link.resized(change))
+    return paths.union(setting.of_six(link.with_uppers(resized - {""})))
 
 
 def is_own(ref: Ref, facts: Facts, made: Made) -> bool:

@@ -353,7 +353,7 @@ def renamed_facts(ref: Ref, facts: Facts, names: Mapping[Ref, str]) -> Facts:
     """Give facts of an object with the links that they speak of under other names."""
     told = dict(facts)
     for key, value in facts.items():
-        if key in ("dev", "master") and value:
+        if key in ("dev", "master", "below") and value:
             told[key] = _named(Ref("link", ref.netns, value), names)
         elif isinstance(value, Ref):
             told[key] = renamed_ref(value, names)

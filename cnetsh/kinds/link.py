@@ -4,7 +4,7 @@ Sources: ip-link(8), bridge(8).
 """
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -321,8 +321,8 @@ def reach(change: Change, before: State) -> Iterator[Reach]:
     """Give what a change of a link takes along, besides what it names.
 
     Down takes addresses and routes of IPv6, all neighbours, and routes of IPv4; leaving a bridge
-    the port's options and entries; an MTU below 1280 all of IPv6, of a bridge too, which follows
-    its ports; a MAC address the neighbours
+    the port's options and entries; an MTU below 1280 all of IPv6, also of what follows the MTU; a
+    MAC address the neighbours
     (measured; kernel: dev_close, br_del_if, addrconf_ifdown, neigh_changeaddr).
     """
     ref = change.ref
@@ -333,8 +333,7 @@ def reach(change: Change, before: State) -> Iterator[Reach]:
                 yield "local", *peer[1:]
         case Set(_, "mtu"):
             yield from _all_on(ref)
-            for link in (ref.name, *_known(ref, "master", before)):
-                yield from _by_mtu(ref.netns, link)
+            yield from _by_mtu(ref, before)
         case Set(_, "address"):
             yield "assigned", *ref[1:]
             for link in (ref.name, *_known(ref, "master", before)):
@@ -343,19 +342,24 @@ def reach(change: Change, before: State) -> Iterator[Reach]:
             yield from (("port", *ref[1:]), ("fdb", *ref[1:]))
             for bridge in ([value] if value else []) + _known(ref, "master", before):
                 yield from _by_address(ref.netns, bridge)
-                yield from _by_mtu(ref.netns, bridge)
+                yield from _by_mtu(ref._replace(name=bridge), before)
 
 
-def resized(change: Change) -> Iterator[str]:
-    """Give the links of the target's own namespace whose MTU a change may make another one."""
+def resized(change: Change) -> str:
+    """Give the link of the target's own namespace whose MTU a change sets, or may make smaller."""
     match change:
-        case Set(Ref("link", "", name), "mtu"):
-            yield name
-            # Of those that are on it, such as its bridge, the kernel keeps the names with it.
-            for upper in Path(LINKS, name).glob("upper_*"):
-                yield upper.name.removeprefix("upper_")
-        case Set(Ref("link", ""), "master", bridge) if bridge:
-            yield bridge
+        case Set(Ref("link", "", name), "mtu") | Set(Ref("link", ""), "master", str(name)):
+            return name
+    return ""
+
+
+def with_uppers(names: Iterable[str]) -> list[str]:
+    """Give links with those that are on them, such as their bridge: the kernel has their names."""
+    found = list(names)
+    for name in found:
+        uppers = {path.name.removeprefix("upper_") for path in Path(LINKS, name).glob("upper_*")}
+        found += uppers.difference(found)
+    return found
 
 
 def _by_address(netns: str, link: str) -> Iterator[Reach]:
@@ -363,8 +367,16 @@ def _by_address(netns: str, link: str) -> Iterator[Reach]:
     yield from (("local", netns, link), ("neighbour", netns, link))
 
 
-def _by_mtu(netns: str, link: str) -> Iterator[Reach]:
-    yield from (("six", netns, link), ("settings", netns, link))
+def _by_mtu(link: Ref, state: State) -> Iterator[Reach]:
+    """Give what another MTU costs a link and those that follow it: its bridge, what is on it."""
+    names = [link.name]
+    for name in names:
+        ref = link._replace(name=name)
+        yield from (("six", *ref[1:]), ("settings", *ref[1:]))
+        above = [up for several in _known(ref, "above", state) for up in several]
+        # What is on it keeps the small one, a bridge does not.
+        yield from (("mtu", link.netns, up) for up in above)
+        names += {*above, *_known(ref, "master", state)}.difference(names)
 
 
 def _known(ref: Ref, key: str, state: State) -> list[Any]:
@@ -381,8 +393,8 @@ def places(fact: Fact, value: Any) -> Iterator[Reach]:
     """Give what takes a value of a link along."""
     if fact.key in _PORT:
         yield "port", *fact.ref[1:]
-    if fact.key == "assigned":
-        yield "assigned", *fact.ref[1:]
+    if fact.key in ("assigned", "mtu"):
+        yield fact.key, *fact.ref[1:]
 
 
 def derived(fact: Fact, found: Found) -> bool:
@@ -434,11 +446,17 @@ def paired(state: State) -> State:
     # ip tells the other end by name in the same namespace, else by its number there.
     ends: dict[Any, Ref] = {(ref.netns, ref.name): ref for ref, _ in _links(state)}
     ends |= {(ref.netns, found[0]["ifindex"]): ref for ref, found in _links(state)}
-    more: dict[Ref, dict[str, Ref]] = {}
+    more: dict[Ref, dict[str, Any]] = {}
     for ref, found in _links(state):
         if far := ends.get(found[0].get("far")):
-            cable = found[0]["kind"] == "veth"
-            more |= {ref: {"peer": far}, far: {"peer": ref}} if cable else {ref: {"on": far}}
+            one, other = more.setdefault(ref, {}), more.setdefault(far, {})
+            if found[0]["kind"] == "veth":
+                one["peer"], other["peer"] = far, ref
+                continue
+            one["on"] = far
+            if far.netns == ref.netns:
+                one["below"] = far.name
+                other.setdefault("above", []).append(ref.name)
     return state | {ref: [{**state[ref][0], **known}] for ref, known in more.items()}
 
 

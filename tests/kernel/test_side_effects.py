@@ -80,6 +80,24 @@ TAKING = {
     "ip link set dev v0 master br8\nip link set dev v0 mtu 1200",
     "down and no bridge": "ip link set p8 down\nip link set dev p8 nomaster",
 }
+# What is made on another link has no larger MTU than that, and keeps the small one.
+STACKED = f"""{MUCH}
+for on in eth7 br8; do
+    ip link add link $on name m-$on address 02:00:00:00:09:0${{#on}} type macvlan mode bridge
+    ip link set m-$on up; ip address add 10.7${{#on}}.0.1/24 dev m-$on
+    ip -6 address add fd00:7${{#on}}::1/64 dev m-$on nodad
+    ip -6 route add fd00:8${{#on}}::/64 via fd00:7${{#on}}::9
+    ip -6 neigh add fd00:7${{#on}}::9 lladdr 02:00:00:00:00:09 nud permanent dev m-$on
+    echo 77 > ipv6/conf/m-$on/hop_limit
+    until ip -6 address show dev m-$on | grep -q fe80; do sleep 0.01; done
+done
+"""
+BELOW = {
+    "smaller": "ip link set eth7 mtu 1400",
+    "too small for IPv6": "ip link set eth7 mtu 1200",
+    "a port's too small for IPv6": "ip link set p8 mtu 1200",
+    "a port's of its own too small": TAKING["a port of its own too small for it"],
+}
 # What a lab does, and what others do, who take along what the lab has taken already.
 BOTH = {
     "a link down and its IPv6 off": (
@@ -168,6 +186,15 @@ class TestTakenAlong:
         assert_back_or_refused(private, template(tmp_path, "dn", TAKING[what]), "dn")
 
     @pytest.mark.parametrize(
+        "what", often(BELOW, ("too small for IPv6", "a port's too small for IPv6"))
+    )
+    def test_is_put_back_of_what_is_made_on_the_link_too(
+        self, private: Private, tmp_path: Path, what: str
+    ) -> None:
+        private.sh(STACKED)
+        assert_back_or_refused(private, template(tmp_path, "dn", BELOW[what]), "dn")
+
+    @pytest.mark.parametrize(
         "what", often([one for one in TAKING if "small" in one], ("a port of its own made small",))
     )
     def test_without_an_address_that_it_had_not(
@@ -186,6 +213,16 @@ class TestTakenAlong:
         steps, meanwhile = BOTH[what]
         lab = template(tmp_path, "dn", steps)
         done, differs = beside_twin(new_private, MUCH, lab, "dn", f"cd /proc/sys/net; {meanwhile}")
+        assert differs == [], report(done)
+        assert done.returncode == 0, report(done)
+
+    @pytest.mark.parametrize("size", often(map(str, (1400, 1250, 1100)), ("1400",)))
+    def test_has_the_mtu_that_what_it_is_made_on_has_by_others_now(
+        self, new_private: Hosts, tmp_path: Path, size: str
+    ) -> None:
+        lab = template(tmp_path, "dn", BELOW["too small for IPv6"])
+        meanwhile = f"ip link set eth7 mtu {size}"
+        done, differs = beside_twin(new_private, STACKED, lab, "dn", meanwhile)
         assert differs == [], report(done)
         assert done.returncode == 0, report(done)
 
