@@ -345,8 +345,7 @@ def find(lab: str) -> Journal | None:
 def all_here() -> tuple[list[Journal], list[CnetshError]]:
     """Give every journal of this namespace, the newest first, and why others cannot be read."""
     found, unreadable = [], []
-    # Who only looks makes no folder.
-    for path in sorted((ROOT / str(namespace.own_network())).glob(f"*{SUFFIX}")):
+    for path in _files():
         try:
             found.append(read_journal(path))
         except CnetshError as error:
@@ -356,7 +355,12 @@ def all_here() -> tuple[list[Journal], list[CnetshError]]:
 
 def labs_here() -> list[str]:
     """Give the names of the labs of this namespace that are up, or were interrupted."""
-    return sorted(path.name.removesuffix(SUFFIX) for path in folder().glob(f"*{SUFFIX}"))
+    return [path.name.removesuffix(SUFFIX) for path in _files()]
+
+
+def _files() -> list[Path]:
+    # Who only looks makes no folder.
+    return sorted((ROOT / str(namespace.own_network())).glob(f"*{SUFFIX}"))
 
 
 def beside(one: Journal) -> list[Journal]:

@@ -12,7 +12,7 @@ from cnetsh import checks
 from cnetsh.apply import journal
 from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
-from cnetsh.commands.naming import NO_LAB, not_up, only_one_up
+from cnetsh.commands.naming import NO_LAB, elsewhere, not_up, only_one_up
 from cnetsh.commands.output import say, tell, unicode_fits
 from cnetsh.commands.progress import Meter
 from cnetsh.compare import drift, snapshot
@@ -46,17 +46,19 @@ def run(
     name = choose.name_of(lab, settings) if lab else ""
     where = target.named(on)
 
+    others = elsewhere(name, on, "check")
+
     def missing() -> NoReturn:
-        raise not_up(lab) if lab else NO_LAB
+        raise not_up(lab, (), others) if lab else NO_LAB
 
-    return entered(where, partial(_check, name, Shown(verbose, quiet, as_json)), missing)
+    return entered(where, partial(_check, name, Shown(verbose, quiet, as_json), others), missing)
 
 
-def _check(name: str, how: Shown) -> int:
+def _check(name: str, how: Shown, elsewhere: str) -> int:
     name = only_one_up(name)
     record = journal.find(name)
     if record is None or not record.same_boot:
-        raise not_up(name, journal.labs_here())
+        raise not_up(name, journal.labs_here(), elsewhere)
     record.close()
     tell_version(record)
     # The plan of the journal, not of the lab file: that is what is up.

@@ -21,7 +21,7 @@ from cnetsh.commands.changing import (
     unless_killed,
 )
 from cnetsh.commands.entering import if_running
-from cnetsh.commands.naming import not_up, only_one_up
+from cnetsh.commands.naming import elsewhere, not_up, only_one_up
 from cnetsh.commands.output import say, show_error, told
 from cnetsh.commands.progress import Telling
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
@@ -54,30 +54,38 @@ def run(
         known = None
 
     telling = Telling.typed_here(verbose, quiet, log)
-    action = partial(_down, name, every, known, kill, How(dry_run), telling)
-    return unless_killed(if_running(on, action, _is_not_up(name)))
+    others = elsewhere(name, on, "down")
+    action = partial(_down, name, every, known, kill, How(dry_run), telling, others)
+    return unless_killed(if_running(on, action, _is_not_up(name, others)))
 
 
-def _is_not_up(name: str) -> str:
+def _is_not_up(name: str, elsewhere: str = "") -> str:
     if not name:
-        return "no lab is up"
-    refusal = not_up(name)
-    return refusal.message if choose.is_known(name) else f"{refusal.message}\n  {refusal.hint}"
+        return f"no lab is up{elsewhere}"
+    refusal = not_up(name, (), elsewhere)
+    told = elsewhere or choose.is_known(name)
+    return refusal.message if told else f"{refusal.message}\n  {refusal.hint}"
 
 
 def _down(
-    name: str, every: bool, known: Saved | None, kill: bool, how: How, telling: Telling
+    name: str,
+    every: bool,
+    known: Saved | None,
+    kill: bool,
+    how: How,
+    telling: Telling,
+    elsewhere: str,
 ) -> int:
     with changing(telling) as means:
         if every:
-            return _all_down(kill, how, means)
+            return _all_down(kill, how, means, elsewhere)
         if not name and not journal.labs_here():
-            return done(lambda: nothing(_is_not_up("")), how)
+            return done(lambda: nothing(_is_not_up("", elsewhere)), how)
         one = only_one_up(name)
-        return done(lambda: to_take_down(one, kill, means, known), how)
+        return done(lambda: to_take_down(one, kill, means, known, elsewhere), how)
 
 
-def _all_down(kill: bool, how: How, means: Means) -> int:
+def _all_down(kill: bool, how: How, means: Means, elsewhere: str) -> int:
     """Take down every lab, the last that came up first; what keeps one keeps no other."""
     found, unreadable = journal.all_here()
     for error in unreadable:
@@ -89,19 +97,21 @@ def _all_down(kill: bool, how: How, means: Means) -> int:
             work = partial(to_take_down, record.lab, kill, means)
             codes.append(told(partial(done, work, how)))
     if not codes:
-        say(_is_not_up(""))
+        say(_is_not_up("", elsewhere))
     return max(codes, default=DONE)
 
 
-def to_take_down(name: str, kill: bool, means: Means, known: Saved | None = None) -> Work:
+def to_take_down(
+    name: str, kill: bool, means: Means, known: Saved | None = None, elsewhere: str = ""
+) -> Work:
     """Work out how a lab is undone; known: the plan of it that was saved."""
     record = journal.find(name)
     if record is None:
         up = journal.labs_here()
         # What is down already is as was asked; another one's name misspelt is not.
-        if nearest(name, up) and not choose.is_known(name):
+        if nearest(name, up) and not choose.is_known(name) and not elsewhere:
             raise not_up(name, up)
-        return nothing(_is_not_up(name))
+        return nothing(_is_not_up(name, elsewhere))
     if not record.same_boot:
         return forgetting(record)
     inside = in_use(record, record.homes)

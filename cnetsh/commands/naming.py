@@ -1,5 +1,7 @@
 """The names that labs go by: one that is up is known everywhere by the name that status shows."""
 
+import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -74,8 +76,29 @@ def only_one_up(name: str) -> str:
     return name or up[0]
 
 
-def not_up(lab: str, up: Sequence[str] = ()) -> CnetshError:
-    """Give the refusal of a lab that is not up, with the name that was probably meant."""
+def elsewhere(lab: str, on: str, verb: str) -> str:
+    """Say where a lab is else that this user may see, or any lab where no name was typed.
+
+    It goes on after `is not up`; nothing where there is none.
+    """
+    from cnetsh.apply import journal
+    from cnetsh.targets import sandbox, target
+
+    here, labs = target.named(on), dict[target.Target, list[str]]()
+    # What is asked for can be done without.
+    with contextlib.suppress(CnetshError):
+        labs |= {target.Target("sandbox", box.name): box.labs for box in sandbox.running()}
+    labs |= {} if os.geteuid() else {target.Target("host"): journal.labs_here()}
+    lines = [f"\n  {where} has {one}: cnetsh {verb} {one} --on {where}"
+             for where, several in labs.items() if where != here
+             for one in several if lab in ("", one)]  # fmt: skip
+    return f" in {here}{''.join(lines)}" if lines else ""
+
+
+def not_up(lab: str, up: Sequence[str] = (), elsewhere: str = "") -> CnetshError:
+    """Give the refusal of a lab that is not up, with where it is or what was probably meant."""
+    if elsewhere:
+        return CnetshError(f"{lab} is not up{elsewhere}")
     if near := nearest(lab, up):
         hint = f"did you mean {near}, which is up?"
     elif choose.is_known(lab):

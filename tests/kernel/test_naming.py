@@ -71,3 +71,18 @@ def test_in_a_sandbox(ordinary: Ordinary) -> None:
         assert done.returncode == 0
     done = ordinary.cnetsh("plan", "tier3", check=False)
     assert done.returncode == 2 and "unknown lab: 'tier3'" in done.stderr
+
+
+def test_what_is_up_elsewhere_is_pointed_to(ordinary: Ordinary) -> None:
+    ordinary.cnetsh("up", "veth", "--on", "sandbox:two")
+    there = "in sandbox\n  sandbox:two has veth: cnetsh {} veth --on sandbox:two\n"
+    for prepare in ("status", "sandbox start"):
+        ordinary.cnetsh(*prepare.split())
+        assert ordinary.cnetsh("down", "veth").stderr == f"veth is not up {there.format('down')}"
+        assert ordinary.cnetsh("down").stderr == f"no lab is up {there.format('down')}"
+        assert ordinary.cnetsh("down", "bridge").stderr == "bridge is not up\n"
+        done = ordinary.cnetsh("check", "veth", check=False)
+        assert done.returncode == 2, report(done)
+        assert done.stderr == f"cnetsh: veth is not up {there.format('check')}"
+    assert "veth is down" in ordinary.cnetsh("down", "veth", "--on", "sandbox:two").stderr
+    assert ordinary.cnetsh("down", "veth").stderr == "veth is not up\n"
