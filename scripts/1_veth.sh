@@ -104,7 +104,7 @@ delete() {
     # An end that is still here: `add` stopped before it moved, or somebody moved the other.
     local ends=(ceth0) end
     for end in "${ends[@]}"; do
-        mine "link/$end" && sudo ip link delete "$end" && gone "link/$end"
+        mine "link/$end" && sudo ip link delete dev "$end" && gone "link/$end"
     done
 
     all_gone

@@ -120,13 +120,13 @@ delete() {
     # An end that is still here: `add` stopped before it moved, or somebody moved the other.
     local ends=(ceth0) end
     for end in "${ends[@]}"; do
-        mine "link/$end" && sudo ip link delete "$end" && gone "link/$end"
+        mine "link/$end" && sudo ip link delete dev "$end" && gone "link/$end"
     done
 
     # A cable goes with a namespace; but a process that is left inside keeps both.
     local cables=(veth0) end
     for end in "${cables[@]}"; do
-        still "link/$end" && sudo ip link delete "$end" && gone "link/$end"
+        still "link/$end" && sudo ip link delete dev "$end" && gone "link/$end"
     done
 
     all_gone

@@ -388,7 +388,15 @@ def test_a_process_that_stays_inside_keeps_no_cable(private: Private, tmp_path: 
     sleeper = private.start(["ip", "netns", "exec", "net0", "sleep", "60"])
     assert wait_for(lambda: "sleep" in private.sh(f"cat /proc/{sleeper.pid}/comm"))
     page.ends("delete", 0)
-    assert page.ran() == ["ip netns delete net0", "ip link delete veth0"]
+    assert page.ran() == ["ip netns delete net0", "ip link delete dev veth0"]
     assert page.seen() == before and sleeper.poll() is None
     sleeper.kill()
     sleeper.wait()
+
+
+def test_ends_that_are_called_like_words_of_ip(private: Private, tmp_path: Path) -> None:
+    """It stopped before one was moved, so that nothing took the cable along."""
+    commands = "ip netns add n0\nip link add name group type veth peer name up\n"
+    page = Page(private, own_lab(tmp_path, f"{commands}ip link set dev up netns n0"), tmp_path)
+    page.ends("add", 1, AT="3", MEANWHILE="exit 1")
+    assert page.notes() == [] and "group" not in private.sh("ip -br link")

@@ -158,7 +158,7 @@ def test_add_takes_back_what_it_did_when_a_command_fails(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "bridge: stopped halfway, so what was added is deleted\n"
     at = commands.index(fail.split())
-    back = ["ip link delete br0", "ip netns delete net0", "ip link delete ceth0"]
+    back = ["ip link delete br0", "ip netns delete net0", "ip link delete dev ceth0"]
     assert [" ".join(command) for command in commands[at + 1 :]] == back
     assert notes(tmp_path) == []
 
