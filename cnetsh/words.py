@@ -7,6 +7,7 @@ WORDS = {
     "plan": "The steps of a lab in the order in which they run: what you read is what runs.",
     "step": "One command of a plan, with its section, its reason and its undo.",
     "undo": "The commands that take a step back; what goes with another step's undo is covered.",
+    "rollback": "The undo of all that has run, newest first, when a step fails or is stopped.",
     "kind": "What an object of the kernel is, link or route: cnetsh runs what its kinds can read.",
     "change": "What a command does to an object: it makes, sets, removes or moves it.",
     "state": "The objects of the kernel with their facts, as a plan leaves them or as they are.",

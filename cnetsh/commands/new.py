@@ -8,4 +8,5 @@ from cnetsh.labs.reference import starter_file
 
 def run(name: str, output: Path | None) -> None:
     """Write a lab file, by default NAME.yaml."""
+    name = name.removesuffix(".yaml")
     deliver(starter_file(name), output or Path(f"{name}.yaml"))

@@ -55,7 +55,7 @@ def reference_page() -> str:
 
 
 def _line(field: Field) -> str:
-    return f"{f'{field.key}: {field.example}':<44}# {field.help}"
+    return f"{f'{field.key}: {field.example}':<43} # {field.help}"
 
 
 def _row(field: Field) -> str:
