@@ -7,10 +7,11 @@ import dataclasses
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from hosts import NOBODY, ROOT, Ordinary, kill, report, wait_for
+from hosts import NOBODY, ROOT, Ordinary, Private, kill, report, wait_for
 
 QEMU = shutil.which("qemu-system-x86_64", path="/usr/bin")
 # Kept between runs, for a kernel is fetched only once.
@@ -63,3 +64,11 @@ def test_one_whose_starter_is_killed_is_not_left(user: Ordinary) -> None:
     kill(start.pid)
     start.communicate()
     assert wait_for(lambda: not user.processes()), user.processes()
+
+
+def test_what_is_run_in_each_of_four_vms_runs(private: Private) -> None:
+    """Of `make vm-test` just the VM is missing here."""
+    tests = Path(__file__).parents[1]
+    words = [str(tests / "vm/in_vm.py"), str(tests), "veth", "ip link set dev p0 mtu 1400"]
+    ran = private.run([sys.executable, *words])
+    assert "2 of 2 well" in ran.stdout, report(ran)

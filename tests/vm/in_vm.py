@@ -21,6 +21,7 @@ import battery  # noqa: E402
 import crash  # noqa: E402
 import inverse  # noqa: E402
 import oracle  # noqa: E402
+import warm  # noqa: E402
 
 from cnetsh.kinds import link  # noqa: E402
 from cnetsh.labs.builtin import LABS  # noqa: E402
@@ -101,7 +102,7 @@ def main() -> int:
     parts = sys.argv[2:]
     labs = [one for one in LABS if one in parts]
     labs += [str(EXAMPLES / f"{one}.yaml") for one in parts if (EXAMPLES / f"{one}.yaml").exists()]
-    inverse.import_all()
+    warm.load()
     well = [tried(Path(one).stem, partial(lab, one)) for one in labs]
     well += [tried(text, partial(sample, text)) for text in chosen(parts)]
     print(f"{sum(well)} of {len(well)} well on Linux {os.uname().release}", flush=True)
