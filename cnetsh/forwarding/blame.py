@@ -283,14 +283,27 @@ def _no_nat(network: Network, space: Netns, packet: Packet) -> Stop:
         words["why"] = f"; it is not tracked, and so not translated: {rule}"
         ref = Ref("rule", space.name, f"{key} {rule}")
         return Stop("no_nat", REQUEST, space.name, "", words, ref, mend=(Remove(ref),))
+    home = network.spaces[""]
+    mend = tuple(_masquerade(home, packet.to))
     for one in network.spaces.values():
         for key, rules in one.chains.items():
             for rule in rules if " nat " in key else ():
-                if "MASQUERADE" in rule:
+                # What a published port needs is for packets that are answered by neighbours.
+                if "MASQUERADE" in rule and "--ctstate DNAT" not in rule:
                     words["why"] = _why_not(one, rule)
                     ref = Ref("rule", one.name, f"{key} {rule}")
-                    return Stop("no_nat", REQUEST, one.name, "", words, ref)
-    return Stop("no_nat", REQUEST, "", "", words)
+                    return Stop("no_nat", REQUEST, one.name, "", words, ref, mend=mend)
+    return Stop("no_nat", REQUEST, "", "", words, mend=mend)
+
+
+def _masquerade(space: Netns, source: Address) -> Iterator[Make]:
+    """Give the rule that has what a network sends elsewhere leave with the address of its way."""
+    tool = "ip6tables" if source.version == 6 else "iptables"
+    for one, link in space.addresses:
+        if source in one.network:
+            chain = Ref("chain", space.name, f"{tool} nat POSTROUTING")
+            rule = f"{chain.name} -s {one.network} ! -o {link.name} -j MASQUERADE"
+            yield Make(Ref("rule", space.name, rule), {}, on=chain)
 
 
 def _untracked(network: Network) -> tuple[Netns, str, str] | None:
@@ -306,6 +319,7 @@ def _why_not(space: Netns, rule: str) -> str:
     words = rule.split()
     names = [name for option, name in itertools.pairwise(words) if option in ("-o", "-i")]
     absent = [name for name in names if name.rstrip("+") not in space.links and name[-1:] != "+"]
+    rule = rule.replace("'!'", "!")
     if absent:
         return f"; the rule {rule} names a link {absent[0]}, which is not there"
     return f"; the rule {rule} does not fit it"

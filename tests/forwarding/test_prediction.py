@@ -105,8 +105,19 @@ def test_a_rule_that_names_a_link_which_is_not_there_is_to_blame() -> None:
         f"  {OUT}",
         "  made so by step 11: iptables -t nat -A POSTROUTING -s 10.200.1.0/24 -o enp1s0 "
         "-j MASQUERADE",
+        "  would help: iptables -w -t nat -A POSTROUTING -s 10.200.1.0/24 ! -o veth1 -j MASQUERADE",
     ]
     assert surprises(NAT.format("eth0"), OUT) == []
+
+
+def test_a_rule_for_published_ports_is_not_to_blame_for_what_leaves() -> None:
+    """It translates the question of a neighbour, never a packet to the Internet."""
+    hairpin = (
+        "iptables -t nat -A POSTROUTING -s 10.200.1.0/24 -m conntrack --ctstate DNAT -j MASQUERADE"
+    )
+    other = "iptables -t nat -A POSTROUTING -s 10.8.0.0/24 ! -o veth9 -j MASQUERADE"
+    (one,) = surprises(NAT.format("enp1s0").rpartition("iptables")[0] + f"{hairpin}\n{other}", OUT)
+    assert "the rule -s 10.8.0.0/24 ! -o veth9 " in as_lines(one)[0]
 
 
 CABLE = """

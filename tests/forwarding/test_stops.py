@@ -36,7 +36,7 @@ BREAKS = {
         (TO_NET1, "fixed_neighbour"),
 }  # fmt: skip
 # Nobody can know what was meant.
-NOT_MENDED = {"no_address", "no_nat"}
+NOT_MENDED = {"no_address"}
 
 
 def routing(*lines: str) -> tuple[Network, list[Refused]]:
