@@ -1,11 +1,12 @@
 """What more than one test module needs: expected texts, and cnetsh installed from its wheel."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -35,21 +36,36 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     return compare
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """All workers have one folder for the wheel, which ends with the process that started them."""
+    if not hasattr(config, "workerinput"):
+        os.environ["CNETSH_TEST_WHEEL"] = tempfile.mkdtemp(prefix="cnetsh-wheel-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop("CNETSH_TEST_WHEEL"))
+
+
 @pytest.fixture(scope="session")
-def installed() -> Iterator[Path]:
+def installed() -> Path:
     """The `cnetsh` of a clean venv that any user can read, with only the built wheel in it."""
-    folder = Path(tempfile.mkdtemp(prefix="cnetsh-wheel-"))
-    try:
-        wheel = _build(folder)
-        venv = folder / "venv"
-        _run(_public_python(), "-m", "venv", "--without-pip", str(venv))
-        _copy_dependencies(venv)
-        pip = (sys.executable, "-m", "pip", "--python", str(venv / "bin/python"))
-        _run(*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel))
-        _run("chmod", "-R", "a+rX", str(folder))
-        yield venv / "bin/cnetsh"
-    finally:
-        shutil.rmtree(folder)
+    folder = Path(os.environ["CNETSH_TEST_WHEEL"])
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "installed").exists():
+            _install(folder)
+            (folder / "installed").touch()
+    return folder / "venv/bin/cnetsh"
+
+
+def _install(folder: Path) -> None:
+    wheel, venv = _build(folder), folder / "venv"
+    _run(_public_python(), "-m", "venv", "--without-pip", str(venv))
+    _copy_dependencies(venv)
+    pip = (sys.executable, "-m", "pip", "--python", str(venv / "bin/python"))
+    _run(*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel))
+    _run("chmod", "-R", "a+rX", str(folder))
 
 
 def _build(folder: Path) -> Path:

@@ -156,13 +156,13 @@ def takes_any_file(text: str) -> bool:
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@settings(CALM, max_examples=300)
+@settings(CALM, max_examples=100)
 @given(SETTINGS)
 def test_any_settings(example: tuple[str, list[str]]) -> None:
     takes_any_settings(example)
 
 
-@settings(CALM, max_examples=300)
+@settings(CALM, max_examples=100)
 @given(lab_files())
 def test_any_lab_file(text: str) -> None:
     takes_any_file(text)

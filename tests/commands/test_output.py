@@ -8,21 +8,24 @@ import pytest
 from broken import CODES, WAYS, broken, cnetsh
 
 # Long and short output: what fits the buffer is written only at the end.
+OFTEN = ["labs", "plan routing --format json --set containers=300", "graph veth", "--help"]
 COMMANDS = [
-    "labs",
-    "labs --json",
-    "plan veth",
-    "plan routing --format json --set containers=300",
-    "plan routing --on sandbox:nosuch",
-    "script routing",
-    "graph veth",
-    "graph routing --format svg",
-    "schema",
-    "status --json --on sandbox:nosuch",
-    "sandbox list --json",
-    "--version",
-    "--help",
-    "plan --help",
+    *OFTEN,
+    *(
+        pytest.param(words, marks=pytest.mark.soak)
+        for words in (
+            "labs --json",
+            "plan veth",
+            "plan routing --on sandbox:nosuch",
+            "script routing",
+            "graph routing --format svg",
+            "schema",
+            "status --json --on sandbox:nosuch",
+            "sandbox list --json",
+            "--version",
+            "plan --help",
+        )
+    ),
 ]
 
 

@@ -62,13 +62,6 @@ def in_child(action: Callable[[], int]) -> tuple[int, str]:
         return code, said.read().decode(errors="replace")
 
 
-def look() -> oracle.Facts:
-    """The oracle's snapshot, when IPv6 has come to rest."""
-    while oracle.tentative(seen := oracle.snapshot()):
-        time.sleep(0.1)
-    return seen
-
-
 def holders() -> Iterator[dict[str, Any]]:
     """Starts a child each way, lets go of the lock, and says whether the child still holds it."""
     for name in ("sh", "posix_spawn"):
@@ -106,10 +99,10 @@ def recover() -> int:
 
 def failing(folders: list[str]) -> Iterator[dict[str, Any]]:
     """Brings up each of these labs, in which some step fails."""
-    before = look()
+    before = oracle.at_rest()
     for folder in folders:
         code, said = in_child(lambda folder=folder: up(folder))
-        left = oracle.diff(before, look())
+        left = oracle.diff(before, oracle.at_rest())
         yield {"run": folder, "exit": code, "said": said, "left": left}
         if left:
             return
@@ -123,14 +116,14 @@ def cycles(
     All in this one process, so that it would gather what leaks. The kernel is looked at after each
     thousand and at the end.
     """
-    before, end = look(), time.monotonic() + seconds
+    before, end = oracle.at_rest(), time.monotonic() + seconds
     quietly(lambda: up(lab, settings) or down(lab))
     start = residue()
     for cycle in range(1, number + 1):
         code, said = quietly(lambda: up(lab, settings) or down(lab))
         last = code or cycle == number or time.monotonic() > end
         if last or cycle % 1000 == 0:
-            left = oracle.diff(before, look()) + oracle.diff(start, residue())
+            left = oracle.diff(before, oracle.at_rest()) + oracle.diff(start, residue())
             yield {"run": f"{lab} cycle {cycle}", "exit": code, "said": said, "left": left}
             if last or left:
                 return
@@ -138,13 +131,13 @@ def cycles(
 
 def taken(labs: list[tuple[str, list[str]]]) -> Iterator[dict[str, Any]]:
     """Brings each of these labs up, if this kernel can have it, and takes it down."""
-    before = look()
+    before = oracle.at_rest()
     for lab, settings in labs:
         code, said = in_child(lambda lab=lab, settings=settings: up(lab, settings))
         if not code:
             _, more = in_child(lambda lab=lab: down(lab))
             said += more
-        left = oracle.diff(before, look())
+        left = oracle.diff(before, oracle.at_rest())
         yield {"run": f"{lab} {settings}", "exit": code, "said": said, "left": left}
 
 
@@ -233,7 +226,7 @@ def killed(
     lab: str, settings: list[str], grid: list[tuple[int, str]], long: bool = False, seed: int = 1
 ) -> Iterator[dict[str, Any]]:
     """Kills `up` at each point of the grid, then recovers, twice."""
-    plans, before, chance = choose.plans(lab, settings), look(), random.Random(seed)
+    plans, before, chance = choose.plans(lab, settings), oracle.at_rest(), random.Random(seed)
     for step, point in grid:
         delay = chance.uniform(0, 0.002)
         code, said = in_child(
@@ -246,13 +239,15 @@ def killed(
 
 def killed_and_held(lab: str, settings: list[str], step: int) -> Iterator[dict[str, Any]]:
     """Kills `up` before a unit's outcome, and recovers while somebody keeps the namespaces open."""
-    plans, before = choose.plans(lab, settings), look()
+    plans, before = choose.plans(lab, settings), oracle.at_rest()
     code, said = in_child(lambda: killed_up(plans, step, "before outcome", 0, long=True))
     fds = [os.open(path, os.O_RDONLY) for path in Path("/run/netns").iterdir()]
     yield {"run": f"{lab} {step}", "exit": code, "said": said, "held": len(fds)} | recovered(before)
 
 
-def recovered(before: oracle.Facts, look: Callable[[], oracle.Facts] = look) -> dict[str, Any]:
+def recovered(
+    before: oracle.Facts, look: Callable[[], oracle.Facts] = oracle.at_rest
+) -> dict[str, Any]:
     first, said = in_child(recover)
     second, said_again = in_child(recover)
     return {
@@ -301,7 +296,7 @@ def killed_recover(countdown: int, delay: float) -> int:
 
 def recover_killed(lab: str, steps: list[int], seed: int) -> Iterator[dict[str, Any]]:
     """Kills `up` after a step, then `recover` at each of its writes, then recovers."""
-    plans, before, chance = choose.plans(lab, ()), look(), random.Random(seed)
+    plans, before, chance = choose.plans(lab, ()), oracle.at_rest(), random.Random(seed)
     for step in steps:
         countdown, code = 0, -signal.SIGKILL
         while code == -signal.SIGKILL:
@@ -320,7 +315,7 @@ def beside_killed(lab: str, other: str, name: str, every: int) -> Iterator[dict[
 
     Then the other lab goes down after the next `recover`, or before it.
     """
-    plans, before = choose.plans(lab, ["containers=1"]), look()
+    plans, before = choose.plans(lab, ["containers=1"]), oracle.at_rest()
     last = len(plans.up.steps) - 1
     for first in (recover, lambda: down(name)):
         countdown, code = 0, -signal.SIGKILL
@@ -333,7 +328,7 @@ def beside_killed(lab: str, other: str, name: str, every: int) -> Iterator[dict[
                 ended, more = in_child(action)
                 codes.append(ended)
                 said += more
-            left = oracle.diff(before, look())
+            left = oracle.diff(before, oracle.at_rest())
             yield {"run": countdown, "exit": code, "codes": codes, "said": said, "left": left}
             countdown += every if first is recover else 2 * every
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import oracle
-from crash import down, in_child, look, means, quietly, recovered, up
+from crash import down, in_child, means, quietly, recovered, up
 
 from cnetsh.apply import journal
 from cnetsh.apply.up import bring_up, reason
@@ -29,10 +29,11 @@ def full(lab: str, settings: list[str], every: int) -> Iterator[dict[str, Any]]:
     quietly(lambda: up(lab, settings))
     whole = next(journal.folder().glob("*.journal")).read_bytes()
     quietly(lambda: down(lab))
-    before = look()
+    before = oracle.at_rest()
     for size in range(whole.index(b"\n") - 20, len(whole), every):
         code, said = in_child(lambda size=size: limited(resource.RLIMIT_FSIZE, size, lab, settings))
-        yield {"run": size, "exit": code, "said": said, "left": oracle.diff(before, look())}
+        left = oracle.diff(before, oracle.at_rest())
+        yield {"run": size, "exit": code, "said": said, "left": left}
 
 
 def limited(what: int, most: int, lab: str, settings: list[str]) -> int:
@@ -62,7 +63,7 @@ def starved(
     lab: str, settings: list[str], steps: list[int], for_good: bool
 ) -> Iterator[dict[str, Any]]:
     """Brings a lab up, without a descriptor for what a step needs, and recovers."""
-    plans, before = choose.plans(lab, settings), look()
+    plans, before = choose.plans(lab, settings), oracle.at_rest()
     for step in steps:
 
         def run(step: int = step) -> int:

@@ -64,43 +64,31 @@ class Private:
         self, *arguments: str, check: bool = True, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """cnetsh of this checkout as root of this host, with CNETSH_ON=host."""
-        program = ready(sys.executable, options) or [sys.executable, "-m", "cnetsh"]
-        done = self.run([*program, *arguments], **options)
+        if loaded(options):
+            done = served(sys.executable).run(self.pid, arguments, **{"env": self.env} | options)
+        else:
+            done = self.run([sys.executable, "-m", "cnetsh", *arguments], **options)
         assert not check or done.returncode == 0, report(done)
         return done
 
+    def python(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """A script, `PATH ARGUMENT…` or `-c CODE …`, by a Python that has loaded cnetsh."""
+        return served(sys.executable).run(self.pid, ("python", *words), self.env, **options)
+
     def snapshot(self, settled: float = 0.0) -> oracle.Facts:
-        """What the kernel says when nothing has changed for `settled` seconds.
-
-        IPv6 needs a second or two after a link got its carrier: say settled=1.5 before a comparison
-        where links stay up in both.
-        """
-        return stable(self._snapshot, settled)
-
-    def _snapshot(self) -> oracle.Facts:
-        done = self.run([sys.executable, "-I", "-S", str(HERE / "oracle.py")])
-        assert done.returncode == 0, done.stderr
+        """What the kernel says at rest; where others work on, after `settled` seconds of rest."""
+        done = served(sys.executable).run(self.pid, ("oracle", str(settled)), self.env)
+        assert done.returncode == 0, report(done)
         return dict(json.loads(done.stdout))
 
 
-def stable(take: Callable[[], oracle.Facts], seconds: float, limit: float = 30.0) -> oracle.Facts:
-    end, since, seen = time.monotonic() + limit, time.monotonic(), take()
-    while oracle.tentative(seen) or time.monotonic() - since < seconds:
-        assert time.monotonic() < end, f"the kernel does not come to rest within {limit} s"
-        time.sleep(0.1)
-        if (now := take()) != seen:
-            since, seen = time.monotonic(), now
-    return seen
-
-
-def ready(python: str, options: dict[str, Any]) -> list[str]:
-    """What calls the cnetsh of that Python once it is loaded; nothing where it has to be started.
+def loaded(options: dict[str, Any]) -> bool:
+    """Whether cnetsh may be a fork of a Python that has loaded it, or has to be started.
 
     Python looks at its locale just when it starts, and at what it writes to when it ends.
     """
     usual = options.get("env", host_env()).get("LC_ALL") == "C.UTF-8"
-    streams = options.keys() & {"capture_output", "stdin", "stdout", "stderr"}
-    return served(python).command if usual and not streams else []
+    return usual and not options.keys() & {"capture_output", "stdin", "stdout", "stderr"}
 
 
 def start_holder() -> "subprocess.Popen[str]":
@@ -191,7 +179,8 @@ class Ordinary:
     def cnetsh(
         self, *arguments: str, check: bool = True, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        program = ready(str(self.program.parent / "python"), options) or [str(self.program)]
+        python = str(self.program.parent / "python")
+        program = served(python).command if loaded(options) else [str(self.program)]
         done = self.run([*program, *arguments], **options)
         assert not check or done.returncode == 0, report(done)
         return done

@@ -10,10 +10,13 @@ import json
 import os
 import re
 import shutil
+import socket
+import struct
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,15 @@ NAMES = Path("/run/netns")
 FILES = Path("/etc/netns")
 SETTINGS = Path("/proc/sys/net")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# A command waits for whoever has the kernel's one lock, on a busy machine long.
+PATIENCE = 300
 CLONE_NEWNET = 0x40000000
+# linux/if.h, linux/if_addr.h, linux/rtnetlink.h, linux/netlink.h
+UP, RUNNING, LOWER_UP = 0x1, 0x40, 0x10000
+# An address in use elsewhere stays tentative, with a flag that says so.
+TENTATIVE, CHECKED = 0x40, 0x48
+RTM_NEWLINK, RTM_GETLINK = 16, 18
+REQUEST_DUMP = 0x301
 
 # Differ although nobody changed them: random keys made on first use, and lists of loaded modules.
 VOLATILE = (
@@ -37,6 +48,13 @@ VOLATILE_SETTING = re.compile("|".join(fnmatch.translate(each) for each in VOLAT
 ADDRESS_KEYS = (
     *("family", "local", "prefixlen", "peer", "broadcast", "scope", "label", "tentative"),
     *("metric", "noprefixroute", "nodad", "home", "mngtmpaddr"),
+)
+QUESTIONS = (
+    "address show",
+    "neigh show nud permanent",
+    "neigh show proxy",
+    "route show table all",
+    "rule show",
 )
 FOREVER = 2**32 - 1
 # Of a bridge's port, what somebody may have set; the others are numbers and timers of the kernel.
@@ -62,27 +80,80 @@ def snapshot() -> Facts:
 
 def facts() -> Facts:
     """All that can be set in this process's network namespace."""
-    shown = _ip("-d", "address", "show")
+    shown, permanent, proxies, found, policy = _answers("ip -d", *QUESTIONS)
+    entries, vlans = _answers("bridge", "fdb show", "vlan show")
     return {
         "links": _links(shown),
         "ports": _ports(shown),
-        "fdb": _static(_shown("bridge", "fdb", "show")),
-        "vlans": [_line(port) for port in _shown("bridge", "vlan", "show")],
+        "fdb": _static(entries),
+        "vlans": [_line(port) for port in vlans],
         "queues": _queues(_shown("tc", "qdisc", "show")),
         "addresses": _addresses(shown),
-        "neighbours": _neighbours(),
-        "routes": routes(),
-        "policy": [_line(rule) for rule in _ip("rule", "show") + _ip("-6", "rule", "show")],
+        "neighbours": sorted(_line(each) for each in permanent + proxies),
+        "routes": _routes(found),
+        "policy": [_line(rule) for rule in policy + _ip("-6", "rule", "show")],
         "rules": rules(),
         "settings": settings(),
     }
+
+
+def at_rest(calm: float = 0.0, limit: float = 60.0) -> Facts:
+    """The snapshot when nothing is bound to move any more, nor has moved for `calm` seconds.
+
+    The kernel tells of carriers once a second at most, and looks for duplicates of IPv6 addresses.
+    """
+    end, since, (seen, moves) = time.monotonic() + limit, time.monotonic(), _pulse()
+    while moves or time.monotonic() - since < calm:
+        if time.monotonic() > end:
+            raise TimeoutError(f"the kernel does not come to rest within {limit} s: {seen}")
+        time.sleep(0.03)
+        now, moves = _pulse()
+        if moves or now != seen:
+            # One carrier brings another, a bridge's after its port's.
+            since, seen, calm = time.monotonic(), now, max(calm, 0.1)
+    return snapshot()
+
+
+def _pulse() -> tuple[list[object], bool]:
+    """What moves by itself in each namespace, cheap to read, and whether it is bound to move on."""
+    found = [_moving()]
+    for name in (name for name, kind in names().items() if kind == "nsfs"):
+        with suppress(OSError), _entered(NAMES / name):
+            found.append(_moving())
+    return [seen for seen, _ in found], any(moves for _, moves in found)
+
+
+def _moving() -> tuple[object, bool]:
+    links, addresses = _flags(), _read("/proc/thread-self/net/if_inet6").splitlines()
+    late = any(one & UP and bool(one & LOWER_UP) != bool(one & RUNNING) for one in links.values())
+    checked = any(
+        int(flags, 16) & CHECKED == TENTATIVE and links.get(int(index, 16), 0) & LOWER_UP
+        for _, index, _, _, flags, _ in map(str.split, addresses)
+    )
+    return (links, addresses), late or checked
+
+
+def _flags() -> dict[int, int]:
+    """The flags of each link by its index, asked for as in rtnetlink(7)."""
+    found = {}
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as asked:
+        asked.send(struct.pack("=IHHII16x", 32, RTM_GETLINK, REQUEST_DUMP, 1, 0))
+        while True:
+            data, at = asked.recv(1 << 18), 0
+            while at < len(data):
+                length, kind = struct.unpack_from("=IH", data, at)
+                if kind != RTM_NEWLINK:
+                    return found
+                index, flags = struct.unpack_from("=iI", data, at + 20)
+                found[index] = flags
+                at += length + 3 & ~3
 
 
 def outline() -> Facts:
     """What no test may have changed on the machine itself; nothing is entered to read it."""
     return {
         "links": _links(_ip("-d", "link", "show")),
-        "routes": routes(),
+        "routes": _routes(_ip("-d", "route", "show", "table", "all")),
         "rules": rules(),
         "ip_forward": (SETTINGS / "ipv4/ip_forward").read_text().strip(),
         "namespaces": names(),
@@ -128,13 +199,6 @@ def _queues(queues: list[Facts]) -> list[str]:
     return sorted(_line({key: each[key] for key in each if key != "handle"}) for each in chosen)
 
 
-def _neighbours() -> list[str]:
-    """The permanent ones and those that a link answers for."""
-    kinds = (("nud", "permanent"), ("proxy",))
-    found = [each for kind in kinds for each in _ip("neigh", "show", *kind)]
-    return sorted(_line(each) for each in found)
-
-
 def _addresses(shown: list[Facts]) -> list[str]:
     return sorted(
         f"{link['ifname']} {_line(_address(each))}" for link in shown for each in link["addr_info"]
@@ -151,12 +215,7 @@ def _address(info: Facts) -> Facts:
     return {key: info[key] for key in ADDRESS_KEYS if key in info} | ends
 
 
-def routes() -> list[str]:
-    found = [
-        route
-        for family in ("-4", "-6")
-        for route in _ip(family, "-d", "route", "show", "table", "all")
-    ]
+def _routes(found: list[Facts]) -> list[str]:
     return sorted(
         _line({key: route[key] for key in route if key not in VOLATILE_ROUTE_KEYS})
         for route in found
@@ -287,17 +346,31 @@ def _shown(tool: str, *arguments: str) -> list[Facts]:
     return [each for each in json.loads(text or "[]", strict=False) if each]
 
 
-def _run(*argv: str, check: bool = True) -> str:
+def _answers(tool: str, *questions: str) -> list[list[Facts]]:
+    """The answers of one process to several questions."""
+    text = _run(*tool.split(), "-j", "-batch", "-", asked="\n".join(questions))
+    # An alias may have a line break of its own, which they do not escape either.
+    found, decoder = [], json.JSONDecoder(strict=False)
+    while text := text.lstrip():
+        answer, end = decoder.raw_decode(text)
+        found.append([each for each in answer if each])
+        text = text[end:]
+    assert len(found) == len(questions), found
+    return found
+
+
+def _run(*argv: str, check: bool = True, asked: str = "") -> str:
     program = _which(argv[0])
     if not program:
         raise FileNotFoundError(f"{argv[0]} is not installed")
     done = subprocess.run(
         [program, *argv[1:]],
+        input=asked,
         capture_output=True,
         encoding="utf-8",
         errors="surrogateescape",
         check=check,
-        timeout=60,
+        timeout=PATIENCE,
         env={"PATH": PATH, "LC_ALL": "C"},
     )
     return done.stdout
@@ -362,17 +435,5 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     return change(value) if isinstance(value, str) else value
 
 
-def tentative(snapshot_: Facts) -> bool:
-    """Whether the kernel still looks for duplicates of an IPv6 address, which ends by itself."""
-    everywhere = [snapshot_, *snapshot_["namespaces"].values()]
-    return any(
-        '"tentative": true' in address and "LOWER_UP" in link["flags"]
-        for where in everywhere
-        for name, link in where.get("links", {}).items()
-        for address in where["addresses"]
-        if address.startswith(f"{name} ")
-    )
-
-
 if __name__ == "__main__":
-    print(json.dumps(snapshot()))
+    print(json.dumps(at_rest()))

@@ -1,7 +1,6 @@
 """What changes leave behind is what the kernel then has: this licenses the laws in test_laws.py."""
 
 import json
-import sys
 from pathlib import Path
 
 import battery
@@ -35,7 +34,7 @@ print(json.dumps([text for _, _, text in missing(seen, now)] + [len(seen)]))
 
 def missing_of(private: Private, lab: str, lines: list[str]) -> list[object]:
     asked = json.dumps([lab, lines])
-    done = private.run([sys.executable, "-c", PROGRAM], cwd=HERE.parent.parent, input=asked)
+    done = private.python("-c", PROGRAM, input=asked)
     assert done.returncode == 0, report(done)
     return list(json.loads(done.stdout))
 

@@ -81,7 +81,7 @@ class TestInUse:
     def test_it_is_refused(self, private: Private, tmp_path: Path) -> None:
         private.cnetsh("up", lab_file(tmp_path, "n", BRIDGE))
         inside = start_inside(private, "b")
-        up = private.snapshot(settled=1)
+        up = private.snapshot(settled=0.2)
         lab = lab_file(tmp_path, "n", self.ONE)
         done = private.cnetsh("up", lab, "--yes", check=False)
         assert done.returncode == 2 and f"{inside.pid} (sleep) in b" in done.stderr, report(done)
@@ -101,7 +101,7 @@ class TestInUse:
         two = BRIDGE.replace("24}}", "24}, br2: {address: 10.32.0.1/24}}")
         private.cnetsh("up", lab_file(tmp_path, "n", two))
         private.sh("ip link add p7 type veth peer name q7; ip link set p7 master br2")
-        up = private.snapshot(settled=1)
+        up = private.snapshot(settled=0.2)
         done = private.cnetsh("up", lab_file(tmp_path, "n", BRIDGE), "--yes", check=False)
         assert done.returncode in (2, 3) and "p7" in done.stderr, report(done)
         assert done.returncode == 3 or not_as(private, up) == [], report(done)
@@ -119,7 +119,7 @@ class TestSignals:
     """The lab is as it was or as it shall be; if not, `recover` takes all of it."""
 
     # Of 8 containers the steps run side by side, of one they do not.
-    COUNTS, MOMENTS = (1, 8), (0, 0, 0.01, 0.02, 0.04, 0.08)
+    COUNTS, MOMENTS = (1, 8), (0, 0.01, 0.03)
     LAB = """
 bridges: {br1: {address: 10.31.0.1/16}}
 containers: {a: {bridge: br1, count: COUNT, dns: 1.1.1.1,
@@ -137,7 +137,7 @@ containers: {a: {bridge: br1, count: COUNT, dns: 1.1.1.1,
             private.cnetsh("down", "s")
             private.cnetsh("up", self.lab(tmp_path, count), "--yes")
             # A bridge has no carrier yet when its lab has just come up.
-            states[count] = private.snapshot(settled=1.0)
+            states[count] = private.snapshot(settled=0.2)
         now, other = count, 1
         for moment in self.MOMENTS:
             done = signalled(private, self.lab(tmp_path, other), number, moment)

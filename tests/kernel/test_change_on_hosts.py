@@ -1,7 +1,6 @@
 """`up` of a changed lab file: what comes out is what the new file alone would have made."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +73,7 @@ def lab(folder: Path, name: str, bridges: str, containers: str) -> str:
 
 
 def ran(private: Private, action: str, **facts: Any) -> list[dict[str, Any]]:
-    argv = [sys.executable, str(HERE / "changes.py"), action, json.dumps(facts)]
-    done = private.run(argv, timeout=300)
+    done = private.python(str(HERE / "changes.py"), action, json.dumps(facts))
     assert done.returncode == 0, report(done)
     return [json.loads(line) for line in done.stdout.splitlines()]
 

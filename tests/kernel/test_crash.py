@@ -91,8 +91,8 @@ class TestKilledRecover:
         assert rows[-1]["exit"] == 0 and {row["exit"] for row in rows[:-1]} == {KILLED}
         assert len(rows) > 6
 
-    # Three at a time, so that before a write and after one take turns.
-    @pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+    # Five at a time, so that before a write and after one take turns.
+    @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.soak)])
     def test_beside_a_lab_that_shares_a_setting(
         self, private: Private, tmp_path: Path, every: int
     ) -> None:
@@ -211,7 +211,7 @@ class TestJournal:
     def test_of_another_boot_is_not_executed(self, private: Private) -> None:
         before = private.snapshot()
         path = interrupted(private)
-        there = private.snapshot(settled=1.5)
+        there = private.snapshot(settled=0.2)
         whole = path.read_text()
         head, _, rest = whole.partition("\n")
         header = json.loads(head[9:]) | {"boot": "11111111-2222-3333-4444-555555555555"}
@@ -223,12 +223,15 @@ class TestJournal:
         private.cnetsh("recover")
         assert oracle.diff(before, private.snapshot()) == []
 
-    def test_may_be_cut_at_every_byte_of_its_tail(self, private: Private, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.soak)])
+    def test_may_be_cut_at_any_byte_of_its_tail(
+        self, private: Private, tmp_path: Path, every: int
+    ) -> None:
         before = private.snapshot()
         path = interrupted(private)
         whole = path.read_bytes()
         first = whole.index(b"\n") + 1
-        for end in range(first, len(whole)):
+        for end in range(first, len(whole), every):
             (cut := tmp_path / "cut.journal").write_bytes(whole[:end])
             record = journal.read_journal(cut)
             record.close()
@@ -243,7 +246,7 @@ class TestJournal:
     def test_that_is_damaged_in_its_header_stops_everything(self, private: Private) -> None:
         before = private.snapshot()
         path = interrupted(private)
-        there = private.snapshot(settled=1.5)
+        there = private.snapshot(settled=0.2)
         whole = path.read_bytes()
         header = whole.index(b"\n")
         joined = whole[: header - 5] + whole[header + 5 :]

@@ -1,7 +1,6 @@
 """`check` names each single thing that has changed since `up`, and nothing where nothing has."""
 
 import json
-import sys
 
 import pytest
 from hosts import Private
@@ -82,7 +81,7 @@ COMMON = ("route default via 172.18.0.1 is missing", "link veth0 is not a port o
 
 
 def drift(private: Private, lab: str = "routing") -> list[str]:
-    done = private.run([sys.executable, "-c", DRIFT, lab])
+    done = private.python("-c", DRIFT, lab)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
 

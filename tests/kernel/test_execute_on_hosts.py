@@ -1,7 +1,6 @@
 """Steps run in the order of the plan, one by one or in units, and each is known before it runs."""
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from cnetsh.apply.run import batch_line
 from cnetsh.apply.units import units
 from cnetsh.plan.steps import Step, parse
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 CONTAINER = """ip netns add net{n}
 ip link add veth{n} type veth peer name ceth{n} netns net{n}
@@ -129,7 +127,7 @@ print(json.dumps([answer(job) for job in json.load(sys.stdin)]))
 
 
 def run(host: Private, *jobs: dict[str, Any]) -> list[dict[str, Any]]:
-    done = host.run([sys.executable, "-c", PROGRAM], cwd=CHECKOUT, input=json.dumps(jobs))
+    done = host.python("-c", PROGRAM, input=json.dumps(jobs))
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import oracle
 import pytest
-from hosts import Ordinary, Private, report, stable
+from hosts import Ordinary, Private, report
 from others import often
 from runs import crash, unequal
 
@@ -33,7 +33,7 @@ REFUSED = (
     "ip netns exec NETNS ping -c 1 -W 1 203.0.113.1",
 )
 # Of the long labs not every step; `make soak` has each of them fail.
-EVERY = {"bridge": 3, "routing": 2, "conflict": 2}
+EVERY = {"container": 2, "bridge": 6, "routing": 3, "conflict": 4}
 # eth0 and its far end, br9 with a port, and a namespace with a pair are somebody else's.
 FOREIGN = """
 ip link add eth0 type veth peer name far0
@@ -128,7 +128,7 @@ class TestEveryStep:
         private.sh(state)
         assert crash(private, "cycles", lab="routing", number=1, settings=[])[0]["left"] == []
 
-    @pytest.mark.parametrize("lab", ["container", "routing"])
+    @pytest.mark.parametrize("lab", ["routing"])
     def test_first_middle_and_last_may_fail_in_a_sandbox(
         self, ordinary: Ordinary, lab: str
     ) -> None:
@@ -153,10 +153,7 @@ def fail_in_sandbox(user: Ordinary, folders: Sequence[str]) -> None:
 
 
 def in_sandbox(user: Ordinary) -> oracle.Facts:
-    def take() -> oracle.Facts:
-        return dict(json.loads(user.cnetsh("exec", "host", "--", *user.oracle).stdout))
-
-    return stable(take, seconds=0)
+    return dict(json.loads(user.cnetsh("exec", "host", "--", *user.oracle).stdout))
 
 
 class TestNames:
@@ -312,7 +309,7 @@ containers: {a: {bridge: br1, count: 5, dns: 1.1.1.1}}
 
 
 class TestCommandsThatDoNotStart:
-    @pytest.mark.parametrize("every", [{"routing": 1}, {"long.yaml": 4}], ids=["short", "long"])
+    @pytest.mark.parametrize("every", [{"routing": 1}, {"long.yaml": 8}], ids=["short", "long"])
     def test_are_failed_steps(
         self, private: Private, tmp_path: Path, every: dict[str, int]
     ) -> None:

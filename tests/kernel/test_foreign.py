@@ -199,11 +199,11 @@ class TestWhatWasThereBefore:
         """The kernel takes it with the last port, and `down` does not speak of it."""
         private.sh(f"{NO_IPV6} {PORTLESS} mtu 1400; ip address add 10.9.0.1/24 dev br9")
         private.sh("ip link set br9 up")
-        before = private.snapshot(settled=1.2)
+        before = private.snapshot(settled=0.2)
         private.cnetsh("up", lab_file(tmp_path, PORT_LAB, "a", 2))
         done = private.cnetsh("down", "a")
         assert_as_before(done, "a")
-        left = oracle.diff(before, private.snapshot(settled=1.2))
+        left = oracle.diff(before, private.snapshot(settled=0.2))
         assert [line for line in left if "flags" not in line and "linkdown" not in line] == []
 
     def test_settings_rule_and_links(self, private: Private) -> None:
@@ -226,11 +226,11 @@ class TestWhatWasThereBefore:
         (tmp_path / "lab.yaml").write_text("title: links\nteaches: links\n", encoding="utf-8")
         lines = "ip link set br9 up\nip link set lo up\nip address add 10.9.0.1/24 dev br9\n"
         (tmp_path / "up.sh.j2").write_text(lines, encoding="utf-8")
-        before = private.snapshot(settled=1)
+        before = private.snapshot(settled=0.2)
         private.cnetsh("up", str(tmp_path))
         assert ",UP" in private.sh("ip link show br9")
         private.cnetsh("down", str(tmp_path))
-        left = oracle.diff(before, private.snapshot(settled=1))
+        left = oracle.diff(before, private.snapshot(settled=0.2))
         # The kernel gives lo its address when it comes up and keeps it afterwards.
         assert [line for line in left if "lo" not in line and "127.0.0" not in line] == []
 
@@ -265,9 +265,9 @@ class TestReplaced:
         private.sh("ip link add veth0 type bridge; ip link set veth0 up; ip link set br0 up")
         checked = private.cnetsh("check", "routing", check=False)
         assert checked.returncode == 1 and "another one than the lab made" in checked.stderr
-        before = private.snapshot(settled=1)
+        before = private.snapshot(settled=0.2)
         done = private.cnetsh("down", "routing")
-        left = oracle.diff(before, private.snapshot(settled=1))
+        left = oracle.diff(before, private.snapshot(settled=0.2))
         assert all("forward" in line or "rules" in line or "redirects" in line for line in left)
         assert value(private, FORWARD) == "0" and "MASQ" not in private.sh("iptables -t nat -S")
         for name in ("link br0", "link veth0", "namespace net0"):
@@ -308,7 +308,7 @@ class TestInUse:
         private.cnetsh("up", "container")
         inside = private.start(["ip", "netns", "exec", "net0", "sleep", "100"])
         outside = private.start(["sleep", "100"])
-        up = private.snapshot(settled=1)
+        up = private.snapshot(settled=0.2)
         done = private.cnetsh("down", "container", check=False)
         assert done.returncode == 2, report(done)
         assert f"{inside.pid} (sleep) in net0" in done.stderr and "--kill" in done.stderr

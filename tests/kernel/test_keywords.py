@@ -77,7 +77,7 @@ LABS = {
 def test_a_lab_with_such_a_link(private: Private, tmp_path: Path, what: str, name: str) -> None:
     prepared, steps = (text.replace("NAME", name) for text in LABS[what])
     private.sh(prepared)
-    before = private.snapshot(settled=1.0)
+    before = private.snapshot(settled=0.2)
     private.cnetsh("up", template(tmp_path, "k", steps))
     done = private.cnetsh("check", "k", check=False)
     assert done.returncode == 0, report(done)

@@ -1,14 +1,11 @@
 """A lane names the very line that failed, whatever ip says of it, and stops where it is told to."""
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hosts import Private, living_in, namespaces_of, wait_for
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
 GOOD = [f"link set lo mtu {1400 + number}" for number in range(6)]
 
 # kind of error: the line, ip's exit code in a batch, what it says; ip numbers only some of them.
@@ -53,7 +50,7 @@ print(json.dumps([answer(job) for job in json.load(sys.stdin)]))
 
 
 def answers(host: Private, *jobs: dict[str, Any]) -> list[list[Any]]:
-    done = host.run([sys.executable, "-c", PROGRAM], cwd=CHECKOUT, input=json.dumps(jobs))
+    done = host.python("-c", PROGRAM, input=json.dumps(jobs))
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
 
@@ -176,7 +173,7 @@ ran = lane.run(["link set lo mtu 1402"] * 3, lambda: False)
 result, taken = lane.close()
 print(json.dumps([ran, result.exit_code, taken]))
 """
-    done = private.run([sys.executable, "-c", code], cwd=CHECKOUT)
+    done = private.python("-c", code)
     assert json.loads(done.stdout or "[]") == [False, -9, 0], done.stderr
     assert private.sh("cat /sys/class/net/lo/mtu") == "1401\n"
 
@@ -194,7 +191,7 @@ def stopping():
         os.kill(os.getpid(), signal.SIGKILL)
 Lane(spawn).feed(lines, stopping)
 """
-    private.run([sys.executable, "-c", code], cwd=CHECKOUT)
+    private.python("-c", code)
     own = namespaces_of(private.pid)
     assert wait_for(lambda: living_in(own) == {private.pid})
     assert 1900 < int(private.sh("cat /sys/class/net/lo/mtu")) < 2000

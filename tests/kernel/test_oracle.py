@@ -117,8 +117,8 @@ def test_sees_the_order_of_rules(private: Private) -> None:
 
 def test_sees_nothing_where_nothing_changed(private: Private) -> None:
     private.sh(START + "ip link set veth0 up; ip link set veth1 up")
-    before = private.snapshot(settled=1.5)
-    assert oracle.diff(before, private.snapshot(settled=1.5)) == []
+    before = private.snapshot(settled=0.2)
+    assert oracle.diff(before, private.snapshot(settled=0.2)) == []
 
 
 def test_sees_nothing_after_a_change_was_taken_back(private: Private) -> None:
@@ -132,7 +132,7 @@ def test_two_equal_hosts_differ_only_by_chance(new_private) -> None:
     hosts = [new_private(), new_private()]
     for host in hosts:
         host.sh(START + "ip link set veth0 up; ip link set veth1 up")
-    one, other = (host.snapshot(settled=1.5) for host in hosts)
+    one, other = (host.snapshot(settled=0.2) for host in hosts)
     assert oracle.diff(one, other) != []
     assert oracle.diff(oracle.shape(one), oracle.shape(other)) == []
 

@@ -44,7 +44,7 @@ class TestUpAndDown:
     def test_twice(self, private: Private) -> None:
         before = private.snapshot()
         private.cnetsh("up", "routing")
-        there = private.snapshot(settled=1.5)
+        there = private.snapshot(settled=0.2)
         again = private.cnetsh("up", "routing")
         assert "is up already" in again.stderr and "[1/" not in again.stderr, report(again)
         assert oracle.diff(there, private.snapshot()) == []

@@ -34,7 +34,7 @@ def plan_of(private: Private, folder: Path) -> str:
 
 def test_runs_exactly_the_steps_that_were_saved(private: Private, tmp_path: Path) -> None:
     path = plan_of(private, tmp_path)
-    before, log = private.snapshot(settled=1.5), tmp_path / "log"
+    before, log = private.snapshot(settled=0.2), tmp_path / "log"
     private.cnetsh("up", path, "--log", str(log))
     ran = [json.loads(line)["command"] for line in log.read_text(encoding="utf-8").splitlines()]
     assert ran == [step.text for step in saved.read_saved(Path(path)).plans.up.steps]

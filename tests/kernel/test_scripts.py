@@ -85,8 +85,7 @@ def test_the_script_and_up_leave_equal_kernels(
         adding = both.submit(bash, by_script, script, "add", passing)
         by_up.cnetsh("up", lab)
         adding.result()
-        settled = 1.5 if ipv6 else 0.3
-        one, other = both.map(lambda host: host.snapshot(settled=settled), (by_script, by_up))
+        one, other = both.map(lambda host: host.snapshot(settled=0.2), (by_script, by_up))
         assert oracle.diff(oracle.shape(one), oracle.shape(other)) == []
         deleting = both.submit(bash, by_script, script, "delete", passing)
         by_up.cnetsh("down", lab)

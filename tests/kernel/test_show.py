@@ -25,7 +25,7 @@ def up(private: Private, tmp_path: Any) -> Private:
     (tmp_path / "routed.yaml").write_text(ROUTED, encoding="utf-8")
     private.cnetsh("up", str(tmp_path / "routed.yaml"))
     # IPv6 gives links addresses of its own a moment later.
-    private.snapshot(settled=1)
+    private.snapshot(settled=0.2)
     return private
 
 

@@ -139,11 +139,11 @@ class TestInTheMiddle:
 
     def test_of_a_change_undoes_the_change(self, private: Private, number: signal.Signals) -> None:
         private.cnetsh("up", "bridge", "--set", "containers=3")
-        before = private.snapshot(settled=1.5)
+        before = private.snapshot(settled=0.2)
         words = "up bridge --set containers=5 --verbose --yes"
         said = in_the_middle(private, words, lambda process: process.send_signal(number))
         assert said.endswith(f"the lab is as it was before\nexit {128 + number}")
-        assert oracle.diff(before, private.snapshot(settled=1.5)) == []
+        assert oracle.diff(before, private.snapshot(settled=0.2)) == []
 
     @pytest.mark.parametrize("words", ["down routing", "recover"])
     def test_of_an_undo_does_not_stop_it(

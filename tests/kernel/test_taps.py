@@ -2,13 +2,11 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hosts import Ordinary, Private
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
 TWO = """\
 ip link add name br0 type bridge
 ip link set br0 up
@@ -43,7 +41,7 @@ THERE, BACK = "icmp 10.9.0.0 > 10.9.0.1 echo request", "icmp 10.9.0.1 > 10.9.0.0
 
 def looked(host: Private, *commands: str, names: str = " n0 n1", link: str = "") -> dict[str, Any]:
     given = json.dumps([names.split(" "), link, commands])
-    done = host.run([sys.executable, "-c", PROGRAM, given], cwd=CHECKOUT)
+    done = host.python("-c", PROGRAM, given)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -110,7 +108,7 @@ def test_what_has_no_room_is_told(two: Private) -> None:
 
 def test_a_link_that_is_not_there(two: Private) -> None:
     given = json.dumps([["n0"], "nosuch", []])
-    done = two.run([sys.executable, "-c", PROGRAM, given], cwd=CHECKOUT)
+    done = two.python("-c", PROGRAM, given)
     assert "No such device" in done.stderr and done.returncode == 1
 
 

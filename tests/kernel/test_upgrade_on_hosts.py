@@ -3,7 +3,6 @@
 recorded/ has journals that version 68cbfbf wrote on the host of `PREPARED`; see older.py.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,8 +32,7 @@ def prepared(host: Private) -> Private:
 def recorded(host: Private, lab: str, lines: int = 1000) -> None:
     """The lab is up as the version before has brought it up, or as far as its lines go."""
     name = HERE / f"recorded/{lab}.jsonl"
-    argv = [sys.executable, str(HERE / "older.py"), str(name), str(lines)]
-    done = host.run(argv, cwd=HERE.parent.parent)
+    done = host.python(str(HERE / "older.py"), str(name), str(lines))
     assert done.returncode == 0, report(done)
 
 

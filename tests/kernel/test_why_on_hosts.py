@@ -81,7 +81,7 @@ def seen(private: Private, settled: float = 0.0) -> tuple[object, str]:
 def is_named_and_mended(private: Private, row: dict[str, str]) -> None:
     with broken(private, row):
         # What has just been broken may lose its carrier only now.
-        before = seen(private, settled=1.5)
+        before = seen(private, settled=0.2)
         found = why(private, row["asked"], 4 if row["id"] in UNNAMED else 1)
         assert seen(private) == before
         if row["id"] in UNNAMED:
@@ -117,7 +117,7 @@ def test_a_healthy_way_is_told_hop_by_hop_and_changes_nothing(private: Private) 
     private.sh(SANDBOX)
     private.cnetsh("up", "routing")
     private.cnetsh("why", "net0", "1.1.1.1")
-    before = private.snapshot(settled=1.5)
+    before = private.snapshot(settled=0.2)
     done = private.cnetsh("why", "net0", "1.1.1.1")
     assert done.stdout.splitlines()[:3] == [
         "net0 to 1.1.1.1: arrives",

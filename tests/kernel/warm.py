@@ -9,9 +9,11 @@ import ast
 import ctypes
 import gc
 import importlib
+import json
 import os
 import pkgutil
 import re
+import runpy
 import select
 import signal
 import socket
@@ -19,7 +21,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -47,6 +51,70 @@ class Served:
     def command(self) -> list[str]:
         """What stands before cnetsh's arguments."""
         return [self.python, "-I", "-S", str(HERE / "warm_call.py"), str(self.socket)]
+
+    def run(
+        self,
+        host: int,
+        words: Sequence[str],
+        env: dict[str, str],
+        cwd: str | Path = ".",
+        input: str = "",
+        timeout: float = 600,
+    ) -> "subprocess.CompletedProcess[str]":
+        """What comes of a command as one who is in that process's network and mounts gives it.
+
+        No process is started to call; it is for who may enter them, so not for another user.
+        """
+        printed, out = os.pipe()
+        said, err = os.pipe()
+        namespaces = [os.open(f"/proc/{host}/ns/{kind}", os.O_RDONLY) for kind in NAMESPACES]
+        files = [typed(input), out, err, *namespaces]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST)
+            server.connect(str(self.socket))
+            request = repr((str(Path(cwd).absolute()), env, list(words))).encode()
+            socket.send_fds(server, [request], files)
+            for fd in files:
+                os.close(fd)
+            texts = read_all([printed, said], [*self.command, *words], timeout)
+            code = int(server.recv(64) or 70)
+        return subprocess.CompletedProcess([*self.command, *words], code, *texts)
+
+
+def typed(text: str) -> int:
+    """A descriptor from which the text is read; a pipe takes no more than this without a reader."""
+    if len(text) > 60_000:
+        with tempfile.TemporaryFile() as file:
+            file.write(text.encode())
+            file.seek(0)
+            return os.dup(file.fileno())
+    read, write = os.pipe()
+    os.write(write, text.encode())
+    os.close(write)
+    return read
+
+
+def read_all(fds: list[int], argv: list[str], seconds: float) -> list[str]:
+    """What comes from pipes until their other ends are closed."""
+    end, texts = time.monotonic() + seconds, {fd: b"" for fd in fds}
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    waiting = set(fds)
+    try:
+        while waiting:
+            if (left := end - time.monotonic()) <= 0:
+                raise subprocess.TimeoutExpired(argv, seconds, b"".join(texts.values()))
+            for fd, _ in poll.poll(left * 1000):
+                piece = os.read(fd, 65536)
+                texts[fd] += piece
+                if not piece:
+                    poll.unregister(fd)
+                    waiting.remove(fd)
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return [texts[fd].decode() for fd in fds]
 
 
 @cache
@@ -173,12 +241,10 @@ def become(
 
 
 def ended() -> int:
-    """The exit code of cnetsh, as Python would end with it."""
-    from cnetsh.__main__ import begin
-
+    """The exit code of cnetsh or a script, as Python would end with it."""
     code: Any = 0
     try:
-        begin()
+        called()
     except SystemExit as end:
         code = end.code or 0
     except BaseException:
@@ -189,6 +255,24 @@ def ended() -> int:
     except OSError:
         return 120
     return code if isinstance(code, int) else 1
+
+
+def called() -> None:
+    """What the words of the call are for: the oracle, Python with a script, or cnetsh."""
+    from cnetsh.__main__ import begin
+
+    what, *words = sys.argv[1:] or [""]
+    if what == "oracle":
+        print(json.dumps(oracle.at_rest(float(words[0]))))
+    elif what == "python":
+        sys.argv = words
+        if words[0] == "-c":
+            sys.argv = ["-c", *words[2:]]
+            exec(compile(words[1], "-c", "exec"), {"__name__": "__main__"})
+        else:
+            runpy.run_path(words[0], run_name="__main__")
+    else:
+        begin()
 
 
 def enter(fd: int) -> None:
