@@ -316,7 +316,8 @@ def twin(*foreign: str) -> oracle.Facts:
 
 
 def row_of(run: Run) -> Row:
-    seconds, wanted = duration(run.command, run.lab), twin(*run.before, *run.between, *run.after)
+    like = run.lab if run.lab == "named" or run.command == "first" else "small"
+    seconds, wanted = duration(run.command, like), twin(*run.before, *run.between, *run.after)
     row = in_world(lambda: struck(run, seconds, wanted))
     return {"run": str(run), "command": run.command, "how": run.how} | row
 

@@ -499,7 +499,7 @@ def many(action: Callable[[int], Any], seeds: Iterable[int]) -> Iterator[Any]:
 def import_all() -> None:
     """Imports the whole package once, and not in each of many processes."""
     load()
-    whole.settings()  # so that the names of all settings are known to every fork
+    oracle.settings()  # so that the names of all settings are known to every fork
     # As the program does; and what is never collected is never copied for a forked process.
     gc.disable()
     gc.freeze()

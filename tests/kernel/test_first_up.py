@@ -130,7 +130,7 @@ def wrong_beside_the_last_down(ordinary: Ordinary, tries: int, seed: int = 1) ->
 
 
 def test_killed_it_leaves_no_half_of_a_sandbox(ordinary: Ordinary) -> None:
-    assert wrong_when_killed(ordinary, 6) == []
+    assert wrong_when_killed(ordinary, 5) == []
 
 
 def test_stopped_it_says_whether_the_lab_is_up(ordinary: Ordinary) -> None:

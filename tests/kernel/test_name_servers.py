@@ -84,10 +84,12 @@ def test_two_labs_side_by_side(private: Private, lab: str, tmp_path: Path) -> No
     assert oracle.diff(before, private.snapshot()) == []
 
 
-def test_killed_at_each_point_of_its_steps(private: Private, lab: str) -> None:
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+def test_killed_at_points_of_its_steps(private: Private, lab: str, every: int) -> None:
+    """Three is prime to the number of steps and of points: each is met."""
     plan = private.cnetsh("plan", lab, "--format", "shell", "--no-sudo").stdout.splitlines()
     assert plan[FIRST] == "mkdir -p /etc/netns" and "fd00::1" in plan[FIRST + 3]
-    grid = [(step, point) for step in range(FIRST, FIRST + 4) for point in POINTS]
+    grid = [(step, point) for step in range(FIRST, FIRST + 4) for point in POINTS][::every]
     rows = crash(private, "killed", lab=lab, settings=[], grid=grid)
     assert unequal(rows) == []
     assert [row["exit"] for row in rows] == [KILLED] * len(grid)

@@ -174,7 +174,7 @@ def test_status_is_of_all_targets(ordinary: Ordinary) -> None:
 
 
 def test_status_of_a_lab_that_comes_up(private: Private, tmp_path: Path) -> None:
-    path = lab(tmp_path, "lab", LESS.replace("24}", "16}").replace("br1}", "br1, count: 400}"))
+    path = lab(tmp_path, "lab", LESS.replace("24}", "16}").replace("br1}", "br1, count: 150}"))
     seen = set()
 
     def state() -> bool:

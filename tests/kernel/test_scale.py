@@ -1,10 +1,8 @@
 """Many containers in one file, and pictures of what the kernel then has."""
 
 import json
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import oracle
 import pytest
@@ -91,15 +89,13 @@ def test_the_kernels_picture_is_the_plans(private: Private, lab: str, tmp_path: 
         Path(lab).write_text(SHARED, encoding="utf-8")
     private.cnetsh("up", str(lab))
 
-    def compared() -> list[Any]:
-        shown = private.run([sys.executable, "-c", NETWORKS, str(lab)])
-        assert shown.returncode == 0, report(shown)
-        # Of a link of somebody else's a plan knows the name alone.
-        return list(json.loads(shown.stdout.replace("up0  (no address)", "up0  shared")))
-
     # A carrier is there a moment after both ends are up.
-    wait_for(lambda: compared()[0] == compared()[1])
-    planned, live, heading, now = compared()
+    private.snapshot()
+    shown = private.python("-c", NETWORKS, str(lab))
+    assert shown.returncode == 0, report(shown)
+    # Of a link of somebody else's a plan knows the name alone.
+    text = shown.stdout.replace("up0  (no address)", "up0  shared")
+    planned, live, heading, now = json.loads(text)
     assert live == planned
     assert now == heading.replace("forwarding not set", "forwards nothing")
 

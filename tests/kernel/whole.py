@@ -6,11 +6,8 @@ questions, so that thousands of hosts can be compared. Independent of cnetsh, as
 """
 
 import json
-import os
 import re
 import subprocess
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +58,7 @@ def facts() -> Facts:
         "queues": sorted(_queues()) if any(map(_made, shown)) else [],
         "policy": [oracle._line(rule) for rule in policy + policy6],
         "rules": oracle.rules(),
-        "settings": settings(),
+        "settings": oracle.settings(),
     }
 
 
@@ -70,41 +67,6 @@ def _inside(name: str) -> Facts:
         return {"kind": "ghost"}
     with oracle._entered(oracle.NAMES / name):
         return {"kind": "nsfs"} | facts()
-
-
-def settings() -> dict[str, str]:
-    """Every kernel setting below net.ipv4 and net.ipv6, as oracle.settings in half the time."""
-    found = {}
-    for folder, names in _folders():
-        for name in names:
-            found[f"{folder}/{name}"] = oracle._read(f"{oracle.SETTINGS}/{folder}/{name}")
-    return found
-
-
-def _folders() -> Iterator[tuple[str, list[str]]]:
-    """Each folder with its files; the folders of all links hold the same."""
-    for family in ("ipv4", "ipv6"):
-        for parent in (family, *_inner(family)):
-            if parent.endswith(("/conf", "/neigh")):
-                for link in os.listdir(oracle.SETTINGS / parent):  # noqa: PTH208
-                    yield f"{parent}/{link}", _files(f"{parent}/lo")
-            else:
-                yield parent, _files(parent)
-
-
-@cache
-def _inner(family: str) -> list[str]:
-    root = oracle.SETTINGS
-    return [str(each.relative_to(root)) for each in (root / family).iterdir() if each.is_dir()]
-
-
-@cache
-def _files(folder: str) -> list[str]:
-    return [
-        each.name
-        for each in (oracle.SETTINGS / folder).iterdir()
-        if each.is_file() and not oracle.VOLATILE_SETTING.fullmatch(f"{folder}/{each.name}")
-    ]
 
 
 def _with_vlans(links: list[Facts]) -> bool:
