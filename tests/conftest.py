@@ -21,6 +21,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="write tests/golden/ anew")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each worker begins with its share of the long tests, so that none of them is alone at last.
+
+    Those of a file stay together: what they share is made once. The shares are those of worksteal.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    files: dict[Path, list[pytest.Item]] = {}
+    short = []
+    for item in items:
+        (files.setdefault(item.path, []) if item.get_closest_marker("long") else short).append(item)
+    total, ordered = len(items), list[pytest.Item]()
+    for worker in range(workers):
+        share = (total - len(ordered)) // (workers - worker)
+        mine = [item for file in list(files.values())[worker::workers] for item in file]
+        rest = share - len(mine)
+        ordered += mine + short[: max(rest, 0)]
+        short = short[max(rest, 0) :]
+    items[:] = ordered + short
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """`golden(name, text)` compares the text with tests/golden/NAME; --golden writes it there."""

@@ -67,7 +67,7 @@ def holders() -> Iterator[dict[str, Any]]:
     for name in ("sh", "posix_spawn"):
         with journal.lock(["crash"]) as lock:
             start = through_sh((lock,)) if name == "sh" else spawn
-            child = start(("/usr/bin/sleep", "60"), (0, 1, 2))
+            child = start(("/usr/bin/sleep", "600"), (0, 1, 2))
         path = journal.folder() / "lock"
         held = _is_locked(path)
         os.kill(child.pid, signal.SIGKILL)

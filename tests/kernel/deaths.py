@@ -80,9 +80,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HOWS = (*(one.name for one in SIGNALS), "SIGKILL", "child", "child", "full")
 TOLD = ("left behind", "recover", "killed")
 FILLER = Path("/run/cnetsh/filler")
-PATIENCE = 60.0
-# The kernel tells of a carrier once a second at most.
-AT_REST = 1.5
+PATIENCE = 120.0
+# Seconds in which the last of what was ended has gone.
+GONE = 5.0
 Row = dict[str, Any]
 
 
@@ -228,12 +228,12 @@ def duration(command: str, lab: str) -> float:
 
 
 def seen() -> oracle.Facts:
-    return oracle.shape(oracle.snapshot())
+    return oracle.shape(oracle.at_rest())
 
 
 def differs(wanted: oracle.Facts) -> list[str]:
-    """How the kernel differs, when it has come to rest: a carrier takes a moment."""
-    deadline = time.monotonic() + AT_REST
+    """How the kernel differs, when what goes with what was ended is gone."""
+    deadline = time.monotonic() + GONE
     while (lines := oracle.diff(wanted, seen())) and time.monotonic() < deadline:
         time.sleep(0.3)
     return lines
@@ -309,7 +309,6 @@ def twin(*foreign: str) -> oracle.Facts:
 
     def administered() -> Row:
         administer(list(foreign))
-        time.sleep(AT_REST)
         return seen()
 
     return in_world(administered)

@@ -19,6 +19,8 @@ from warm import served
 
 HERE = Path(__file__).resolve().parent
 NOBODY = 65534
+# Seconds after which what has not ended hangs, however busy the machine is.
+PATIENCE = 120
 ROOT = os.geteuid() == 0
 AS_MAPPED_ROOT = () if ROOT else ("--user", "--map-root-user")
 # Enters what `unshare` made; a process that is already root inside must not drop its groups there.
@@ -47,7 +49,7 @@ class Private:
         return [*target, "--net", "--mount", "--", *argv]
 
     def run(self, argv: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        options = {"capture_output": True, "text": True, "timeout": 120, "env": self.env} | options
+        options = {"capture_output": True, "text": True, "timeout": 300, "env": self.env} | options
         return subprocess.run(self.enter(argv), **options)
 
     def start(self, argv: list[str], **options: Any) -> "subprocess.Popen[str]":
@@ -88,7 +90,7 @@ def loaded(options: dict[str, Any]) -> bool:
     Python looks at its locale just when it starts, and at what it writes to when it ends.
     """
     usual = options.get("env", host_env()).get("LC_ALL") == "C.UTF-8"
-    return usual and not options.keys() & {"capture_output", "stdin", "stdout", "stderr"}
+    return usual and not options.keys() - {"env", "cwd", "input", "timeout"}
 
 
 def start_holder() -> "subprocess.Popen[str]":
@@ -169,7 +171,7 @@ class Ordinary:
     before: frozenset[int]
 
     def run(self, argv: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        options = {"capture_output": True, "text": True, "timeout": 120, "env": self.env} | options
+        options = {"capture_output": True, "text": True, "timeout": 300, "env": self.env} | options
         return subprocess.run([*self.become, *argv], cwd=self.home, **options)
 
     def start(self, argv: list[str], **options: Any) -> "subprocess.Popen[str]":
@@ -251,7 +253,7 @@ def new_user(folder: Path, installed: Path) -> Ordinary:
     return Ordinary(home, installed, become, env, mark, frozenset(all_pids()))
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

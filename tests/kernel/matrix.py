@@ -187,8 +187,8 @@ def fresh() -> dict[str, str]:
 
 
 def settled_six() -> None:
-    """Wait until no address of IPv6 is tentative, three seconds at most."""
-    end = time.monotonic() + 3
+    """Wait until no address of IPv6 is tentative, ten seconds at most."""
+    end = time.monotonic() + 10
     names = sorted(os.listdir(NETNS)) if NETNS.is_dir() else []  # noqa: PTH208
     while time.monotonic() < end:
         prefixes: list[list[str]] = [[], *(["-n", name] for name in names)]

@@ -163,7 +163,7 @@ def _written(value: str, path: str) -> int:
     return 0
 
 
-def calm(seconds: float, limit: float = 4.0) -> None:
+def calm(seconds: float, limit: float = 10.0) -> None:
     """Waits until nothing has moved for some seconds, and nothing is bound to."""
     end, since, (seen, moves) = time.monotonic() + limit, time.monotonic(), whole.pulse()
     while (moves or time.monotonic() - since < seconds) and time.monotonic() < end:

@@ -69,7 +69,7 @@ def nat(folder: Path, more: str = "") -> str:
 
 def differences(take: Callable[[], oracle.Facts], other: Callable[[], oracle.Facts]) -> list[str]:
     """What differs when both have come to rest: the kernel tells of carriers once a second."""
-    end = time.monotonic() + 2.5
+    end = time.monotonic() + 10
     while (found := oracle.diff(other(), take())) and time.monotonic() < end:
         time.sleep(0.5)
     return found

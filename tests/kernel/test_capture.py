@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hosts import Ordinary, Private, wait_for
+from hosts import PATIENCE, Ordinary, Private, wait_for
 
 TWO = """
 ip netns add a; ip netns add b; ip link add x netns a type veth peer name y netns b
@@ -41,7 +41,7 @@ def test_into_a_file_that_tcpdump_reads(two: Private, tmp_path: Path) -> None:
     running = capturing(two, "icmp", "and", "host", "10.0.0.1", "-w", str(file))
     two.run(PING)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=10)
+    _, said = running.communicate(timeout=PATIENCE)
     assert (running.returncode, said) == (0, f"6 packets\nwrote {file}\n")
     # The head of 24 bytes, then each with 16 before it: Ethernet, IPv4, ICMP and 56 more.
     assert len(file.read_bytes()) == 24 + 6 * (16 + 98)
@@ -58,7 +58,7 @@ def test_into_a_file_that_tcpdump_reads(two: Private, tmp_path: Path) -> None:
 def test_as_lines_until_enough_are_seen(two: Private) -> None:
     running = capturing(two, "arp", "-c", "1")
     two.run(PING)
-    lines, said = running.communicate(timeout=10)
+    lines, said = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0 and said == "1 packets\n"
     assert "who" in lines and "10.0.0.2" in lines and len(lines.splitlines()) == 1
 
@@ -89,7 +89,7 @@ def test_an_ordinary_user_in_a_sandbox(ordinary: Ordinary) -> None:
     assert running.stderr and "Ctrl-C" in running.stderr.readline()
     ordinary.cnetsh("exec", "net0", "--", "ping", "-c1", "-W1", "172.18.0.20")
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=10)
+    _, said = running.communicate(timeout=PATIENCE)
     assert (running.returncode, said) == (0, "2 packets\nwrote seen.pcap\n")
     assert wait_for(lambda: (ordinary.home / "seen.pcap").stat().st_size == 24 + 2 * (16 + 98))
     ordinary.cnetsh("down", "bridge")

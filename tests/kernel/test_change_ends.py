@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from endings import assert_as_before, assert_left, assert_not_blamed
-from hosts import Private, report, wait_for
+from hosts import PATIENCE, Private, report, wait_for
 from others import NO_IPV6, UPLINK, Hosts, lab_file, not_as, not_shaped_as, often, template
 
 HOME = "containers:\n  a: {bridge: br1}\n"
@@ -88,7 +88,7 @@ class TestInUse:
         assert "--kill" in done.stderr and "undo [" not in done.stderr, report(done)
         assert not_as(private, up) == [] and inside.poll() is None
         done = private.cnetsh("up", lab, "--yes", "--kill", check=False)
-        assert done.returncode == 0 and inside.wait(5), report(done)
+        assert done.returncode == 0 and inside.wait(PATIENCE), report(done)
         assert "\nb " not in private.sh("ip netns list; echo")
 
     def test_where_another_container_is_it_is_not(self, private: Private, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def signalled(
     time.sleep(seconds)
     process.send_signal(number)
     said += process.stderr.read()
-    return subprocess.CompletedProcess(argv, process.wait(20), "", said)
+    return subprocess.CompletedProcess(argv, process.wait(PATIENCE), "", said)
 
 
 # A template before and after, and what others do that keeps some of it from being undone.

@@ -55,7 +55,7 @@ def test_one_answer_to_many_packets_is_enough(private: Private) -> None:
     began = time.monotonic()
     done = private.run(["ping", *Patience(9, lossy=True).options.split(), "127.0.0.1"])
     assert done.returncode == 0 and "1 received, 80% packet loss" in done.stdout, report(done)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 8
 
 
 def test_nothing_tried_is_not_all_well(private: Private, tmp_path: Path) -> None:

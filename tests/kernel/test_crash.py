@@ -12,7 +12,7 @@ from pathlib import Path
 import oracle
 import pytest
 from endings import assert_left
-from hosts import Private, report, wait_for
+from hosts import PATIENCE, Private, report, wait_for
 from runs import KILLED, POINTS, crash, unequal
 from test_foreign import NAT_LAB, lab_file
 
@@ -115,7 +115,7 @@ class TestSignals:
         process = start_slow(private, tmp_path, 1)
         process.send_signal(number)
         process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, said
         assert "Traceback" not in said and "undone" in said
         assert oracle.diff(before, private.snapshot()) == []
@@ -128,7 +128,7 @@ class TestSignals:
             process = private.start([*CNETSH, "up", "routing"], stderr=-1)
             time.sleep(seconds)
             process.send_signal(number)
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=PATIENCE)
             where = f"signal {number} after {seconds:.3f} s, exit {process.returncode}\n{said}"
             # Before cnetsh has begun a signal just ends Python; after its end it comes too late.
             assert process.returncode in (0, SIGNALS[number], -number), where
@@ -306,7 +306,7 @@ class TestHeld:
         """`recover` cannot end what others run inside, and says so each time."""
         before = private.snapshot()
         interrupted(private)
-        process = private.start(["ip", "netns", "exec", "net0", "sleep", "60"])
+        process = private.start(["ip", "netns", "exec", "net0", "sleep", "600"])
         assert wait_for(lambda: private.sh("ip netns pids net0") != "")
         for _ in range(2):
             done = private.cnetsh("recover", check=False)

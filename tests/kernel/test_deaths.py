@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hosts import HERE, Private, report
 from runs import Rows
+
+pytestmark = pytest.mark.long
 
 
 def deaths(host: Private, seeds: Sequence[int], seconds: float = 600) -> Rows:

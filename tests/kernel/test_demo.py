@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from hosts import Ordinary, wait_for
+from hosts import PATIENCE, Ordinary, wait_for
 
 
 def started(ordinary: Ordinary) -> "subprocess.Popen[str]":
@@ -32,7 +32,7 @@ def test_ctrl_c_ends_it_with_130_and_nothing_left(ordinary: Ordinary, at: str) -
     demo = started(ordinary)
     list(read_to(demo, at))
     os.killpg(demo.pid, signal.SIGINT)
-    said = demo.communicate(timeout=20)[0]
+    said = demo.communicate(timeout=PATIENCE)[0]
     assert demo.returncode == 130, said
     assert said.count("$ cnetsh") <= 1 and "Traceback" not in said, said
     assert ordinary.cnetsh("sandbox", "list").stderr == "no sandbox runs\n"
@@ -52,7 +52,7 @@ def test_a_killed_one_is_in_nobodys_way(ordinary: Ordinary) -> None:
     assert str(demo.pid) in (only := ordinary.cnetsh("sandbox", "list").stdout)
     assert len(only.splitlines()) == 1
     os.killpg(demo.pid, signal.SIGTERM)
-    demo.communicate(timeout=20)
+    demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 143
 
 

@@ -211,7 +211,7 @@ def test_a_policy_of_nftables_that_iptables_does_not_show(private: Private) -> N
 
 def test_names_that_are_taken_and_processes_inside(private: Private) -> None:
     private.sh("ip netns add net0; ip link add br0 type bridge; touch /run/netns/net1")
-    with private.start(["ip", "netns", "exec", "net0", "sleep", "60"]) as sleeper:
+    with private.start(["ip", "netns", "exec", "net0", "sleep", "600"]) as sleeper:
         try:
             assert wait_for(lambda: "sleep" in private.sh(f"cat /proc/{sleeper.pid}/comm"))
             found = findings(private, "bridge")

@@ -8,6 +8,8 @@ import oracle
 import pytest
 from hosts import HERE, Private, report
 
+pytestmark = pytest.mark.long
+
 ROUTING_DOWN = """\
 - iptables -w -t nat -D POSTROUTING 1
 ~ echo 0 | tee /proc/sys/net/ipv4/ip_forward
@@ -52,7 +54,7 @@ def test_what_is_refused_is_refused(private: Private) -> None:
     assert dry(private, "up", "routing", code=2) == ""
     private.sh("ip link del br0")
     private.cnetsh("up", "container")
-    inside = private.start(["ip", "netns", "exec", "net0", "sleep", "60"])
+    inside = private.start(["ip", "netns", "exec", "net0", "sleep", "600"])
     try:
         assert dry(private, "down", "container", code=2) == ""
         assert "- ip netns delete net0" in dry(private, "down", "container", "--kill")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import oracle
 import pytest
-from hosts import HERE, Ordinary, Private, report, wait_for
+from hosts import HERE, PATIENCE, Ordinary, Private, report, wait_for
 from runs import crash
 
 from cnetsh.labs import render
@@ -30,7 +30,7 @@ DOCKER = """
 iptables -P FORWARD DROP
 test ! -e /proc/sys/net/bridge || echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables
 """
-GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=2).status)"
+GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).status)"
 
 
 def test_there_are_six() -> None:
@@ -219,4 +219,4 @@ def test_a_published_port_answers_in_the_sandbox(ordinary: Ordinary) -> None:
     refused = ordinary.cnetsh("down", "web", check=False)
     assert refused.returncode == 2 and "--kill" in refused.stderr
     ordinary.cnetsh("down", "web", "--kill")
-    server.wait(5)
+    server.wait(PATIENCE)

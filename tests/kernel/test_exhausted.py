@@ -8,7 +8,7 @@ from typing import Any
 
 import oracle
 import pytest
-from hosts import HERE, Ordinary, Private, ignored_if_gone, report, wait_for
+from hosts import HERE, PATIENCE, Ordinary, Private, ignored_if_gone, report, wait_for
 from runs import Rows, unequal
 from test_foreign import NAT_LAB, lab_file
 
@@ -153,13 +153,13 @@ def waits_for_the_lock(pid: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_waiting_for_the_lock_can_be_stopped(private: Private, number: signal.Signals) -> None:
     private.cnetsh("recover")
-    holder = private.start(["sh", "-c", "exec flock /run/cnetsh/*/lock sleep 60"])
+    holder = private.start(["sh", "-c", "exec flock /run/cnetsh/*/lock sleep 600"])
     locked = ["sh", "-c", "flock -n /run/cnetsh/*/lock true"]
     assert wait_for(lambda: private.run(locked).returncode)
     process = private.start([sys.executable, "-m", "cnetsh", "up", "veth"], stderr=-1)
     assert wait_for(lambda: waits_for_the_lock(process.pid))
     process.send_signal(number)
-    _, said = process.communicate(timeout=2)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number and "stopped while waiting" in said
     assert "[1/" not in said and private.sh("ip -br link | wc -l") == "1\n"
     holder.kill()

@@ -8,7 +8,7 @@ import time
 from itertools import cycle, product
 from pathlib import Path
 
-from hosts import Ordinary, ignored_if_gone, report, wait_for
+from hosts import PATIENCE, Ordinary, ignored_if_gone, report, wait_for
 from test_signals import SIGNALS, begun
 
 PING = "exec host -- ping -n -c1 -W1 1.1.1.1"
@@ -33,7 +33,7 @@ def run(ordinary: Ordinary, line: str) -> "subprocess.CompletedProcess[str]":
 def duration(ordinary: Ordinary) -> float:
     """Of the first `up`, from where it takes signals."""
     program, since = start(ordinary, "up veth"), time.monotonic()
-    assert program.wait(60) == 0
+    assert program.wait(PATIENCE) == 0
     seconds = time.monotonic() - since
     assert ended(ordinary) == ""
     return seconds
@@ -76,7 +76,7 @@ def struck(ordinary: Ordinary, seconds: float, whom: str, number: int) -> tuple[
     for pid in victims(program.pid, whom):
         with ignored_if_gone():
             os.kill(pid, number)
-    said = program.communicate(timeout=60)[1]
+    said = program.communicate(timeout=PATIENCE)[1]
     return program.returncode, said
 
 
@@ -123,7 +123,7 @@ def wrong_beside_the_last_down(ordinary: Ordinary, tries: int, seed: int = 1) ->
         down = start(ordinary, "down veth")
         time.sleep(moment)
         after = run(ordinary, ANOTHER)
-        codes = [down.wait(60), after.returncode, run(ordinary, PING).returncode]
+        codes = [down.wait(PATIENCE), after.returncode, run(ordinary, PING).returncode]
         if wrong := ended(ordinary) + ("" if codes == [0, 0, 0] else f"{codes}\n{report(after)}"):
             found.append(f"{moment:.3f} s: {wrong}")
     return found

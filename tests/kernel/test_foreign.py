@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import oracle
 import pytest
 from endings import assert_as_before, assert_others_named
-from hosts import Private, report, wait_for
+from hosts import PATIENCE, Private, report, wait_for
 
 from cnetsh.system import namespace
 
@@ -130,7 +130,7 @@ def race_for_one_lab(host: Private) -> None:
     """Eight bring one lab up at once: one does, and seven say that it is up."""
     argv = [sys.executable, "-m", "cnetsh", "up", "container"]
     racers = [host.start(argv, stderr=subprocess.PIPE) for _ in range(8)]
-    texts = [racer.communicate(timeout=60)[1] for racer in racers]
+    texts = [racer.communicate(timeout=PATIENCE)[1] for racer in racers]
     assert [racer.returncode for racer in racers] == [0] * 8, texts
     assert sum("container is up: 8 steps" in text for text in texts) == 1
     assert sum("container is up already" in text for text in texts) == 7
@@ -147,7 +147,7 @@ def race_of_labs(host: Private, files: list[str]) -> None:
     for verb, expected in (("up", "1"), ("down", "0")):
         argv = [sys.executable, "-m", "cnetsh", verb]
         racers = [host.start([*argv, file], stderr=subprocess.PIPE) for file in files]
-        texts = [racer.communicate(timeout=60)[1] for racer in racers]
+        texts = [racer.communicate(timeout=PATIENCE)[1] for racer in racers]
         assert [racer.returncode for racer in racers] == [0] * len(files), texts
         assert value(host, FORWARD) == expected
 
@@ -306,8 +306,8 @@ class TestInUse:
     def test_a_process_inside_is_named_and_killed_alone(self, private: Private) -> None:
         before = private.snapshot()
         private.cnetsh("up", "container")
-        inside = private.start(["ip", "netns", "exec", "net0", "sleep", "100"])
-        outside = private.start(["sleep", "100"])
+        inside = private.start(["ip", "netns", "exec", "net0", "sleep", "600"])
+        outside = private.start(["sleep", "600"])
         up = private.snapshot(settled=0.2)
         done = private.cnetsh("down", "container", check=False)
         assert done.returncode == 2, report(done)
@@ -315,7 +315,7 @@ class TestInUse:
         assert "ends process" not in done.stderr
         assert oracle.diff(up, private.snapshot()) == []
         private.cnetsh("down", "container", "--kill")
-        assert inside.wait(5) and outside.poll() is None
+        assert inside.wait(PATIENCE) and outside.poll() is None
         assert oracle.diff(before, private.snapshot()) == []
         outside.kill()
         outside.wait()
@@ -341,12 +341,12 @@ def stays_alive(private: Private, how: str) -> None:
     private.cnetsh("up", "container")
     words = "/run/netns/net0" if how.endswith("<") else "/run/netns/net0 /run/netns/net0"
     keeper = private.start(
-        ["sh", "-c", f"{how}{words}; echo; exec sleep 100"], stdout=subprocess.PIPE
+        ["sh", "-c", f"{how}{words}; echo; exec sleep 600"], stdout=subprocess.PIPE
     )
     assert keeper.stdout is not None and keeper.stdout.readline() == "\n"
     began = time.monotonic()
     done = private.cnetsh("down", "container", check=False)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     if done.returncode:
         assert done.returncode == 3 and "net0" in done.stderr, report(done)
         done = private.cnetsh("down", "container")

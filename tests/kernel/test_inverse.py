@@ -11,6 +11,8 @@ import pytest
 from hosts import HERE, Private, end_host, host_env, start_holder
 from others import often
 
+pytestmark = pytest.mark.long
+
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 NAT = "POSTROUTING -s 172.18.0.0/12 ! -o p0 -j MASQUERADE"
 

@@ -159,7 +159,7 @@ def test_ordinary_user_is_one(ordinary: Ordinary) -> None:
 
 def test_ordinary_user_leaves_no_process_unseen(ordinary: Ordinary) -> None:
     inside = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
-    with ordinary.start([*inside, "sleep", "60"]) as sleeper:
-        assert wait_for(lambda: "sleep 60" in ordinary.processes().values())
+    with ordinary.start([*inside, "sleep", "600"]) as sleeper:
+        assert wait_for(lambda: "sleep 600" in ordinary.processes().values())
         sleeper.kill()
     assert wait_for(lambda: not ordinary.processes())

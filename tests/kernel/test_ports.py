@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hosts import Ordinary, Private, living_in, namespaces_of, wait_for
+from hosts import PATIENCE, Ordinary, Private, living_in, namespaces_of, wait_for
 
 LAB = """\
 name: ports
@@ -34,7 +34,7 @@ DUMB = """
 import socket, sys, time
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("", int(sys.argv[1])))
 t = socket.create_server(("", int(sys.argv[2])))
-print("ready", flush=True); time.sleep(60)
+print("ready", flush=True); time.sleep(600)
 """
 
 
@@ -130,7 +130,7 @@ def test_ended_by_a_signal_leaves_nobody_in_the_containers(small: Private) -> No
     inside = namespaces_of(small.pid)
     assert wait_for(lambda: any(calling(pid) for pid in living_in(inside)))
     check.send_signal(signal.SIGINT)
-    assert check.wait(10) == 130
+    assert check.wait(PATIENCE) == 130
     assert wait_for(lambda: not any(calling(pid) for pid in living_in(inside)), 1.0)
 
 

@@ -183,7 +183,7 @@ def test_status_of_a_lab_that_comes_up(private: Private, tmp_path: Path) -> None
         return "up" in seen
 
     process = private.start([sys.executable, "-m", "cnetsh", "up", path], stderr=-3)
-    assert wait_for(state, 60)
+    assert wait_for(state)
     assert process.wait() == 0 and seen == {"coming up", "up"}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import oracle
 import pytest
-from hosts import NOBODY, ROOT, Ordinary, Private, report, wait_for
+from hosts import NOBODY, PATIENCE, ROOT, Ordinary, Private, report, wait_for
 
 SLEEP = ("sh", "-c", "sleep 300 & sleep 301 & wait")
 
@@ -28,7 +28,7 @@ def test_nothing_outlives_the_sandbox(ordinary: Ordinary, victim: str, how: sign
     assert wait_for(lambda: "sleep 300" in ordinary.processes().values())
     (box,) = boxes(ordinary)
     os.kill(int(str(box[victim])), how)
-    assert inside.wait(10) != 0
+    assert inside.wait(PATIENCE) != 0
     assert wait_for(lambda: not ordinary.processes()), ordinary.processes()
     assert boxes(ordinary) == []
     assert oracle.diff(machine, oracle.outline()) == []
@@ -100,13 +100,13 @@ def test_two_sandboxes_know_nothing_of_each_other(ordinary: Ordinary) -> None:
 def test_several_commands_at_once(ordinary: Ordinary) -> None:
     up = [str(ordinary.program), "up", "container"]
     racers = [ordinary.start(up, stderr=subprocess.PIPE) for _ in range(5)]
-    texts = [racer.communicate(timeout=60)[1] for racer in racers]
+    texts = [racer.communicate(timeout=PATIENCE)[1] for racer in racers]
     assert [racer.returncode for racer in racers] == [0] * 5, texts
     assert sum("is up: 8 steps" in text for text in texts) == 1
     assert len(boxes(ordinary)) == 1
     down = [str(ordinary.program), "down", "container"]
     racers = [ordinary.start(down, stderr=subprocess.PIPE) for _ in range(5)]
-    texts = [racer.communicate(timeout=60)[1] for racer in racers]
+    texts = [racer.communicate(timeout=PATIENCE)[1] for racer in racers]
     assert [racer.returncode for racer in racers] == [0] * 5, texts
     assert wait_for(lambda: not ordinary.processes()), ordinary.processes()
 
@@ -134,7 +134,7 @@ def test_a_sandbox_that_ends_before_it_is_entered(ordinary: Ordinary, line: str,
         waiting = ordinary.start([str(ordinary.program), *line.split()], stderr=subprocess.PIPE)
         assert wait_for(lambda: waits_for_a_lock(waiting.pid))
         ordinary.cnetsh("sandbox", "stop")
-    text = waiting.communicate(timeout=60)[1]
+    text = waiting.communicate(timeout=PATIENCE)[1]
     assert text.startswith(end) or end in text.splitlines()[-1], text
     assert waiting.returncode == (2 if line.startswith("check") else 0), text
 

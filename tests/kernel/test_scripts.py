@@ -384,7 +384,7 @@ def test_a_process_that_stays_inside_keeps_no_cable(private: Private, tmp_path: 
     page = Page(private, "container", tmp_path)
     before = page.seen()
     page.ends("add", 0)
-    sleeper = private.start(["ip", "netns", "exec", "net0", "sleep", "60"])
+    sleeper = private.start(["ip", "netns", "exec", "net0", "sleep", "600"])
     assert wait_for(lambda: "sleep" in private.sh(f"cat /proc/{sleeper.pid}/comm"))
     page.ends("delete", 0)
     assert page.ran() == ["ip netns delete net0", "ip link delete dev veth0"]

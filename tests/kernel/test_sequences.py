@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import oracle
-from hosts import Private, report
+from hosts import PATIENCE, Private, report
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -81,7 +81,7 @@ class Host(RuleBasedStateMachine):
         assert process.stderr is not None and process.stderr.readline()
         time.sleep(seconds)
         process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode in (0, 2, 130, -number), said
         if lab not in self.states():
             self.broken.discard(lab)

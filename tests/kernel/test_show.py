@@ -16,7 +16,7 @@ containers:
   other: {bridge: br0}
 """
 SERVER = (
-    "import socket, time; s = socket.create_server(('', 80)); print(flush=True); time.sleep(60)"
+    "import socket, time; s = socket.create_server(('', 80)); print(flush=True); time.sleep(600)"
 )
 
 

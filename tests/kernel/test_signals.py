@@ -12,7 +12,7 @@ from pathlib import Path
 
 import oracle
 import pytest
-from hosts import Ordinary, Private, ignored_if_gone, report, wait_for
+from hosts import PATIENCE, Ordinary, Private, ignored_if_gone, report, wait_for
 
 from cnetsh.system.process import ask
 
@@ -24,7 +24,7 @@ def test_while_somebody_else_starts_or_stops_the_sandbox(ordinary: Ordinary, com
     ordinary.cnetsh("sandbox", "start")
     (use,) = Path(ordinary.env["XDG_RUNTIME_DIR"]).glob("cnetsh/sandboxes/default.use")
     somebody = ordinary.start(
-        ["flock", str(use), "sh", "-c", "echo locked; exec sleep 60"], stdout=subprocess.PIPE
+        ["flock", str(use), "sh", "-c", "echo locked; exec sleep 600"], stdout=subprocess.PIPE
     )
     assert somebody.stdout and somebody.stdout.readline() == "locked\n"
     for number in SIGNALS:
@@ -32,7 +32,7 @@ def test_while_somebody_else_starts_or_stops_the_sandbox(ordinary: Ordinary, com
         pid = str(process.pid)
         assert wait_for(lambda pid=pid: pid in waiting_for_a_lock())  # type: ignore[misc]
         process.send_signal(number)
-        assert process.communicate(timeout=5)[1] == ""
+        assert process.communicate(timeout=PATIENCE)[1] == ""
         assert process.returncode == 128 + number
 
 
@@ -82,7 +82,7 @@ def test_in_the_first_moment(private: Private, command: str) -> None:
         process = private.start(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert wait_for(lambda pid=process.pid: begun(pid))  # type: ignore[misc]
         process.send_signal(number)
-        said = process.communicate(timeout=5)[0]
+        said = process.communicate(timeout=PATIENCE)[0]
         assert process.returncode in (0, 128 + number), said
         assert process.returncode == 0 or said == ""
 
@@ -94,7 +94,7 @@ def ctrl_c(ordinary: Ordinary, seconds: float, *arguments: str) -> int:
     assert wait_for(lambda: begun(process.pid))
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=20)[1]
+    said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode in (0, 128 + signal.SIGINT), said
     assert not any(word in said for word in ("Traceback", "Exception ignored", "Errno")), said
     return process.returncode
@@ -104,8 +104,8 @@ def test_ctrl_c_in_exec(ordinary: Ordinary) -> None:
     """At all points of the way into the sandbox."""
     ordinary.cnetsh("sandbox", "start")
     for at in range(20):
-        assert ctrl_c(ordinary, 0.01 * at, "exec", "host", "--", "sleep", "60")
-    assert wait_for(lambda: "sleep 60" not in ordinary.processes().values())
+        assert ctrl_c(ordinary, 0.01 * at, "exec", "host", "--", "sleep", "600")
+    assert wait_for(lambda: "sleep 600" not in ordinary.processes().values())
 
 
 def in_the_middle(
@@ -125,7 +125,7 @@ def in_the_middle(
     stop(process)
     with os.fdopen(read) as said:
         text = said.read().lstrip(".")
-    return f"{text}exit {process.wait(10)}"
+    return f"{text}exit {process.wait(PATIENCE)}"
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -172,7 +172,7 @@ class TestTerminal:
         os.close(theirs)
         os.read(ours, 1)
         os.close(ours)
-        return process.wait(30)
+        return process.wait(PATIENCE)
 
     def test_ends_an_up_and_a_check_but_no_down(self, private: Private) -> None:
         before = private.snapshot()

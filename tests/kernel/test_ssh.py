@@ -13,7 +13,7 @@ from pathlib import Path
 
 import oracle
 import pytest
-from hosts import Private, end_host, host_env, report, start_holder, wait_for
+from hosts import PATIENCE, Private, end_host, host_env, report, start_holder, wait_for
 from machines import FAR, NEAR, Machines, connected
 from test_guides import CHECKOUT, assert_shown, lines_of, sessions
 
@@ -92,7 +92,7 @@ def test_files_are_of_here(machines: Machines, lab: str, tmp_path: Path) -> None
     capture = machines.start("capture", "a0", "ceth0", "-w", str(packets), "-c", "2", stderr=-1)
     assert capture.stderr and capture.stderr.readline().startswith("capturing on ceth0 in a0")
     machines.cnetsh("exec", "a1", "--", "ping", "-c1", "10.31.0.2")
-    assert capture.wait(timeout=20) == 0
+    assert capture.wait(timeout=PATIENCE) == 0
     # By pcap-savefile(5): its mark in either order, and packets with a head of 16 bytes each.
     assert sorted(packets.read_bytes()[:4])[1:] in ([0xB2, 0xC3, 0xD4], [0x4D, 0xA1, 0xB2])
     assert packets.stat().st_size >= 24 + 2 * (16 + 28)
@@ -240,9 +240,9 @@ def test_ctrl_c_ends_what_exec_has_begun_there(machines: Machines) -> None:
         return any(words.startswith("sleep") for words in machines.processes().values())
 
     # A shell may miss what comes while it starts something.
-    assert wait_for(sleeping, 20)
+    assert wait_for(sleeping)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20)[0] == "" and process.returncode == 130
+    assert process.communicate(timeout=PATIENCE)[0] == "" and process.returncode == 130
     assert not sleeping()
 
 
@@ -260,7 +260,7 @@ def test_a_shell_has_the_callers_terminal(machines: Machines) -> None:
     os.write(ours, b"\3")
     os.write(ours, b"ip -br address show eth0; exit 7\n")
     said += read_until(ours, b"\n")
-    assert shell.wait(timeout=20) == 7
+    assert shell.wait(timeout=PATIENCE) == 7
     assert FAR.encode() in said + read_all(ours)
 
 

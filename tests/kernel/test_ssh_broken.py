@@ -9,7 +9,7 @@ from pathlib import Path
 
 import oracle
 import pytest
-from hosts import Private, ignored_if_gone, kill, wait_for
+from hosts import PATIENCE, Private, ignored_if_gone, kill, wait_for
 from machines import Machines, connected
 
 from cnetsh.labs import choose
@@ -157,9 +157,9 @@ def test_a_trial_that_nobody_can_confirm_is_undone(own: Machines) -> None:
         pass
     own.here.sh("ip link set far down")
     lab = "ls -A /run/netns; ls /run/cnetsh/*/*.journal; ip -o link show type bridge"
-    assert wait_for(lambda: not own.there.run(["sh", "-c", lab]).stdout, 6)
+    assert wait_for(lambda: not own.there.run(["sh", "-c", lab]).stdout)
     own.here.sh("ip link set far up")
-    assert wait_for(lambda: oracle.diff(before, own.there.snapshot()) == [], 5)
+    assert wait_for(lambda: oracle.diff(before, own.there.snapshot()) == [])
     up.kill()
     up.communicate()
 
@@ -169,7 +169,7 @@ def test_a_trial_is_confirmed_from_here(own: Machines) -> None:
     assert up.stderr
     while "press Enter within 60 s" not in up.stderr.readline():
         pass
-    assert "routing stays up" in up.communicate("\n", timeout=30)[1] and up.returncode == 0
+    assert "routing stays up" in up.communicate("\n", timeout=PATIENCE)[1] and up.returncode == 0
     own.cnetsh("down", "routing")
 
 
@@ -177,4 +177,4 @@ def test_who_waits_for_nothing_is_told_what_becomes_of_it(own: Machines) -> None
     code, said = struck(own, local_ssh, 9, "--try", "2")
     assert code == 3 and "is undone, for nobody can confirm it any more" in said
     with ignored_if_gone():
-        assert wait_for(lambda: own.cnetsh("status").stderr == "no lab is up\n", 20)
+        assert wait_for(lambda: own.cnetsh("status").stderr == "no lab is up\n")

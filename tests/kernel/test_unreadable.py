@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from endings import assert_as_before, assert_not_blamed, assert_not_known, assert_others_named
-from hosts import Private, report
+from hosts import PATIENCE, Private, report
 from others import UPLINK, Hosts, beside_twin, lab_file, nat, not_as, not_as_twin, often
 
 # By table: a rule that nft takes and iptables cannot show, and the chain that it is put into.
@@ -162,11 +162,11 @@ class TestJournals:
         journals = two_labs(private, tmp_path)
         interrupted(journals / "y.journal")
         DAMAGES[how](journals / "x.journal")
-        status = private.cnetsh("status", check=False, timeout=20)
+        status = private.cnetsh("status", check=False, timeout=PATIENCE)
         rows = [line.split()[:2] for line in status.stdout.splitlines()]
         assert ["y", "interrupted"] in rows and status.returncode == 3, report(status)
         assert "x" in [row[0] for row in rows] or "x.journal" in status.stderr, report(status)
-        recover = private.cnetsh("recover", check=False, timeout=20)
+        recover = private.cnetsh("recover", check=False, timeout=PATIENCE)
         assert recover.returncode == 3 and "x.journal" in recover.stderr, report(recover)
         assert " by:" not in private.sh("ip link") and "cy" not in private.sh("ip netns list; echo")
         assert not (journals / "y.journal").exists()

@@ -10,7 +10,7 @@ from typing import Any
 import oracle
 import pytest
 from broken import CODES, WAYS, broken
-from hosts import Ordinary, Private, report, wait_for
+from hosts import PATIENCE, Ordinary, Private, report, wait_for
 from others import often
 from test_failures import REFUSED, folder_of, steps_of
 from test_labs import slow_lab
@@ -137,7 +137,7 @@ class TestLog:
         assert wait_for(lambda: "wait_for_partner" in stuck.read_text())
         private.cnetsh("up", "container")
         waiting.send_signal(signal.SIGINT)
-        assert waiting.wait(5) == 128 + signal.SIGINT
+        assert waiting.wait(PATIENCE) == 128 + signal.SIGINT
         assert "veth" not in private.cnetsh("status").stdout
 
 
@@ -171,7 +171,7 @@ class TestLooking:
         private.cnetsh("up", slow_lab(tmp_path))
         with broken(way, "stdout") as options:
             options["capture_output"] = False
-            done = private.cnetsh("check", "slow", check=False, timeout=10, **options)
+            done = private.cnetsh("check", "slow", check=False, timeout=60, **options)
         assert done.returncode == CODES[way], report(done)
         # Nothing of it is left inside, or down would refuse.
         private.cnetsh("down", "slow")

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hosts import NOBODY, ROOT, Ordinary, Private, kill, report, wait_for
 
+pytestmark = pytest.mark.long
+
 QEMU = shutil.which("qemu-system-x86_64", path="/usr/bin")
 # Kept between runs, for a kernel is fetched only once.
 CACHE = Path("/var/tmp/cnetsh-tests")
@@ -48,7 +50,7 @@ def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
     down = user.cnetsh("down", "routing", "--on", "vm")
     assert "routing is down, as before" in down.stderr, report(down)
     assert "no vm runs" in user.cnetsh("vm", "list").stderr
-    assert wait_for(lambda: not user.processes(), 30), user.processes()
+    assert wait_for(lambda: not user.processes()), user.processes()
 
 
 def test_one_whose_starter_is_killed_is_not_left(user: Ordinary) -> None:
@@ -57,7 +59,7 @@ def test_one_whose_starter_is_killed_is_not_left(user: Ordinary) -> None:
     def machines() -> list[int]:
         return [pid for pid, words in user.processes().items() if QEMU in words.split()]
 
-    assert wait_for(lambda: machines() or start.poll() is not None, 120)
+    assert wait_for(lambda: machines() or start.poll() is not None)
     if not machines():
         pytest.skip(f"no VM is taken along: {start.communicate()[1]}")
     assert wait_for(lambda: any("read -r over" in each for each in user.processes().values()))

@@ -82,7 +82,7 @@ def _batch(*options: str, questions: str) -> list[list[Facts]]:
         capture_output=True,
         encoding="utf-8",
         check=True,
-        timeout=60,
+        timeout=oracle.PATIENCE,
         env={"PATH": oracle.PATH, "LC_ALL": "C"},
     )
     answers = [json.loads(line, strict=False) for line in done.stdout.splitlines() if line.strip()]
