@@ -112,7 +112,7 @@ class TestSignals:
         self, private: Private, tmp_path: Path, number: signal.Signals, code: int
     ) -> None:
         before = private.snapshot()
-        process = start_slow(private, tmp_path, 1)
+        process = start_slow(private, tmp_path, 4)
         process.send_signal(number)
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE)
@@ -183,7 +183,7 @@ class TestOrphan:
     def test_is_waited_for(self, private: Private, tmp_path: Path) -> None:
         """A command outlives its cnetsh: it holds the lock until it ends."""
         before = private.snapshot()
-        process = start_slow(private, tmp_path, 2)
+        process = start_slow(private, tmp_path, 5)
         process.kill()
         process.wait()
         assert "ping" in inside_slow(private)
