@@ -122,13 +122,22 @@ def _address(
     return Reason(False, (), layer, f"{wanted.to} has no {what}", evidence, "", tuple(fix))
 
 
+def _ending(wanted: Wanted, found: Reason) -> str:
+    """Say how it ended, or would end where nothing was sent."""
+    if found.arrives is None:
+        return "is not known to arrive"
+    if wanted.probe:
+        return "arrives" if found.arrives else "does not arrive"
+    listens = ", where somebody listens" if wanted.port else ""
+    return f"would arrive{listens}" if found.arrives else "would not arrive"
+
+
 def _tell(wanted: Wanted, found: Reason) -> int:
     if wanted.as_json:
         print(json.dumps(found._asdict(), indent=1))
         return found.code
-    ends = {True: "arrives", False: "does not arrive", None: "is not known to arrive"}
     port = f" port {wanted.port}/{wanted.proto}" if wanted.port else ""
-    tell(f"{wanted.sender} to {wanted.to}{port}: {ends[found.arrives]}")
+    tell(f"{wanted.sender} to {wanted.to}{port}: {_ending(wanted, found)}")
     for line in found.hops:
         tell(f"  {line}")
     for head, texts in (("stops", [found.reason]), ("layer", [found.layer]),

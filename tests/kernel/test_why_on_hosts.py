@@ -130,6 +130,11 @@ def test_a_healthy_way_is_told_hop_by_hop_and_changes_nothing(private: Private) 
     for port in ("80", "80/udp"):
         refused = why(private, f"net0 1.1.1.1:{port}", 1)["reason"]
         assert refused == f"nobody listens on {port[3:] or 'tcp'} port 80 in internet"
+    # Nothing was sent, and so nothing is known of who listens.
+    done = private.cnetsh("why", "net0", "1.1.1.1:80", "--no-probe")
+    assert done.stdout.startswith(
+        "net0 to 1.1.1.1 port 80/tcp: would arrive, where somebody listens\n"
+    )
 
 
 def test_check_says_why_a_ping_fails(private: Private) -> None:
