@@ -14,7 +14,8 @@ import pytest
 from hosts import HERE, Ordinary
 
 CHECKOUT = HERE.parent.parent
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs/guides").glob("*.md"))]
+README = CHECKOUT / "README.md"
+GUIDES = re.findall(r"\((docs/guides/[\w-]+\.md)\)", README.read_text(encoding="utf-8"))
 LEFT_OUT = "…"
 VARIES = re.compile(r"\d+(\.\d+)?( ?m?s\b)")
 # A block that begins so is that file, in the folder that the commands are typed in.
@@ -56,23 +57,29 @@ def assert_shown(command: str, shown: list[str], printed: list[str]) -> None:
     assert at == len(printed) or shown[-1] == LEFT_OUT, (command, printed[at:])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_session(ordinary: Ordinary, page: Path, request: pytest.FixtureRequest) -> None:
+def test_the_first_hour_of_a_user_who_types_all_of_it(
+    ordinary: Ordinary, request: pytest.FixtureRequest
+) -> None:
+    """One user with an empty home and the wheel, page after page in the order of README."""
     env = ordinary.env | {"PATH": f"{ordinary.program.parent}:{os.defpath}"}
-    golden, ran = request.config.getoption("--golden"), 0
-    for block in blocks(page):
-        if named := FILE.match(block):
-            write(ordinary.home / named[1], block[named.end() :])
-        for command, shown in typed(block):
-            argv = ["bash", "-c", command]
-            merged = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-            done = ordinary.run(argv, env=env, capture_output=False, **merged)
-            if golden and LEFT_OUT not in shown:
-                renew(page, command, shown, done.stdout.strip("\n"))
-            else:
-                assert_shown(command, lines_of(shown), lines_of(done.stdout))
-            ran += 1
-    assert ran, f"{page} has no session"
+    golden = request.config.getoption("--golden")
+    pages = [README, *(CHECKOUT / guide for guide in GUIDES)]
+    assert set(pages) == {README, *(CHECKOUT / "docs/guides").glob("*.md")}
+    for page in pages:
+        ran = 0
+        for block in blocks(page):
+            if named := FILE.match(block):
+                write(ordinary.home / named[1], block[named.end() :])
+            for command, shown in typed(block):
+                argv = ["bash", "-c", command]
+                merged = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+                done = ordinary.run(argv, env=env, capture_output=False, **merged)
+                if golden and LEFT_OUT not in shown:
+                    renew(page, command, shown, done.stdout.strip("\n"))
+                else:
+                    assert_shown(command, lines_of(shown), lines_of(done.stdout))
+                ran += 1
+        assert ran, f"{page} has no session"
 
 
 def renew(page: Path, command: str, shown: str, printed: str) -> None:
