@@ -150,12 +150,17 @@ def undone(row: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def seen(row: dict[str, Any]) -> dict[str, list[str]]:
-    """Up and down with nobody else's things around, then what `check` tells of a change by hand."""
+    """What `check` tells of a change by hand where nobody else has things; then repair and down."""
     host(row["others"])
     before = kernel(dict)
-    alone = up_and_down(row["steps"], before, dict)
     told = checked(row["steps"], row["hand"])
-    return {"alone": alone, "check": told, "repair": repaired(before)}
+    return {"check": told, "repair": repaired(before)}
+
+
+def alone(row: dict[str, Any]) -> dict[str, list[str]]:
+    """Up and down with nobody else's things around."""
+    host(row["others"])
+    return {"alone": up_and_down(row["steps"], kernel(dict), dict)}
 
 
 def in_child(row: dict[str, Any]) -> dict[str, list[str]]:
@@ -164,7 +169,8 @@ def in_child(row: dict[str, Any]) -> dict[str, list[str]]:
     pid = os.fork()
     if not pid:
         try:
-            os.write(write, json.dumps((seen if "hand" in row else undone)(row)).encode())
+            action = seen if "hand" in row else undone if "kill" in row else alone
+            os.write(write, json.dumps(action(row)).encode())
         finally:
             os._exit(0)
     os.close(write)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hosts import HERE, Private, report
+from others import often
 
 from cnetsh.labs import builtin
 
@@ -163,7 +164,10 @@ def test_an_allowed_overlap_does_not_allow_to_cut_off(
     assert done.returncode == 2 and "--allow-cut-off --try 60" in done.stderr, report(done)
 
 
-@pytest.mark.parametrize("lab", [*builtin.builtin_names(), *map(str, EXAMPLES)])
+@pytest.mark.parametrize(
+    "lab",
+    often([*builtin.builtin_names(), *map(str, EXAMPLES)], ["routing", *map(str, EXAMPLES[::2])]),
+)
 def test_no_lab_and_no_example_is_refused(host: Private, lab: str) -> None:
     done = up(host, lab)
     if "lacks P25" in done.stderr:

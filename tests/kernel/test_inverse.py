@@ -202,12 +202,22 @@ def among_others(tmp_path_factory: pytest.TempPathFactory) -> Answers:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Answers:
-    """The samples of all kinds alone on a host, undone, and taken back by hand."""
+    """The samples of all kinds alone on a host, undone."""
+    rows = {}
+    for text in filterfalse(battery.lacks, battery.SAMPLES):
+        others, own = battery.around(text)
+        rows[text] = {"others": others, "steps": own + text}
+    return once(tmp_path_factory, "alone", rows)
+
+
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """The samples of all kinds alone on a host, taken back by hand, repaired and undone."""
     rows = {}
     for text in filterfalse(battery.lacks, battery.SAMPLES):
         others, own = battery.around(text)
         rows[text] = {"others": others, "steps": own + text, "hand": battery.by_hand(text)}
-    return once(tmp_path_factory, "alone", rows)
+    return once(tmp_path_factory, "by hand", rows)
 
 
 @pytest.fixture
@@ -219,6 +229,7 @@ def here(text: str) -> None:
 @pytest.mark.parametrize("text", battery.SAMPLES)
 @pytest.mark.usefixtures("here")
 class TestSample:
+    @pytest.mark.soak
     def test_alone_is_undone(self, alone: Answers, text: str) -> None:
         assert alone[text]["alone"] == []
 
@@ -232,10 +243,11 @@ class TestSample:
         found = among_others[text]
         assert (found["killed"], found.get("killed again", [])) == ([], [])
 
-    def test_taken_back_by_hand_is_told(self, alone: Answers, text: str) -> None:
-        said = "\n".join(alone[text]["check"])
+    def test_taken_back_by_hand_is_told(self, by_hand: Answers, text: str) -> None:
+        said = "\n".join(by_hand[text]["check"])
         assert f"(planned: {text})" in said and said.startswith("exit 1\n"), said
         assert "Traceback" not in said
 
-    def test_taken_back_by_hand_is_repaired(self, alone: Answers, text: str) -> None:
-        assert alone[text]["repair"] == []
+    def test_taken_back_by_hand_is_repaired(self, by_hand: Answers, text: str) -> None:
+        """And then undone, alone on a host."""
+        assert by_hand[text]["repair"] == []

@@ -71,7 +71,7 @@ class TestTransactions:
                 done = ordinary.cnetsh(*words.split(), check=False, **options)
             assert done.returncode == code, words
 
-    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize("way", OFTEN)
     def test_end_without_a_bar(self, private: Private, way: str) -> None:
         before = private.snapshot()
         for words in ("up bridge --set containers=12", "down bridge"):
