@@ -14,6 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from cnetsh.compare.snapshot import NETNS, within
+from cnetsh.system.frame import IS_AT, WHO_HAS
 from cnetsh.system.process import attempt, never
 from cnetsh.system.taps import Sighting, Taps
 
@@ -23,6 +24,8 @@ HEADERS = {4: 28, 6: 48}  # bytes of IP and ICMP
 ANSWERED = "answered"
 TOO_LONG = "EMSGSIZE"
 REFUSED = "ECONNREFUSED"  # nobody listens, or somebody says so
+# The legs of a neighbour's question and of its answer, by the address that is asked for.
+ASKS, ANSWERS = "the question who has {}", "the answer who has {}"
 
 
 class Asked(NamedTuple):
@@ -41,25 +44,31 @@ class Asked(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Where the packet or its answer was seen: leg, namespace, link, and in or out."""
+    """Where the packet or its answer was seen: leg, namespace, link, and in or out.
+
+    aside: whether it came for another MAC address than the link's.
+    """
 
     leg: str
     space: str
     link: str
     direction: str
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
     """How a trial ended. error: what the system said to the sender, by its name, or "".
 
-    said: errors of ICMP about the packet, with the namespace that sent each.
+    said: errors of ICMP about the packet, with the namespace that sent each; asked: the questions
+    for neighbours meanwhile, and their answers.
     """
 
     answered: bool
     error: str
     seen: tuple[Seen, ...]
     said: tuple[tuple[str, str], ...] = ()
+    asked: tuple[Seen, ...] = ()
 
 
 class Drop(NamedTuple):
@@ -127,7 +136,8 @@ def _once(
     sightings.sort(key=lambda one: one.when)
     seen = tuple(_seen(asked, sightings, sign, port))
     said = tuple(_told(asked, sightings, sign))
-    return Tried(answered, "" if answered else "".join(ended), seen, said)
+    questions = tuple(_questions(sightings))
+    return Tried(answered, "" if answered else "".join(ended), seen, said, questions)
 
 
 def _said(action: Callable[[], str]) -> str:
@@ -206,6 +216,16 @@ def _seen(asked: Asked, sightings: Sequence[Sighting], sign: bytes, port: int) -
             elif first and known.answers == first + 1 and known.says != "ACK":
                 leg = "reply"
         if leg:
+            yield Seen(leg, one.netns, one.link, one.direction, one.aside)
+
+
+def _questions(sightings: Sequence[Sighting]) -> Iterator[Seen]:
+    """Give the sightings of all questions for neighbours, and of their answers."""
+    for one in sightings:
+        known = one.frame
+        if known.says in (WHO_HAS, IS_AT):
+            asks = known.says == WHO_HAS
+            leg = ASKS.format(known.target) if asks else ANSWERS.format(known.source)
             yield Seen(leg, one.netns, one.link, one.direction)
 
 

@@ -1,13 +1,13 @@
 """Why a packet arrives or does not, by the model, by one real packet, and by the plans."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from cnetsh import kinds
 from cnetsh.apply import journal
-from cnetsh.commands.suspects import suspect
+from cnetsh.commands.suspects import gap_of, suspect
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
 from cnetsh.errors import DONE, FAILED, STOPPED
@@ -80,7 +80,9 @@ def reason_of(
     trial: Tried | None,
 ) -> Reason:
     """Give how a packet fares; trial: how one fared that was sent."""
-    verdict = follow(network, sender, replace(packet))
+    trial = trial and replace(trial, seen=tuple(_concerned(network, trial.seen)))
+    came = {one.space for one in (trial.seen if trial else ()) if one.direction == "in"}
+    verdict = follow(network, sender, replace(packet), seen=came)
     path = tuple(map(told_hop, verdict.path))
     if trial is None:
         return _by_model(verdict, path, planned, network)
@@ -90,13 +92,35 @@ def reason_of(
         mistaken = sentence(verdict.stop) if verdict.stop and verdict.works is False else ""
         note = f"it arrives, though it should not: {mistaken}" if mistaken else ""
         return Reason(True, seen if verdict.works is not True else path, reason=note)
-    # Whether a queue drops it, its own counters say.
-    if verdict.stop and (verdict.works is False or verdict.stop.code != "queue"):
+    if verdict.stop and not verdict.doubts:
         return _stopped(verdict.stop, path, planned, network)
     asked = Asked(sender, str(packet.to), packet.proto, packet.port, packet.size * packet.whole)
-    if stop := suspect(network, verdict, asked, trial, partial(_step_of, planned)):
+    stop = suspect(network, verdict, asked, trial, partial(_step_of, planned))
+    if stop := stop or _of_two(network, sender, packet, verdict, trial):
         return _stopped(stop, path, planned, network)
     return _unknown(verdict, seen, trial)
+
+
+def _concerned(network: Network, seen: Iterable[Seen]) -> Iterator[Seen]:
+    """Leave out who only got a copy, as a bridge sends all what it knows no port for."""
+    for one in seen:
+        link = network.spaces[one.space].links.get(one.link)
+        if not one.aside or link is None or link.master or link.above:
+            yield one
+
+
+def _of_two(
+    network: Network, sender: str, packet: Packet, verdict: Verdict, trial: Tried
+) -> Stop | None:
+    """Give what stops a packet for sure, or that two have the address, where only one answers."""
+    for doubt in verdict.doubts if verdict.works is None else ():
+        stop = doubt.stop
+        came = Seen(doubt.out.leg, stop.space, stop.link, "in") in trial.seen
+        if stop.code == "twice" and came and verdict.stop:
+            others = frozenset(network.spaces) - {stop.space}
+            other = follow(network, sender, replace(packet), seen=others)
+            return verdict.stop if other.stop else stop
+    return verdict.stop if verdict.works is False else None
 
 
 def _by_model(
@@ -106,7 +130,7 @@ def _by_model(
         return _stopped(verdict.stop, path, planned, network)
     if verdict.works:
         return Reason(True, path)
-    return Reason(None, path, Layer.UNKNOWN, f"it is not known {verdict.unknown}")
+    return Reason(None, path, Layer.UNKNOWN, f"it is not known {verdict.open}")
 
 
 def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, network: Network) -> Reason:
@@ -160,8 +184,14 @@ def _brought_back(lost: list[drift.Drifted], network: Network) -> Iterator[str]:
 
 
 def _unknown(verdict: Verdict, seen: tuple[str, ...], trial: Tried) -> Reason:
+    gap = gap_of(verdict, trial)
     place = f"it was last seen here: {seen[-1]}" if seen else "it was seen nowhere"
+    asked = [one for one in trial.asked if gap and one.leg.endswith(f" {gap.asked}")]
+    if asked and not seen:
+        place += f"; {asked[-1].leg} was last seen here: {_told_seen(asked[-1])}"
+    may = [sentence(one.stop) for one in verdict.doubts if gap and one.out == gap.out]
     why = f": it is not known {verdict.unknown}" if verdict.unknown else ""
+    why = f"; possible: {'; '.join(may)}" if may else why
     said = f" ({trial.error})" if trial.error else ""
     text = f"{place}{said}; what stops it there is not known{why}"
     return Reason(False, seen, Layer.UNKNOWN, text)

@@ -1,25 +1,26 @@
-"""What stops a packet that the model would let pass: what the kernel says, remembers and traces."""
+"""What stops a packet that the model would let pass, or may stop: what the kernel shows of it."""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from cnetsh.checks import no_room
 from cnetsh.compare.snapshot import within
 from cnetsh.forwarding.blame import by_rule
 from cnetsh.forwarding.netfilter import Fate, target_of
 from cnetsh.forwarding.network import Network, address
-from cnetsh.forwarding.route import own
+from cnetsh.forwarding.route import is_local, own
 from cnetsh.forwarding.stop import Stop, named
-from cnetsh.forwarding.trip import Hop, Verdict, dropped
+from cnetsh.forwarding.trip import Doubt, Hop, Verdict, dropped
 from cnetsh.forwarding.wire import flood
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
 from cnetsh.kinds.setting import ROOT, dotted
 from cnetsh.system.process import ask
-from cnetsh.trial import REFUSED, TOO_LONG, Asked, Drop, Tried, traced
+from cnetsh.trial import ANSWERS, ASKS, REFUSED, TOO_LONG, Asked, Drop, Seen, Tried, traced
 
 MOST_TRACED = 6  # namespaces
 _QUEUES = re.compile(r"qdisc (\S+) \S+ dev (\S+) .*\n Sent .*\(dropped (\d+),")
@@ -38,42 +39,97 @@ def suspect(
 
     step_of: gives the step of a plan that made something so, "" where none did.
     """
-    if trial.error == REFUSED and trial.seen:
-        return _nobody_listens(asked, trial, verdict, step_of)
-    found = _by_queue(trial) or _by_error(network, asked, trial) or _by_memory(network, verdict)
-    return found or _by_trace(network, verdict, asked, trial)
+    if trial.error == REFUSED and (found := _nobody_listens(network, asked, trial, verdict)):
+        turn = verdict.turn
+        return turn if turn and not step_of(turn) else found
+    gap = gap_of(verdict, trial)
+    found = _by_error(network, asked, verdict, trial) or (gap and _by_memory(network, gap))
+    found = found or _by_trace(network, verdict, asked, trial)
+    return found or (gap and _by_sight(verdict, gap, trial))
+
+
+class Gap(NamedTuple):
+    """The wire on which a packet got lost, or before which; into: where it should have come in."""
+
+    out: Hop
+    into: Hop | None
+
+    @property
+    def asked(self) -> str:
+        """Who is asked for on it."""
+        via = self.out.by.via if self.out.by else None
+        return str(via or self.out.to)
+
+
+def gap_of(verdict: Verdict, trial: Tried) -> Gap | None:
+    """Give the first wire whose far end has not seen the packet, on the way that the model has."""
+    hops = [one for one in verdict.path if one.how in ("out", "in")]
+    wires = [Gap(one, next(iter(hops[at : at + 1]), None))
+             for at, one in enumerate(hops, 1) if one.how == "out"]  # fmt: skip
+    passed = [at for at, one in enumerate(wires, 1)
+              if one.into and _sighted(trial, one.into.leg, one.into)]  # fmt: skip
+    return next(iter(wires[max(passed, default=0) :]), None)
+
+
+def _sighted(trial: Tried, leg: str, hop: Hop, direction: str = "") -> bool:
+    """Say whether a packet of a leg was seen at a hop."""
+    one = Seen(leg, hop.space, hop.link, direction or hop.how)
+    return one in trial.seen or one in trial.asked
+
+
+def _by_sight(verdict: Verdict, gap: Gap, trial: Tried) -> Stop | None:
+    """Give what may stop a packet on the wire where it was seen to get lost."""
+    here = [one for one in verdict.doubts if one.out == gap.out]
+    return next((one.stop for one in here if _shown(one, gap, trial)), None)
+
+
+def _shown(doubt: Doubt, gap: Gap, trial: Tried) -> bool:
+    """Say whether a packet, or the question for its neighbour, got lost as it would by a doubt."""
+    out, into = gap
+    asks, answers = ASKS.format(gap.asked), ANSWERS.format(gap.asked)
+    asked = into is not None and _sighted(trial, asks, into)
+    answered = into is not None and _sighted(trial, answers, into, "out")
+    match doubt.stop.code:
+        case "arp_ignored":
+            return asked and not answered
+        case "twice" | "queue":
+            return False
+    if doubt.astray and not any(one[1:3] == doubt.astray for one in (*trial.seen, *trial.asked)):
+        return False
+    question = _sighted(trial, asks, out) and not asked
+    answer = answered and not _sighted(trial, answers, out, "in")
+    return _sighted(trial, out.leg, out) or question or answer
 
 
 def _ask(space: str, *words: str) -> str:
     return within(space, partial(ask, words)).stdout
 
 
-def _nobody_listens(
-    asked: Asked, trial: Tried, verdict: Verdict, step_of: Callable[[Stop], str]
-) -> Stop:
-    """Give the stop at a namespace that took the packet in and says that nobody wants it."""
+def _nobody_listens(network: Network, asked: Asked, trial: Tried, verdict: Verdict) -> Stop | None:
+    """Give the stop at the namespace that a packet is for, where it came in and nobody listens."""
     turn = verdict.turn
-    if turn and not step_of(turn):
-        return turn
-    came = [one for one in trial.seen if (one.leg, one.direction) == ("request", "in")]
-    last = (came or trial.seen)[-1]
-    port = turn.words["port"] if turn else str(asked.port)
-    words = {"proto": asked.proto, "port": port, "letter": asked.proto[0], "but": ""}
+    to, port = (turn.words["to"].split()[0], turn.words["port"]) if turn else (asked.to, asked.port)
+    came = [one for one in trial.seen if one.leg == "request" and one.direction == "in"]
+    last = (came or trial.seen)[-1] if trial.seen else None
+    if last is None or not is_local(network.spaces[last.space], address(to)):
+        return None
+    letter = asked.proto[0]
+    listens = _ask(last.space, "ss", f"-Hln{letter}", f"sport = :{port}").splitlines()
+    # Who listens for its own namespace alone does not listen here.
+    if any(not line.split()[3].startswith(("127.", "[::1]")) for line in listens):
+        return None
+    words = {"proto": asked.proto, "port": str(port), "letter": letter, "but": ""}
     return Stop("nobody_listens", "request", last.space, last.link, words)
 
 
-def _by_queue(trial: Tried) -> Stop | None:
-    """Give the queue that has dropped packets, near where one was last seen."""
-    for space in dict.fromkeys(one.space for one in reversed(trial.seen)):
-        for kind, link, lost in _QUEUES.findall(_ask(space, "tc", "-s", "qdisc", "show")):
-            if kind in KINDS_OF_QUEUES and int(lost):
-                ref = Ref("queue", space, link)
-                return Stop("queue", "request", space, link, {"queue": kind}, ref,
-                            mend=(Remove(ref),))  # fmt: skip
-    return None
+def _dropped(spaces: Iterable[str]) -> Counter[tuple[str, str, str]]:
+    """Give how many packets each queue has dropped, by namespace, link and kind."""
+    return Counter({(space, link, kind): int(lost) for space in spaces for kind, link, lost in
+                    _QUEUES.findall(_ask(space, "tc", "-s", "qdisc", "show"))
+                    if kind in KINDS_OF_QUEUES})  # fmt: skip
 
 
-def _by_error(network: Network, asked: Asked, trial: Tried) -> Stop | None:
+def _by_error(network: Network, asked: Asked, verdict: Verdict, trial: Tried) -> Stop | None:
     """Give what the sender's system said, or a router on the way (RFC 792, RFC 4443)."""
     sender, to = asked.sender, asked.to
     if trial.error == TOO_LONG and "expires" in _ask(sender, "ip", "route", "get", to):
@@ -81,38 +137,38 @@ def _by_error(network: Network, asked: Asked, trial: Tried) -> Stop | None:
         return Stop("remembered_mtu", "request", sender, "", words)
     for space, says in trial.said:
         if says == "time exceeded":
-            return _expired(network, asked, space)
+            return _expired(network, asked, verdict, space)
     return None
 
 
-def _expired(network: Network, asked: Asked, space: str) -> Stop:
+def _expired(network: Network, asked: Asked, verdict: Verdict, space: str) -> Stop | None:
     """Say what makes a packet's TTL too short: a rule on the way, or what its sender begins with.
 
     A router counts it down, and drops what would leave with none (ip_forward).
     """
-    for one in network.spaces.values():
-        for key, rules in one.chains.items():
+    path = "ipv6/conf/all/hop_limit" if asked.version == 6 else "ipv4/ip_default_ttl"
+    if int(within(asked.sender, Path(ROOT + path).read_text)) <= len(verdict.path):
+        ref = Ref("setting", asked.sender, ROOT + path)
+        words = {"dotted": dotted(path), "at": named(space)}
+        return Stop("ttl", "request", asked.sender, "", words, ref, "value",
+                    (Set(ref, "value", "64"),))  # fmt: skip
+    for one in dict.fromkeys(hop.space for hop in verdict.path):
+        for key, rules in network.spaces[one].chains.items():
             for rule in rules:
                 if target_of(rule) in ("TTL", "HL"):
                     fate = Fate("TTL", rule, key)
-                    return by_rule("ttl_rule", "request", one.name, fate, {"at": named(space)})
-    path = "ipv6/conf/all/hop_limit" if asked.version == 6 else "ipv4/ip_default_ttl"
-    ref = Ref("setting", asked.sender, ROOT + path)
-    words = {"dotted": dotted(path), "at": named(space)}
-    return Stop("ttl", "request", asked.sender, "", words, ref, "value", (Set(ref, "value", "64"),))
+                    return by_rule("ttl_rule", "request", one, fate, {"at": named(space)})
+    return None
 
 
-def _by_memory(network: Network, verdict: Verdict) -> Stop | None:
-    """Give what a namespace remembers of how it was: a redirect, or where a neighbour was.
+def _by_memory(network: Network, gap: Gap) -> Stop | None:
+    """Give what the namespace before a gap remembers: a redirect, or where a neighbour was.
 
     Both outlive a repair: a redirect for five minutes (ip_rt_redirect_silence …, route.c), a
     neighbour until somebody doubts it (arp(7)).
     """
-    for out, into in pairwise(one for one in verdict.path if one.how in ("out", "in")):
-        told = (out.how, into.how) == ("out", "in")
-        if told and (found := _redirected(out) or _outdated(network, out, into)):
-            return found
-    return None
+    told = _redirected(gap.out)
+    return told or (_outdated(network, gap.out, gap.into) if gap.into else None)
 
 
 def _redirected(out: Hop) -> Stop | None:
@@ -151,13 +207,17 @@ def _by_trace(network: Network, verdict: Verdict, asked: Asked, trial: Tried) ->
     near = [*(one.space for one in reversed(trial.seen)), asked.sender, "",
             *(hop.space for hop in verdict.path), *network.spaces]  # fmt: skip
     spaces = [*dict.fromkeys(near)][:MOST_TRACED]
-    before = no_room(ask, asked.sender)
+    before, lost = no_room(ask, asked.sender), _dropped(spaces)
     again, drops = traced(asked, {name: [*network.spaces[name].links] for name in spaces})
     if again.answered:
         return None
     leg = (*(one.leg for one in reversed(again.seen)), "request")[0]
     if drops:
         return _said_by_nft(network, min(drops, key=lambda one: spaces.index(one.space)), leg)
+    for (space, link, kind), more in (_dropped(spaces) - lost).items():
+        if more and space in (*(one.space for one in again.seen), asked.sender):
+            ref = Ref("queue", space, link)
+            return Stop("queue", leg, space, link, {"queue": kind}, ref, mend=(Remove(ref),))
     if no_room(ask, asked.sender) != before:
         last = again.seen[-1].space if again.seen else asked.sender
         return Stop("neighbours_full", leg, last, "", {"to": asked.to})

@@ -1,5 +1,6 @@
 """Who is asked for on a wire, who answers, and why nobody does."""
 
+from collections.abc import Collection
 from typing import TypeAlias
 
 from cnetsh.forwarding.netfilter import Packet
@@ -13,11 +14,15 @@ from cnetsh.kinds.setting import ROOT
 Learned: TypeAlias = dict[tuple[Link, Address], Link]
 
 
-def next_hop(network: Network, space: Netns, route: Route, packet: Packet, learned: Learned) -> End:
-    """Give where a packet's frame arrives.
+def next_hop(
+    network: Network, space: Netns, route: Route, packet: Packet, learned: Learned,
+    seen: Collection[str],
+) -> tuple[End, Stop | None]:  # fmt: skip
+    """Give where a packet's frame arrives, and what may keep it from there.
 
     learned: who is known by a question of their own, link by link and address: whoever is asked
-    remembers who asked (arp_process, neigh_event_ns). Raises Stopped, or Unknown where two answer.
+    remembers who asked (arp_process, neigh_event_ns). seen: the namespaces that took it in, for
+    where two answer. Raises Stopped.
     """
     link, hop = route.link, route.via or packet.to
     assert link
@@ -42,23 +47,29 @@ def next_hop(network: Network, space: Netns, route: Route, packet: Packet, learn
                      for one in link.addresses)  # fmt: skip
         raise Stopped(Stop("port_address", packet.leg, space.name, link.name, words, link.ref,
                            "master", gone))  # fmt: skip
+    doubt = None
     if not found:
-        raise Stopped(_unanswered(network, space, route, packet, asker))
-    spaces = {end.link.netns for end in found}
-    if len(spaces) > 1:
-        both = " and ".join(sorted(map(named, spaces)))
-        last = found[-1].link
-        # Whoever knows the wrong one goes on sending there.
-        forget = typed_in(space.name, "ip", "neigh", "flush", "to", str(hop))
-        words = {"to": str(hop), "both": both, "help": forget}
-        away = tuple(Remove(Ref("address", last.netns, str(one)), {"dev": last.name})
-                     for one in last.addresses if one.ip == hop)  # fmt: skip
-        stop = Stop("twice", packet.leg, last.netns, last.name, words,
-                    mend=away)  # fmt: skip
-        raise Unknown(f"{hop} is answered by {both}; who is last gets it", stop)
+        doubt = _unanswered(network, space, route, packet, asker)
+        # It may be known from a question of its own.
+        found = [end for end in having(network, link, hop) if end.link.name == doubt.link]
+        if doubt.code != "arp_ignored":
+            raise Stopped(doubt)
+    if len({end.link.netns for end in found}) > 1:
+        spaces = sorted({named(end.link.netns) for end in found})
+        found = [end for end in found if end.link.netns in seen] or found
+        doubt = _twice(packet.leg, space, hop, found[0].link, " and ".join(spaces))
     if asker and hop not in link.neighbours:
         learned[found[0].link, asker] = link
-    return found[0]
+    return found[0], doubt
+
+
+def _twice(leg: str, space: Netns, hop: Address, owner: Link, both: str) -> Stop:
+    # Whoever knows the wrong one goes on sending there.
+    forget = typed_in(space.name, "ip", "neigh", "flush", "to", str(hop))
+    words = {"to": str(hop), "both": both, "help": forget}
+    away = tuple(Remove(Ref("address", owner.netns, str(one)), {"dev": owner.name})
+                 for one in owner.addresses if one.ip == hop)  # fmt: skip
+    return Stop("twice", leg, owner.netns, owner.name, words, mend=away)
 
 
 def _fixed(network: Network, link: Link, hop: Address) -> list[End]:

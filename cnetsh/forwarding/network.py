@@ -26,14 +26,7 @@ MAIN, LOCAL = "main", "local"
 
 
 class Unknown(Exception):
-    """What the model does not know, so that nothing can be said.
-
-    stop: what it is, when a packet is seen to stop there (a Stop, which this module knows not).
-    """
-
-    def __init__(self, what: str, stop: Any = None) -> None:
-        super().__init__(what)
-        self.stop = stop
+    """What the model does not know, so that nothing can be said."""
 
 
 @lru_cache(65536)

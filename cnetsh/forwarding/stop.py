@@ -192,6 +192,18 @@ def sentence(stop: Stop) -> str:
     return text
 
 
+# Of what may stop a packet: what is not known, where it is not whether its sentence is so.
+_UNSURE = {"twice": "who of {both} gets it",
+           "arp_ignored": "whether {to} is known from a question of its own"}  # fmt: skip
+
+
+def unsure(stop: Stop) -> str:
+    """Say what is not known of something that may stop a packet."""
+    if stop.code in _UNSURE:
+        return _UNSURE[stop.code].format_map(stop.words)
+    return f"whether {sentence(stop)}"
+
+
 def evidence(stop: Stop) -> str:
     """Give a command that shows what the reason says."""
     words = {"link": stop.link, **stop.words}

@@ -1,7 +1,8 @@
 """A packet's way there and its answer's way back, hop by hop, or the first thing that stops it."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cnetsh.forwarding.blame import Turn, blamed, no_route, translated, turned
 from cnetsh.forwarding.neighbour import Learned, next_hop, refusal, route_ref
@@ -24,8 +25,8 @@ from cnetsh.forwarding.route import (
     source_of,
 )
 from cnetsh.forwarding.seen import PLAIN
-from cnetsh.forwarding.stop import Stop, Stopped, named, sentence
-from cnetsh.forwarding.wire import Crossing, End, having, links_of, macs
+from cnetsh.forwarding.stop import Stop, Stopped, named, unsure
+from cnetsh.forwarding.wire import Crossing, End, flood, having, links_of, macs
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT, dotted
 
@@ -46,24 +47,46 @@ class Hop(NamedTuple):
     to: str = ""
 
 
+class Doubt(NamedTuple):
+    """What may stop a packet, which only a packet that is sent can tell.
+
+    out: the last hop before; astray: the namespace and link where it is seen then instead, if any.
+    """
+
+    stop: Stop
+    out: Hop
+    astray: tuple[str, str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What becomes of a packet: works is None where that is not known, and unknown says why.
 
-    stop: what stops it, or what may where that is not known; turn: the rule that turned it,
-    to blame where nobody listens.
+    stop: what stops it, of two who have the address at the one that was taken; doubts: what else
+    may; turn: the rule that turned it, to blame where nobody listens.
     """
 
     works: bool | None
     path: tuple[Hop, ...] = ()
     stop: Stop | None = None
     unknown: str = ""
+    doubts: tuple[Doubt, ...] = ()
     turn: Stop | None = None
 
+    @property
+    def open(self) -> str:
+        """What is not known."""
+        return self.unknown or (unsure(self.doubts[0].stop) if self.doubts else "")
 
-def follow(network: Network, sender: str, packet: Packet, only: str = "") -> Verdict:
-    """Give what becomes of a packet from a namespace, and of its answer. only: its one link."""
-    trip = _Trip(network)
+
+def follow(
+    network: Network, sender: str, packet: Packet, only: str = "", seen: Collection[str] = ()
+) -> Verdict:
+    """Give what becomes of a packet from a namespace, and of its answer.
+
+    only: its one link; seen: the namespaces that took it in, where that is known.
+    """
+    trip = _Trip(network, seen)
     try:
         trip.there_and_back(sender, replace(packet), only)
     except Stopped as no:
@@ -72,31 +95,31 @@ def follow(network: Network, sender: str, packet: Packet, only: str = "") -> Ver
         except Unknown:
             stop = no.stop
         if stop.code == "no_nat" and (why := trip.dark()):
-            return Verdict(None, tuple(trip.path), unknown=why)
-        if stop.code == "arp_ignored":
-            why = f"whether {stop.words['to']} is known from a question of its own"
-            return Verdict(None, tuple(trip.path), stop, why)
-        return Verdict(False, tuple(trip.path), stop)
+            return trip.verdict(None, unknown=why)
+        # Of two who have an address the other may answer.
+        twice = any(one.stop.code == "twice" for one in trip.doubts)
+        return trip.verdict(None if twice else False, stop)
     except Unknown as what:
-        return Verdict(None, tuple(trip.path), what.stop, str(what))
-    if trip.slow:
-        return Verdict(None, tuple(trip.path), trip.slow, f"whether {sentence(trip.slow)}")
+        return trip.verdict(None, unknown=str(what))
     if why := trip.dark():
-        return Verdict(None, tuple(trip.path), unknown=why)
-    return Verdict(True, tuple(trip.path), turn=turned(trip.tracker))
+        return trip.verdict(None, unknown=why)
+    return replace(trip.verdict(None if trip.doubts else True), turn=turned(trip.tracker))
 
 
 class _Trip:
     """One exchange. turns: the routing decisions in their order, to find the wrong one."""
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, network: Network, seen: Collection[str]) -> None:
+        self.network, self.seen = network, seen
         self.tracker = Tracker()
         self.path: list[Hop] = []
         self.turns: list[Turn] = []
         self.learned: Learned = {}
-        self.slow: Stop | None = None
+        self.doubts: list[Doubt] = []
         self.came: Link | None = None
+
+    def verdict(self, works: bool | None, stop: Stop | None = None, unknown: str = "") -> Verdict:
+        return Verdict(works, tuple(self.path), stop, unknown, tuple(self.doubts))
 
     def dark(self) -> str:
         """Give what was not read of a namespace on the way."""
@@ -197,23 +220,19 @@ class _Trip:
         packet.goes = link.name
         _fits_link(link, packet)
         _fits_route(space, route, packet)
-        end = next_hop(self.network, space, route, packet, self.learned)
-        six = packet.to.version == 6
-        if six:
+        end, doubt = next_hop(self.network, space, route, packet, self.learned, self.seen)
+        if packet.to.version == 6:
             self.asks(space, route, end, packet)
-        else:
-            self.path.append(Hop(packet.leg, space.name, link.name, "out", route, str(packet.to)))
-        self.lossy(link, end)
-        crossings = [one for one in end.through if one.come]
-        _is_sent_there(end, packet)
-        if end.through:
-            _is_alone(self.network, link, end, packet)
+        out = Hop(packet.leg, space.name, link.name, "out", route, str(packet.to))
+        self.path.append(out)
+        self.doubts += [Doubt(doubt, out)] if doubt else []
+        self.doubts += [Doubt(stop, out, astray) for stop, astray in
+                        _doubted(self.network, link, end, packet.leg)]  # fmt: skip
         _fits_wire(link, end, packet)
-        if six:
-            self.path.append(Hop(packet.leg, space.name, link.name, "out", route, str(packet.to)))
-        for one in crossings:
-            self.path.append(Hop(packet.leg, one.bridge.netns, one.bridge.name, "bridge"))
-            self.bridged(one, packet)
+        for one in end.through:
+            if one.come:
+                self.path.append(Hop(packet.leg, one.bridge.netns, one.bridge.name, "bridge"))
+                self.bridged(one, packet)
         self.path.append(Hop(packet.leg, end.link.netns, end.link.name, "in"))
         return end.link
 
@@ -239,17 +258,6 @@ class _Trip:
                 question.came = question.goes = crossing.bridge.name
                 self.passes(bridge, question, "FORWARD", crossing.bridge.name)
 
-    def lossy(self, link: Link, end: End) -> None:
-        """Note a queue on the way that may drop what it gets."""
-        ways = [link, *(one.goes for one in end.through)]
-        ways += [one.peer for one in ways if one.peer]
-        lost = next((one for one in ways if one.queue), None)
-        if lost:
-            words = {"queue": lost.queue}
-            gone = (Remove(Ref("queue", lost.netns, lost.name)),)
-            self.slow = Stop("queue", "request", lost.netns, lost.name, words,
-                             Ref("queue", lost.netns, lost.name), mend=gone)  # fmt: skip
-
     def bridged(self, crossing: Crossing, packet: Packet) -> None:
         """br_netfilter: what a bridge passes on goes through the chains of IP of its namespace.
 
@@ -257,7 +265,6 @@ class _Trip:
         """
         bridge = crossing.bridge
         space = self.network.spaces[bridge.netns]
-        _knows_bridge(crossing, packet.leg)
         if not _calls(space, packet):
             return
         before, to = (packet.came, packet.goes), packet.to
@@ -332,38 +339,63 @@ def _calls(space: Netns, packet: Packet) -> bool:
     return bool(space.value(f"bridge/bridge-nf-call-{packet.tool}"))
 
 
-def _knows_bridge(crossing: Crossing, leg: str) -> None:
+_Doubts: TypeAlias = Iterator[tuple[Stop, tuple[str, str] | None]]
+
+
+def _doubted(network: Network, link: Link, end: End, leg: str) -> _Doubts:
+    """Give what may stop a packet on a wire, each with where it is seen then instead."""
+    yield from _lossy(link, end)
+    if end.through:
+        yield from _shared(network, link, end, leg)
+    for one in end.through:
+        yield from _given(one, end, leg)
+        yield from _odd(one, leg)
+
+
+def _lossy(link: Link, end: End) -> _Doubts:
+    """Give a queue on the way that may drop what it gets."""
+    ways = [link, *(one.goes for one in end.through)]
+    ways += [one.peer for one in ways if one.peer]
+    for one in ways:
+        if one.queue:
+            ref = Ref("queue", one.netns, one.name)
+            yield Stop("queue", REQUEST, one.netns, one.name, {"queue": one.queue}, ref,
+                       mend=(Remove(ref),)), None  # fmt: skip
+
+
+def _odd(crossing: Crossing, leg: str) -> _Doubts:
     for link in filter(None, (crossing.bridge, crossing.come, crossing.goes)):
         for key in ("flood", "neigh_suppress", "locked", "vlan_filtering"):
-            if key in link.options:
-                words = {"key": key}
-                stop = Stop("odd_port", leg, link.netns, link.name, words, link.ref, key,
-                            (Set(link.ref, key, PLAIN[key]),))  # fmt: skip
-                raise Unknown(f"what {key} of {link.name} does", stop)
+            if key in link.options and crossing.come:
+                plain = (Set(link.ref, key, PLAIN[key]),)
+                yield Stop("odd_port", leg, link.netns, link.name, {"key": key}, link.ref, key,
+                           plain), None  # fmt: skip
 
 
-def _is_sent_there(end: End, packet: Packet) -> None:
+def _given(crossing: Crossing, end: End, leg: str) -> _Doubts:
     """A bridge sends a MAC address to the port that an entry by hand says (bridge(8): fdb)."""
-    for one in end.through:
-        port = one.bridge.fdb.get(end.link.mac)
-        if port and port != one.goes.name:
-            words = {"bridge": one.bridge.name, "mac": end.link.mac, "near": one.goes.name}
-            ref = Ref("fdb", one.bridge.netns, end.link.mac)
-            gone = (Remove(ref, {"dev": port, "by": "master"}),)
-            stop = Stop("fdb", packet.leg, one.bridge.netns, port, words, ref, mend=gone)
-            raise Unknown(f"whether {sentence(stop)}", stop)
+    bridge, mac = crossing.bridge, end.link.mac
+    port = bridge.fdb.get(mac)
+    if port and port != crossing.goes.name:
+        words = {"bridge": bridge.name, "mac": mac, "near": crossing.goes.name}
+        ref = Ref("fdb", bridge.netns, mac)
+        gone = (Remove(ref, {"dev": port, "by": "master"}),)
+        back = crossing.come and crossing.come.name == port
+        stop = Stop("fdb", leg, bridge.netns, port, words, ref, mend=gone)
+        yield stop, None if back else (bridge.netns, port)
 
 
-def _is_alone(network: Network, link: Link, end: End, packet: Packet) -> None:
+def _shared(network: Network, link: Link, end: End, leg: str) -> _Doubts:
     """A bridge knows one port for a MAC address, and sends to whoever used it last (bridge(8))."""
     for one in (end.link, link):
         for twin in macs(network).get(one.mac, ()):
-            if twin is not one:
+            wire = [link, *(other.link for other in flood(network, link)[0])]
+            if twin is not one and twin in wire:
                 words = {"near": f"{twin.name} in {named(twin.netns)}", "mac": one.mac}
                 new = f"02:{one.mac[3:-2]}{(int(one.mac[-2:], 16) + 1) % 256:02x}"
-                stop = Stop("same_mac", packet.leg, one.netns, one.name, words, one.ref, "address",
+                stop = Stop("same_mac", leg, one.netns, one.name, words, one.ref, "address",
                             (Set(one.ref, "address", new),))  # fmt: skip
-                raise Unknown(f"whether {sentence(stop)}", stop)
+                yield stop, None if twin in (link, end.link) else (twin.netns, twin.name)
 
 
 def _fits_link(link: Link, packet: Packet) -> None:

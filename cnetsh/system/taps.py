@@ -18,7 +18,7 @@ from cnetsh.system.process import POLL, never
 ALL = 0x0003  # ETH_P_ALL of linux/if_ether.h
 TIMESTAMP = 35  # SO_TIMESTAMPNS of asm-generic/socket.h
 PACKET, STATISTICS, AUXDATA = 263, 6, 8  # SOL_PACKET and its options, linux/if_packet.h
-OUTGOING, TAGGED, TYPED = 4, 1 << 4, 1 << 6
+OTHERHOST, OUTGOING, TAGGED, TYPED = 3, 4, 1 << 4, 1 << 6
 ETHERNET = (1, 772)  # ARPHRD_ETHER and ARPHRD_LOOPBACK of linux/if_arp.h
 LARGEST = 1 << 17
 BUFFER = 1 << 22
@@ -32,7 +32,8 @@ class Sighting(NamedTuple):
 
     when: nanoseconds since 1970, of the kernel's clock; netns: as it was given to Taps; link: ""
     where it has gone since; direction: in or out; data: its bytes, with the tag of a VLAN put back;
-    ethernet: whether they begin with that header; length: in bytes, where data was cut.
+    ethernet: whether they begin with that header; length: in bytes, where data was cut; aside:
+    whether it came for another MAC address than the link's.
     """
 
     when: int
@@ -42,6 +43,7 @@ class Sighting(NamedTuple):
     data: bytes
     ethernet: bool
     length: int
+    aside: bool = False
 
     @property
     def frame(self) -> frame.Frame:
@@ -150,4 +152,5 @@ def _sighting(tap: socket.socket, netns: str) -> Sighting:
                 data = data[:12] + struct.pack("!HH", known, tag) + data[12:]
                 length += 4
     direction = "out" if kind == OUTGOING else "in"
-    return Sighting(when, netns, link, direction, data, hardware in ETHERNET, length)
+    ethernet, aside = hardware in ETHERNET, kind == OTHERHOST
+    return Sighting(when, netns, link, direction, data, ethernet, length, aside)

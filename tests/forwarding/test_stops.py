@@ -155,6 +155,38 @@ def test_a_port_that_rules_ask_for() -> None:
     assert stop and stop.words["rule"] == "-A FORWARD ! -o br0 -j DROP"
 
 
+# What may stop a packet from net0 to net1, and what is not known then.
+MAY_STOP = {
+    "tc qdisc add dev veth1 root tbf rate 1mbit burst 10kb limit 60":
+        "whether the queue tbf of veth1 in the host drops it",
+    "echo 8 | ip netns exec net1 tee /proc/sys/net/ipv4/conf/all/arp_ignore":
+        "whether 172.18.0.20 is known from a question of its own",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", MAY_STOP)
+def test_what_may_stop_a_packet_hides_nothing_that_does(line: str) -> None:
+    verdict = follow(routing(line)[0], "net0", Packet(ip_address(TO_NET1[1])))
+    assert (verdict.works, verdict.stop, verdict.open) == (None, None, MAY_STOP[line])
+    network, _ = routing(line, "ip netns exec net1 iptables -A INPUT -p icmp -j DROP")
+    verdict = follow(network, "net0", Packet(ip_address(TO_NET1[1])))
+    assert verdict.works is False and verdict.stop and verdict.stop.code == "firewall"
+
+
+def test_of_two_who_have_an_address_one_alone_may_stop_a_packet() -> None:
+    plan = choose.part("routing", ("containers=3",), "up")
+    network = new_machine(BRIDGED)
+    drop = "ip netns exec net1 iptables -A INPUT -p icmp -j DROP"
+    twice = "ip netns exec net2 ip address add 172.18.0.20/12 dev ceth2"
+    more = [change for line in (drop, twice) for change in changes_of(line)]
+    assert settle([*plan.changes, *more], network) == []
+    packet = Packet(ip_address(TO_NET1[1]))
+    verdict = follow(network, "net0", packet)
+    assert verdict.works is None and verdict.open == "who of net1 and net2 gets it"
+    at_net1, at_net2 = (follow(network, "net0", packet, seen=[one]) for one in ("net1", "net2"))
+    assert at_net1.stop and at_net1.stop.code == "firewall" and at_net2.stop is None
+
+
 def _tcp(to: str, port: int) -> tuple[str, Packet]:
     return "net0", Packet(ip_address(to), proto="tcp", port=port)
 

@@ -1,0 +1,93 @@
+"""What may stop a packet is told as the reason only where the packet was seen to get no further.
+
+Each row has something that may stop it and does not, and a drop elsewhere that nobody reads: it is
+done before nftables begins to tell of a packet.
+"""
+
+import pytest
+from hosts import Private
+from test_why_on_hosts import broken, why
+
+NFT = "nft 'add table {0}; add chain {0} p {{ {1} }}; add rule {0} p {2}'"
+
+
+def unread(device: str = "ceth1", netns: str = "net1") -> str:
+    hook = f"type filter hook ingress device {device} priority -600;"
+    inside = f"ip netns exec {netns} " if netns else ""
+    return inside + NFT.format("netdev u", hook, "ip protocol icmp drop")
+
+
+MAC = "$(ip netns exec net1 cat /sys/class/net/ceth1/address)"
+KNOWN = "ip netns exec net0 ping -c1 -W1 172.18.0.20"
+FORGET = "ip netns exec net0 ip neigh flush all"
+# The lab, what may stop it, what does, and where it is last seen.
+ROWS = {
+    "a MAC address of another wire": (
+        "bridge",
+        f"ip netns add other; ip link add x0 up type veth peer name x1 address {MAC} netns other; "
+        "ip -n other link set x1 up",
+        unread(), "net1: in by ceth1",
+    ),
+    "an entry by hand that moves": (
+        "bridge", f"{FORGET}; bridge fdb replace {MAC} dev veth0 master static",
+        unread(), "net1: in by ceth1",
+    ),
+    "an address twice": (
+        "bridge --set containers=3",
+        f"{FORGET}; ip netns exec net2 ip address add 172.18.0.20/12 dev ceth2",
+        unread("veth0", ""), "the host: in by veth0",
+    ),
+    "a port that does not flood": (
+        "bridge", f"{KNOWN}; bridge link set dev veth1 flood off", unread(), "net1: in by ceth1",
+    ),
+    "a neighbour that answers no more": (
+        "bridge", f"{KNOWN}; ip netns exec net1 sysctl -qw net.ipv4.conf.all.arp_ignore=8",
+        unread(), "net1: in by ceth1",
+    ),
+    "a queue that has dropped before": (
+        "bridge",
+        f"{KNOWN}; tc qdisc add dev veth1 root tbf rate 8kbit burst 2000 limit 2000; "
+        "ip netns exec net0 ping -q -c20 -i0.01 -s 1000 -W1 172.18.0.20; sleep 4",
+        unread(), "net1: in by ceth1",
+    ),
+    "a redirect that is right": (
+        "bridge",
+        f"sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=1; "
+        "ip -n net0 route add 172.18.0.20 via 172.18.0.1; "
+        f"for n in 1 2 3; do {KNOWN}; done",
+        unread(), "net1: in by ceth1",
+    ),
+}  # fmt: skip
+FEW = ("a MAC address of another wire", "an address twice")
+
+
+def is_not_told_as_the_reason(private: Private, name: str) -> None:
+    lab, may, does, last = ROWS[name]
+    with broken(private, {"lab": lab, "before": "", "command": f"{may}; {does}"}):
+        found = why(private, "net0 net1", 4)
+        assert (found["layer"], found["arrives"]) == ("unknown", False), found
+        assert f"it was last seen here: {last}; what stops it there is not known" in found["reason"]
+        assert found["hops"][-1] == last
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_what_may_stop_a_packet_and_does_not(private: Private, name: str) -> None:
+    is_not_told_as_the_reason(private, name)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in FEW])
+def test_what_else_may_stop_a_packet_and_does_not(private: Private, name: str) -> None:
+    is_not_told_as_the_reason(private, name)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("priority", [0, -600])
+def test_a_server_behind_a_rule_that_refuses_is_not_said_to_be_away(
+    private: Private, priority: int
+) -> None:
+    hook = f"type filter hook input priority {priority};"
+    does = "ip netns exec net1 " + NFT.format("inet u", hook, "tcp dport 80 reject with tcp reset")
+    with broken(private, {"lab": "bridge", "before": "serve net1 80 0.0.0.0", "command": does}):
+        found = why(private, "net0 net1:80", 1)
+        assert found["layer"] == "firewall" and "tcp dport 80 reject" in found["reason"], found
