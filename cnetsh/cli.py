@@ -86,6 +86,9 @@ Yes = Annotated[bool, typer.Option("--yes", help="Without asking.")]
 Kill = Annotated[bool, typer.Option("--kill", help="End the processes inside what goes.")]
 Form = Annotated[Format, typer.Option("--format", help="How it is printed.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every step, with its time.")]
+Unsure = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also each check that may end either way.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="How it ended, and what went wrong.")]
 Log = Annotated[Path | None, typer.Option("--log", help="Append a JSON line for every step.")]
 Sudo = Annotated[bool, typer.Option("--sudo/--no-sudo", help="With or without sudo in front.")]
@@ -195,6 +198,7 @@ def _plan(
     on: Annotated[
         str, typer.Option("--on", envvar="CNETSH_ON", help="Mark what each step finds there.")
     ] = "",
+    verbose: Unsure = False,
 ) -> None:
     """Show a lab's commands, each with its reason and its undo. Runs nothing."""
 
@@ -416,6 +420,7 @@ def _doctor(
         typer.Argument(autocompletion=_offer("labs"), help="The lab that you mean to bring up."),
     ] = "",
     on: On = "sandbox",
+    verbose: Unsure = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for what would break a lab, or what a lab would break. Changes nothing."""

@@ -7,7 +7,7 @@ from functools import partial
 from cnetsh.commands.changing import start_target, started, tell_finding
 from cnetsh.commands.naming import known
 from cnetsh.commands.output import say, tell
-from cnetsh.commands.predicting import surprises_here
+from cnetsh.commands.predicting import surprises_here, tell_unknown
 from cnetsh.doctor import diagnose
 from cnetsh.errors import DONE, REFUSED, CnetshError
 from cnetsh.labs import choose
@@ -17,7 +17,7 @@ from cnetsh.system.signals import release
 from cnetsh.targets import target
 
 
-def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
+def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool) -> int:
     """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
     plans, where = _planned(lab, settings, on) if lab else None, target.named(on)
     try:
@@ -27,8 +27,8 @@ def run(lab: str, settings: Sequence[str], on: str, as_json: bool) -> int:
             raise
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
         release()
-        return _tell(None, False, as_json)
-    return started(where, partial(_tell, plans, not where.is_private, as_json))
+        return _tell(None, False, verbose, as_json)
+    return started(where, partial(_tell, plans, not where.is_private, verbose, as_json))
 
 
 def _planned(lab: str, settings: Sequence[str], on: str) -> Plans:
@@ -36,7 +36,7 @@ def _planned(lab: str, settings: Sequence[str], on: str) -> Plans:
         return choose.plans(name, settings)
 
 
-def _tell(plans: Plans | None, on_host: bool, as_json: bool) -> int:
+def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool) -> int:
     plan = plans.up if plans else None
     seen = diagnose.gather(ask, None, plan)
     # What a lab that is up is like, `check` tells.
@@ -48,6 +48,8 @@ def _tell(plans: Plans | None, on_host: bool, as_json: bool) -> int:
     else:
         for one in findings:
             tell_finding(one, tell)
+    if verbose:
+        tell_unknown(surprises)
     if not findings:
         say("nothing stands in the way")
     return REFUSED if diagnose.worst(findings) in ("lacks", "refuse") else DONE

@@ -25,13 +25,14 @@ def run(
     output: Path | None,
     sudo: bool,
     on: str,
+    verbose: bool,
 ) -> int:
     """Show a plan, with `on` also what each step would find there; give the exit code."""
     form = form_of(form, output)
     if lab.endswith(".json") and not settings:
         return _as_saved(Path(lab), down, form, output, sudo)
     with known(lab, on) as name:
-        return _run(name, settings, down, form, output, sudo, on)
+        return _run(name, settings, down, form, output, sudo, on, verbose)
 
 
 def _run(
@@ -42,24 +43,25 @@ def _run(
     output: Path | None,
     sudo: bool,
     on: str,
+    verbose: bool,
 ) -> int:
     which = "down" if down else "up"
     if form == "shell":
         # Commands and nothing else, wherever they would run.
         deliver(as_shell(choose.commands(lab, settings, which), sudo), output)
     elif on:
-        return _on_target(lab, settings, which, form, output, on)
+        return _on_target(lab, settings, which, form, output, on, verbose)
     elif form == "json":
         deliver(_saved(choose.plans(lab, settings), which), output)
     elif form in ("markdown", "brief") or down:
         # The other parts need not be rendered for it.
         deliver(shown(_whole(choose.part(lab, settings, which), which), form), output)
     else:
-        _foretold(choose.parts(lab, settings), output)
+        _foretold(choose.parts(lab, settings), output, verbose)
     return DONE
 
 
-def _foretold(parts: Iterator[Plan], output: Path | None) -> None:
+def _foretold(parts: Iterator[Plan], output: Path | None, verbose: bool) -> None:
     """Show a plan as a table, and what of its checks will surprise in a sandbox."""
     # The other forms go without it, which takes a while to load.
     from cnetsh.commands.predicting import foretell_in_sandbox, is_long
@@ -67,7 +69,7 @@ def _foretold(parts: Iterator[Plan], output: Path | None) -> None:
     up = next(parts)
     check = None if is_long(up) else next(parts)
     deliver(shown(_whole(up, "up"), "table"), output)
-    foretell_in_sandbox(up, check)
+    foretell_in_sandbox(up, check, verbose)
 
 
 def _whole(plan: Plan, which: str, found: Sequence[Line] = (), **more: Any) -> Sheet:
@@ -100,20 +102,21 @@ def _as_saved(path: Path, down: bool, form: str, output: Path | None, sudo: bool
 
 
 def _on_target(
-    lab: str, settings: Sequence[str], which: str, form: str, output: Path | None, on: str
-) -> int:
+    lab: str, settings: Sequence[str], which: str, form: str, output: Path | None, on: str,
+    verbose: bool,
+) -> int:  # fmt: skip
     """Show what `up` or `down` would do on a target, of all steps; where no sandbox runs, these."""
     # Only here is a target looked at: without all this a plan is there in half the time.
     from cnetsh.commands.entering import entered
     from cnetsh.targets import target
 
     plans, into = choose.plans(lab, settings), collected(output)
-    seen = partial(_compared, plans, which, form, on, into)
-    code = entered(target.named(on), seen, partial(_without, plans, which, form, into))
+    seen = partial(_compared, plans, which, form, on, into, verbose)
+    code = entered(target.named(on), seen, partial(_without, plans, which, form, into, verbose))
     return kept(into, output, code)
 
 
-def _without(plans: Plans, which: str, form: str, into: TextIO) -> int:
+def _without(plans: Plans, which: str, form: str, into: TextIO, verbose: bool) -> int:
     """Show a plan where nothing is known of a target."""
     plan = down_plan(plans.up, plans.down) if which == "down" else plans.up
     into.write(_saved(plans, which) if form == "json" else shown(_whole(plan, which), form))
@@ -121,11 +124,11 @@ def _without(plans: Plans, which: str, form: str, into: TextIO) -> int:
     if which == "up" and form in ("table", "rich"):
         from cnetsh.commands.predicting import foretell_in_sandbox, is_long
 
-        foretell_in_sandbox(plans.up, None if is_long(plans.up) else plans.check)
+        foretell_in_sandbox(plans.up, None if is_long(plans.up) else plans.check, verbose)
     return DONE
 
 
-def _compared(plans: Plans, which: str, form: str, on: str, into: TextIO) -> int:
+def _compared(plans: Plans, which: str, form: str, on: str, into: TextIO, verbose: bool) -> int:
     """Show what `up` or `down` would do here, where this is called."""
     from cnetsh.apply import journal
     from cnetsh.commands.changing import changing, tell_finding
@@ -137,7 +140,7 @@ def _compared(plans: Plans, which: str, form: str, on: str, into: TextIO) -> int
     plan = plans.down if which == "down" else plans.up
     with changing() as means:
         if which == "down" and journal.find(plan.lab) is None:
-            return _without(plans, which, form, into)
+            return _without(plans, which, form, into, verbose)
         if which == "down":
             work = to_take_down(plan.lab, True, means)
         else:
@@ -159,5 +162,5 @@ def _compared(plans: Plans, which: str, form: str, on: str, into: TextIO) -> int
     if which == "up" and form in ("table", "rich") and journal.find(plan.lab) is None:
         from cnetsh.commands.predicting import foretell_here
 
-        foretell_here(plans)
+        foretell_here(plans, verbose)
     return DONE

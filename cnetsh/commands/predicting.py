@@ -22,17 +22,17 @@ def is_long(up: Plan) -> bool:
     return len(up.steps) > MOST_STEPS
 
 
-def foretell_in_sandbox(up: Plan, check: Plan | None) -> None:
+def foretell_in_sandbox(up: Plan, check: Plan | None, verbose: bool) -> None:
     """Tell what will surprise whoever runs a plan in a sandbox of its own.
 
-    check: None of a plan that is too long.
+    check: None of a plan that is too long; verbose: and what may end either way.
     """
     if check is None:
         say(_LEFT)
         return
     network = new_machine(_beginnings())
     settle(choose.part("sandbox", (), "up").changes, network)
-    tell(foretold(up, check, network))
+    _tell(foretold(up, check, network), verbose)
 
 
 def _beginnings() -> dict[str, str]:
@@ -48,9 +48,9 @@ def _beginnings() -> dict[str, str]:
     return {path: value for path, value in found.items() if "/ipv6/" not in path}
 
 
-def foretell_here(plans: Plans) -> None:
+def foretell_here(plans: Plans, verbose: bool) -> None:
     """Tell what will surprise whoever runs a plan in the target that this process is in."""
-    tell(surprises_before(plans))
+    _tell(surprises_before(plans), verbose)
 
 
 def surprises_before(plans: Plans) -> list[Surprise]:
@@ -98,9 +98,17 @@ def network_here(more: Collection[str] = ()) -> Network:
     return network_of(state, snapshot.beginnings(BEGINS))
 
 
-def tell(surprises: list[Surprise]) -> None:
-    """Tell of steps and checks that will surprise."""
+def _tell(surprises: list[Surprise], verbose: bool) -> None:
     # Of pairs that nobody tries doctor tells.
-    for one in (each for each in surprises if each.part != "pair"):
+    for one in (each for each in surprises if each.part in ("step", "check")):
         for line in as_lines(one):
             say(line)
+    if verbose:
+        tell_unknown(surprises)
+
+
+def tell_unknown(surprises: list[Surprise]) -> None:
+    """Tell of the checks that may end either way, and why."""
+    for one in surprises:
+        if one.part == "unknown":
+            say(f"check {one.number} {one.says}: {one.text}")

@@ -69,7 +69,8 @@ from cnetsh.targets import target
 class Wanted:
     """What is to be up, and where: a saved plan relies on what it has seen there.
 
-    typed: where it is confirmed that a trial is to stay.
+    typed: where it is confirmed that a trial is to stay; verbose: checks are told of that may end
+    either way.
     """
 
     saved: Saved
@@ -79,6 +80,7 @@ class Wanted:
     kill: bool = False
     trial: int = 0
     typed: TextIO | None = None
+    verbose: bool = False
 
     @property
     def plans(self) -> Plans:
@@ -114,7 +116,7 @@ def run(
     if not trust:
         refuse_untrusted(found.plans.up)
     typed = sys.stdin if trial else None
-    wanted = Wanted(found, on, allow_overlap, allow_cut_off, kill, trial, typed)
+    wanted = Wanted(found, on, allow_overlap, allow_cut_off, kill, trial, typed, verbose)
     telling = Telling.typed_here(verbose, quiet, log)
     action = partial(_up, wanted, How.typed_here(dry_run, yes), telling)
     return unless_killed(started(where, action))
@@ -188,7 +190,7 @@ def _findings(
 ) -> list[Finding]:
     """Give what doctor warns of; known: how a lab that is up is changed, None for another."""
     # A look at a plan goes without the traps, which take a while to load.
-    from cnetsh.commands.predicting import surprises_before, surprises_of_change
+    from cnetsh.commands.predicting import surprises_before, surprises_of_change, tell_unknown
     from cnetsh.doctor import diagnose
 
     new: Sequence[Step] = known.change.new if known else ()
@@ -196,6 +198,8 @@ def _findings(
         surprises = surprises_of_change(wanted.plans, known.undoing.changes, new)
     else:
         surprises = surprises_before(wanted.plans)
+    if wanted.verbose:
+        tell_unknown(surprises)
     facts = diagnose.gather(means.ask, before, wanted.plans.up)
     private = target.named(wanted.on).is_private
     found = diagnose.diagnose(wanted.plans.up, not private, facts, new, surprises)

@@ -204,8 +204,8 @@ def _elsewhere(
     link, hop, leg = route.link, route.via or packet.to, packet.leg
     assert link
     if home is link.below or home.below is link:
-        under = link.below or link
-        return Stop("macvlan", leg, space.name, under.name, {}, link.ref)
+        child, under = (link, home) if home is link.below else (home, link)
+        return Stop("macvlan", leg, under.netns, under.name, {}, child.ref)
     if link.below and home.below is link.below:
         words = {"near": f"{home.name} in {named(home.netns)}", "under": link.below.name}
         return Stop("macvlan_mode", leg, space.name, link.name, words, link.ref)

@@ -38,8 +38,9 @@ class Asked(NamedTuple):
 class Surprise(NamedTuple):
     """Something that will not be as the plan has it.
 
-    part: "check", "step", or "pair" of neighbours that no check tries; number: which, from 1; says:
-    what will happen, and why; step: what makes it so; fix: commands that would mend it.
+    part: "check", "unknown" for one that may end either way, "step", or "pair" of neighbours that
+    no check tries; number: which, from 1; says: what will happen, and why; step: what makes it so;
+    fix: commands that would mend it.
     """
 
     part: str
@@ -97,6 +98,8 @@ def verdicts(checks: Iterable[Step], network: Network) -> Iterator[tuple[int, St
         asked = asked_by(step)
         if asked and _tried(step, network):
             yield number, step, follow(network, asked.sender, asked.packet, asked.only)
+        elif step.kind == "check" and _tried(step, network):
+            yield number, step, Verdict(None, unknown="who is asked there, or listens")
 
 
 def _tried(step: Step, network: Network) -> bool:
@@ -121,6 +124,9 @@ def _checks(steps: Sequence[Step], checks: Sequence[Step], network: Network) -> 
             says = f"will fail: {sentence(verdict.stop)}"
             maker = maker_of(steps, verdict.stop)
             yield Surprise("check", number, step.text, says, maker, fix(verdict.stop))
+        elif verdict.works is None:
+            says = f"may end either way: it is not known {verdict.open}"
+            yield Surprise("unknown", number, step.text, says)
 
 
 MOST_PAIRS = 400

@@ -96,12 +96,11 @@ _THERE_IS = {"route": "a route to", "address": "the address", "netns": "the name
 
 def expected(step: Step) -> str:
     """Say how a check must end."""
+    kind, _, address = step.said.needs.partition(" ")
+    where = f", where there is {_THERE_IS[kind]} {address}" if kind else ""
     if step.said.expect:
-        return f"fails: {step.said.expect}"
-    if step.said.needs:
-        kind, _, address = step.said.needs.partition(" ")
-        return f"works, where there is {_THERE_IS[kind]} {address}"
-    return "works" if step.kind == "check" else "look and see"
+        return f"fails{where}: {step.said.expect}"
+    return f"works{where}" if step.kind == "check" else "look and see"
 
 
 # In narration a code span is meant; any other markup in it is text.

@@ -160,6 +160,9 @@ containers:
     assert foretold(plans.up, plans.check, up) == []
 
 
+MACVLAN = "a macvlan and its own host never reach each other through eth0"
+
+
 def test_a_macvlan_and_its_host_never_meet(tmp_path: Path) -> None:
     text = """
 name: mv
@@ -170,9 +173,24 @@ checks:
   - {from: app, to: 10.0.2.15}
   - {from: host, to: 10.0.2.149}
 """
-    reason = "will fail: a macvlan and its own host never reach each other through eth0"
     checks = [one for one in lab_file(tmp_path, text) if one.part == "check"]
-    assert [one.says for one in checks] == [reason, reason]
+    assert [one.says for one in checks] == [f"will fail: {MACVLAN}"] * 2
+    assert [one.step.split(":")[0] for one in checks] == ["step 2"] * 2
+
+
+def test_what_a_lab_file_derives_of_a_macvlan_is_as_it_expects(tmp_path: Path) -> None:
+    interface = "{macvlan: eth0, address: 10.0.2.149/24}"
+    text = f"name: mv\ncontainers: {{app: {{interfaces: [{interface}]}}}}\n"
+    # Of neighbours who cannot meet doctor tells all the same.
+    assert {one.part for one in lab_file(tmp_path, text)} == {"pair"}
+    check = choose.part(str(tmp_path / "lab.yaml"), (), "check")
+    assert [(one.netns, one.inner[-1], one.said.expect, one.said.needs) for one in check.steps] == [
+        ("app", "10.0.2.2", "", "netns internet"),
+        ("app", "10.0.2.15", MACVLAN, "address 10.0.2.15"),
+        ("", "10.0.2.149", MACVLAN, "address 10.0.2.15"),
+    ]
+    up = choose.part(str(tmp_path / "lab.yaml"), (), "up")
+    assert any(one.why.endswith(f"; {MACVLAN}.") for one in up.steps)
 
 
 POINT_TO_POINT = """

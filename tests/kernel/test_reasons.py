@@ -4,9 +4,11 @@ Each row has something that may stop it and does not, and a drop elsewhere that 
 done before nftables begins to tell of a packet.
 """
 
+from pathlib import Path
+
 import pytest
-from hosts import Private
-from test_why_on_hosts import broken, why
+from hosts import Private, report
+from test_why_on_hosts import SANDBOX, broken, why
 
 NFT = "nft 'add table {0}; add chain {0} p {{ {1} }}; add rule {0} p {2}'"
 
@@ -91,3 +93,48 @@ def test_a_server_behind_a_rule_that_refuses_is_not_said_to_be_away(
     with broken(private, {"lab": "bridge", "before": "serve net1 80 0.0.0.0", "command": does}):
         found = why(private, "net0 net1:80", 1)
         assert found["layer"] == "firewall" and "tcp dport 80 reject" in found["reason"], found
+
+
+UP = """\
+ip netns add far
+ip link add near type veth peer name eth0 netns far
+tc qdisc add dev near root tbf rate 1mbit burst 10kb limit 60
+ip address add 10.9.0.1/24 dev near
+ip link set near up
+ip netns exec far ip address add 10.9.0.2/24 dev eth0
+ip netns exec far ip link set eth0 up
+"""
+
+
+def test_a_check_that_may_end_either_way_is_told_who_asks_for_it(
+    private: Private, tmp_path: Path
+) -> None:
+    check = "ping -c1 -W1 10.9.0.2"
+    (tmp_path / "lab.yaml").write_text("title: t\n")
+    (tmp_path / "up.sh.j2").write_text(UP)
+    (tmp_path / "check.sh.j2").write_text(f"{check}\n")
+    told = ("check 1 may end either way: it is not known whether the queue tbf of near in the host "
+            f"drops it: {check}")  # fmt: skip
+    for words in (["plan"], ["doctor"], ["up", "--dry-run"]):
+        asked = (*words, str(tmp_path))
+        assert "either way" not in private.cnetsh(*asked).stderr
+        assert private.cnetsh(*asked, "-v").stderr.splitlines().count(told) == 1
+
+
+def test_a_macvlan_and_its_host_fail_by_the_reason_that_the_plan_gives(
+    private: Private, tmp_path: Path
+) -> None:
+    reason = "a macvlan and its own host never reach each other through eth0"
+    interface = "{macvlan: eth0, address: 10.0.2.149/24}"
+    file = tmp_path / "lab.yaml"
+    file.write_text(f"name: mv\ncontainers: {{app: {{interfaces: [{interface}]}}}}\n")
+    private.sh(SANDBOX)
+    private.cnetsh("up", str(file))
+    done = private.cnetsh("check", "mv", "-v")
+    assert done.stdout.count(f"fails, as it must: {reason} (") == 2, report(done)
+    assert "mv: 3 checks ok, 0 failed" in done.stderr
+    for asked in ("app 10.0.2.15", "host app"):
+        found = why(private, asked, 1)
+        assert (found["reason"], found["layer"]) == (reason, "cable")
+        assert found["step"].startswith("mv, step 2: ")
+        private.sh(found["evidence"])

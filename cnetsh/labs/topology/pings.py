@@ -28,6 +28,7 @@ FEW = 8
 OUTSIDE = names.ip("1.1.1.1", "outside")
 # The sandbox's own network (templates/sandbox): who is outside there, and the address it knows.
 INTERNET, UPLINK = "internet", names.ip("10.0.2.15", "uplink")
+PROVIDER, SHARED = names.ip("10.0.2.2", "provider"), "macvlan eth0"
 _CALLS = {
     "tcp": "</dev/tcp/{}/{}",
     "udp": "exec 3<>/dev/udp/{}/{} && echo cnetsh >&3 && read -n1 -u3",
@@ -78,7 +79,7 @@ class Ping(NamedTuple):
             yield f"expect failure: {self.fails}"
             yield from (f"control {one.command}" for one in self.control)
             yield from [f"control none: {self.no_control}"] if self.no_control else ()
-        elif self.needs:
+        if self.needs:
             yield f"needs {self.needs}"
         if self.listen:
             yield f"listen {self.listen}"
@@ -123,6 +124,11 @@ class Pings:
     @cached_property
     def _between(self) -> list[Ping]:
         return list(_between(self._topology, self._members, self._routes))
+
+    @cached_property
+    def beside(self) -> list[Ping]:
+        """Of who shares the host's uplink: to who is on it, and to and from the host itself."""
+        return self._unsaid(_beside(self._members))
 
     @cached_property
     def outside(self) -> list[Ping]:
@@ -238,6 +244,17 @@ def _between(topology: Topology, members: Members, routes: Routes) -> Iterator[P
     inside = [member for member in shown if _inside(member, topology)]
     for one, two in permutations(inside, 2):
         yield from walk.fails(one, two)
+
+
+def _beside(members: Members) -> Iterator[Ping]:
+    for member in _first_of_segments(members):
+        own = [one.ip for port in member.ports for one in port.addresses if one.holds(UPLINK)]
+        if member.ports[0].segment == SHARED and own and not member.model.routes:
+            note = f"{member.name} reaches who is on the wire of the host's uplink."
+            yield Ping(member.name, PROVIDER, needs=f"netns {INTERNET}", note=note)
+            for source, target in ((member.name, UPLINK), ("", own[0])):
+                note = f"{source or 'The host'} cannot reach {member.name if not source else HOST}."
+                yield Ping(source, target, fails=NO_WAY, needs=f"address {UPLINK}", note=note)
 
 
 def _outside(topology: Topology, members: Members) -> Iterator[Ping]:
