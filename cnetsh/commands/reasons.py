@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cnetsh import kinds
 from cnetsh.apply import journal
-from cnetsh.commands.suspects import gap_of, suspect
+from cnetsh.commands.suspects import gap_of, is_possible, suspect
 from cnetsh.compare import drift, snapshot
 from cnetsh.compare.scope import written
 from cnetsh.errors import DONE, FAILED, STOPPED
@@ -115,8 +115,7 @@ def _of_two(
     """Give what stops a packet for sure, or that two have the address, where only one answers."""
     for doubt in verdict.doubts if verdict.works is None else ():
         stop = doubt.stop
-        came = Seen(doubt.out.leg, stop.space, stop.link, "in") in trial.seen
-        if stop.code == "twice" and came and verdict.stop:
+        if stop.code == "twice" and verdict.stop and is_possible(doubt, None, trial):
             others = frozenset(network.spaces) - {stop.space}
             other = follow(network, sender, replace(packet), seen=others)
             return verdict.stop if other.stop else stop
@@ -189,7 +188,7 @@ def _unknown(verdict: Verdict, seen: tuple[str, ...], trial: Tried) -> Reason:
     asked = [one for one in trial.asked if gap and one.leg.endswith(f" {gap.asked}")]
     if asked and not seen:
         place += f"; {asked[-1].leg} was last seen here: {_told_seen(asked[-1])}"
-    may = [sentence(one.stop) for one in verdict.doubts if gap and one.out == gap.out]
+    may = [sentence(one.stop) for one in verdict.doubts if is_possible(one, gap, trial)]
     why = f": it is not known {verdict.unknown}" if verdict.unknown else ""
     why = f"; possible: {'; '.join(may)}" if may else why
     said = f" ({trial.error})" if trial.error else ""

@@ -83,6 +83,17 @@ def _by_sight(verdict: Verdict, gap: Gap, trial: Tried) -> Stop | None:
     return next((one.stop for one in here if _shown(one, gap, trial)), None)
 
 
+def is_possible(doubt: Doubt, gap: Gap | None, trial: Tried) -> bool:
+    """Say whether something may have stopped a packet of which nothing shows that it did.
+
+    A queue drops the one and not the next; of two who have an address one took the packet in.
+    """
+    stop = doubt.stop
+    if stop.code == "twice":
+        return Seen(doubt.out.leg, stop.space, stop.link, "in") in trial.seen
+    return stop.code == "queue" and gap is not None and doubt.out == gap.out
+
+
 def _shown(doubt: Doubt, gap: Gap, trial: Tried) -> bool:
     """Say whether a packet, or the question for its neighbour, got lost as it would by a doubt."""
     out, into = gap
@@ -96,9 +107,11 @@ def _shown(doubt: Doubt, gap: Gap, trial: Tried) -> bool:
             return False
     if doubt.astray and not any(one[1:3] == doubt.astray for one in (*trial.seen, *trial.asked)):
         return False
-    question = _sighted(trial, asks, out) and not asked
+    question, gone = _sighted(trial, asks, out) and not asked, _sighted(trial, out.leg, out)
+    if doubt.stop.code == "flooding":
+        return question and not gone
     answer = answered and not _sighted(trial, answers, out, "in")
-    return _sighted(trial, out.leg, out) or question or answer
+    return gone or question or answer
 
 
 def _ask(space: str, *words: str) -> str:

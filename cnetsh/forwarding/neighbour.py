@@ -101,10 +101,7 @@ def _unanswered(
     if hop in link.neighbours:
         there = [f"{end.link.name} in {named(end.link.netns)}"
                  for end in _fixed(network, link, hop)]  # fmt: skip
-        words = {"to": str(hop), "mac": link.neighbours[hop],
-                 "whose": (*there, f"nobody on {link.name}")[0]}  # fmt: skip
-        mend = Remove(Ref("neighbour", space.name, str(hop)), {"dev": link.name})
-        return Stop("fixed_neighbour", leg, space.name, link.name, words, mend.ref, mend=(mend,))
+        return fixed_neighbour(leg, link, hop, *there)
     if link.kind == "veth" and not link.carrier:
         return cable(leg, link)
     if link.kind == "veth" and link.peer and not link.far_seen:
@@ -126,6 +123,14 @@ def _unanswered(
         return Stop("nobody", leg, space.name, link.name, words, route_ref(space, route),
                     mend=off, layer_=layer)  # fmt: skip
     return _elsewhere(network, space, route, packet, homes[0], held, words)
+
+
+def fixed_neighbour(leg: str, link: Link, hop: Address, *whose: str) -> Stop:
+    """Give the stop at a neighbour given by hand that is not who has the address."""
+    words = {"to": str(hop), "mac": link.neighbours[hop],
+             "whose": (*whose, f"nobody on {link.name}")[0]}  # fmt: skip
+    mend = Remove(Ref("neighbour", link.netns, str(hop)), {"dev": link.name})
+    return Stop("fixed_neighbour", leg, link.netns, link.name, words, mend.ref, mend=(mend,))
 
 
 def cable(leg: str, link: Link) -> Stop:

@@ -194,14 +194,14 @@ def sentence(stop: Stop) -> str:
 
 # Of what may stop a packet: what is not known, where it is not whether its sentence is so.
 _UNSURE = {"twice": "who of {both} gets it",
-           "arp_ignored": "whether {to} is known from a question of its own"}  # fmt: skip
+           "arp_ignored": "whether {to} is known from a question of its own",
+           "flooding": "whether {to} is known from a question of its own"}  # fmt: skip
 
 
 def unsure(stop: Stop) -> str:
     """Say what is not known of something that may stop a packet."""
-    if stop.code in _UNSURE:
-        return _UNSURE[stop.code].format_map(stop.words)
-    return f"whether {sentence(stop)}"
+    text = _UNSURE.get(stop.code)
+    return text.format_map(stop.words) if text else f"whether {sentence(stop)}"
 
 
 def evidence(stop: Stop) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from cnetsh.forwarding.blame import Turn, blamed, no_route, translated, turned
-from cnetsh.forwarding.neighbour import Learned, next_hop, refusal, route_ref
+from cnetsh.forwarding.neighbour import Learned, fixed_neighbour, next_hop, refusal, route_ref
 from cnetsh.forwarding.netfilter import (
     REPLY,
     REQUEST,
@@ -18,12 +18,7 @@ from cnetsh.forwarding.netfilter import (
     filtered,
 )
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
-from cnetsh.forwarding.route import (
-    decide,
-    is_local,
-    passes_on,
-    source_of,
-)
+from cnetsh.forwarding.route import decide, is_local, passes_on, source_of
 from cnetsh.forwarding.seen import PLAIN
 from cnetsh.forwarding.stop import Stop, Stopped, named, unsure
 from cnetsh.forwarding.wire import Crossing, End, flood, having, links_of, macs
@@ -208,6 +203,8 @@ class _Trip:
             raise Stopped(Stop("lo_down", packet.leg, space.name, "lo", words, lo.ref, "up",
                                (Set(lo.ref, "up", True),)))  # fmt: skip
         self.path.append(Hop(packet.leg, space.name, "lo", "lo"))
+        if packet.to in lo.neighbours:
+            raise Stopped(fixed_neighbour(packet.leg, lo, packet.to))
         packet.goes = "lo"
         self.tracker.leave(space, packet, flow, lo)
         packet.came, packet.goes = "lo", ""
@@ -220,10 +217,16 @@ class _Trip:
         packet.goes = link.name
         _fits_link(link, packet)
         _fits_route(space, route, packet)
-        end, doubt = next_hop(self.network, space, route, packet, self.learned, self.seen)
+        out = Hop(packet.leg, space.name, link.name, "out", route, str(packet.to))
+        try:
+            end, doubt = next_hop(self.network, space, route, packet, self.learned, self.seen)
+        except Stopped as no:
+            if no.stop.code != "flooding":
+                raise
+            self.path, self.doubts = [*self.path, out], [*self.doubts, Doubt(no.stop, out)]
+            raise Unknown("") from None
         if packet.to.version == 6:
             self.asks(space, route, end, packet)
-        out = Hop(packet.leg, space.name, link.name, "out", route, str(packet.to))
         self.path.append(out)
         self.doubts += [Doubt(doubt, out)] if doubt else []
         self.doubts += [Doubt(stop, out, astray) for stop, astray in
@@ -345,8 +348,7 @@ _Doubts: TypeAlias = Iterator[tuple[Stop, tuple[str, str] | None]]
 def _doubted(network: Network, link: Link, end: End, leg: str) -> _Doubts:
     """Give what may stop a packet on a wire, each with where it is seen then instead."""
     yield from _lossy(link, end)
-    if end.through:
-        yield from _shared(network, link, end, leg)
+    yield from _shared(network, link, end, leg)
     for one in end.through:
         yield from _given(one, end, leg)
         yield from _odd(one, leg)
@@ -367,9 +369,8 @@ def _odd(crossing: Crossing, leg: str) -> _Doubts:
     for link in filter(None, (crossing.bridge, crossing.come, crossing.goes)):
         for key in ("flood", "neigh_suppress", "locked", "vlan_filtering"):
             if key in link.options and crossing.come:
-                plain = (Set(link.ref, key, PLAIN[key]),)
                 yield Stop("odd_port", leg, link.netns, link.name, {"key": key}, link.ref, key,
-                           plain), None  # fmt: skip
+                           (Set(link.ref, key, PLAIN[key]),)), None  # fmt: skip
 
 
 def _given(crossing: Crossing, end: End, leg: str) -> _Doubts:
@@ -387,7 +388,7 @@ def _given(crossing: Crossing, end: End, leg: str) -> _Doubts:
 
 def _shared(network: Network, link: Link, end: End, leg: str) -> _Doubts:
     """A bridge knows one port for a MAC address, and sends to whoever used it last (bridge(8))."""
-    for one in (end.link, link):
+    for one in (end.link, link) if end.through else ():
         for twin in macs(network).get(one.mac, ()):
             wire = [link, *(other.link for other in flood(network, link)[0])]
             if twin is not one and twin in wire:
