@@ -1,6 +1,7 @@
 """What tests/kernel/crash.py tells, for the tests and the soak that start it."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ KILLED = -9
 
 def crash(host: Private, action: str, *, seconds: float = 600, **options: Any) -> Rows:
     """What the action of crash.py tells of each run, inside a private host."""
-    done = host.python(CRASH, action, json.dumps(options), timeout=seconds)
+    argv = [sys.executable, CRASH, action, json.dumps(options)]
+    done = host.run(argv, timeout=seconds)
     assert done.returncode == 0, report(done)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
