@@ -4,7 +4,7 @@ Two labs may both switch forwarding on, or use the same bridge of the host. Thei
 each other: with the lower one gone, the other's begins where that one had begun.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ def handed(done: Patch, beside: Iterable[Other], sight: Sight) -> Handed:
         gone = {fact: values for fact, values in done.items() if fact not in needed}
         base = {fact: value for fact, value in _without(other, sight, gone, needed).items()
                 if not same(value, known.get(fact))}  # fmt: skip
-        its = without_lab(other.done, gone, other.scope, _is_later(other, sight)) | needed
+        its = without_lab(other.done, gone, other.scope, _below(other, sight)) | needed
         told += [(other, base, its)] if base or its != other.done else []
         stays |= dict.fromkeys(needed, other.journal.lab)
     return Handed(stays, told)
@@ -75,7 +75,7 @@ def hand_over(what: Handed) -> None:
 def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
     scope, known = sight.scope, other.journal.before
-    later = _is_later(other, sight)
+    later, below = _is_later(other, sight), _below(other, sight)
     found: Found = {fact: None for fact, value in known.items() if scope.holds(fact, value)}
     for fact, was in sight.journal.before.items():
         if later and fact in known and kinds.derived(fact, known):
@@ -83,13 +83,22 @@ def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
     for fact, (was, mine) in {**gone, **needed}.items():
         if fact.key == "rules":
             found[fact] = rebased(was, mine, known.get(fact)) or None
-        elif same(known.get(fact), mine) and (later or other.done.get(fact) != (mine, was)):
+        elif same(known.get(fact), mine) and (
+            fact not in below or other.done.get(fact) != (mine, was)
+        ):
             found[fact] = was
     return found
 
 
 def _is_later(other: Other, sight: Sight) -> bool:
     return other.journal.header["started"] > sight.journal.header["started"]
+
+
+def _below(other: Other, sight: Sight) -> Collection[Fact]:
+    """Give of what facts another lab has done it first: what a change has come to is done then."""
+    if _is_later(other, sight):
+        return sight.journal.base.keys()
+    return other.done.keys() - other.journal.base.keys()
 
 
 def _rewrite(other: Other, done: Patch) -> None:

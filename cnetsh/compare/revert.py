@@ -5,7 +5,7 @@ no step ever adds what it does not name, but for what the kernel makes by itself
 the lab's value is somebody else's, and stays. Pure functions.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
@@ -126,14 +126,14 @@ def handed_over(done: Patch, now: Found, theirs: Patch, before: Found, claims: S
     return stays
 
 
-def without_lab(theirs: Patch, gone: Patch, claims: Scope, later: bool = True) -> Patch:
+def without_lab(theirs: Patch, gone: Patch, claims: Scope, below: Collection[Fact] = ()) -> Patch:
     """Give another lab's patch as if a lab had never been below it; gone: what is taken back.
 
-    later: whether the other came up after it; a value that goes to and fro does not tell.
+    below: where it is the other that came first; a value that goes to and fro does not tell.
     """
     left = dict(theirs)
     for fact in gone.keys() & theirs.keys():
-        if not later and same(theirs[fact], gone[fact][::-1]):
+        if fact in below and same(theirs[fact], gone[fact][::-1]):
             continue
         (was, mine), (before, after) = gone[fact], theirs[fact]
         if fact.key == "rules":

@@ -120,7 +120,7 @@ class TestPatch:
 def test_a_lab_that_sets_a_value_back_leaves_the_patch_of_the_one_below() -> None:
     below: Patch = {FORWARD: ("0", "1")}
     steps = scope(f"echo 1 | tee {FORWARD.ref.name}")
-    assert without_lab(below, {FORWARD: ("1", "0")}, steps, later=False) == below
+    assert without_lab(below, {FORWARD: ("1", "0")}, steps, below) == below
 
 
 class TestPredicted:

@@ -68,7 +68,8 @@ def command(text: str, names: str, reach: str = "", own: bool = False) -> Comman
 # --- the host
 
 # An uplink eth7 and one for the default route, a bridge with two ports and one with none but a
-# link beside it, a link that is down. Each MAC is given: those of two hosts have to be equal.
+# link beside it, a link that is down, and what is made on an uplink and a bridge. Each MAC is
+# given: those of two hosts have to be equal.
 LINKS = """
 link set lo up
 link add eth0 address 02:00:00:00:00:01 type veth peer name eth0x address 02:00:00:00:01:01
@@ -81,8 +82,10 @@ link set p9 master br9
 link add br8 type bridge
 link set p8 master br8
 link set d1 master br8
+link add link eth7 name m7 address 02:00:00:00:02:07 type macvlan mode bridge
+link add link br9 name m9 address 02:00:00:00:02:09 type macvlan mode bridge
 """
-UP = ("eth0x", "eth0", "eth7x", "eth7", "q9", "p9", "q8", "p8", "br9", "br8")
+UP = ("eth0x", "eth0", "eth7x", "eth7", "q9", "p9", "q8", "p8", "br9", "br8", "m7", "m9")
 ADDRESSES = """
 address add 10.0.9.15/24 dev eth0
 address add 10.66.0.1/24 dev eth7
@@ -90,6 +93,9 @@ address add 10.66.0.2/24 dev eth7
 address add 10.5.0.1/24 dev br9
 address add 2001:db8:7::1/64 dev eth7
 address add 2001:db8:5::1/64 dev br9 nodad
+address add 10.67.0.1/24 dev m7
+address add 2001:db8:a7::1/64 dev m7 nodad
+address add 2001:db8:a9::1/64 dev m9 nodad
 route add default via 10.0.9.2 dev eth0
 route add 198.51.100.0/24 via 10.66.0.254 mtu 1400
 route add 198.18.0.0/16 dev eth7 metric 50

@@ -211,6 +211,22 @@ class TestTwoLabs:
         for name in downs.split():
             assert_as_before(private.cnetsh("down", name, check=False), name)
 
+    @pytest.mark.parametrize("downs", often(("t1 t2", "t2 t1"), ("t2 t1",)))
+    def test_what_the_first_is_changed_to_lies_on_the_second(
+        self, private: Private, tmp_path: Path, downs: str
+    ) -> None:
+        private.sh(f"{UPLINK}\necho 0 > /proc/sys/net/ipv4/ip_forward")
+        before = private.snapshot()
+        first = template(tmp_path, "t1", ONE_VALUE["mtu"])
+        private.cnetsh("up", first)
+        text = "echo {} | tee /proc/sys/net/ipv4/ip_forward\n"
+        private.cnetsh("up", template(tmp_path, "t2", text.format(1)))
+        (Path(first) / "up.sh.j2").write_text(text.format(0), encoding="utf-8")
+        private.cnetsh("up", first, "--yes")
+        done = [private.cnetsh("down", name, check=False) for name in downs.split()]
+        assert not_as(private, before) == [], "".join(map(report, done))
+        assert_as_before(done[1], downs.split()[1])
+
 
 class TestLabsOnOneBridge:
     """A bridge has the lowest MAC address of its ports, as long as nobody sets it."""

@@ -130,6 +130,9 @@ def _addresses(link: Facts) -> list[str]:
 
 def _address(one: Facts) -> str:
     kept = {key: one[key] for key in ADDRESS_KEYS if key in one}
+    if "label" in kept:
+        # The kernel numbers them when it renames their link, a lab's among them.
+        kept["label"] = re.sub(r":\d+$", "", kept["label"])
     flags = [flag for flag in (*ADDRESS_FLAGS, "tentative", "dadfailed") if one.get(flag)]
     ends = ["ends"] if one.get("valid_life_time", FOREVER) != FOREVER else []
     return " ".join([f"{key} {value}" for key, value in kept.items()] + flags + ends)
