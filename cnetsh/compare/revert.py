@@ -153,10 +153,10 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
     wanted = {fact: value for fact, value in now.items() if not scope.holds(fact, value)}
     kept = {}
     for fact, (was, mine) in done.items():
-        is_now = now.get(fact)
+        is_now, value = now.get(fact), mine if was is None else was
         if fact.key == "rules":
             _put(wanted, fact, rebased(was, mine, is_now) or None)
-        elif not _can_be(fact, mine if was is None else was, now, scope):
+        elif not _can_be(fact, value, now, scope) or _is_elsewhere(fact, value, done, before, now):
             continue
         elif same(is_now, mine):
             _put(wanted, fact, was)
@@ -243,6 +243,14 @@ def _can_be(fact: Fact, value: Any, now: Found, scope: Scope) -> bool:
         return True
     port = now.get(Fact(link, "master")) is not None
     return Fact(link) in now and (port or not is_a_ports(fact, value))
+
+
+def _is_elsewhere(fact: Fact, value: Any, done: Patch, before: Found, now: Found) -> bool:
+    """Say whether it is of a port that others have moved: in another bridge it begins anew."""
+    if not is_a_ports(fact, value) or not (link := kinds.link_of(fact, value)):
+        return False
+    master = Fact(link, "master")
+    return master not in done and now.get(master) != before.get(master)
 
 
 def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact, Any]]:

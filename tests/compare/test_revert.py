@@ -226,6 +226,11 @@ class TestAim:
         wanted, kept = self.aimed(done, now, {MASTER: "br9", COST: 7})
         assert (wanted, kept) == (now, {MASTER: ("br9", "br8", "br5")})
 
+    def test_a_port_that_others_have_moved_begins_anew_there(self) -> None:
+        before: Found = {MASTER: "br9", COST: 7}
+        now: Found = {MASTER: "br8", COST: 100}
+        assert self.aimed({COST: (7, 100)}, now, before) == (now, {})
+
     def test_a_link_that_came_since_gets_the_default_of_before(self) -> None:
         default, new = (setting(f"{CONF}/{name}/rp_filter") for name in ("default", "eth1"))
         old, other = setting(f"{CONF}/eth0/rp_filter"), setting(f"{CONF}/br9/rp_filter")
