@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cnetsh import kinds
+from cnetsh.compare.scope import without_links
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import fdb, looks
 from cnetsh.kinds.change import Answers, Facts, Ref, State
@@ -49,6 +50,7 @@ def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> St
     addresses, routes, *neighbours, policy = _ask(run, ("ip",), f"{_QUESTIONS}\nrule show")
     (policy6,) = _ask(run, ("ip", "-6"), "rule show")
     foreign = [link for link in addresses if link.get("ifname", own) not in own]
+    marks = {link["ifname"]: link_mark(link["ifname"]) for link in addresses if "ifname" in link}
     folders, inside = folders_of_namespaces()
     answers = Answers(
         addresses=addresses,
@@ -63,10 +65,21 @@ def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> St
         folders=folders,
         files=inside,
         texts=readable(path for path in inside if path.endswith(f"/{FILE}")),
-        marks={link["ifname"]: link_mark(link["ifname"]) for link in addresses if "ifname" in link},
+        marks=marks,
         assigned={name: text for link in foreign for name, text in _assigned(link)},
     )
-    return paired(kinds.see(answers))
+    state = paired(kinds.see(answers))
+    unknown = [name for name, number in marks.items() if not number]
+    return without_links(state, _gone(run, unknown)) if unknown else state
+
+
+def _gone(run: Run, names: Iterable[str]) -> set[str]:
+    """Give the links that are not there any more: a namespace takes its cables along in its time.
+
+    Without its number one that went just now would be another thing than the lab's.
+    """
+    (there,) = _ask(run, ("ip",), "address show")
+    return set(names) - {link.get("ifname") for link in there}
 
 
 def _settings(own: Collection[str], written: Iterable[str]) -> dict[str, str]:

@@ -49,6 +49,13 @@ class TestTake:
         assert (facts["kind"], facts["up"], facts["mark"]) == ("veth", True, [7, 0])
         assert names(found, "link") == ["p0"] and names(found, "address") == ["10.0.0.1/8"]
 
+    def test_has_no_link_that_went_while_it_was_read(self) -> None:
+        """`ip` has named it, and /sys does not show it any more."""
+        link = {"ifname": "p0", "ifindex": 7, "mtu": 1500, "flags": []}
+        answers = iter([Tools([link]), *[Tools()] * 9])
+        found = snapshot.take(lambda argv, stdin="", _=0: next(answers)(argv, stdin))
+        assert names(found, "link") == []
+
     def test_has_settings_but_those_of_own_links(self) -> None:
         found = names(snapshot.take(Tools()), "setting")
         assert {FORWARD, f"{LO}/forwarding", f"{LO}/proxy_arp"} <= set(found)
