@@ -238,8 +238,9 @@ def _told(asked: Asked, sightings: Sequence[Sighting], sign: bytes) -> Iterator[
             yield one.netns, one.frame.says
 
 
-# Seconds: until nft listens, until it has told all.
-LISTENS, TELLS = 0.3, 2.7
+# Seconds: until nft has begun at most, until it listens then, until it has told all.
+BEGINS, LISTENS, TELLS = 2.0, 0.2, 2.7
+_TABLE = "cnetsh_trace"
 _HOOKS = {"inet": ("prerouting", "output"), "bridge": ("prerouting", "output"),
           "arp": ("input", "output")}  # fmt: skip
 _PACKET = re.compile(r"^trace id (\w+) .* packet: (.*)", re.M)
@@ -255,6 +256,9 @@ def traced(asked: Asked, links: Mapping[str, Sequence[str]]) -> tuple[Tried, lis
     """
     with ThreadPoolExecutor(len(links)) as pool:
         telling = [pool.submit(_listen, space, names) for space, names in links.items()]
+        deadline = time.monotonic() + BEGINS
+        while not all(map(_has_begun, links)) and time.monotonic() < deadline:
+            time.sleep(0.02)
         time.sleep(LISTENS)
         for wait in WAITS:
             # Who asked in vain before asks anew a second later.
@@ -272,13 +276,18 @@ def _listen(space: str, names: Sequence[str]) -> str:
     return within(space, partial(attempt, argv, "\n".join(lines) + "\n", 9, never)).stdout
 
 
+def _has_begun(space: str) -> bool:
+    argv = ("nft", "list", "tables")
+    return _TABLE in within(space, partial(attempt, argv, "", 9, never)).stdout
+
+
 def _tracing(names: Sequence[str]) -> Iterator[str]:
     """Give what has nftables tell of all packets; a family that the kernel lacks is left out."""
     devices = ", ".join(f'"{name}"' for name in names if name != "lo")
     places = [(family, hook, "") for family, hooks in _HOOKS.items() for hook in hooks]
     places += [("netdev", "ingress", f" devices = {{ {devices} }}")] if devices else []
     for family, hook, where in places:
-        table = f"{family} cnetsh_trace"
+        table = f"{family} {_TABLE}"
         yield f"add table {table} {{ flags owner; }}"
         yield f"add chain {table} {hook} {{ type filter hook {hook}{where} priority -500; }}"
         yield f"add rule {table} {hook} meta nftrace set 1"

@@ -5,7 +5,6 @@ import re
 import select
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 from cnetsh.commands import check, down, plan, up
@@ -62,11 +61,14 @@ def _paused() -> int:
 
 
 def _commands(lab: str, on: str) -> Iterator[tuple[str, Callable[[], int]]]:
-    brief = partial(plan.run, down=False, form="brief", output=None, sudo=True, on="")
-    yield f"plan --format brief {lab}", partial(brief, lab, ())
-    yield f"up -q {lab}", partial(up.run, lab, (), on, quiet=True)
-    yield f"check -q {lab}", partial(check.run, lab, (), on, False, True, as_json=False)
-    yield f"down -q {lab}", partial(down.run, lab, on, quiet=True)
+    # No partial: of one mypy does not see that an argument is missing.
+    yield (
+        f"plan --format brief {lab}",
+        lambda: plan.run(lab, (), False, "brief", None, sudo=True, on="", verbose=False),
+    )
+    yield f"up -q {lab}", lambda: up.run(lab, (), on, quiet=True)
+    yield f"check -q {lab}", lambda: check.run(lab, (), on, False, True, as_json=False)
+    yield f"down -q {lab}", lambda: down.run(lab, on, quiet=True)
 
 
 def _stop_abandoned() -> None:

@@ -17,11 +17,13 @@ def started(ordinary: Ordinary) -> "subprocess.Popen[str]":
 
 def read_to(process: "subprocess.Popen[str]", words: str) -> Iterator[str]:
     assert process.stdout
+    said = ""
     for line in process.stdout:
+        said += line
         yield line
         if words in line:
             return
-    raise AssertionError(f"no {words!r} before it ended with {process.wait()}")
+    raise AssertionError(f"no {words!r} before it ended with {process.wait()}:\n{said}")
 
 
 @pytest.mark.parametrize(
