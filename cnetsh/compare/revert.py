@@ -313,9 +313,14 @@ def told(fact: Fact, was: Any, is_now: Any) -> list[str]:
         return [f"{named} is new"]
     if is_now is None:
         return [f"{named} is gone"]
-    if isinstance(was, dict):
-        return [f"{named} is now {kinds.called(ref, is_now)}"]
-    return [f"{named} is another one than before"]
+    if not isinstance(was, dict):
+        return [f"{named} is another one than before"]
+    then = kinds.called(ref, is_now)
+    if then != named:
+        return [f"{named} is now {then}"]
+    # Not all that it has is in what it is called by.
+    return [f"{named}: {key} was {was.get(key, 'none')}, is {is_now.get(key, 'none')}"
+            for key in {**was, **is_now} if was.get(key) != is_now.get(key)]  # fmt: skip
 
 
 def _rules_told(chain: str, was: list[str], is_now: list[str]) -> list[str]:

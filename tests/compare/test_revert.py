@@ -346,6 +346,9 @@ class TestTwoLabs:
                                   "iptables nat: -A POSTROUTING a is gone"]),
         (*route("10.5.0.0/16", via="10.0.0.9"), None,
          ["route 10.5.0.0/16 dev eth0 via 10.0.0.9 is gone"]),
+        (Fact(Ref("address", "", "10.0.0.9/8"), "eth0"), {"dev": "eth0"},
+         {"dev": "eth0", "label": "eth0:1"},
+         ["address 10.0.0.9/8 on eth0: label was none, is eth0:1"]),
     ],
 )  # fmt: skip
 def test_a_difference_in_words(fact: Fact, was: Any, is_now: Any, lines: list[str]) -> None:
