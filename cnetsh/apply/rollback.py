@@ -398,18 +398,24 @@ def wait_until_gone(steps: Sequence[Step], blocked: Collection[Ref], sight: Sigh
     marks = {ref: sight.journal.made.get(f"link {ref.name}") for ref in made - set(blocked)}
     there = [(sight.names.get(ref, ref.name), mark) for ref, mark in marks.items() if mark]
     patience = GONE_TIMEOUT + GONE_EACH * len(there)
-    fewest, deadline = len(list(Path(LINKS).iterdir())), time.monotonic() + patience
-    while there and time.monotonic() < deadline:
+    links, deadline = _count_links(), time.monotonic() + patience
+    while there:
         if not _is_link(*there[-1]):
             there.pop()
-        elif (links := len(list(Path(LINKS).iterdir()))) < fewest:
-            fewest, deadline = links, time.monotonic() + patience
-        else:
+        elif time.monotonic() < deadline:
             # A namespace that nobody is in is gone within some milliseconds.
             time.sleep(0.002)
+        elif (fewer := _count_links()) < links:
+            links, deadline = fewer, time.monotonic() + patience
+        else:
+            break
     left = (name for name, mark in there if _is_link(name, mark))
     gone = (kinds.write(Remove(Ref("link", "", name))) for name in left)
     run_mends([Mend(text) for texts in gone for text in texts], sight)
+
+
+def _count_links() -> int:
+    return len(list(Path(LINKS).iterdir()))
 
 
 def _is_link(name: str, mark: Sequence[Any]) -> bool:

@@ -12,7 +12,7 @@ from cnetsh import checks
 from cnetsh.apply import journal
 from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
-from cnetsh.commands.naming import NO_LAB, elsewhere, not_up, only_one_up
+from cnetsh.commands.naming import NO_LAB, elsewhere, not_up, up_here
 from cnetsh.commands.output import say, tell, unicode_fits
 from cnetsh.commands.progress import Meter
 from cnetsh.compare import drift, snapshot
@@ -45,7 +45,6 @@ def run(
     """Check a lab that is up; give the exit code."""
     name = choose.name_of(lab, settings) if lab else ""
     where = target.named(on)
-
     others = elsewhere(name, on, "check")
 
     def missing() -> NoReturn:
@@ -55,10 +54,7 @@ def run(
 
 
 def _check(name: str, how: Shown, elsewhere: str) -> int:
-    name = only_one_up(name)
-    record = journal.find(name)
-    if record is None or not record.same_boot:
-        raise not_up(name, journal.labs_here(), elsewhere)
+    record = up_here(name, elsewhere)
     record.close()
     tell_version(record)
     # The plan of the journal, not of the lab file: that is what is up.
@@ -82,10 +78,10 @@ def _check(name: str, how: Shown, elsewhere: str) -> int:
             | ({"why": reasons[one.step]._asdict()} if one.step in reasons else {})
             for one in findings
         ]
-        print(json.dumps({"lab": name, "checks": rows, "drift": drifted}, indent=1))
+        print(json.dumps({"lab": record.lab, "checks": rows, "drift": drifted}, indent=1))
     else:
         _repeat([one for one in findings if one.verdict == "failed"], reasons)
-    return _summary(name, findings, drifted)
+    return _summary(record.lab, findings, drifted)
 
 
 def _reasons(findings: Sequence[checks.Tried]) -> dict[Step, "Reason"]:

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from cnetsh.commands.output import collected
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.labs import builtin, choose
 from cnetsh.mistakes import nearest
+
+if TYPE_CHECKING:
+    from cnetsh.apply.journal import Journal
 
 NO_LAB = CnetshError("no lab is up", "cnetsh up LAB")
 
@@ -74,6 +77,20 @@ def only_one_up(name: str) -> str:
         several = f"{len(up)} labs are up: {', '.join(up)}"
         raise CnetshError(several, "name one") if up else NO_LAB
     return name or up[0]
+
+
+def up_here(name: str, elsewhere: str = "") -> "Journal":
+    """Give the journal of a lab that is up here, of the only one where no name was typed.
+
+    elsewhere: where else it is. Raises CnetshError where it is not up here.
+    """
+    from cnetsh.apply import journal
+
+    name = only_one_up(name)
+    record = journal.find(name)
+    if record is None or not record.same_boot:
+        raise not_up(name, journal.labs_here(), elsewhere)
+    return record
 
 
 def elsewhere(lab: str, on: str, verb: str) -> str:

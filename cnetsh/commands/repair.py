@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from cnetsh.apply import journal
 from cnetsh.apply.repair import Repairing, repair
 from cnetsh.apply.run import Means, Outcome
 from cnetsh.commands.changing import (
@@ -19,7 +18,7 @@ from cnetsh.commands.changing import (
     unless_killed,
 )
 from cnetsh.commands.entering import entered
-from cnetsh.commands.naming import NO_LAB, not_up, only_one_up
+from cnetsh.commands.naming import NO_LAB, not_up, up_here
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import Telling
 from cnetsh.errors import DONE, LEFT_BEHIND
@@ -50,13 +49,11 @@ def run(
 
 def _repair(name: str, on: str, how: How, telling: Telling) -> int:
     with changing(telling) as means:
-        return done(lambda: _work(only_one_up(name), on, means), how, means.stopping)
+        return done(lambda: _work(name, on, means), how, means.stopping)
 
 
 def _work(name: str, on: str, means: Means) -> Work:
-    record = journal.find(name)
-    if record is None or not record.same_boot:
-        raise not_up(name, journal.labs_here())
+    record = up_here(name)
     refuse_interrupted(record)
     known = Repairing.of(record, means)
     if not known.drifted:

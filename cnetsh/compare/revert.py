@@ -12,7 +12,7 @@ from cnetsh import kinds
 from cnetsh.compare.scope import Scope
 from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_four, is_local
-from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set
+from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set, unquoted
 from cnetsh.kinds.link import LEAST_OF_SIX, by_ports
 from cnetsh.kinds.setting import family
 
@@ -329,4 +329,4 @@ def _rules_told(chain: str, was: list[str], is_now: list[str]) -> list[str]:
         return [f"{tool} {table}: the order of the rules of {name} is another one"]
     lines = [f"{tool} {table}: -A {name} {is_now[at]} is new" for at in rule.added(was, is_now)]
     gone = [f"{tool} {table}: -A {name} {was[at]} is gone" for at in rule.added(is_now, was)]
-    return [line.replace("'!'", "!") for line in lines + gone]
+    return [unquoted(line) for line in lines + gone]

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from cnetsh.doctor.asked import Asked
 from cnetsh.doctor.evidence import Evidence
 from cnetsh.forwarding.predict import Surprise
+from cnetsh.kinds.change import unquoted
 from cnetsh.plan.steps import Step
 
 Severity: TypeAlias = Literal["lacks", "refuse", "warn", "note"]
@@ -66,8 +67,7 @@ class Case:
         lines += [(name, "-A {}") for name, _ in self.seen.all_of("rule")]
         for name, line in lines:
             tool, table, words = name.split(" ", 2)
-            words = words.replace("'!'", "!")
-            found.setdefault(f"{tool} {table}", []).append(line.format(words))
+            found.setdefault(f"{tool} {table}", []).append(line.format(unquoted(words)))
         return found
 
     @property

@@ -20,7 +20,7 @@ from cnetsh.forwarding.network import (
 )
 from cnetsh.forwarding.route import lookup, own, passes_on
 from cnetsh.forwarding.stop import Stop, named
-from cnetsh.kinds.change import Make, Ref, Remove, typed_in
+from cnetsh.kinds.change import Make, Ref, Remove, typed_in, unquoted
 
 # Where a packet is lost by these, an earlier decision may be to blame.
 _ASTRAY = frozenset({"not_forwarding", "no_route", "own_address", "nobody", "another_wire", "loop"})
@@ -319,7 +319,7 @@ def _why_not(space: Netns, rule: str) -> str:
     words = rule.split()
     names = [name for option, name in itertools.pairwise(words) if option in ("-o", "-i")]
     absent = [name for name in names if name.rstrip("+") not in space.links and name[-1:] != "+"]
-    rule = rule.replace("'!'", "!")
+    rule = unquoted(rule)
     if absent:
         return f"; the rule {rule} names a link {absent[0]}, which is not there"
     return f"; the rule {rule} does not fit it"

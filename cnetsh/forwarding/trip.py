@@ -22,7 +22,7 @@ from cnetsh.forwarding.route import decide, is_local, passes_on, source_of
 from cnetsh.forwarding.seen import PLAIN
 from cnetsh.forwarding.stop import Stop, Stopped, named, unsure
 from cnetsh.forwarding.wire import Crossing, End, flood, having, links_of, macs
-from cnetsh.kinds.change import Ref, Remove, Set, typed_in
+from cnetsh.kinds.change import Ref, Remove, Set, typed_in, unquoted
 from cnetsh.kinds.setting import ROOT, dotted
 
 MOST_HOPS = 64
@@ -435,8 +435,7 @@ def _fits_wire(link: Link, end: End, packet: Packet) -> None:
 def dropped(leg: str, space: str, by: Fate, bridged: str = "") -> Stop:
     """Give the stop at a rule, or at the policy of a chain; bridged: why a bridge asks it."""
     tool, table, chain = by.chain.split(" ")
-    rule = by.rule.replace("'!'", "!")
-    told = f"-A {chain} {rule}" if by.rule else f"policy {chain} {by.target}"
+    told = f"-A {chain} {unquoted(by.rule)}" if by.rule else f"policy {chain} {by.target}"
     words = {"verb": "drops" if by.target == "DROP" else "refuses", "rule": told, "tool": tool,
              "table": table, "chain": chain, "bridged": bridged}  # fmt: skip
     if by.rule:

@@ -42,6 +42,7 @@ from cnetsh.kinds.change import (
     Set,
     State,
     Words,
+    unquoted,
 )
 
 
@@ -188,7 +189,7 @@ def called(ref: Ref, facts: Facts = NOTHING) -> str:
             return f"route {ref.name}{_said(facts)}"
         case "rule":
             tool, table, words = ref.name.split(" ", 2)
-            return f"{tool} {table}: -A {words}".replace("'!'", "!")
+            return f"{tool} {table}: -A {unquoted(words)}"
     return f"{ref.kind} {ref.name}"
 
 

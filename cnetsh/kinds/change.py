@@ -138,11 +138,13 @@ def six_on(netns: str, link: str) -> Iterator[Reach]:
 
 
 def typed_in(netns: str, *words: str) -> str:
-    """Give the command of these words for a namespace, as it is typed in the target's own.
+    """Give the command of these words for a namespace, as it is typed in the target's own."""
+    return placed(netns, unquoted(shlex.join(words)))
 
-    A lone exclamation mark needs no quotes in a script.
-    """
-    return placed(netns, shlex.join(words).replace("'!'", "!"))
+
+def unquoted(words: str) -> str:
+    """Give words as one types them: in a script a lone exclamation mark needs no quotes."""
+    return words.replace("'!'", "!")
 
 
 def placed(netns: str, text: str) -> str:
