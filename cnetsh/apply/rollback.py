@@ -24,6 +24,7 @@ from cnetsh.compare.revert import Aim, aim, is_a_ports, lost, same
 from cnetsh.compare.scope import is_named_by
 from cnetsh.compare.snapshot import link_mark, readable
 from cnetsh.errors import CnetshError
+from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_local
 from cnetsh.kinds.change import (
     OWNED,
@@ -201,7 +202,7 @@ def take_back(what: Undoing) -> Taken:
     # A command of which somebody ended the process has done nothing.
     if again := _still_there(sight, numbers, blocked):
         run_mends(again, sight)
-        sight.look()
+        _look(sight, aimed.wanted, done)
     _settle_locals(sight, aimed.wanted, done, cost)
     return Taken(aimed, done, cost, blocked, tuple(failed))
 
@@ -223,15 +224,14 @@ def _blocked(sight: Sight, wanted: Found) -> Iterator[tuple[Ref, Left]]:
             yield from _jumps(fact, value, sight)
 
 
-def _jumps(fact: Fact, rules: Sequence[str], sight: Sight) -> Iterator[tuple[Ref, Left]]:
+def _jumps(fact: Fact, rules: list[str], sight: Sight) -> Iterator[tuple[Ref, Left]]:
     tool, table, name = fact.ref.name.split()
     for at, words in enumerate(rules, 1):
         target = words.split()[-1] if words.split()[-2:-1] in (["-j"], ["-g"]) else ""
         chain = fact.ref._replace(name=f"{tool} {table} {target}")
         if target and sight.ours(chain):
             text = f"chain {target} stays: a rule of {name} leads to it and is not of this lab"
-            gone = Remove(Ref("rule", "", f"{fact.ref.name} {words}"), {"at": at})
-            yield chain, Left(text, sight.write(gone)[0])
+            yield chain, Left(text, sight.write(rule.removal(fact.ref, rules, at))[0])
 
 
 def _in_order(
@@ -428,17 +428,28 @@ def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) ->
     """Look, and mend what undoing has cost, until nothing moves; give how far that reached."""
     last: list[Mend] = []
     for _ in range(ROUNDS):
-        now = sight.look()
+        now = _look(sight, wanted, done)
         moved = [fact for fact in {**done, **wanted}
                  if not same(now.get(fact), wanted.get(fact)) and not is_local(fact)
                  and (fact in done or lost(fact, wanted, now, cost))]  # fmt: skip
         mends = _sorted(moved, wanted, sight)
-        if not mends or mends == last:
+        if mends == last:
+            mends = [*_by_number(mends, sight)]
+        if not mends:
             break
         last = mends
         _one_by_one(mends, sight)
         cost |= _cost(mends, sight)
     return cost
+
+
+def _by_number(mends: Iterable[Mend], sight: Sight) -> Iterator[Mend]:
+    """Give what removes rules whose words iptables did not take: by the places just seen."""
+    for one in mends:
+        match one.change:
+            case Remove(Ref("rule")) as gone if "number" not in gone.facts:
+                texts = sight.write(rule.by_number(gone))
+                yield from (Mend(text, one.step, one.change) for text in texts)
 
 
 def _settle_locals(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) -> None:
@@ -450,7 +461,7 @@ def _settle_locals(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Rea
     deadline = time.monotonic() + LOCAL_TIMEOUT
     while gone and time.monotonic() < deadline:
         time.sleep(0.1)
-        sight.look()
+        _look(sight, wanted, done)
         gone = list(_lost_locals(sight, wanted, done, cost))
     mends = _sorted(gone, wanted, sight)
     links = {wanted[fact]["dev"] for fact in gone}
@@ -463,7 +474,19 @@ def _settle_locals(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Rea
                 mends += _mends(fact, wanted, sight)
     if mends:
         _one_by_one(mends, sight)
-        sight.look()
+        _look(sight, wanted, done)
+
+
+def _look(sight: Sight, wanted: Found, done: Patch) -> Found:
+    """See the target anew; rules that others made or deleted meanwhile stay as they left them."""
+    before = sight.now
+    now = sight.look()
+    for fact in done:
+        if fact.key == "rules":
+            chain = [some.get(fact) or [] for some in (before, wanted, now)]
+            wanted.pop(fact, None)
+            wanted |= {fact: left} if (left := rule.merged(*chain)) else {}
+    return now
 
 
 def _lost_locals(

@@ -57,7 +57,8 @@ def patch(before: Found, now: Found, scope: Scope) -> Patch:
 def without_own(before: list[str], now: list[str], changes: Iterable[Change]) -> list[str]:
     """Give a chain without the steps' rules: others may have added some in the same time.
 
-    The steps' are those in the words typed, where iptables-save has the same, else the last ones.
+    The steps' are those in the words typed, where iptables-save has the same, else the last ones
+    that it may print for them.
     """
     left = [one.ref.name.split(" ", 3)[3] for one in changes if isinstance(one, Make)]
     ours, others = [], []
@@ -67,8 +68,10 @@ def without_own(before: list[str], now: list[str], changes: Iterable[Change]) ->
             ours.append(at)
         else:
             others.append(at)
-    if left:
-        ours += others[-len(left) :]
+    for typed in reversed(left):
+        like = [at for at in others if rule.may_be(typed, now[at])]
+        ours += like[-1:]
+        others = [at for at in others if at not in ours]
     return rule.without(now, ours, now)
 
 

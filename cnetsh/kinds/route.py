@@ -75,7 +75,7 @@ def canonical_network(text: str) -> str:
 
     10.88/16 is 10.88.0.0/16, 172.18.0.0/12 is 172.16.0.0/12, and 10.0.0.1/32 just 10.0.0.1.
     """
-    if text in ("default", "all", "0.0.0.0/0", "::/0"):
+    if text in ("default", "all"):
         return "default"
     if "/" not in text and ":" not in text:
         return text
@@ -83,6 +83,8 @@ def canonical_network(text: str) -> str:
         found = ip_network(with_all_parts(text), strict=False)
     except ValueError:
         return text
+    if not found.prefixlen:
+        return "default"
     whole = found.prefixlen == found.max_prefixlen
     return str(found.network_address) if whole else str(found)
 

@@ -32,6 +32,13 @@ SAMPLES = (
     "iptables -w -I FORWARD -i p0 -j DROP",
     "ip6tables -w -t filter -N LAB",
 )
+# What iptables-save prints in words of its own, and always prints as it was typed.
+_SHORT = {
+    "--protocol": "-p", "--source": "-s", "--src": "-s", "--destination": "-d", "--dst": "-d",
+    "--in-interface": "-i", "--out-interface": "-o", "--match": "-m", "--jump": "-j",
+    "--goto": "-g",
+}  # fmt: skip
+_KEPT = ("-p", "-s", "-d", "-i", "-o", "-j", "-g")
 # iptables --modprobe COMMAND, however it is shortened or put together (iptables(8)).
 _RUNS_A_PROGRAM = re.compile(r"-[a-zA-Z0-9]*M.*|--mod?(=.*)?|--modp.*")
 
@@ -71,6 +78,7 @@ def _rule(chain: Ref, words: list[str]) -> Ref:
 
 def canonical_rule(words: list[str]) -> str:
     """Give a rule as the kernel keeps it: the network 172.18.0.0/12 is 172.16.0.0/12."""
+    words = [_SHORT.get(word, word) for word in words]
     # A protocol's own match comes with it, and iptables-save says so.
     own = {("-m", words[at + 1]) for at, word in enumerate(words[:-1]) if word == "-p"}
     cut = {at for at in range(len(words)) if tuple(words[at : at + 2]) in own}
@@ -78,6 +86,31 @@ def canonical_rule(words: list[str]) -> str:
     pairs = zip(("", *words), words, strict=False)
     return shlex.join(canonical_network(word) if last in ("-s", "-d") else word
                       for last, word in pairs)  # fmt: skip
+
+
+def may_be(typed: str, printed: str) -> bool:
+    """Say whether iptables-save may print a typed rule so.
+
+    A match may get other words (state is conntrack) and more of them; all else stays as it is, but
+    for what was typed as a name that is looked up, or as the number of a protocol.
+    """
+    ours, its = _kept(typed), _kept(printed)
+    return all(ours.get(word) == its.get(word) or _is_looked_up(word, ours.get(word, ""))
+               for word in _KEPT)  # fmt: skip
+
+
+def _kept(rule: str) -> dict[str, str]:
+    words = shlex.split(rule)
+    return {word: f"{sign if sign == '!' else ''}{value}"
+            for sign, word, value in zip(("", *words), words, words[1:], strict=False)
+            if word in _KEPT and value != "default"}  # fmt: skip
+
+
+def _is_looked_up(word: str, value: str) -> bool:
+    value = value.removeprefix("!")
+    if word == "-p":
+        return value.isdigit()
+    return word in ("-s", "-d") and value[:1].isalpha() and ":" not in value
 
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
@@ -98,13 +131,10 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
 
 
 def _placed(change: Make | Remove, chain: str, rule: list[str]) -> tuple[str, ...]:
-    """Give the words for a rule, by its number in the chain, from 1, where that is known.
-
-    By its words -D takes the first that fits, which may be somebody else's.
-    """
-    number = [str(change.facts["at"])] if change.facts.get("at") else []
+    """Give the words for a rule, with its number in the chain where one was asked for."""
     if isinstance(change, Remove):
-        return "-D", chain, *(number or rule)
+        return "-D", chain, *([str(change.facts["number"])] if "number" in change.facts else rule)
+    number = [str(change.facts["at"])] if change.facts.get("at") else []
     verb = "-I" if number or change.facts.get("first") else "-A"
     return verb, chain, *number, *rule
 
@@ -156,27 +186,47 @@ def is_unread(ref: Ref, state: State) -> bool:
     return any(Ref("table", "", f"{tool} {name}") in state for name in ("*", table))
 
 
+def _aligned(one: list[str], other: list[str]) -> list[tuple[str, int, int, int, int]]:
+    return list(SequenceMatcher(None, one, other, autojunk=False).get_opcodes())
+
+
 def realigned(chain: Ref, now: list[str], wanted: list[str]) -> Iterator[Change]:
     """Give what makes a chain's rules into others: by place, from the last to the first."""
-    steps = SequenceMatcher(None, now, wanted, autojunk=False).get_opcodes()
+    steps = _aligned(now, wanted)
     for _, first, last, start, end in reversed(steps):
         if now[first:last] != wanted[start:end]:
             for at in range(last, first, -1):
-                yield Remove(Ref("rule", chain.netns, f"{chain.name} {now[at - 1]}"), {"at": at})
+                yield removal(chain, now, at)
             for words in reversed(wanted[start:end]):
                 made = Ref("rule", chain.netns, f"{chain.name} {words}")
                 yield Make(made, {"at": first + 1}, on=chain)
 
 
+def removal(chain: Ref, rules: list[str], at: int) -> Remove:
+    """Give what removes the rule at a place of a chain, from 1.
+
+    By its words, where no other has the same: in its place there may be one of others by the time
+    that the command runs. Of equal ones -D takes the first, which may be somebody else's.
+    """
+    words = rules[at - 1]
+    gone = Remove(Ref("rule", chain.netns, f"{chain.name} {words}"), {"at": at})
+    return by_number(gone) if rules.count(words) > 1 else gone
+
+
+def by_number(gone: Remove) -> Remove:
+    """Give what removes the rule that stands there now: not all words are read as printed."""
+    return gone._replace(facts={**gone.facts, "number": gone.facts["at"]})
+
+
 def added(before: list[str], after: list[str]) -> list[int]:
     """Give where in a chain the rules stand that came since before."""
-    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    steps = _aligned(before, after)
     return [at for word, _, _, start, end in steps if word != "equal" for at in range(start, end)]
 
 
 def without(added_to: list[str], places: Iterable[int], now: list[str]) -> list[str]:
     """Give a chain as it is now without rules that stood at places of what it was then."""
-    steps = SequenceMatcher(None, added_to, now, autojunk=False).get_opcodes()
+    steps = _aligned(added_to, now)
     gone = set(places)
     taken = {
         start + at - first
@@ -216,7 +266,7 @@ def put_back(before: list[str], after: list[str], now: list[str]) -> list[str]:
 
     That is behind the last one that stood above it and still is there.
     """
-    steps = SequenceMatcher(None, after, now, autojunk=False).get_opcodes()
+    steps = _aligned(after, now)
     there = {at: start + at - first for word, first, last, start, _ in steps if word == "equal"
              for at in range(first, last)}  # fmt: skip
     wanted = [(there_at, words) for there_at, words in enumerate(now)]
@@ -225,3 +275,25 @@ def put_back(before: list[str], after: list[str], now: list[str]) -> list[str]:
         place = sum(stands <= above for stands, _ in wanted)
         wanted.insert(place, (above, after[at]))
     return [words for _, words in wanted]
+
+
+def merged(before: list[str], wanted: list[str], now: list[str]) -> list[str]:
+    """Give a chain as it was wanted when it was as before, with what others did to it since."""
+    if now == before:
+        return wanted
+    was, is_wanted, there = Counter(before), Counter(wanted), Counter(now)
+    # Others have deleted what else is missing, and added what else is too much.
+    gone = (was - is_wanted) & (there - is_wanted)
+    made = (is_wanted - was) & (is_wanted - there)
+    found = []
+    for _, first, last, start, end in _aligned(wanted, now):
+        if wanted[first:last] == now[start:end]:
+            found += now[start:end]
+            continue
+        for words in wanted[first:last]:
+            found += [words] if made[words] > 0 else []
+            made[words] -= 1
+        for words in now[start:end]:
+            found += [words] if gone[words] <= 0 else []
+            gone[words] -= 1
+    return found

@@ -135,6 +135,13 @@ class TestPredicted:
         now: Found = {MTU: 1300} | links("eth0")
         assert aim(done, {MTU: 1500}, now, steps).kept == {MTU: (1500, 1400, 1300)}
 
+    def test_a_rule_is_the_labs_only_where_it_may_be_printed_so(self) -> None:
+        steps = scope("iptables -t nat -A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE --random")
+        printed = "-s 10.0.0.0/8 -j MASQUERADE --random-fully"
+        assert predicted({}, {NAT: [printed]}, steps) == {NAT: ([], [printed])}
+        for theirs in ("-j MASQUERADE", "-s 10.0.0.0/8 -o a -j MASQUERADE", "-s 10.0.0.0/8 -j X"):
+            assert predicted({}, {NAT: [theirs]}, steps) == {}
+
     def test_what_is_as_before_was_not_done_or_is_undone(self) -> None:
         assert predicted({MTU: 1500}, {MTU: 1500}, scope("ip link set eth0 mtu 1400")) == {}
 

@@ -156,6 +156,22 @@ def inside_slow(private: Private) -> str:
     return private.sh("for pid in $(ip netns pids slow0); do cat /proc/$pid/comm || true; done")
 
 
+def test_a_rule_of_others_in_place_of_the_labs_is_theirs(private: Private, tmp_path: Path) -> None:
+    """Nobody saw what the killed `up` did to the chain: its words tell which rule is the lab's."""
+    (folder := tmp_path / "slow").mkdir()
+    (folder / "lab.yaml").write_text("title: Slow\n")
+    ours, theirs = "FORWARD -i eth9 -j ACCEPT", "FORWARD -p tcp --dport 80 -j ACCEPT"
+    (folder / "up.sh.j2").write_text(f"iptables -A {ours}\nping -w 3 127.0.0.1\n")
+    process = private.start([*CNETSH, "up", str(folder)], stderr=-1)
+    assert wait_for(lambda: "-i eth9" in private.sh("iptables -S FORWARD"))
+    process.kill()
+    process.wait()
+    private.sh(f"iptables -D {ours}; iptables -A {theirs}")
+    done = private.cnetsh("recover")
+    assert "--dport 80" in private.sh("iptables -S FORWARD"), report(done)
+    assert "--dport 80 -j ACCEPT is new" in done.stderr, report(done)
+
+
 class TestOutput:
     def test_that_nobody_reads_stops_nothing(self, private: Private) -> None:
         before = private.snapshot()

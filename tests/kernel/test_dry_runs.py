@@ -11,7 +11,7 @@ from hosts import HERE, Private, report
 pytestmark = pytest.mark.long
 
 ROUTING_DOWN = """\
-- iptables -w -t nat -D POSTROUTING 1
+- iptables -w -t nat -D POSTROUTING -s 172.16.0.0/12 ! -o br0 -j MASQUERADE
 ~ echo 0 | tee /proc/sys/net/ipv4/ip_forward
 - ip link delete br0
 - ip netns delete net0

@@ -64,3 +64,31 @@ def test_doctor_warns_of_a_rule_that_is_there_twice(private: Private, tmp_path: 
     private.sh(rule)
     done = private.cnetsh("doctor", template(tmp_path, "tr", rule), check=False)
     assert "P05" in done.stdout + done.stderr, report(done)
+
+
+def test_a_rule_of_others_that_comes_while_the_labs_goes_stays(
+    private: Private, tmp_path: Path
+) -> None:
+    # What the template undoes runs between the look at the rules and the removal of the lab's.
+    lab = "iptables -A FORWARD -s 10.1.0.0/16 -j DROP\n"
+    lab += "#: undo iptables -I FORWARD -s 10.9.9.9 -j ACCEPT\nip link add br7 type bridge"
+    private.sh("iptables -A FORWARD -d 10.2.0.0/16 -j DROP")
+    private.cnetsh("up", template(tmp_path, "tr", lab))
+    private.cnetsh("down", "tr", check=False)
+    rules = ["-P FORWARD ACCEPT", "-A FORWARD -s 10.9.9.9/32 -j ACCEPT",
+             "-A FORWARD -d 10.2.0.0/16 -j DROP"]  # fmt: skip
+    assert private.sh("iptables -S FORWARD").splitlines() == rules
+
+
+@pytest.mark.parametrize("match", ["-p tcp -m tcp", "-m recent --name bad --set"])
+def test_a_rule_that_iptables_does_not_find_by_its_words_goes_by_its_place(
+    private: Private, tmp_path: Path, match: str
+) -> None:
+    private.sh("iptables -A FORWARD -d 10.2.0.0/16 -j DROP")
+    private.cnetsh("up", template(tmp_path, "tr", f"iptables -I FORWARD {match} -j DROP"))
+    private.sh("iptables -I FORWARD -s 10.3.0.0/16 -j DROP")
+    done = private.cnetsh("down", "tr", check=False)
+    assert_others_named(done, "tr", "10.3.0.0/16")
+    rules = ["-P FORWARD ACCEPT", "-A FORWARD -s 10.3.0.0/16 -j DROP",
+             "-A FORWARD -d 10.2.0.0/16 -j DROP"]  # fmt: skip
+    assert private.sh("iptables -S FORWARD").splitlines() == rules

@@ -276,13 +276,14 @@ CHAIN = Ref("chain", "", "iptables filter FORWARD")
     [
         ("abc", "abc", []),
         ("", "ab", ["-I FORWARD 1 -j b", "-I FORWARD 1 -j a"]),
-        ("abc", "", ["-D FORWARD 3", "-D FORWARD 2", "-D FORWARD 1"]),
+        ("abc", "", ["-D FORWARD -j c", "-D FORWARD -j b", "-D FORWARD -j a"]),
         ("aba", "ab", ["-D FORWARD 3"]),
-        ("abc", "axc", ["-D FORWARD 2", "-I FORWARD 2 -j x"]),
-        ("ab", "ba", ["-D FORWARD 2", "-I FORWARD 1 -j b"]),
+        ("abcb", "b", ["-D FORWARD 4", "-D FORWARD -j c", "-D FORWARD -j a"]),
+        ("abc", "axc", ["-D FORWARD -j b", "-I FORWARD 2 -j x"]),
+        ("ab", "ba", ["-D FORWARD -j b", "-I FORWARD 1 -j b"]),
     ],
 )
-def test_a_chain_is_made_into_another_by_place(now: str, wanted: str, commands: list[str]) -> None:
+def test_a_chain_is_made_into_another(now: str, wanted: str, commands: list[str]) -> None:
     changes = list(rule.realigned(CHAIN, rules(now), rules(wanted)))
     texts = [text for one in changes for text in kinds.write(one)]
     assert [text.removeprefix("iptables -w -t filter ") for text in texts] == commands
@@ -294,6 +295,40 @@ def test_a_chain_is_made_into_another_by_place(now: str, wanted: str, commands: 
         else:
             chain.insert(at, one.ref.name.split(" ", 3)[3])
     assert chain == rules(wanted)
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("-p tcp --syn -j DROP", "-p tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP"),
+        ("-m state --state NEW -j ACCEPT", "-m conntrack --ctstate NEW -j ACCEPT"),
+        ("-p 6 -s gateway -j DROP", "-s 10.0.0.1 -p tcp -j DROP"),
+        ("--source 0/0 --protocol udp --jump DROP", "-p udp -j DROP"),
+    ],
+)
+def test_a_rule_may_be_printed_in_other_words(typed: str, printed: str) -> None:
+    assert rule.may_be(rule.canonical_rule(typed.split()), printed)
+    for other in ("-o b", "! -i a", "-d 10.7.7.7"):
+        assert not rule.may_be(rule.canonical_rule(typed.split()), f"{other} {printed}")
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "now", "merged"),
+    [
+        ("ab", "b", "b", "b"),
+        ("ab", "b", "ab", "b"),
+        ("ab", "b", "xb", "xb"),
+        ("ab", "b", "axb", "xb"),
+        ("ab", "b", "", ""),
+        ("ab", "bab", "xab", "bxab"),
+        ("ab", "ba", "ab", "ba"),
+        ("eeeaee", "eeee", "exeee", "exeee"),
+    ],
+)
+def test_what_others_do_to_a_chain_meanwhile_stays(
+    before: str, wanted: str, now: str, merged: str
+) -> None:
+    assert rule.merged(rules(before), rules(wanted), rules(now)) == rules(merged)
 
 
 def rules(letters: str) -> list[str]:
