@@ -199,12 +199,17 @@ def _taken_along(before: Found, wanted: Found) -> Iterator[Reach]:
 
 
 def _no_larger(before: Found, wanted: Found) -> Found:
-    """Give the MTU of what is made on another link, whose MTU others may have set."""
+    """Give the MTU of what is made on another link, whose MTU others may have set.
+
+    What went down with a bridge that a port of the lab's had made small rises with it again.
+    """
     sizes: Found = {}
     for (ref, _), below in (item for item in wanted.items() if item[0].key == "below"):
-        size, most = Fact(ref, "mtu"), Fact(ref._replace(name=below), "mtu")
-        if most in wanted:
-            sizes[size] = min(wanted[size], _size(most, before, wanted))
+        size, under = Fact(ref, "mtu"), Fact(ref._replace(name=below), "mtu")
+        if under in wanted:
+            most, own = _size(under, before, wanted), wanted[size]
+            fell = own == wanted[under] < most
+            sizes[size] = min(before.get(size, own) if fell else own, most)
     return sizes
 
 

@@ -226,6 +226,16 @@ class TestTakenAlong:
         assert differs == [], report(done)
         assert done.returncode == 0, report(done)
 
+    def test_fell_with_a_port_of_the_labs_that_others_made_small(
+        self, new_private: Hosts, tmp_path: Path
+    ) -> None:
+        port = "ip link add v0 type veth peer name v1\nip link set dev v0 master br8"
+        meanwhile = "! test -e /sys/class/net/v0 || ip link set v0 mtu 1400"
+        lab = template(tmp_path, "dn", port)
+        done, differs = beside_twin(new_private, STACKED, lab, "dn", meanwhile)
+        assert differs == [], report(done)
+        assert_as_before(done, "dn")
+
     @pytest.mark.parametrize("what", ["down", "another bridge"])
     def test_is_put_back_by_the_rollback_of_a_failed_up(
         self, private: Private, tmp_path: Path, what: str
