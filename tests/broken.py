@@ -49,4 +49,4 @@ def cnetsh(way: str, words: str, *streams: str, **more: str) -> "subprocess.Comp
     env = {key: value for key, value in os.environ.items() if key not in unwanted} | more
     with broken(way, *(streams or ["stdout"])) as options:
         argv = [sys.executable, "-m", "cnetsh", *words.split()]
-        return subprocess.run(argv, text=True, timeout=60, env=env, **options)
+        return subprocess.run(argv, text=True, timeout=120, env=env, **options)

@@ -54,13 +54,13 @@ def process(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """cnetsh as a process of its own, whose output is a pipe."""
     whole = {key: value for key, value in os.environ.items() if key != "CNETSH_ON"} | env
     argv = [sys.executable, "-m", "cnetsh", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, env=whole, timeout=60)
+    return subprocess.run(argv, capture_output=True, text=True, env=whole, timeout=120)
 
 
 def shell(text: str) -> subprocess.CompletedProcess[str]:
     line = text.replace("cnetsh", f"{sys.executable} -m cnetsh")
     argv = ["bash", "-o", "pipefail", "-c", line]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120)
 
 
 class TestHelp:
@@ -161,7 +161,7 @@ def modules(words: str) -> set[str]:
         atexit.register(lambda: print(*ours(), file=sys.stderr))
         begin()"""
     argv = [sys.executable, "-c", code, *words.split()]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     return set(done.stderr.splitlines()[-1].split())
 
 

@@ -86,7 +86,9 @@ def follow(
         trip.there_and_back(sender, replace(packet), only)
     except Stopped as no:
         try:
-            stop = translated(trip.tracker, no.stop) or blamed(network, no.stop, trip.turns)
+            stop = blamed(network, no.stop, trip.turns)
+            if stop is no.stop:
+                stop = translated(trip.tracker, stop) or stop
         except Unknown:
             stop = no.stop
         if stop.code == "no_nat" and (why := trip.dark()):

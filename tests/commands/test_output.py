@@ -104,4 +104,4 @@ def said(way: str, code: str) -> "subprocess.CompletedProcess[str]":
     )
     with broken(way, "stderr") as options:
         argv = [sys.executable, "-c", start + code]
-        return subprocess.run(argv, text=True, timeout=60, **options)
+        return subprocess.run(argv, text=True, timeout=120, **options)

@@ -86,6 +86,20 @@ def test_a_rule_in_a_chain_of_its_own_is_taken_from_there(
     assert asks(network, OUT)
 
 
+@pytest.mark.parametrize("asker", ["", "internet"])
+def test_a_link_that_is_down_is_to_blame_and_not_the_rule_that_turns_a_packet_to_it(
+    asker: str,
+) -> None:
+    turn = "-d 10.0.2.15 -j DNAT --to-destination 172.18.0.20"
+    network, _ = routing(
+        f"iptables -t nat -A OUTPUT {turn}", f"iptables -t nat -A PREROUTING {turn}"
+    )
+    assert asks(network, (asker, "10.0.2.15"))
+    settle(changes_of("ip link set br0 down"), network)
+    stop = follow(network, asker, Packet(ip_address("10.0.2.15"))).stop
+    assert stop and stop.code == "link_down" and "br0" in sentence(stop)
+
+
 def test_a_port_that_is_redirected_says_to_which() -> None:
     rule = "iptables -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 81"
     network, _ = routing(f"ip netns exec net1 {rule}")

@@ -143,7 +143,7 @@ def test_another_shell_says_that_it_is_none(tmp_path):
     # dash, where there is one, reads no further than this either.
     for shell in filter(None, map(shutil.which, ("dash", "busybox"))):
         argv = [shell, *(["sh"] if shell.endswith("busybox") else []), str(file), "add"]
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120)
         said = f"This script is written for bash: type bash {file}, not sh {file}.\n"
         assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
 
@@ -331,7 +331,7 @@ def test_delete_restores_forwarding_as_it_was(forward, redirects, eth9, tmp_path
     env = os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)}
     if subprocess.run([*argv[:-3], "true"], capture_output=True).returncode:
         pytest.skip("no user namespaces here")
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120)
     before, _, after = done.stdout.partition("---\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert before == after != ""
