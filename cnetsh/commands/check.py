@@ -103,13 +103,19 @@ def _reasons(findings: Sequence[checks.Tried]) -> dict[Step, "Reason"]:
 
 
 def _repeat(failed: Sequence[checks.Tried], reasons: Mapping[Step, "Reason"]) -> None:
-    """Tell at the end what has failed, with all that is known of it."""
+    """Tell at the end what has failed, with all that is known of it: each reason once."""
+    alike: dict[tuple[str, ...], list[checks.Tried]] = {}
     for one in failed:
-        say(f"failed    {_called(one.step)}", WRONG)
-        say(f"          {one.step.text}", whole=True)
-        say(f"          {one.detail}")
-        if found := reasons.get(one.step):
-            ends = f"{one.step.netns or HOST} {one.step.inner[-1]}"
+        known = reasons.get(one.step)
+        key = (known.reason, *known.fix) if known and known.reason else (one.step.text,)
+        alike.setdefault(key, []).append(one)
+    for some in alike.values():
+        for one in some:
+            say(f"failed    {_called(one.step)}", WRONG)
+            say(f"          {one.step.text}", whole=True)
+            say(f"          {one.detail}")
+        if found := reasons.get(some[0].step):
+            ends = f"{some[0].step.netns or HOST} {some[0].step.inner[-1]}"
             say(f"why       {found.reason or f'nothing that is known stops it: cnetsh why {ends}'}")
             for text in found.fix:
                 say(f"          would help: {text}", whole=True)

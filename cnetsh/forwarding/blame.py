@@ -87,7 +87,7 @@ def _asleep(turn: Turn) -> Stop | None:
     for link in space.links.values():
         nets = [one for one in link.addresses if to in one.network and one.ip != to]
         if nets and not link.up and nets[0].network.prefixlen > route.to.prefixlen:
-            return down(leg, link, str(nets[0]))
+            return down(leg, link, str(nets[0].ip))
     return None
 
 
@@ -223,7 +223,7 @@ def _bare(network: Network, space: Netns, links: list[Link], to: Address, leg: s
                 if one.version == to.version and link.kind != "lo"]  # fmt: skip
     asleep = [(one, link) for one, link in own_ones if not link.up]
     if asleep and not _has_default(space, to.version):
-        return down(leg, asleep[0][1], str(asleep[0][0]))
+        return down(leg, asleep[0][1], str(asleep[0][0].ip))
     if not own_ones:
         return Stop("no_address", leg, space.name, links[0].name, {}, links[0].ref)
     for other in network.spaces.values():

@@ -135,7 +135,7 @@ def test_a_cable_with_one_end_down_has_no_carrier() -> None:
     one, other = surprises(CABLE, f"{there}\n{back}")
     assert one.says == ("will fail: inside in room has no carrier: its other end outside in the "
                         "host is down")  # fmt: skip
-    assert other.says == "will fail: outside in the host, which has 192.168.5.1/24, is down"
+    assert other.says == "will fail: outside in the host, which has 192.168.5.1, is down"
     assert one.fix == other.fix == ("ip link set outside up",)
     assert surprises(f"{CABLE}ip link set outside up", f"{there}\n{back}") == []
 
