@@ -19,8 +19,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from cnetsh import __version__
 from cnetsh.commands.output import told, written
-from cnetsh.version import VERSION
 
 # Typer offers the values of an enumeration; the commands take them for plain words.
 # The first of them was called rich once.
@@ -152,7 +152,7 @@ def _group(name: str, text: str) -> None:
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"cnetsh {VERSION}")
+        print(f"cnetsh {__version__}")
         raise typer.Exit
 
 

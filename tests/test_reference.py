@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from cnetsh import cli, errors
-from cnetsh.words import WORDS
+from cnetsh.commands.words import WORDS
 
 PACKAGE = Path(cli.__file__).parent
 PAGES = [*PACKAGE.parent.glob("*.md"), *sorted((PACKAGE.parent / "docs").rglob("*.md"))]

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+from cnetsh import __version__
 from cnetsh.apply import upgrade
 from cnetsh.compare.preview import NOT_UP
 from cnetsh.errors import FAILED, CnetshError
@@ -27,7 +28,6 @@ from cnetsh.plan.steps import Plan, Plans, Step, parse, to_text
 from cnetsh.system import namespace
 from cnetsh.system.files import open_private, private_folder
 from cnetsh.system.process import never
-from cnetsh.version import VERSION
 
 ROOT = Path("/run/cnetsh")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -151,7 +151,7 @@ class Journal:
     def other_version(self) -> str:
         """The version of the cnetsh that wrote it, "" where it is this one."""
         written = self.header.get("version", "before 0.1")
-        return "" if written == VERSION else written
+        return "" if written == __version__ else written
 
     @property
     def stands(self) -> bool:
@@ -246,7 +246,7 @@ def create(plans: Plans, before: Found) -> Journal:
     header = Header(
         lab=lab,
         title=plans.up.title,
-        version=VERSION,
+        version=__version__,
         source=plans.source,
         boot=boot_id(),
         pid=os.getpid(),

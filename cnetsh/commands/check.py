@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from cnetsh import checks
 from cnetsh.apply import journal
 from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
@@ -22,6 +21,7 @@ from cnetsh.kinds import looks
 from cnetsh.labs import choose
 from cnetsh.plan.lines import amount
 from cnetsh.plan.steps import Plan, Step
+from cnetsh.probes import checks
 from cnetsh.system.process import ask
 from cnetsh.system.signals import StopSignal
 from cnetsh.targets import target

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cnetsh.commands.words import WORDS
 from cnetsh.targets import sandbox
-from cnetsh.words import WORDS
 
 # Those of labs/builtin and targets/target, which take long to load.
 LABS = ("veth", "container", "conflict", "bridge", "routing")

@@ -26,7 +26,7 @@ from cnetsh.commands.output import say, show_error, told
 from cnetsh.commands.progress import Telling
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
-from cnetsh.mistakes import nearest
+from cnetsh.names import nearest
 from cnetsh.plan.saved import Saved, read_saved
 
 

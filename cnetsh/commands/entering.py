@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cnetsh import __version__
 from cnetsh.commands.output import say, told
 from cnetsh.errors import DONE
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
-from cnetsh.version import VERSION
 
 if TYPE_CHECKING:
     from cnetsh.apply.journal import Journal
@@ -36,4 +36,4 @@ def if_running(on: str, action: Action, otherwise: str = "") -> int:
 def tell_version(record: "Journal") -> None:
     """Tell of a lab that another version of cnetsh has brought up."""
     if record.other_version:
-        say(f"{record.lab} was brought up by cnetsh {record.other_version}; this is {VERSION}")
+        say(f"{record.lab} was brought up by cnetsh {record.other_version}; this is {__version__}")

@@ -6,7 +6,7 @@ from cnetsh.commands.output import deliver, tell
 from cnetsh.errors import CnetshError
 from cnetsh.labs.builtin import shipped
 from cnetsh.labs.file import load_file
-from cnetsh.mistakes import nearest
+from cnetsh.names import nearest
 
 
 def run(name: str, output: Path | None) -> None:

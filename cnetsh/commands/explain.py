@@ -5,15 +5,14 @@ from typing import Any
 
 from cnetsh import kinds
 from cnetsh.commands.output import tell
+from cnetsh.commands.words import WORDS
 from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.kinds.change import NOTHING, Change, Changes, Facts, Make, Move, Ref, Remove, Set
 from cnetsh.labs import builtin, choose
-from cnetsh.mistakes import meant
-from cnetsh.names import visible
+from cnetsh.names import meant, visible
 from cnetsh.plan.steps import parse
 from cnetsh.plan.undo import undos
-from cnetsh.words import WORDS
 
 KINDS = (*kinds.ALL, "socket")
 

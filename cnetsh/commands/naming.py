@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from cnetsh.commands.output import collected
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.labs import builtin, choose
-from cnetsh.mistakes import nearest
+from cnetsh.names import nearest
 
 if TYPE_CHECKING:
     from cnetsh.apply.journal import Journal

@@ -19,8 +19,8 @@ from cnetsh.forwarding.trip import Hop, Verdict, follow
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
 from cnetsh.plan.steps import Step
+from cnetsh.probes.trial import Asked, Seen, Tried
 from cnetsh.system.process import ask
-from cnetsh.trial import Asked, Seen, Tried
 
 # Where a reason by these names something to add, only the plan knows what was meant.
 _MEANT = frozenset({Layer.ADDRESS, Layer.ROUTE, Layer.NEIGHBOUR, Layer.NAT, Layer.RECEIVER})

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from cnetsh.checks import no_room
 from cnetsh.compare.snapshot import within
 from cnetsh.forwarding.blame import by_rule
 from cnetsh.forwarding.netfilter import Fate, target_of
@@ -19,8 +18,9 @@ from cnetsh.forwarding.wire import flood
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
 from cnetsh.kinds.setting import ROOT, dotted
+from cnetsh.probes.checks import no_room
+from cnetsh.probes.trial import ANSWERS, ASKS, REFUSED, TOO_LONG, Asked, Drop, Seen, Tried, traced
 from cnetsh.system.process import ask
-from cnetsh.trial import ANSWERS, ASKS, REFUSED, TOO_LONG, Asked, Drop, Seen, Tried, traced
 
 MOST_TRACED = 6  # namespaces
 _QUEUES = re.compile(r"qdisc (\S+) \S+ dev (\S+) .*\n Sent .*\(dropped (\d+),")

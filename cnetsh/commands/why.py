@@ -17,8 +17,8 @@ from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Netns, Network
 from cnetsh.forwarding.stop import Layer
 from cnetsh.kinds.change import typed_in
+from cnetsh.probes.trial import Asked, tried
 from cnetsh.targets import target
-from cnetsh.trial import Asked, tried
 
 _PROCESS = "by the number of a process any (--ns PID)"
 PING = 84  # bytes of the IP packet of a plain ping

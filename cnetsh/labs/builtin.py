@@ -30,10 +30,10 @@ from pathlib import Path
 from typing import Any
 
 from cnetsh import names
-from cnetsh.errors import CnetshError
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs import fields, numbering, yaml
 from cnetsh.labs.fields import ListOf, Named, Stated, Text, choice, number, stated, statement
-from cnetsh.mistakes import Mistakes, nearest
+from cnetsh.names import nearest
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LABS = ("veth", "container", "conflict", "bridge", "routing")

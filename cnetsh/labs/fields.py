@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, dataclass_transform
 
 import yaml
 
-from cnetsh.errors import CnetshError
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.yaml import Node, place, shortened
-from cnetsh.mistakes import Mistakes, meant
+from cnetsh.names import meant
 
 Given = TypeVar("Given")
 Kind: TypeAlias = "Text | ListOf | Named | Mapping"

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnetsh import names
-from cnetsh.errors import CnetshError
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.builtin import Lab, templates_folder
 from cnetsh.labs.fields import Mapping, refusal
 from cnetsh.labs.model import Topology
 from cnetsh.labs.yaml import Key, Node, compose_file, place
-from cnetsh.mistakes import Mistakes, meant
+from cnetsh.names import meant
 
 
 def load_file(path: Path, settings: Sequence[str]) -> Lab:

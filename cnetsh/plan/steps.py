@@ -12,10 +12,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
-from cnetsh.errors import CnetshError
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.kinds import looks
 from cnetsh.kinds.change import OWNED, Change, Changes, Command, Make, Move, Ref, Remove, refs_of
-from cnetsh.mistakes import MOST, Mistakes
 
 
 class Directives(NamedTuple):
@@ -196,7 +195,7 @@ def _steps(text: str, part: str, origin: str) -> Iterator[Step]:
                 yield Step(line, netns, section, why, kind, number, said)
             except CnetshError as error:
                 # Looking for what was meant takes milliseconds, and only so many are told.
-                meant = _meant(line, said, part) if len(mistakes) < MOST else ""
+                meant = _meant(line, said, part) if len(mistakes) < Mistakes.MOST else ""
                 mistakes.keep(_refusal(error, f"{origin}: line {number}: {line}", meant))
             why, said = "", NO_DIRECTIVES
         elif line.startswith("##"):

@@ -4,10 +4,10 @@ import pytest
 
 from cnetsh import kinds
 from cnetsh.commands import explain
+from cnetsh.commands.words import WORDS
 from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import CnetshError
 from cnetsh.labs import builtin
-from cnetsh.words import WORDS
 
 
 @pytest.fixture(autouse=True)

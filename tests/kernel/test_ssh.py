@@ -17,7 +17,7 @@ from hosts import PATIENCE, Private, end_host, host_env, report, start_holder, w
 from machines import FAR, NEAR, Machines, connected
 from test_guides import CHECKOUT, assert_shown, lines_of, sessions
 
-from cnetsh.version import VERSION
+from cnetsh import __version__
 
 LAB = """
 name: own
@@ -210,16 +210,16 @@ def test_the_guide(machines: Machines) -> None:
 
 def test_two_versions_that_meet_one_journal_say_so(machines: Machines) -> None:
     code = (
-        "import sys; from cnetsh import version; version.VERSION = '9.9'\n"
+        "import sys; import cnetsh; cnetsh.__version__ = '9.9'\n"
         "from cnetsh.__main__ import begin; begin()"
     )
     other = [sys.executable, "-c", code]
-    meets = f"veth was brought up by cnetsh 9.9; this is {VERSION}\n"
+    meets = f"veth was brought up by cnetsh 9.9; this is {__version__}\n"
     assert machines.there.run([*other, "up", "veth"]).returncode == 0
     for words in (["status"], ["check", "veth"], ["up", "veth"], ["down", "veth"]):
         assert meets in machines.cnetsh(*words).stderr
     machines.cnetsh("up", "veth")
-    meets = f"veth was brought up by cnetsh {VERSION}; this is 9.9\n"
+    meets = f"veth was brought up by cnetsh {__version__}; this is 9.9\n"
     assert meets in machines.there.run([*other, "down", "veth"]).stderr
 
 

@@ -201,7 +201,7 @@ def load() -> None:
 
     for module in pkgutil.walk_packages(cnetsh.__path__, "cnetsh."):
         # What starts by itself, and what stands alone outside of the package.
-        if module.name not in ("cnetsh.__main__", "cnetsh.inside", "cnetsh.targets.holder"):
+        if module.name not in ("cnetsh.__main__", "cnetsh.targets.holder"):
             importlib.import_module(module.name)
 
 

@@ -5,8 +5,7 @@ import time
 import pytest
 
 from cnetsh import kinds
-from cnetsh.errors import CnetshError
-from cnetsh.mistakes import MOST
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.plan.steps import parse
 
 SAMPLES = [text for kind in kinds.MODULES for text in kind.SAMPLES]
@@ -76,7 +75,7 @@ def test_all_lines_are_told_at_once() -> None:
 def test_of_very_many_the_first_are_told_in_no_time() -> None:
     began = time.process_time()
     lines = refusal("\n".join(f"ip adress add 10.0.0.1/24 dev eth{n}" for n in range(2000)))
-    assert lines.message.splitlines()[-1] == f"and {2000 - MOST} more"
+    assert lines.message.splitlines()[-1] == f"and {2000 - Mistakes.MOST} more"
     assert time.process_time() - began < 5
 
 

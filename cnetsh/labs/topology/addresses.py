@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from itertools import chain, islice, pairwise
 
-from cnetsh.errors import CnetshError
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.fields import Stated
 from cnetsh.labs.model import Bridge, Container, Interface, Topology
-from cnetsh.mistakes import Mistakes
 from cnetsh.names import Inet, Ip
 
 Rows = list[tuple[Inet, ...]]

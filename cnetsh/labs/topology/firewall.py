@@ -4,10 +4,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from cnetsh.errors import CnetshError
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.model import Bridge, Publish, Topology
 from cnetsh.labs.topology.members import Member, Port
-from cnetsh.mistakes import Mistakes
 from cnetsh.names import Inet
 
 # bytes of a chain's name: XT_EXTENSION_MAXNAMELEN of linux/netfilter/x_tables.h, less 1

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import NamedTuple
 
-from cnetsh.errors import CnetshError
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.fields import Stated
 from cnetsh.labs.model import Container, Interface, Topology
 from cnetsh.labs.topology.addresses import assign
 from cnetsh.labs.yaml import shortened
-from cnetsh.mistakes import Mistakes, meant
-from cnetsh.names import Inet
+from cnetsh.names import Inet, meant
 
 HOST = "host"  # what checks call the target itself
 PORTS = 1023  # BR_MAX_PORTS of the kernel's net/bridge/br_private.h; port 0 is not used

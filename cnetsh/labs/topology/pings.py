@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 from typing import NamedTuple
 
 from cnetsh import names
-from cnetsh.errors import CnetshError
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.expected import NO_WAY
 from cnetsh.labs.model import Called, Check, Container, Topology
 from cnetsh.labs.topology.firewall import Published
@@ -21,7 +21,6 @@ from cnetsh.labs.topology.routes import (
     host_station,
     station_of,
 )
-from cnetsh.mistakes import Mistakes
 from cnetsh.names import Inet, Ip
 
 FEW = 8

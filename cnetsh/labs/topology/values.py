@@ -6,13 +6,12 @@ from decimal import Decimal
 from math import ceil
 from typing import Any, NamedTuple
 
-from cnetsh.errors import CnetshError
+from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.model import Cable, Topology
 from cnetsh.labs.topology import firewall
 from cnetsh.labs.topology.members import Member, Port, members
 from cnetsh.labs.topology.pings import Pings
 from cnetsh.labs.topology.routes import KernelRoute, kernel_routes
-from cnetsh.mistakes import Mistakes
 from cnetsh.names import Inet
 
 _FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}

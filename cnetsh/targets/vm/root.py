@@ -40,7 +40,7 @@ LEFT_OUT = {"test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "l
 FOLDERS_OF_ITS_OWN = "proc sys dev run tmp root etc/netns var/lib var/log"
 CODE = Path("/usr/lib/cnetsh")
 # What process 1 and the program `cnetsh` of a VM begin by.
-BEGIN = f"import sys\nsys.path.insert(0, '{CODE}')\nfrom cnetsh import {{0}}\n{{0}}.begin()\n"
+BEGIN = f"import sys\nsys.path.insert(0, '{CODE}')\nfrom cnetsh.{{0}} import begin\nbegin()\n"
 USERS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -134,7 +134,7 @@ def root_of(kernel: Kernel, code: Iterable[tuple[str, Path]], more: Iterable[Pat
             root.tree(path) if path.is_dir() else root.take(path)
     root.tree(kernel.modules, f"/lib/modules/{kernel.version}")
     root.take(kernel.folder / "loaded", f"/lib/modules/{kernel.version}/loaded")
-    programs = {"/init": "inside", "/usr/bin/cnetsh": "__main__"}
+    programs = {"/init": "commands.inside", "/usr/bin/cnetsh": "__main__"}
     texts = {path: f"#!{python} -I\n{BEGIN.format(name)}" for path, name in programs.items()}
     for path_inside, content in (USERS | texts).items():
         root.text(path_inside, content)

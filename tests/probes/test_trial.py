@@ -2,8 +2,8 @@
 
 import struct
 
+from cnetsh.probes.trial import Asked, Seen, _seen
 from cnetsh.system.taps import Sighting
-from cnetsh.trial import Asked, Seen, _seen
 
 SYN, RST_ACK = 0x02, 0x14
 

@@ -8,13 +8,13 @@ from threading import Event
 
 import pytest
 
-from cnetsh import checks
-from cnetsh.checks import TRIES, Tried
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Ref, State
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import builtin_names
 from cnetsh.plan.steps import parse
+from cnetsh.probes import checks
+from cnetsh.probes.checks import TRIES, Tried
 from cnetsh.system.process import Result
 
 OK = Result(0, "1 packets transmitted, 1 received, 0% packet loss\nrtt = 0.1 ms\n", "")

@@ -1,0 +1,1 @@
+"""Packets really sent: the checks of a plan, and one packet that is followed to its end."""

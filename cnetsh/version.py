@@ -1,3 +1,0 @@
-"""Which cnetsh this is."""
-
-VERSION = "0.1.0"
