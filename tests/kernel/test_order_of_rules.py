@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from endings import assert_as_before, assert_others_named
-from hosts import Private, report
-from others import Hosts, not_as_twin, often, template
+from hosts import PATIENCE, Private, report
+from others import Hosts, lab_file, not_as_twin, often, template
 
 OWN = """
 {tool} -A FORWARD -p tcp --dport 80 -j DROP; {tool} -A FORWARD -j ACCEPT
@@ -92,3 +92,32 @@ def test_a_rule_that_iptables_does_not_find_by_its_words_goes_by_its_place(
     rules = ["-P FORWARD ACCEPT", "-A FORWARD -s 10.3.0.0/16 -j DROP",
              "-A FORWARD -d 10.2.0.0/16 -j DROP"]  # fmt: skip
     assert private.sh("iptables -S FORWARD").splitlines() == rules
+
+
+# Somebody like a firewall's service, who adds rules for as long as a file is there.
+BUSY = """
+touch /run/busy; n=0
+while test -e /run/busy && test $n -lt 200; do
+    n=$((n + 1)); for verb in I A; do
+        iptables -w -$verb FORWARD -p tcp --dport $n -j ACCEPT
+        iptables -w -t nat -$verb POSTROUTING -p tcp --dport $n -j ACCEPT
+    done; echo $n > /run/added
+done
+"""
+
+
+def test_others_add_rules_all_the_time(private: Private, tmp_path: Path) -> None:
+    lab = "bridges:\n  lan: {address: 10.7.0.1/24, nat: true}\n"
+    lab += "containers:\n  web: {bridge: lan, publish: [8080:80]}\n"
+    busy = private.start(["sh", "-c", BUSY])
+    for words in (("up", lab_file(tmp_path, "shop", lab), "-q"), ("down", "-q")):
+        done = private.cnetsh(*words)
+        assert done.returncode == 0, report(done)
+    private.sh("rm /run/busy")
+    busy.wait(timeout=PATIENCE)
+    number = int(private.sh("cat /run/added"))
+    rules = private.sh("iptables-save")
+    assert number > 1 and "cnetsh" not in rules
+    # Each was added twice to each of two chains.
+    added = [rules.count(f"--dport {n} -j ACCEPT") for n in range(1, number + 1)]
+    assert added == [4] * number
