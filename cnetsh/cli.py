@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from cnetsh import __version__
-from cnetsh.commands.output import told, written
+from cnetsh.commands.output import exit_code_of, flushed
 
 # Typer offers the values of an enumeration; the commands take them for plain words.
 # The first of them was called rich once.
@@ -135,7 +135,7 @@ def _command(file: str, name: str = "", **settings: Any) -> Callable[[Callable[.
             module = import_module(f"cnetsh.commands.{file}")
             run = getattr(module, f"run_{name}" if name else "run")
             words = {key: str(one) for key, one in given.items() if isinstance(one, StrEnum)}
-            raise typer.Exit(written(lambda: run(**given | words)))
+            raise typer.Exit(flushed(lambda: run(**given | words)))
 
         one = _declared.setdefault(file, _typer(add_completion=False))
         # Its first sentence; what is no short help is cut in the list of commands.
@@ -537,7 +537,7 @@ def _run_in_vm(
 def main() -> NoReturn:
     """Run the command line; an error that a user can act on is one message, not a traceback."""
     debug = _take_debug()
-    sys.exit(told(app, debug))
+    sys.exit(exit_code_of(app, debug))
 
 
 def _take_debug() -> bool:

@@ -169,7 +169,7 @@ def subnet(text: str, what: str) -> Inet:
     return Inet(*found, int(length))
 
 
-def address(text: str, what: str) -> Inet:
+def inet(text: str, what: str) -> Inet:
     """Give an address with its prefix length that a host can have in its subnet.
 
     Raises CnetshError, also for the addresses of the network and of broadcast.

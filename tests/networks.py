@@ -7,7 +7,7 @@ from cnetsh.labs.choose import part
 from cnetsh.plan.steps import Plan, parse
 from cnetsh.views.picture.draw import picture_of
 from cnetsh.views.picture.fold import folded
-from cnetsh.views.picture.network import DrawnNetwork, network_of
+from cnetsh.views.picture.network import DrawnNetwork, drawn_network
 from cnetsh.views.picture.shapes import Picture
 
 LABS = ["veth", "container", "conflict", "bridge", "routing"]
@@ -76,7 +76,7 @@ ip netns add alone
 
 def of_plan(up: Plan) -> DrawnNetwork:
     start = part("sandbox", (), "up")
-    return network_of(up.title, after([*start.changes, *up.changes]))
+    return drawn_network(up.title, after([*start.changes, *up.changes]))
 
 
 def of_text(text: str, title: str = "") -> DrawnNetwork:

@@ -142,14 +142,14 @@ def test_a_good_name_is_given_back(text):
 
 
 @pytest.mark.parametrize("text", ADDRESSES)
-@pytest.mark.parametrize("check", [names.subnet, names.address])
+@pytest.mark.parametrize("check", [names.subnet, names.inet])
 def test_a_bad_address_is_refused(check, text):
     refused(check, text, "--set x")
 
 
 @pytest.mark.parametrize("text", EDGES)
 def test_a_container_cannot_have_the_networks_own_addresses(text):
-    refused(names.address, text, "--set x")
+    refused(names.inet, text, "--set x")
 
 
 @pytest.mark.parametrize("text", [*(text for text in ADDRESSES if "/" in text), "10.0.0.1/24", "0"])
@@ -164,7 +164,7 @@ def test_host_bits_stay_as_typed():
 
 @pytest.mark.parametrize("text", ["10.0.0.0/31", "10.0.0.1/31", "10.0.0.0/32", "fd00::1/64"])
 def test_an_address_may_stand_in_the_smallest_subnets_and_in_ipv6(text):
-    assert str(names.address(text, "--set x")) == text
+    assert str(names.inet(text, "--set x")) == text
 
 
 @pytest.mark.parametrize("text", COUNTS)
@@ -186,7 +186,7 @@ FORMS = {
     names.interface_prefix: r"[A-Za-z][A-Za-z0-9_-]{0,14}",
     names.netns_name: r"[A-Za-z][A-Za-z0-9_.-]{0,63}",
     names.subnet: r"[0-9a-f.:]+/[0-9]+",
-    names.address: r"[0-9a-f.:]+/[0-9]+",
+    names.inet: r"[0-9a-f.:]+/[0-9]+",
     names.ip: r"[0-9a-f.:]+",
 }
 

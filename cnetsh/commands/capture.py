@@ -31,7 +31,7 @@ def run(
 ) -> int:
     """Capture the packets of a container's link until Ctrl-C; give the exit code."""
     words = words or ()
-    packets.chosen(words)
+    packets.packet_filter(words)
     where = target.named(on)
 
     def missing() -> NoReturn:
@@ -88,7 +88,7 @@ def _decoded() -> Iterator[TextIO]:
 def _capture(
     name: str, link: str, words: Sequence[str], count: int, raw: bool, into: TextIO
 ) -> int:
-    choice, seen = packets.chosen(words), 0
+    choice, seen = packets.packet_filter(words), 0
     with StopSignal() as stop, _taps(name, link) as taps:
         say(f"capturing on {link} in {name}; Ctrl-C ends it")
         for one in taps.sightings(YEARS, stop):

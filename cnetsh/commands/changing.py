@@ -20,9 +20,9 @@ from cnetsh.apply.rollback import Undoing
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.up import reason, to_undo, undo
 from cnetsh.commands.entering import tell_version
-from cnetsh.commands.output import say, show, told
+from cnetsh.commands.output import exit_code_of, say, show
 from cnetsh.commands.progress import Echo, Quiet, Telling
-from cnetsh.doctor.finding import Finding, as_text
+from cnetsh.doctor.finding import Finding, finding_text
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
 from cnetsh.names import visible
@@ -39,16 +39,16 @@ from cnetsh.views.terminal import DOUBT, WRONG
 def start_target(where: Target) -> None:
     """Start the target's sandbox when it does not run. Raises CnetshError when it cannot be."""
     # Built in a process of its own, so an error of the building has to be told there.
-    target.ensure(where, lambda: told(build_machine))
+    target.ensure(where, lambda: exit_code_of(build_machine))
 
 
-def started(where: Target, action: Action) -> int:
+def in_started(where: Target, action: Action) -> int:
     """Give the exit code of action, called in a target whose sandbox is started when needed."""
     # The one that was found running may end before it is entered, with its last lab.
     code = None
     while code is None:
         start_target(where)
-        code = target.in_target(where, partial(told, action))
+        code = target.in_target(where, partial(exit_code_of, action))
     return code
 
 
@@ -131,7 +131,7 @@ class How:
 
 def tell_finding(one: Finding, tell: Callable[[str, str], None]) -> None:
     """Tell what doctor has found, its first line in the colour of what it comes to."""
-    first, *rest = as_text(one).split("\n")
+    first, *rest = finding_text(one).split("\n")
     styles = {"lacks": WRONG, "refuse": WRONG, "warn": DOUBT}
     tell(first, styles.get(one.severity, ""))
     for line in rest:
@@ -210,7 +210,7 @@ def nothing(said: str, drifted: Repairing | None = None) -> Work:
 def taking_down(record: Journal, means: Means, inside: Sequence[Inside] = ()) -> Work:
     """Work out how a journal's lab is undone; inside: the processes that are ended first."""
     if not record.same_boot:
-        return forgetting(record)
+        return forgetting_record(record)
     tell_version(record)
     known = to_undo(record, means)
 
@@ -220,7 +220,7 @@ def taking_down(record: Journal, means: Means, inside: Sequence[Inside] = ()) ->
         undone = undo(known)
         return tell_ended(undone, f"{record.lab} is down", f"in {time.monotonic() - began:.2f} s")
 
-    said = f"ends {named(inside)} first" if inside else ""
+    said = f"ends {process_list(inside)} first" if inside else ""
     return Work(carry_out, lambda: known.lines, said, then_put_back(known))
 
 
@@ -239,7 +239,7 @@ def refuse_in_use(record: Journal, inside: Sequence[Inside], kill: bool) -> None
     """Raise CnetshError while there are processes in namespaces, unless just those may end."""
     if inside and not kill:
         hint = "end it, or --kill ends just those"
-        raise CnetshError(f"{record.lab} is in use by {named(inside)}", hint)
+        raise CnetshError(f"{record.lab} is in use by {process_list(inside)}", hint)
 
 
 def refuse_interrupted(record: Journal) -> None:
@@ -263,12 +263,12 @@ def end(record: Journal, homes: Mapping[int, str], inside: Sequence[Inside]) -> 
     refuse_in_use(record, left, False)
 
 
-def named(inside: Sequence[Inside]) -> str:
+def process_list(inside: Sequence[Inside]) -> str:
     """Give processes in words."""
     return "process " + ", ".join(f"{one.pid} ({one.name}) in {one.netns}" for one in inside)
 
 
-def forgetting(record: Journal) -> Work:
+def forgetting_record(record: Journal) -> Work:
     """Give what removes the record of a lab that a reboot took: nothing is left to undo."""
     gone = f"{record.lab} went with the last reboot: only its record is left"
 

@@ -84,7 +84,7 @@ def _check(name: str, how: Shown, elsewhere: str) -> int:
     return _summary(record.lab, findings, drifted)
 
 
-def _reasons(findings: Sequence[checks.Tried]) -> dict[Step, "Reason"]:
+def _reasons(findings: Sequence[checks.CheckResult]) -> dict[Step, "Reason"]:
     """Give why checks failed that had to work, as far as the model of forwarding knows."""
     failed = [one.step for one in findings if one.verdict == "failed" and not one.step.said.expect]
     if not failed:
@@ -102,9 +102,9 @@ def _reasons(findings: Sequence[checks.Tried]) -> dict[Step, "Reason"]:
             for step, one in asked.items()}  # fmt: skip
 
 
-def _repeat(failed: Sequence[checks.Tried], reasons: Mapping[Step, "Reason"]) -> None:
+def _repeat(failed: Sequence[checks.CheckResult], reasons: Mapping[Step, "Reason"]) -> None:
     """Tell at the end what has failed, with all that is known of it: each reason once."""
-    alike: dict[tuple[str, ...], list[checks.Tried]] = {}
+    alike: dict[tuple[str, ...], list[checks.CheckResult]] = {}
     for one in failed:
         known = reasons.get(one.step)
         key = (known.reason, *known.fix) if known and known.reason else (one.step.text,)
@@ -121,7 +121,7 @@ def _repeat(failed: Sequence[checks.Tried], reasons: Mapping[Step, "Reason"]) ->
                 say(f"          would help: {text}", whole=True)
 
 
-def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]) -> int:
+def _summary(name: str, findings: Sequence[checks.CheckResult], drifted: Sequence[str]) -> int:
     for line in drifted:
         say(f"changed   {line}")
     verdicts = [one.verdict for one in findings]
@@ -136,14 +136,16 @@ def _summary(name: str, findings: Sequence[checks.Tried], drifted: Sequence[str]
 
 
 @contextmanager
-def _telling(plan: Plan, how: Shown, stop: StopSignal) -> Iterator[Callable[[checks.Tried], None]]:
+def _telling(
+    plan: Plan, how: Shown, stop: StopSignal
+) -> Iterator[Callable[[checks.CheckResult], None]]:
     """Give what tells of each check; as JSON, or quietly, all is told in the end."""
     bar = Meter(len(plan.steps))
     line = partial(
         _as_typed if how.verbose else _in_a_line, max(map(_width, plan.steps), default=0)
     )
 
-    def told(one: checks.Tried) -> None:
+    def told(one: checks.CheckResult) -> None:
         if how.quiet or how.as_json:
             # As `up` does: what is over at once needs no bar.
             if len(plan.steps) > SHORT:
@@ -163,7 +165,7 @@ def _telling(plan: Plan, how: Shown, stop: StopSignal) -> Iterator[Callable[[che
         bar.over()
 
 
-def _as_typed(_: int, one: checks.Tried) -> None:
+def _as_typed(_: int, one: checks.CheckResult) -> None:
     if one.verdict == "look":
         tell(one.step.text, whole=True)
         tell(one.detail.rstrip())
@@ -172,7 +174,7 @@ def _as_typed(_: int, one: checks.Tried) -> None:
         tell(f"{'':9} {one.detail}")
 
 
-def _in_a_line(width: int, one: checks.Tried) -> None:
+def _in_a_line(width: int, one: checks.CheckResult) -> None:
     if one.verdict == "look":
         _as_typed(width, one)
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cnetsh.apply.change import differing
-from cnetsh.commands.changing import changing, started, tell_finding
+from cnetsh.commands.changing import changing, in_started, tell_finding
 from cnetsh.commands.output import collected, deliver, kept, say
 from cnetsh.commands.sheets import form_of, shown
 from cnetsh.commands.up import Wanted, as_given, to_bring_up
@@ -38,7 +38,7 @@ def run(
         return _of_two(lab, other, settings, form, output, sudo)
     wanted = Wanted(as_given(lab, settings), on, allow_overlap=True, allow_cut_off=True, kill=True)
     into = collected(output)
-    code = started(target.named(on), partial(_on_target, wanted, form, sudo, into))
+    code = in_started(target.named(on), partial(_on_target, wanted, form, sudo, into))
     kept(into, output, DONE if code == FAILED else code)
     return code
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
-from cnetsh.commands.changing import start_target, started, tell_finding
-from cnetsh.commands.naming import known
+from cnetsh.commands.changing import in_started, start_target, tell_finding
+from cnetsh.commands.naming import resolved
 from cnetsh.commands.output import say, tell
 from cnetsh.commands.predicting import surprises_here, tell_unknown
 from cnetsh.doctor import diagnose
@@ -28,11 +28,11 @@ def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
         release()
         return _tell(None, False, verbose, as_json)
-    return started(where, partial(_tell, plans, not where.is_private, verbose, as_json))
+    return in_started(where, partial(_tell, plans, not where.is_private, verbose, as_json))
 
 
 def _planned(lab: str, settings: Sequence[str], on: str) -> Plans:
-    with known(lab, on) as name:
+    with resolved(lab, on) as name:
         return choose.plans(name, settings)
 
 

@@ -13,7 +13,7 @@ from cnetsh.commands.changing import (
     changing,
     done,
     first_refusal,
-    forgetting,
+    forgetting_record,
     in_use,
     nothing,
     refuse_in_use,
@@ -22,7 +22,7 @@ from cnetsh.commands.changing import (
 )
 from cnetsh.commands.entering import if_running
 from cnetsh.commands.naming import elsewhere, not_up, only_one_up
-from cnetsh.commands.output import say, show_error, told
+from cnetsh.commands.output import exit_code_of, say, show_error
 from cnetsh.commands.progress import Telling
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
@@ -95,7 +95,7 @@ def _all_down(kill: bool, how: How, means: Means, elsewhere: str) -> int:
         record.close()
         if not means.stopping():
             work = partial(to_take_down, record.lab, kill, means)
-            codes.append(told(partial(done, work, how)))
+            codes.append(exit_code_of(partial(done, work, how)))
     if not codes:
         say(_is_not_up("", elsewhere))
     return max(codes, default=DONE)
@@ -113,7 +113,7 @@ def to_take_down(
             raise not_up(name, up)
         return nothing(_is_not_up(name, elsewhere))
     if not record.same_boot:
-        return forgetting(record)
+        return forgetting_record(record)
     inside = in_use(record, record.homes)
     work = taking_down(record, means, inside if kill else ())
     refused = first_refusal(

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cnetsh import __version__
-from cnetsh.commands.output import say, told
+from cnetsh.commands.output import exit_code_of, say
 from cnetsh.errors import DONE
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
@@ -18,7 +18,7 @@ HOST = "host"  # the target itself, where a container may be named
 
 def entered(where: Target, action: Action, otherwise: Callable[[], int]) -> int:
     """Give the exit code of action, called in a target, or of otherwise where no sandbox runs."""
-    code = target.in_target(where, partial(told, action))
+    code = target.in_target(where, partial(exit_code_of, action))
     return otherwise() if code is None else code
 
 

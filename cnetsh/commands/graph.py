@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from cnetsh.commands.naming import known
+from cnetsh.commands.naming import resolved
 from cnetsh.commands.output import collected, deliver, kept, unicode_fits
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.kinds.change import Ref, State, after
 from cnetsh.labs import builtin, choose
 from cnetsh.views.picture.draw import PAGE, draw
-from cnetsh.views.picture.network import DrawnNetwork, network_of
+from cnetsh.views.picture.network import DrawnNetwork, drawn_network
 
 # What the end of a file's name says of the form.
 ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
@@ -39,7 +39,7 @@ def run(
         raise CnetshError("no lab is named", "cnetsh graph LAB, or cnetsh graph --live")
     plan = None
     if lab:
-        with known(lab, on) as name:
+        with resolved(lab, on) as name:
             plan = choose.part(name, settings, "up")
     if live:
         wanted = after(plan.changes) if plan else None
@@ -48,7 +48,7 @@ def run(
     sandbox = on.partition(":")[0] == builtin.SANDBOX
     # A sandbox is made by a plan too; of another target nobody has looked at the links.
     start = choose.part(builtin.SANDBOX, (), "up").changes if sandbox else ()
-    network = network_of(plan.title or plan.lab, after([*start, *plan.changes]), sandbox)
+    network = drawn_network(plan.title or plan.lab, after([*start, *plan.changes]), sandbox)
     deliver(drawn(network), output)
     return DONE
 
@@ -81,7 +81,7 @@ def _show(
 
     homes = {ref.netns or ref.name for ref in wanted or () if ref.netns or ref.kind == "netns"}
     state = look_everywhere(ask, [ref for ref in wanted or () if ref.kind == "setting"], homes)
-    into.write(drawn(network_of(title, _of_lab(state, wanted) if wanted else state)))
+    into.write(drawn(drawn_network(title, _of_lab(state, wanted) if wanted else state)))
     into.flush()
     return DONE
 

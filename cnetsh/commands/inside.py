@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import cnetsh
-from cnetsh.commands.output import told
+from cnetsh.commands.output import exit_code_of
 from cnetsh.errors import FAILED
 from cnetsh.system import namespace
 from cnetsh.system.process import ENVIRONMENT, ask
@@ -231,7 +231,7 @@ def _become(request: Request, streams: Sequence[int]) -> NoReturn:
         os.environ.update(request.environment)
         sys.argv = request.argv
         files = [sys.stdin, sys.stdout, sys.stderr, *(os.fdopen(fd, "w") for fd in streams[3:])]
-        code = told(travel.unpacked(base64.b64decode(request.action), files))
+        code = exit_code_of(travel.unpacked(base64.b64decode(request.action), files))
     except BaseException:
         traceback.print_exc()
     finally:

@@ -20,7 +20,7 @@ NO_LAB = CnetshError("no lab is up", "cnetsh up LAB")
 
 
 @contextmanager
-def known(lab: str, on: str) -> Iterator[str]:
+def resolved(lab: str, on: str) -> Iterator[str]:
     """Give a lab's name as `choose` knows it: of one that is only up, its plan as a file.
 
     Raises CnetshError for a name that is neither.

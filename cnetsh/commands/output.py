@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TextIO
 
 from cnetsh.errors import DONE, FAILED, CnetshError
-from cnetsh.views.terminal import WRONG, Paint, ansi, fitted, plain, printable
+from cnetsh.views.terminal import WRONG, Paint, ansi, fitted, printable, unpainted
 
 
-def told(action: Callable[[], int], debug: bool = False) -> int:
+def exit_code_of(action: Callable[[], int], debug: bool = False) -> int:
     """Give the exit code of action, or that of its error: a message, with debug a traceback."""
     try:
-        return written(action)
+        return flushed(action)
     except (CnetshError, OSError) as error:
         if debug:
             raise
@@ -29,7 +29,7 @@ def told(action: Callable[[], int], debug: bool = False) -> int:
         return known.code
 
 
-def written(action: Callable[[], int | None]) -> int:
+def flushed(action: Callable[[], int | None]) -> int:
     """Give the exit code of action when all that it printed is written, or 141 to a closed pipe.
 
     A terminal that has gone is 129. Raises OSError when it cannot be written: at the end, the
@@ -93,7 +93,7 @@ def width_of(stream: TextIO) -> int:
 def paint_of(stream: TextIO) -> Paint:
     """Give what colours text for a stream: nothing does where it is no terminal."""
     refused = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return ansi if stream.isatty() and not refused else plain
+    return ansi if stream.isatty() and not refused else unpainted
 
 
 def unicode_fits(stream: TextIO) -> bool:

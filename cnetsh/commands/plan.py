@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from cnetsh.commands.naming import known
+from cnetsh.commands.naming import resolved
 from cnetsh.commands.output import collected, deliver, kept, say
 from cnetsh.commands.sheets import form_of, shown
 from cnetsh.errors import DONE
@@ -31,7 +31,7 @@ def run(
     form = form_of(form, output)
     if lab.endswith(".json") and not settings:
         return _as_saved(Path(lab), down, form, output, sudo)
-    with known(lab, on) as name:
+    with resolved(lab, on) as name:
         return _run(name, settings, down, form, output, sudo, on, verbose)
 
 

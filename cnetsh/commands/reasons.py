@@ -19,7 +19,7 @@ from cnetsh.forwarding.trip import Hop, Verdict, follow
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
 from cnetsh.plan.steps import Step
-from cnetsh.probes.trial import Asked, Seen, Tried
+from cnetsh.probes.trial import Probe, ProbeResult, Seen
 from cnetsh.system.process import ask
 
 # Where a reason by these names something to add, only the plan knows what was meant.
@@ -77,7 +77,7 @@ def reason_of(
     sender: str,
     packet: Packet,
     planned: Planned,
-    trial: Tried | None,
+    trial: ProbeResult | None,
 ) -> Reason:
     """Give how a packet fares; trial: how one fared that was sent."""
     trial = trial and replace(trial, seen=tuple(_concerned(network, trial.seen)))
@@ -94,7 +94,7 @@ def reason_of(
         return Reason(True, seen if verdict.works is not True else path, reason=note)
     if verdict.stop and not verdict.doubts:
         return _stopped(verdict.stop, path, planned, network)
-    asked = Asked(sender, str(packet.to), packet.proto, packet.port, packet.size * packet.whole)
+    asked = Probe(sender, str(packet.to), packet.proto, packet.port, packet.size * packet.whole)
     stop = suspect(network, verdict, asked, trial, partial(_step_of, planned))
     if stop := stop or _of_two(network, sender, packet, verdict, trial):
         return _stopped(stop, path, planned, network)
@@ -110,7 +110,7 @@ def _concerned(network: Network, seen: Iterable[Seen]) -> Iterator[Seen]:
 
 
 def _of_two(
-    network: Network, sender: str, packet: Packet, verdict: Verdict, trial: Tried
+    network: Network, sender: str, packet: Packet, verdict: Verdict, trial: ProbeResult
 ) -> Stop | None:
     """Give what stops a packet for sure, or that two have the address, where only one answers."""
     for doubt in verdict.doubts if verdict.works is None else ():
@@ -182,7 +182,7 @@ def _brought_back(lost: list[drift.Drifted], network: Network) -> Iterator[str]:
             yield typed_in(homes[0], "ip", "link", "set", ref.name, "netns", ref.netns)
 
 
-def _unknown(verdict: Verdict, seen: tuple[str, ...], trial: Tried) -> Reason:
+def _unknown(verdict: Verdict, seen: tuple[str, ...], trial: ProbeResult) -> Reason:
     gap = gap_of(verdict, trial)
     place = f"it was last seen here: {seen[-1]}" if seen else "it was seen nowhere"
     asked = [one for one in trial.asked if gap and one.leg.endswith(f" {gap.asked}")]

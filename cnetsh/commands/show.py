@@ -15,7 +15,7 @@ from cnetsh.kinds.link import paired
 from cnetsh.system.process import ask
 from cnetsh.views import inside
 from cnetsh.views.table import PIPED
-from cnetsh.views.terminal import ansi, plain
+from cnetsh.views.terminal import ansi, unpainted
 
 
 def run(name: str, on: str, as_json: bool) -> int:
@@ -35,8 +35,8 @@ def _show(name: str, as_json: bool, width: int, coloured: bool, into: TextIO) ->
         json.dump({netns: inside.as_rows(some) for netns, some in found.items()}, into, indent=1)
         into.write("\n")
     else:
-        paint = ansi if coloured else plain
-        texts = (inside.as_text(netns, some, width, paint) for netns, some in found.items())
+        paint = ansi if coloured else unpainted
+        texts = (inside.tables_as_text(netns, some, width, paint) for netns, some in found.items())
         into.write("\n".join("".join(f"{line}\n" for line in text) for text in texts))
     into.flush()
     return DONE

@@ -19,7 +19,17 @@ from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
 from cnetsh.kinds.setting import ROOT, dotted
 from cnetsh.probes.checks import no_room
-from cnetsh.probes.trial import ANSWERS, ASKS, REFUSED, TOO_LONG, Asked, Drop, Seen, Tried, traced
+from cnetsh.probes.trial import (
+    ANSWERS,
+    ASKS,
+    REFUSED,
+    TOO_LONG,
+    Drop,
+    Probe,
+    ProbeResult,
+    Seen,
+    traced,
+)
 from cnetsh.system.process import ask
 
 MOST_TRACED = 6  # namespaces
@@ -31,8 +41,8 @@ _TABLES = {"ip": "iptables", "ip6": "ip6tables"}
 def suspect(
     network: Network,
     verdict: Verdict,
-    asked: Asked,
-    trial: Tried,
+    asked: Probe,
+    trial: ProbeResult,
     step_of: Callable[[Stop], str],
 ) -> Stop | None:
     """Give what stops a packet that was sent, None where nothing says so.
@@ -61,7 +71,7 @@ class Gap(NamedTuple):
         return str(via or self.out.to)
 
 
-def gap_of(verdict: Verdict, trial: Tried) -> Gap | None:
+def gap_of(verdict: Verdict, trial: ProbeResult) -> Gap | None:
     """Give the first wire whose far end has not seen the packet, on the way that the model has."""
     hops = [one for one in verdict.path if one.how in ("out", "in")]
     wires = [Gap(one, next(iter(hops[at : at + 1]), None))
@@ -71,19 +81,19 @@ def gap_of(verdict: Verdict, trial: Tried) -> Gap | None:
     return next(iter(wires[max(passed, default=0) :]), None)
 
 
-def _sighted(trial: Tried, leg: str, hop: Hop, direction: str = "") -> bool:
+def _sighted(trial: ProbeResult, leg: str, hop: Hop, direction: str = "") -> bool:
     """Say whether a packet of a leg was seen at a hop."""
     one = Seen(leg, hop.space, hop.link, direction or hop.how)
     return one in trial.seen or one in trial.asked
 
 
-def _by_sight(verdict: Verdict, gap: Gap, trial: Tried) -> Stop | None:
+def _by_sight(verdict: Verdict, gap: Gap, trial: ProbeResult) -> Stop | None:
     """Give what may stop a packet on the wire where it was seen to get lost."""
     here = [one for one in verdict.doubts if one.out == gap.out]
     return next((one.stop for one in here if _shown(one, gap, trial)), None)
 
 
-def is_possible(doubt: Doubt, gap: Gap | None, trial: Tried) -> bool:
+def is_possible(doubt: Doubt, gap: Gap | None, trial: ProbeResult) -> bool:
     """Say whether something may have stopped a packet of which nothing shows that it did.
 
     A queue drops the one and not the next; of two who have an address one took the packet in.
@@ -94,7 +104,7 @@ def is_possible(doubt: Doubt, gap: Gap | None, trial: Tried) -> bool:
     return stop.code == "queue" and gap is not None and doubt.out == gap.out
 
 
-def _shown(doubt: Doubt, gap: Gap, trial: Tried) -> bool:
+def _shown(doubt: Doubt, gap: Gap, trial: ProbeResult) -> bool:
     """Say whether a packet, or the question for its neighbour, got lost as it would by a doubt."""
     out, into = gap
     asks, answers = ASKS.format(gap.asked), ANSWERS.format(gap.asked)
@@ -118,7 +128,9 @@ def _ask(space: str, *words: str) -> str:
     return within(space, partial(ask, words)).stdout
 
 
-def _nobody_listens(network: Network, asked: Asked, trial: Tried, verdict: Verdict) -> Stop | None:
+def _nobody_listens(
+    network: Network, asked: Probe, trial: ProbeResult, verdict: Verdict
+) -> Stop | None:
     """Give the stop at the namespace that a packet is for, where it came in and nobody listens."""
     turn = verdict.turn
     to, port = (turn.words["to"].split()[0], turn.words["port"]) if turn else (asked.to, asked.port)
@@ -142,7 +154,7 @@ def _dropped(spaces: Iterable[str]) -> Counter[tuple[str, str, str]]:
                     if kind in KINDS_OF_QUEUES})  # fmt: skip
 
 
-def _by_error(network: Network, asked: Asked, verdict: Verdict, trial: Tried) -> Stop | None:
+def _by_error(network: Network, asked: Probe, verdict: Verdict, trial: ProbeResult) -> Stop | None:
     """Give what the sender's system said, or a router on the way (RFC 792, RFC 4443)."""
     sender, to = asked.sender, asked.to
     if trial.error == TOO_LONG and "expires" in _ask(sender, "ip", "route", "get", to):
@@ -154,7 +166,7 @@ def _by_error(network: Network, asked: Asked, verdict: Verdict, trial: Tried) ->
     return None
 
 
-def _expired(network: Network, asked: Asked, verdict: Verdict, space: str) -> Stop | None:
+def _expired(network: Network, asked: Probe, verdict: Verdict, space: str) -> Stop | None:
     """Say what makes a packet's TTL too short: a rule on the way, or what its sender begins with.
 
     A router counts it down, and drops what would leave with none (ip_forward).
@@ -215,7 +227,7 @@ def _outdated(network: Network, out: Hop, into: Hop) -> Stop | None:
     return None
 
 
-def _by_trace(network: Network, verdict: Verdict, asked: Asked, trial: Tried) -> Stop | None:
+def _by_trace(network: Network, verdict: Verdict, asked: Probe, trial: ProbeResult) -> Stop | None:
     """Give what nftables says that it does with another packet, or the table of neighbours."""
     near = [*(one.space for one in reversed(trial.seen)), asked.sender, "",
             *(hop.space for hop in verdict.path), *network.spaces]  # fmt: skip

@@ -36,12 +36,12 @@ from cnetsh.commands.changing import (
     done,
     end,
     first_refusal,
-    forgetting,
+    forgetting_record,
+    in_started,
     in_use,
     nothing,
     refuse_in_use,
     refuse_interrupted,
-    started,
     tell_ended,
     tell_left,
     then_put_back,
@@ -119,7 +119,7 @@ def run(
     wanted = Wanted(found, on, allow_overlap, allow_cut_off, kill, trial, typed, verbose)
     telling = Telling.typed_here(verbose, quiet, log)
     action = partial(_up, wanted, How.typed_here(dry_run, yes), telling)
-    return unless_killed(started(where, action))
+    return unless_killed(in_started(where, action))
 
 
 def _up(wanted: Wanted, how: How, telling: Telling) -> int:
@@ -171,7 +171,7 @@ def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
 
     def carry_out() -> int:
         if record:
-            forgetting(record).carry_out()
+            forgetting_record(record).carry_out()
         ended = bring_up(plans, before, means)
         if ended.undone is not None:
             return _rolled_back(plans.up, ended)

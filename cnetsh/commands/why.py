@@ -17,7 +17,7 @@ from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Netns, Network
 from cnetsh.forwarding.stop import Layer
 from cnetsh.kinds.change import typed_in
-from cnetsh.probes.trial import Asked, tried
+from cnetsh.probes.trial import Probe, tried
 from cnetsh.targets import target
 
 _PROCESS = "by the number of a process any (--ns PID)"
@@ -26,7 +26,7 @@ _TO = re.compile(r"(?:\[([^\]]+)\]|([^:/]+|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F
                  r"(?::(\d+))?(?:/(tcp|udp))?")  # fmt: skip
 
 
-class Wanted(NamedTuple):
+class Query(NamedTuple):
     """What was typed: whom, and how to ask it; others: more namespaces, or processes in them."""
 
     sender: str
@@ -63,7 +63,7 @@ def run(
                           "ADDRESS:PORT/udp, [ADDRESS]:PORT")  # fmt: skip
     name, port = found[1] or found[2], int(found[3] or 0)
     proto = (found[4] or "tcp") if port else "icmp"
-    wanted = Wanted(sender, name, others, port, proto, size, six, probe, as_json)
+    wanted = Query(sender, name, others, port, proto, size, six, probe, as_json)
     where = target.named(on)
     return entered(where, partial(_why, wanted), partial(_missing, where.name))
 
@@ -72,7 +72,7 @@ def _missing(name: str) -> NoReturn:
     raise CnetshError(f"sandbox {name} does not run", "cnetsh up LAB")
 
 
-def _why(wanted: Wanted) -> int:
+def _why(wanted: Query) -> int:
     said = dict.fromkeys([wanted.sender, wanted.to, *wanted.others])
     homes = {text: home for text in said if (home := snapshot.home_of(text)) is not None}
     for text in wanted.others:
@@ -86,7 +86,7 @@ def _why(wanted: Wanted) -> int:
         return _tell(wanted, to)
     packet = Packet(to, proto=wanted.proto, port=wanted.port, size=wanted.size or PING,
                     whole=bool(wanted.size))  # fmt: skip
-    asked = Asked(space.name, str(to), wanted.proto, wanted.port, wanted.size)
+    asked = Probe(space.name, str(to), wanted.proto, wanted.port, wanted.size)
     trial = tried(asked, list(network.spaces)) if wanted.probe else None
     return _tell(wanted, reason_of(network, space.name, packet, planned, trial))
 
@@ -101,7 +101,7 @@ def _space(network: Network, homes: Mapping[str, str], name: str) -> Netns:
 
 
 def _address(
-    network: Network, homes: Mapping[str, str], space: Netns, wanted: Wanted
+    network: Network, homes: Mapping[str, str], space: Netns, wanted: Query
 ) -> Address | Reason:
     """Give the address that is meant: of a namespace one on a network of the sender's, if any."""
     try:
@@ -122,7 +122,7 @@ def _address(
     return Reason(False, (), layer, f"{wanted.to} has no {what}", evidence, "", tuple(fix))
 
 
-def _ending(wanted: Wanted, found: Reason) -> str:
+def _ending(wanted: Query, found: Reason) -> str:
     """Say how it ended, or would end where nothing was sent."""
     if found.arrives is None:
         return "is not known to arrive"
@@ -132,7 +132,7 @@ def _ending(wanted: Wanted, found: Reason) -> str:
     return f"would arrive{listens}" if found.arrives else "would not arrive"
 
 
-def _tell(wanted: Wanted, found: Reason) -> int:
+def _tell(wanted: Query, found: Reason) -> int:
     if wanted.as_json:
         print(json.dumps(found._asdict(), indent=1))
         return found.code

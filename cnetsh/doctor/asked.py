@@ -40,7 +40,7 @@ class Here(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Requirements:
     """Everything that doctor looks at in one plan.
 
     settings: paths and values of the target's own; links: the made ones, with their namespace;
@@ -82,9 +82,9 @@ class Asked:
         return any(path.endswith(ending) and value == "1" for path, value in self.settings)
 
 
-def asked_by(plan: Plan) -> Asked:
+def requirements_of(plan: Plan) -> Requirements:
     """Give what a plan asks of its target. Raises CnetshError for an address that is none."""
-    found = Asked(plan.lab)
+    found = Requirements(plan.lab)
     for number, step in enumerate(plan.steps, 1):
         changes = step.changes
         if changes:
@@ -99,7 +99,7 @@ def asked_by(plan: Plan) -> Asked:
     return found
 
 
-def _is_here(change: Change, found: Asked) -> bool:
+def _is_here(change: Change, found: Requirements) -> bool:
     """Say whether a change is to what the target's own namespace has, or to what it sends."""
     kind, netns, name = change.ref
     if netns or kind != "link":
@@ -110,7 +110,7 @@ def _is_here(change: Change, found: Asked) -> bool:
     return not change.to.netns if isinstance(change, Move) else getattr(change, "key", "") == "up"
 
 
-def _take(step: Step, change: Change, found: Asked) -> None:
+def _take(step: Step, change: Change, found: Requirements) -> None:
     _, netns, name = change.ref
     match change:
         case Make(Ref("link")):
@@ -150,7 +150,7 @@ def _rule(step: Step, ref: Ref) -> IptablesCommand:
     return IptablesCommand(ref, tool, table, words[verb:], step.text)
 
 
-def _take_link(step: Step, change: Make, found: Asked) -> None:
+def _take_link(step: Step, change: Make, found: Requirements) -> None:
     for ref in refs_of(change):
         found.links[ref.netns, ref.name] = step.text
     kind = change.facts["kind"]
@@ -164,7 +164,7 @@ def _take_link(step: Step, change: Make, found: Asked) -> None:
         _use(change.on.netns, change.on.name, step, found)
 
 
-def _take_value(step: Step, change: Set, found: Asked) -> None:
+def _take_value(step: Step, change: Set, found: Requirements) -> None:
     _, netns, name = change.ref
     _use(netns, name, step, found)
     match change.key, change.value:
@@ -178,7 +178,7 @@ def _take_value(step: Step, change: Set, found: Asked) -> None:
             found.resized[name] = step.text
 
 
-def _use(netns: str, link: str, step: Step, found: Asked) -> None:
+def _use(netns: str, link: str, step: Step, found: Requirements) -> None:
     if not netns:
         found.uses.setdefault(link, step.text)
 

@@ -49,7 +49,7 @@ def cut_off(case: Case) -> Iterator[Sign]:
     there = [one for one in case.asked.here if not case.runs(one.step)
              and not case.ours.isdisjoint(_links(one.change))]  # fmt: skip
     found: dict[str, dict[str, str]] = {}
-    lost = losses(here, state, policy, targets(state, policy, case.seen), there)
+    lost = losses(here, state, policy, lifelines(state, policy, case.seen), there)
     for one in sorted(lost, key=lambda one: one.step.number):
         step = f"step {one.step.number}: {one.step.step.text}"
         found.setdefault(step, {}).setdefault(one.name, one.why)
@@ -58,7 +58,7 @@ def cut_off(case: Case) -> Iterator[Sign]:
         yield Sign("refuse", step, effect, ADVICE)
 
 
-def targets(state: State, policy: Sequence[Facts], seen: Evidence) -> list[Lifeline]:
+def lifelines(state: State, policy: Sequence[Facts], seen: Evidence) -> list[Lifeline]:
     """Give whom one would miss: the ssh session, the gateways, the name servers."""
     found = []
     if ssh := seen.ssh:
@@ -123,7 +123,7 @@ def losses(
         return [way(network, one.to, one.flow) for one in whom]
 
     def why(at: int, count: int) -> str:
-        return lost(ways(0)[at], ways(count)[at], whom[at])
+        return why_lost(ways(0)[at], ways(count)[at], whom[at])
 
     def is_lost(at: int, place: int) -> bool:
         return bool(why(at, place + 1))
@@ -166,7 +166,7 @@ def _take(network: Network, change: Change) -> None:
         settle([Remove(Ref("chain", "", " ".join(change.ref.name.split()[:3])))], network)
 
 
-def lost(before: Way, after: Way, target: Lifeline) -> str:
+def why_lost(before: Way, after: Way, target: Lifeline) -> str:
     """Say why one way is not the other, "" where it is as good."""
     if not before.link:
         return ""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cnetsh.doctor.asked import asked_by
+from cnetsh.doctor.asked import requirements_of
 from cnetsh.doctor.evidence import Evidence, gather
 from cnetsh.doctor.finding import SEVERITIES, Case, Finding, Severity, Sign
 from cnetsh.doctor.table import TRAPS, Trap
@@ -30,7 +30,7 @@ def diagnose(
     that is none.
     """
     # To read a large plan takes a while.
-    asked = seen.asked or (asked_by(plan) if plan else None)
+    asked = seen.asked or (requirements_of(plan) if plan else None)
     case = Case(asked, seen, check_host, frozenset(new), tuple(surprises))
     found = [_finding(trap, sign, check_host) for trap in TRAPS for sign in trap.look(case)]
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.id))

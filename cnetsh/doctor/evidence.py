@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cnetsh.compare.snapshot import readable, take
 from cnetsh.doctor import machine
-from cnetsh.doctor.asked import Asked, asked_by
+from cnetsh.doctor.asked import Requirements, requirements_of
 from cnetsh.doctor.probe import lacking
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Facts, Ref, State
@@ -67,7 +67,7 @@ class Evidence:
     powers: tuple[str, ...] = ()
     xtables: str = ""
     neighbours: tuple[tuple[str, str, str], ...] = ()
-    asked: Asked | None = None
+    asked: Requirements | None = None
 
     def setting(self, path: str) -> str:
         """Give the value of a kernel setting by its path, "" where there is none."""
@@ -100,10 +100,10 @@ def gather(run: Run, now: State | None = None, plan: Plan | None = None) -> Evid
     """
     seen = take(run) if now is None else now
     tables, chains = nftables(run)
-    backend, asked = _backend(), asked_by(plan) if plan else None
+    backend, asked = _backend(), requirements_of(plan) if plan else None
     return Evidence(
         now=seen,
-        labs=machine.labs_here(),
+        labs=machine.journaled_labs(),
         settings=readable([*SETTINGS, *_of_the_way_out(seen)]),
         signs=machine.signs(),
         backend=backend,
@@ -112,7 +112,7 @@ def gather(run: Run, now: State | None = None, plan: Plan | None = None) -> Evid
         nft_tables=tables,
         nameservers=tuple(machine.nameservers()),
         ssh=machine.ssh_session(),
-        neighbours=tuple(machine.neighbours()),
+        neighbours=tuple(machine.arp_entries()),
         unmanaged=tuple(machine.unmanaged()),
         persistent_macs=machine.persistent_macs(),
         initial_user=machine.initial_user(),

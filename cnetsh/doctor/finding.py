@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
-from cnetsh.doctor.asked import Asked
+from cnetsh.doctor.asked import Requirements
 from cnetsh.doctor.evidence import Evidence
 from cnetsh.forwarding.predict import Surprise
 from cnetsh.kinds.change import unquoted
@@ -49,7 +49,7 @@ class Case:
     new: the steps to run of a lab that is up; surprises: what the model of forwarding says.
     """
 
-    plan: Asked | None
+    plan: Requirements | None
     seen: Evidence
     on_host: bool
     new: frozenset[Step] = frozenset()
@@ -71,9 +71,9 @@ class Case:
         return found
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> Requirements:
         """Give what the plan asks, nothing where there is no plan."""
-        return self.plan or Asked()
+        return self.plan or Requirements()
 
     @property
     def bridge(self) -> str:
@@ -102,7 +102,7 @@ def few(lines: Iterable[str], separator: str = "\n") -> str:
     return separator.join([*found[:MOST], *more])
 
 
-def as_text(finding: Finding) -> str:
+def finding_text(finding: Finding) -> str:
     """Give a finding as lines for a person."""
     lines = [f"{finding.severity} {finding.id} {finding.title}"]
     for head, text in (

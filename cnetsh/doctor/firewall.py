@@ -39,7 +39,7 @@ def forward_drop(case: Case) -> Iterator[Sign]:
         elif _accepted(case, one):
             effect = "rules before it let this lab's packets through"
             yield Sign("note", evidence, effect, "nothing")
-        elif passes_on(case, one.tool):
+        elif host_forwards(case, one.tool):
             lost = f"packets between {case.asked.lab} and the outside are dropped without a word"
             yield Sign("warn", evidence, lost, advice)
         elif _bridged(case, one.tool):
@@ -77,7 +77,7 @@ def _lines(case: Case, key: str) -> list[str]:
     return [] if shown else case.tables.get(key, [])
 
 
-def passes_on(case: Case, tool: str = "iptables") -> bool:
+def host_forwards(case: Case, tool: str = "iptables") -> bool:
     """Say whether the host passes on packets of the plan's containers."""
     ending, version = FORWARDING[tool], VERSIONS[tool]
     already = case.seen.setting(f"/proc/sys/net{ending}") == "1" and bool(case.asked.routed)
@@ -190,7 +190,7 @@ def two_back_ends(case: Case) -> Iterator[Sign]:
 
 def _if_filtered(case: Case) -> Severity:
     """Give the severity of a foreign firewall: it does not meet a plan of cables alone."""
-    touched = case.plan is None or case.asked.rules or case.asked.bridges or passes_on(case)
+    touched = case.plan is None or case.asked.rules or case.asked.bridges or host_forwards(case)
     return "warn" if touched else "note"
 
 

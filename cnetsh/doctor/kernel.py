@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cnetsh.doctor.addresses import is_default, route_text
 from cnetsh.doctor.finding import Case, Severity, Sign, few
-from cnetsh.doctor.firewall import passes_on
+from cnetsh.doctor.firewall import host_forwards
 from cnetsh.kinds.name_server import HOME
 
 IPV4, IPV6 = "/proc/sys/net/ipv4/conf", "/proc/sys/net/ipv6/conf"
@@ -135,7 +135,7 @@ def local_resolver(case: Case) -> Iterator[Sign]:
     local = [server for server in case.seen.nameservers if server.startswith("127.")]
     known = {path for path, _ in case.seen.all_of("folder")} | case.asked.folders.keys()
     inner = sorted(name for name in case.asked.routed if name and f"{HOME}/{name}" not in known)
-    if local and case.on_host and (case.plan is None or (inner and passes_on(case))):
+    if local and case.on_host and (case.plan is None or (inner and host_forwards(case))):
         name = inner[0] if inner else "NAME"
         effect = "in a container ping 1.1.1.1 works and names do not"
         advice = f"dns: in a lab file, or a reachable name server in {HOME}/{name}/resolv.conf"

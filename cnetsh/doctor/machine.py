@@ -49,7 +49,7 @@ def signs() -> frozenset[str]:
     return frozenset(found | {UFW} if _first("(?i)^ENABLED=yes", UFW) else found)
 
 
-def labs_here() -> frozenset[str]:
+def journaled_labs() -> frozenset[str]:
     """Give the labs with a journal of this namespace, without making the folder that it is in."""
     found = _names(f"/run/cnetsh/{namespace.own_network()}")
     return frozenset(name.removesuffix(".journal") for name in found if name.endswith(".journal"))
@@ -95,7 +95,7 @@ def _plain(text: str) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-def neighbours() -> Iterator[tuple[str, str, str]]:
+def arp_entries() -> Iterator[tuple[str, str, str]]:
     """Give whom a link knows by IPv4, asked or by hand: address, MAC and link."""
     for line in _found(r"^\S+ +0x1 +0x[26] .*", "/proc/net/arp"):
         address, _, _, mac, _, link = line.split()

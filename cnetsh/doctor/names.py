@@ -47,7 +47,7 @@ def kept_alive(case: Case) -> Iterator[Sign]:
             yield Sign("warn", evidence, effect, f"ip netns delete {name}")
 
 
-def taken(case: Case) -> Iterator[Sign]:
+def name_taken(case: Case) -> Iterator[Sign]:
     """P26: a link, namespace or folder that the plan makes is there, and is not this lab's."""
     refs = [Ref("link", "", name) for name in sorted(case.asked.own_links)]
     refs += map(namespace_ref, sorted(case.asked.netns))

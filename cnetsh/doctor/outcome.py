@@ -14,11 +14,11 @@ def checks(case: Case) -> Iterator[Sign]:
 
 def refused(case: Case) -> Iterator[Sign]:
     """P31: a step that the kernel refuses, but for names, which P26 and P27 tell."""
-    if not any([*names.taken(case), *names.absent(case), *names.long_names(case)]):
+    if not any([*names.name_taken(case), *names.absent(case), *names.long_names(case)]):
         yield from _signs(case, "step", "warn")
 
 
-def neighbours(case: Case) -> Iterator[Sign]:
+def unreachable_neighbours(case: Case) -> Iterator[Sign]:
     """P20: two that take each other for neighbours, on one wire, and no check tries them."""
     yield from [*_signs(case, "pair", "note")][:MOST]
 

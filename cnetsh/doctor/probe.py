@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cnetsh.doctor.asked import Asked, IptablesCommand
+from cnetsh.doctor.asked import IptablesCommand, Requirements
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import State
 from cnetsh.kinds.name_server import HOME
@@ -37,7 +37,7 @@ _CHAINS = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"}
 _FAILED = re.compile(r"(.*)\nCommand failed -:(\d+)")
 
 
-def lacking(run: Run, asked: Asked, now: State) -> dict[str, str]:
+def lacking(run: Run, asked: Requirements, now: State) -> dict[str, str]:
     """Give what the kernel refused, and its words: netem -> Specified qdisc kind is unknown."""
     # What is in use already needs no trial.
     kinds = asked.kinds - {now[ref][0]["kind"] for ref in now if ref.kind == "link"}
@@ -63,14 +63,14 @@ def _tried(run: Run, tool: str, known: Mapping[str, str], asked: set[str]) -> di
     return {kinds[int(number) - 1]: words.removeprefix("Error: ") for words, number in refused}
 
 
-def _settings(asked: Asked) -> dict[str, str]:
+def _settings(asked: Requirements) -> dict[str, str]:
     """Give the settings that are not there, but for those of links that the plan makes."""
     paths = sorted({path for path, _ in asked.settings if not Path(path).exists()})
     own = asked.own_links
     return {path: "there is no such setting" for path in paths if not own & {*Path(path).parts}}
 
 
-def _folders(asked: Asked) -> dict[str, str]:
+def _folders(asked: Requirements) -> dict[str, str]:
     """Give the folder of name servers where it cannot be written, as in some sandboxes."""
     first = HOME if Path(HOME).is_dir() else "/etc"
     refused = asked.folders and not os.access(first, os.W_OK)

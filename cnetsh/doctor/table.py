@@ -78,7 +78,7 @@ TRAPS = (
     Trap("P19", "lo is down in a new namespace", kernel.loopback,
          "measured: ping to oneself 100 % lost, then 0 %",
          "A note where a lab leaves it so, as the article does."),
-    Trap("P20", "neighbours that do not reach each other", outcome.neighbours,
+    Trap("P20", "neighbours that do not reach each other", outcome.unreachable_neighbours,
          "the article; ip route get",
          "The lab conflict shows it, with a check that must fail."),
     # P21 cannot happen, that a second command after ip netns exec runs outside: what would need a
@@ -99,7 +99,7 @@ TRAPS = (
          "Generated topology rules wait for it (-w)."),
     # That sudo asks again in the middle of a plan cannot happen either: cnetsh becomes root once,
     # before the first step (amoffat/sh #714).
-    Trap("P26", "a name is taken", names.taken, "ip-link(8), ip-netns(8): File exists",
+    Trap("P26", "a name is taken", names.name_taken, "ip-link(8), ip-netns(8): File exists",
          "Refused before anything runs; what is not the lab's is never touched."),
     Trap("P27", "something that the plan uses is not there", names.absent,
          "ip-link(8): Cannot find device",

@@ -56,7 +56,7 @@ _KINDS: Mapping[str, Callable[[str, str], Any]] = {
     "netns": names.netns_name,
     "netns prefix": names.netns_name,
     "network": names.subnet,
-    "address": names.address,
+    "address": names.inet,
     "ip": names.ip,
 }
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, dataclass_transform
 import yaml
 
 from cnetsh.errors import CnetshError, Mistakes
-from cnetsh.labs.yaml import Node, place, shortened
+from cnetsh.labs.yaml import Node, place_of, shortened
 from cnetsh.names import meant
 
 Given = TypeVar("Given")
@@ -53,8 +53,8 @@ class Stated:
         """Give the beginning of a message about the mapping itself, or about one of its entries."""
         if key:
             path = f"{self.path}.{key}" if self.path else key
-            return place(_mapping(self.node)[key], path, at_key=at_key)
-        return place(self.node, self.path, at_key=bool(self.node.key.text))
+            return place_of(_mapping(self.node)[key], path, at_key=at_key)
+        return place_of(self.node, self.path, at_key=bool(self.node.key.text))
 
     def says(self, *keys: str) -> list[str]:
         """Give those of the keys that the file has here."""
@@ -70,12 +70,12 @@ def stated(kind: Kind, help: str, example: str, *, key: str = "", required: bool
     return field(default_factory=lambda: kind.empty, metadata={"stated": said})
 
 
-def refusal(node: Node, path: str, expected: str) -> CnetshError:
+def unexpected(node: Node, path: str, expected: str) -> CnetshError:
     """Give the error about a node that is not what was expected."""
     kinds = {dict: "a mapping", list: "a list"}
     text = node.value if isinstance(node.value, str) else ""
     found = kinds.get(type(node.value), f"'{shortened(text)}'" if text else "nothing")
-    return CnetshError(f"{place(node, path)}: {found}, expected {expected}")
+    return CnetshError(f"{place_of(node, path)}: {found}, expected {expected}")
 
 
 def _as_written(text: str, where: str) -> str:
@@ -98,8 +98,8 @@ class Text(NamedTuple):
     def read(self, node: Node, path: str, mistakes: Mistakes) -> Any:
         """Give the value. Raises CnetshError for another text, and for what is no text."""
         if not isinstance(node.value, str) or not self.fits(node.value):
-            raise refusal(node, path, self.expected)
-        return self.means(node.value, place(node, path))
+            raise unexpected(node, path, self.expected)
+        return self.means(node.value, place_of(node, path))
 
     def schema(self) -> dict[str, Any]:
         """Give the JSON Schema; where it says nothing else it has the pattern."""
@@ -143,7 +143,7 @@ class ListOf(NamedTuple):
         if self.alone and isinstance(node.value, str) and node.value:
             return (self.one.read(node, path, mistakes),)
         if not isinstance(node.value, list):
-            raise refusal(node, path, self.expected)
+            raise unexpected(node, path, self.expected)
         found = []
         for number, item in enumerate(node.value):
             with mistakes:
@@ -165,7 +165,7 @@ class Named(NamedTuple):
 
     def read(self, node: Node, path: str, mistakes: Mistakes) -> dict[str, Any]:
         if not isinstance(node.value, dict):
-            raise refusal(node, path, self.expected)
+            raise unexpected(node, path, self.expected)
         found = {}
         for name, entry in node.value.items():
             with mistakes:
@@ -175,7 +175,7 @@ class Named(NamedTuple):
         return found
 
     def _check(self, entry: Node, path: str) -> None:
-        where = place(entry, path, at_key=True)
+        where = place_of(entry, path, at_key=True)
         if self.key.pattern and not self.key.fits(entry.key.text):
             raise CnetshError(f"{where}: expected {self.key.expected}")
         self.key.means(entry.key.text, where)
@@ -208,13 +208,13 @@ class Mapping:
         if self.optional and node.value in _NOTHING:
             node = node._replace(value={})
         if not isinstance(node.value, dict):
-            raise refusal(node, path, self.expected)
+            raise unexpected(node, path, self.expected)
         values: dict[str, Any] = {"name": node.key.text}
         before = len(mistakes)
         for key, known in self.fields.items():
             if known.required and key not in node.value:
                 with mistakes:
-                    raise CnetshError(f"{place(node, path)}: no `{key}`, expected one")
+                    raise CnetshError(f"{place_of(node, path)}: no `{key}`, expected one")
         for key, entry in node.value.items():
             inner = f"{path}.{key}" if path else key
             with mistakes:
@@ -252,5 +252,5 @@ def _mapping(node: Node) -> dict[str, Node]:
 
 
 def _unknown_key(entry: Node, path: str, known: list[str]) -> CnetshError:
-    found = f"{place(entry, path, at_key=True)}: unknown key{meant(entry.key.text, known)}"
+    found = f"{place_of(entry, path, at_key=True)}: unknown key{meant(entry.key.text, known)}"
     return CnetshError(f"{found}, expected {', '.join(known)}")

@@ -6,9 +6,9 @@ from pathlib import Path
 from cnetsh import names
 from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.builtin import Lab, templates_folder
-from cnetsh.labs.fields import Mapping, refusal
+from cnetsh.labs.fields import Mapping, unexpected
 from cnetsh.labs.model import Topology
-from cnetsh.labs.yaml import Key, Node, compose_file, place
+from cnetsh.labs.yaml import Key, Node, compose_file, place_of
 from cnetsh.names import meant
 
 
@@ -37,9 +37,9 @@ def name_in(path: Path, settings: Sequence[str] = ()) -> str:
     for setting in settings:
         _override(root, setting)
     if not isinstance(root.value, dict):
-        raise refusal(root, "", "a mapping")
+        raise unexpected(root, "", "a mapping")
     if "name" not in root.value:
-        raise CnetshError(f"{place(root)}: no `name`, expected one")
+        raise CnetshError(f"{place_of(root)}: no `name`, expected one")
     kind = Mapping(Topology).fields["name"].kind
     return str(kind.read(root.value["name"], "name", Mistakes()))
 

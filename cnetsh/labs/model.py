@@ -75,7 +75,7 @@ TRUE_OR_FALSE = {"true": True, "false": False}
 TEXT = Text()
 FLAG = choice(TRUE_OR_FALSE, empty=False)
 LINK = Text("the name of an interface", means=names.interface_name)
-ADDRESSES = ListOf(Text("an address like 172.18.0.1/12", means=names.address), alone=True)
+ADDRESSES = ListOf(Text("an address like 172.18.0.1/12", means=names.inet), alone=True)
 SERVER = Text("an address like 1.1.1.1", means=names.ip)
 LAB = Text(
     "a letter, then letters, digits, _ and -, at most 40 characters", "[A-Za-z][A-Za-z0-9_-]{0,39}"

@@ -43,7 +43,7 @@ class Node(NamedTuple):
     key: Key = _NO_KEY
 
 
-def place(node: Node, path: str = "", *, at_key: bool = False) -> str:
+def place_of(node: Node, path: str = "", *, at_key: bool = False) -> str:
     """Give `lab.yaml:7:12: bridges.br0.address`, the beginning of every message about a node."""
     line, column = node.key[1:] if at_key else (node.line, node.column)
     where = f"{visible(node.origin)}:{line}:{column}" if line else node.origin

@@ -36,7 +36,7 @@ _TIME = re.compile(r"time=([\d.]+ ms)")
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class CheckResult:
     """How one check ended: verdict is "ok", "failed", "not tried" or "look"; detail says why.
 
     took: the time of the way there and back, where it was told.
@@ -49,8 +49,8 @@ class Tried:
 
 
 def run_checks(
-    plan: Plan, run: Run, tell: Callable[[Tried], None], stopping: Callable[[], int] = never
-) -> list[Tried]:
+    plan: Plan, run: Run, tell: Callable[[CheckResult], None], stopping: Callable[[], int] = never
+) -> list[CheckResult]:
     """Run the checks of a plan, tell of each in plan order, and give them all, or those so far.
 
     Pings mostly wait, so they run side by side; what shows the state after them waits for them.
@@ -62,10 +62,10 @@ def run_checks(
 
 def _found(
     plan: Plan,
-    check: Callable[[Step], Tried],
-    tell: Callable[[Tried], None],
+    check: Callable[[Step], CheckResult],
+    tell: Callable[[CheckResult], None],
     stopping: Callable[[], int],
-) -> Iterator[Tried]:
+) -> Iterator[CheckResult]:
     pool = ThreadPoolExecutor(WORKERS)
     try:
         for kind, steps in groupby(plan.steps, lambda step: step.kind):
@@ -222,27 +222,29 @@ def no_room(run: Run, netns: str) -> str:
     return " ".join(re.findall(r"table_fulls (\d+)", answer.stdout))
 
 
-def _check(step: Step, run: Run, stopping: Callable[[], int], listeners: Listeners) -> Tried:
+def _check(step: Step, run: Run, stopping: Callable[[], int], listeners: Listeners) -> CheckResult:
     if missing := _lacks(step.said.needs, run):
-        return Tried(step, "not tried", missing)
+        return CheckResult(step, "not tried", missing)
     if step.kind == "look":
         result = run(step.argv, stdin=step.stdin)
-        return Tried(step, "look", result.stdout or result.stderr)
+        return CheckResult(step, "look", result.stdout or result.stderr)
     attempt_it = partial(_answer, step, run, listeners)
     result = attempt_it()
     if not step.said.expect:
         result = _once_more(result, attempt_it, stopping)
     if result.exit_code == TIMED_OUT and _taken(step, listeners):
         where, at = step.said.listen.split()
-        return Tried(step, "not tried", f"what listens at {at} in {where} answers no stranger")
+        return CheckResult(
+            step, "not tried", f"what listens at {at} in {where} answers no stranger"
+        )
     if not step.said.expect:
         if result.exit_code:
-            return Tried(step, "failed", _said(result))
+            return CheckResult(step, "failed", _said(result))
         took = _TIME.search(result.stdout)
-        return Tried(step, "ok", _said(result), took[1] if took else "")
+        return CheckResult(step, "ok", _said(result), took[1] if took else "")
     failed = _must_fail(step, result)
     unshown = _shows_nothing(step, run, stopping) if failed.verdict == "ok" else ""
-    return Tried(step, "not tried", unshown) if unshown else failed
+    return CheckResult(step, "not tried", unshown) if unshown else failed
 
 
 def _once_more(
@@ -294,14 +296,14 @@ def _taken(step: Step, listeners: Listeners) -> bool:
     return port is not None and port.protocol == "udp" and port not in listeners
 
 
-def _must_fail(step: Step, result: Result) -> Tried:
+def _must_fail(step: Step, result: Result) -> CheckResult:
     # ping answers 1 for silence and 2 for no way there, a call 124 and 1; the rest is no answer.
     told = (0, 1, TIMED_OUT) if looks.call(step.inner) else (0, 1, 2)
     if result.exit_code not in told or "network namespace" in result.stderr:
-        return Tried(step, "failed", f"it could not be tried: {_said(result)}")
+        return CheckResult(step, "failed", f"it could not be tried: {_said(result)}")
     if result.exit_code:
-        return Tried(step, "ok", f"fails, as it must: {step.said.expect} ({_said(result)})")
-    return Tried(step, "failed", f"it works and must not: {step.said.expect}")
+        return CheckResult(step, "ok", f"fails, as it must: {step.said.expect} ({_said(result)})")
+    return CheckResult(step, "failed", f"it works and must not: {step.said.expect}")
 
 
 def _lacks(needs: str, run: Run) -> str:

@@ -28,7 +28,7 @@ REFUSED = "ECONNREFUSED"  # nobody listens, or somebody says so
 ASKS, ANSWERS = "the question who has {}", "the answer who has {}"
 
 
-class Asked(NamedTuple):
+class Probe(NamedTuple):
     """What is sent: from which namespace, to which address, icmp, tcp or udp, how many bytes."""
 
     sender: str
@@ -57,7 +57,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class ProbeResult:
     """How a trial ended. error: what the system said to the sender, by its name, or "".
 
     said: errors of ICMP about the packet, with the namespace that sent each; asked: the questions
@@ -82,11 +82,11 @@ class Drop(NamedTuple):
 
 
 def tried(
-    asked: Asked,
+    asked: Probe,
     spaces: Sequence[str],
     stopping: Callable[[], int] = never,
     waits: Sequence[float] = WAITS,
-) -> Tried:
+) -> ProbeResult:
     """Send a packet, twice where nothing comes back, and give how that ended.
 
     spaces: the namespaces with a tap. Raises OSError where none can be opened.
@@ -101,7 +101,7 @@ def tried(
     return found
 
 
-def _socket(asked: Asked) -> socket.socket:
+def _socket(asked: Probe) -> socket.socket:
     family = ECHO[asked.version][1]
     kinds = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0)}
     kind = kinds.get(asked.proto, (socket.SOCK_RAW, ECHO[asked.version][2]))
@@ -115,8 +115,8 @@ def _socket(asked: Asked) -> socket.socket:
 
 
 def _once(
-    asked: Asked, opened: socket.socket, taps: Taps, wait: float, stopping: Callable[[], int]
-) -> Tried:
+    asked: Probe, opened: socket.socket, taps: Taps, wait: float, stopping: Callable[[], int]
+) -> ProbeResult:
     sign = os.urandom(8)
     error = _said(lambda: _send(asked, opened, sign))
     ended: list[str] = [error] if error else []
@@ -137,7 +137,7 @@ def _once(
     seen = tuple(_seen(asked, sightings, sign, port))
     said = tuple(_told(asked, sightings, sign))
     questions = tuple(_questions(sightings))
-    return Tried(answered, "" if answered else "".join(ended), seen, said, questions)
+    return ProbeResult(answered, "" if answered else "".join(ended), seen, said, questions)
 
 
 def _said(action: Callable[[], str]) -> str:
@@ -150,7 +150,7 @@ def _said(action: Callable[[], str]) -> str:
         return errno.errorcode.get(error.errno or 0, str(error))
 
 
-def _send(asked: Asked, opened: socket.socket, sign: bytes) -> str:
+def _send(asked: Probe, opened: socket.socket, sign: bytes) -> str:
     opened.connect((asked.to, asked.port))
     if asked.proto == "icmp":
         opened.send(_echo(asked, sign))
@@ -159,7 +159,7 @@ def _send(asked: Asked, opened: socket.socket, sign: bytes) -> str:
     return ""
 
 
-def _echo(asked: Asked, sign: bytes) -> bytes:
+def _echo(asked: Probe, sign: bytes) -> bytes:
     kind = ECHO[asked.version][0]
     more = max(48, asked.size - HEADERS[asked.version] - 8 if asked.size else 0)
     body = struct.pack("!BBHHH", kind, 0, 0, os.getpid() & 0xFFFF, 1) + sign + bytes(more)
@@ -177,7 +177,7 @@ def _checksum(body: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def _hear(asked: Asked, opened: socket.socket, sign: bytes) -> str:
+def _hear(asked: Probe, opened: socket.socket, sign: bytes) -> str:
     """Give ANSWERED when an answer is there. Raises OSError with what the system says."""
     if asked.proto == "tcp":
         if found := opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
@@ -193,7 +193,7 @@ def _hear(asked: Asked, opened: socket.socket, sign: bytes) -> str:
     return ANSWERED if data[start] in (0, 129) and sign in data else ""
 
 
-def _seen(asked: Asked, sightings: Sequence[Sighting], sign: bytes, port: int) -> Iterator[Seen]:
+def _seen(asked: Probe, sightings: Sequence[Sighting], sign: bytes, port: int) -> Iterator[Seen]:
     """Give the sightings of the packet and of its answer.
 
     TCP has nothing of our own in it: its first sequence number stays, whoever translates it.
@@ -229,7 +229,7 @@ def _questions(sightings: Sequence[Sighting]) -> Iterator[Seen]:
             yield Seen(leg, one.netns, one.link, one.direction)
 
 
-def _told(asked: Asked, sightings: Sequence[Sighting], sign: bytes) -> Iterator[tuple[str, str]]:
+def _told(asked: Probe, sightings: Sequence[Sighting], sign: bytes) -> Iterator[tuple[str, str]]:
     """Give the errors about the packet: TCP is known by whom it goes to, others by their sign."""
     for one in sightings:
         about = one.frame.quoted
@@ -248,7 +248,7 @@ _DROP = re.compile(r"^trace id (\w+) (\w+ \S+) (\S+) "
                    r"(?:rule (.*) # handle (\d+) \(verdict drop\)|policy drop)", re.M)  # fmt: skip
 
 
-def traced(asked: Asked, links: Mapping[str, Sequence[str]]) -> tuple[Tried, list[Drop]]:
+def traced(asked: Probe, links: Mapping[str, Sequence[str]]) -> tuple[ProbeResult, list[Drop]]:
     """Send a packet while nftables tells what becomes of it in namespaces, given with links.
 
     The tables that have it tell so are of the nft that listens, and gone when it ends, however that
@@ -293,7 +293,7 @@ def _tracing(names: Sequence[str]) -> Iterator[str]:
         yield f"add rule {table} {hook} meta nftrace set 1"
 
 
-def _drops(asked: Asked, text: str) -> Iterator[tuple[str, str, str, str]]:
+def _drops(asked: Probe, text: str) -> Iterator[tuple[str, str, str, str]]:
     """Give table, chain, rule and handle of what dropped the packet, or a question for it."""
     packets: dict[str, str] = {}
     for name, said in _PACKET.findall(text):

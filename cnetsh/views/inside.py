@@ -13,8 +13,8 @@ from cnetsh.views.terminal import (
     HEADING,
     Paint,
     columns_of,
-    plain,
     printable,
+    unpainted,
     wrapped,
 )
 
@@ -50,7 +50,9 @@ def as_rows(found: Sequence[Table]) -> dict[str, list[Row]]:
     return {table.title: table.rows for table in found}
 
 
-def as_text(name: str, found: Sequence[Table], width: int, paint: Paint = plain) -> Iterator[str]:
+def tables_as_text(
+    name: str, found: Sequence[Table], width: int, paint: Paint = unpainted
+) -> Iterator[str]:
     """Give the lines of a namespace's tables; what a row means stands below if there is no room."""
     yield paint(name, HEADING)
     for number, table in enumerate(found):

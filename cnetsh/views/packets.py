@@ -19,7 +19,7 @@ _PROTOCOLS = ("arp", "icmp", "icmp6", "tcp", "udp")
 _KNOWN = f"{', '.join(_PROTOCOLS)}, host ADDRESS, src ADDRESS, dst ADDRESS, port N, joined by and"
 
 
-def chosen(words: Sequence[str]) -> Choice:
+def packet_filter(words: Sequence[str]) -> Choice:
     """Give which packets some words choose; no words choose all.
 
     Raises CnetshError for what is not understood: nothing is chosen by a guess.

@@ -16,11 +16,11 @@ from cnetsh.views.terminal import (
     ITALIC,
     Paint,
     columns_of,
-    plain,
     printable,
+    unpainted,
     wrapped,
 )
-from cnetsh.views.text import Row, Sheet, last_heading, rows
+from cnetsh.views.text import Row, Sheet, last_heading, sections
 
 NARROW = 100  # below it the reasons stand under the commands: a column would be too thin
 GAP = "  "
@@ -47,14 +47,14 @@ class _Layout(NamedTuple):
     widths: list[int]
 
 
-def table(sheet: Sheet, width: int, paint: Paint = plain) -> Iterator[str]:
+def table(sheet: Sheet, width: int, paint: Paint = unpainted) -> Iterator[str]:
     """Give the lines of a table of a sheet's lines, at most width columns wide.
 
     0: as wide as the commands are, which then stand in one line each, with some room for the rest.
     What a command finds on the target stands below it.
     """
-    sections = rows(sheet)
-    found = [row for _, some in sections for row in some]
+    parts = sections(sheet)
+    found = [row for _, some in parts for row in some]
     layout = _layout(found, sheet, width or PIPED)
     layout = layout if width else _unbroken(layout, found)
     yield paint(f"{printable(sheet.title)} ({sheet.part})", BOLD)
@@ -63,7 +63,7 @@ def table(sheet: Sheet, width: int, paint: Paint = plain) -> Iterator[str]:
         yield "nothing to do"
         return
     yield from _printed([[Piece(name, BOLD)] for name in layout.headings], layout, paint)
-    for section, some in sections:
+    for section, some in parts:
         yield from ("", paint(section, HEADING)) if section else ()
         for row in some:
             # Most rows of a large plan take one line.

@@ -26,7 +26,7 @@ def printable(text: str) -> str:
     return "".join([letter if letter.isprintable() else visible(letter) for letter in text])
 
 
-def plain(text: str, _: str) -> str:
+def unpainted(text: str, _: str) -> str:
     """Give text as it is, for a file or a pipe."""
     return text
 

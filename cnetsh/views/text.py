@@ -63,7 +63,7 @@ class Row(NamedTuple):
 _SAID = ("create", "change", "look", "check")
 
 
-def rows(sheet: Sheet) -> list[tuple[str, list[Row]]]:
+def sections(sheet: Sheet) -> list[tuple[str, list[Row]]]:
     """Give the lines of each section as they are shown, with the section's title."""
     return [
         (printable(title), [_row(sheet.part, line) for line in found])
@@ -119,7 +119,7 @@ def as_markdown(sheet: Sheet) -> str:
     for warning in sheet.warnings:
         lines += ["", *_warned(warning)]
     lines += [] if sheet.lines else ["", "Nothing to do."]
-    for section, found in rows(sheet):
+    for section, found in sections(sheet):
         lines += ["", f"## {_prose(section)}"] if section else []
         lines += ["", f"| {' | '.join(names)} |", f"|--:|{'---|' * (len(names) - 1)}"]
         lines += [f"| {' | '.join(_cells(row, heading, sheet.marked))} |" for row in found]

@@ -10,8 +10,8 @@ import answers
 import pytest
 
 from cnetsh.doctor import machine
-from cnetsh.doctor.asked import Asked, asked_by
-from cnetsh.doctor.cut_off import Lifeline, losses, targets
+from cnetsh.doctor.asked import Requirements, requirements_of
+from cnetsh.doctor.cut_off import Lifeline, lifelines, losses
 from cnetsh.doctor.diagnose import Finding, diagnose
 from cnetsh.doctor.evidence import Evidence
 from cnetsh.doctor.machine import SshSession
@@ -133,8 +133,8 @@ def lost(
     policy: Iterable[Facts] = (),
 ) -> list[str]:
     """Each loss as "step N: whose: words"."""
-    steps = asked_by(plan(text) if isinstance(text, str) else text)
-    whose = targets(host, tuple(policy), seen or asked(SSH, "10.66.0.53"))
+    steps = requirements_of(plan(text) if isinstance(text, str) else text)
+    whose = lifelines(host, tuple(policy), seen or asked(SSH, "10.66.0.53"))
     found = losses(steps.here, host, tuple(policy), whose)
     return list(dict.fromkeys(f"step {one.step.number}: {one.name}: {one.why}" for one in found))
 
@@ -665,14 +665,14 @@ def test_a_large_plan_costs_next_to_nothing() -> None:
     text = "".join(BRIDGES.format(n) for n in range(40))
     text += "".join(CONTAINER.format(n, n // 250, n % 250) for n in range(10_000))
     began = time.process_time()
-    steps = asked_by(plan(text))
+    steps = requirements_of(plan(text))
     reading = time.process_time() - began
     assert steps.here[-1].number > 80_000
-    whom = targets(UPLINK, (), asked(SSH, "10.66.0.53"))
+    whom = lifelines(UPLINK, (), asked(SSH, "10.66.0.53"))
     assert best(steps, whom) < reading / 8
 
 
-def best(steps: Asked, whom: list[Lifeline]) -> float:
+def best(steps: Requirements, whom: list[Lifeline]) -> float:
     times = []
     for _ in range(5):
         # Of this process: the machine may have other work.
@@ -705,4 +705,4 @@ class TestSession:
 
 def test_a_name_server_that_is_no_address_is_left_out() -> None:
     facts = replace(asked(None), nameservers=("dns.example",))
-    assert [one.name for one in targets({}, (), facts)] == []
+    assert [one.name for one in lifelines({}, (), facts)] == []

@@ -11,7 +11,7 @@ import pytest
 from answers import seen
 
 from cnetsh.doctor import machine
-from cnetsh.doctor.asked import asked_by
+from cnetsh.doctor.asked import requirements_of
 from cnetsh.doctor.diagnose import Evidence, Finding, diagnose, findings_as_json, worst
 from cnetsh.doctor.evidence import BaseChain, gather
 from cnetsh.doctor.probe import lacking
@@ -509,7 +509,7 @@ class TestProbe:
             return Result(2, "", "iptables-restore v1: \nline 3: RULE_APPEND failed\n")
 
         there = seen({"br7": {"kind": "bridge"}}, rules={"iptables nat": [":THEIRS -"]})
-        assert lacking(run, asked_by(self.ASKED), there) == {
+        assert lacking(run, requirements_of(self.ASKED), there) == {
             "macvlan": "RTNETLINK answers: Operation not supported",
             "netem": "Specified qdisc kind is unknown.",
             "iptables -A POSTROUTING -m comment --comment cnetsh:x -j MASQUERADE": (
@@ -529,7 +529,7 @@ class TestProbe:
             return Result(1, "", "unshare: unshare failed: Operation not permitted\n")
 
         asked = plan("ip link add x type veth peer name y\niptables -A FORWARD -j ACCEPT")
-        assert lacking(run, asked_by(asked), {}) == {}
+        assert lacking(run, requirements_of(asked), {}) == {}
 
 
 class TestGather:

@@ -28,7 +28,7 @@ from cnetsh.apply import journal, rollback, units
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means, Note, one_by_one
 from cnetsh.commands.down import run as run_down
-from cnetsh.commands.output import told
+from cnetsh.commands.output import exit_code_of
 from cnetsh.commands.progress import Quiet
 from cnetsh.commands.recover import run as run_recover
 from cnetsh.commands.up import run as run_up
@@ -51,7 +51,7 @@ def in_child(action: Callable[[], int]) -> tuple[int, str]:
             os.dup2(said.fileno(), 2)
             code = CRASHED
             try:
-                code = told(action)
+                code = exit_code_of(action)
             except BaseException:
                 traceback.print_exc()
             sys.stdout.flush()
@@ -147,7 +147,7 @@ def quietly(action: Callable[[], int]) -> tuple[int, str]:
         stderr = os.dup(2)
         os.dup2(said.fileno(), 2)
         try:
-            code = told(action)
+            code = exit_code_of(action)
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

@@ -113,7 +113,7 @@ class TestScalars:
         assert isinstance(root.value, dict)
         (item,) = root.value["a"].value
         assert isinstance(item, yamltext.Node) and isinstance(item.value, dict)
-        assert yamltext.place(item.value["b"], "a[0].b") == "f:2:8: a[0].b"
+        assert yamltext.place_of(item.value["b"], "a[0].b") == "f:2:8: a[0].b"
 
 
 class TestSettings:

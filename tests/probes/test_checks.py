@@ -14,7 +14,7 @@ from cnetsh.labs import choose
 from cnetsh.labs.builtin import builtin_names
 from cnetsh.plan.steps import parse
 from cnetsh.probes import checks
-from cnetsh.probes.checks import TRIES, Tried
+from cnetsh.probes.checks import TRIES, CheckResult
 from cnetsh.system.process import Result
 
 OK = Result(0, "1 packets transmitted, 1 received, 0% packet loss\nrtt = 0.1 ms\n", "")
@@ -39,7 +39,7 @@ class Answers:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
-def found(text: str, *answers: Result) -> tuple[Tried, list[tuple[str, ...]]]:
+def found(text: str, *answers: Result) -> tuple[CheckResult, list[tuple[str, ...]]]:
     run = Answers(*answers)
     (one,) = checks.run_checks(parse(text, "own", "", "check", "own"), run, lambda _: None)
     return one, run.asked
@@ -200,7 +200,9 @@ def test_of_what_a_shell_could_run_only_calls_are_allowed(text: str) -> None:
 
 def test_a_look_is_shown_whatever_it_answers() -> None:
     assert found("ip route", Result(0, "default via x\n", "")) == (
-        Tried(parse("ip route", "own", "", "check", "own").steps[0], "look", "default via x\n"),
+        CheckResult(
+            parse("ip route", "own", "", "check", "own").steps[0], "look", "default via x\n"
+        ),
         [("ip", "route")],
     )
     one, asked = found("#: look\nping -c1 10.0.0.1", SILENCE)
@@ -210,10 +212,10 @@ def test_a_look_is_shown_whatever_it_answers() -> None:
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_every_check_of_a_lab_is_told_as_it_ends(name: str) -> None:
-    plan, told = choose.part(name, (), "check"), list[Tried]()
+    plan, told = choose.part(name, (), "check"), list[CheckResult]()
     run = Answers(OK)
 
-    def tell(one: Tried) -> None:
+    def tell(one: CheckResult) -> None:
         told.append(one)
         assert run.asked
 
@@ -255,7 +257,7 @@ def test_a_look_sees_what_the_checks_before_it_did() -> None:
 
 
 def test_a_signal_ends_the_checks_with_those_that_were_told() -> None:
-    told: list[Tried] = []
+    told: list[CheckResult] = []
     text = "\n".join([PING] * 100)
     run = Answers(OK)
     plan = parse(text, "own", "", "check", "own")

@@ -2,7 +2,7 @@
 
 import struct
 
-from cnetsh.probes.trial import Asked, Seen, _seen
+from cnetsh.probes.trial import Probe, Seen, _seen
 from cnetsh.system.taps import Sighting
 
 SYN, RST_ACK = 0x02, 0x14
@@ -25,7 +25,7 @@ def test_what_was_seen_before_the_sender_s_own_clock_counts() -> None:
         tcp(3, "near", "in", (80, 4000), 0, 8, RST_ACK),
         tcp(4, "far", "in", (4000, 80), 9, 0, SYN),
     ]
-    found = list(_seen(Asked("near", "1.1.1.1", "tcp", 80), sightings, b"", 4000))
+    found = list(_seen(Probe("near", "1.1.1.1", "tcp", 80), sightings, b"", 4000))
     assert found == [
         Seen("request", "far", "eth0", "in"),
         Seen("request", "near", "eth0", "out"),

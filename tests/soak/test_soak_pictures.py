@@ -15,7 +15,7 @@ from overlaps import faults
 
 from cnetsh.errors import CnetshError
 from cnetsh.views.picture.draw import draw
-from cnetsh.views.picture.drawing import as_text
+from cnetsh.views.picture.drawing import as_unicode
 
 pytestmark = pytest.mark.soak
 Figure = Callable[[str, int, int], None]
@@ -43,7 +43,7 @@ def test_nothing_overlaps_in_hundreds_of_networks(tmp_path: Path, figure: Figure
         except CnetshError:
             continue
         for one in pictures(network):
-            assert faults(one) == [], f"seed {seed}\n{as_text(one)}"
+            assert faults(one) == [], f"seed {seed}\n{as_unicode(one)}"
             drawn, good = drawn + 1, good + 1
     figure("pictures of generated networks without a fault", good, drawn)
     assert drawn > 1000

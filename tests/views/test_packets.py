@@ -4,7 +4,7 @@ import pytest
 
 from cnetsh.errors import CnetshError
 from cnetsh.system.frame import Frame
-from cnetsh.views.packets import chosen
+from cnetsh.views.packets import packet_filter
 
 ECHO = Frame(protocol="icmp", source="10.0.0.1", target="10.0.0.2")
 SYN = Frame(protocol="tcp", source="fd00::1", target="fd00::2", ports=(40000, 80))
@@ -26,10 +26,10 @@ SYN = Frame(protocol="tcp", source="fd00::1", target="fd00::2", ports=(40000, 80
     ],
 )
 def test_are_chosen(words: str, echo: bool, syn: bool) -> None:
-    choice = chosen(words.split())
+    choice = packet_filter(words.split())
     assert (choice(ECHO), choice(SYN)) == (echo, syn)
     # One argument or several is the same.
-    assert chosen([words])(ECHO) == echo
+    assert packet_filter([words])(ECHO) == echo
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_are_chosen(words: str, echo: bool, syn: bool) -> None:
 )
 def test_are_refused(words: str) -> None:
     with pytest.raises(CnetshError):
-        chosen(words.split())
+        packet_filter(words.split())

@@ -15,8 +15,8 @@ from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import State
 from cnetsh.labs.choose import part
 from cnetsh.views.picture.draw import draw, picture_of
-from cnetsh.views.picture.drawing import as_text
-from cnetsh.views.picture.network import DrawnNetwork, network_of
+from cnetsh.views.picture.drawing import as_unicode
+from cnetsh.views.picture.network import DrawnNetwork, drawn_network
 from cnetsh.views.picture.shapes import Picture
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def of_file(tmp_path: Path) -> Callable[[str], DrawnNetwork]:
 
 
 def test_of_nothing_it_says_so() -> None:
-    drawn = draw(network_of("sandbox, as it is now", State(), True), "unicode", 80)
+    drawn = draw(drawn_network("sandbox, as it is now", State(), True), "unicode", 80)
     assert drawn == "sandbox, as it is now\nno container and no bridge is there\n", drawn
 
 
@@ -188,7 +188,7 @@ class TestNothingOverlaps:
         except CnetshError:
             pytest.skip("this seed gives no lab")
         for one in pictures(network):
-            assert faults(one) == [], as_text(one)
+            assert faults(one) == [], as_unicode(one)
 
     def test_containers_on_two_bridges_stand_between_the_bars(
         self, of_file: Callable[[str], DrawnNetwork]

@@ -36,7 +36,7 @@ def sheet(found, **more):
     return Sheet(found.title, found.part, lines_of(found), **more)
 
 
-def printed(found, width, paint=terminal.plain):
+def printed(found, width, paint=terminal.unpainted):
     return "".join(f"{line}\n" for line in table.table(sheet(found), width, paint))
 
 

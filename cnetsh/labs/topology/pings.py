@@ -16,9 +16,9 @@ from cnetsh.labs.topology.patience import Patience, patience
 from cnetsh.labs.topology.routes import (
     KernelRoute,
     Station,
-    answers,
     gateways,
     host_station,
+    ping_returns,
     station_of,
 )
 from cnetsh.names import Inet, Ip
@@ -368,7 +368,7 @@ class _Walk(NamedTuple):
                 yield Ping(one.name, target, fails=self._reason(one, two), note=note)
 
     def _answers(self, one: Member, target: Ip) -> bool:
-        return answers(self.stations[one.name], target, self._known(), self._shut())
+        return ping_returns(self.stations[one.name], target, self._known(), self._shut())
 
     def _known(self) -> list[Station]:
         return [*self.stations.values(), host_station(self.topology)]

@@ -93,11 +93,13 @@ def host_station(topology: Topology) -> Station:
     return Station(HOST, addresses, (), True)
 
 
-def answers(source: Station, target: Ip, stations: Iterable[Station], shut: frozenset[str]) -> bool:
+def ping_returns(
+    source: Station, target: Ip, stations: Iterable[Station], shut: frozenset[str]
+) -> bool:
     """Say whether a ping from source to target comes back; `shut` are the isolated bridges."""
     known = list(stations)
-    there = reached(source, target, known, shut)
-    first = next_hop(source, target)
+    there = last_station(source, target, known, shut)
+    first = hop_towards(source, target)
     if there is None or first is None:
         return False
     # The kernel answers to the address that it saw: the one on the link that the ping left by.
@@ -106,10 +108,10 @@ def answers(source: Station, target: Ip, stations: Iterable[Station], shut: froz
         for segment, address in source.addresses
         if (segment, address.version) == (first[0], target.version)
     ]
-    return bool(own) and reached(there, own[0], known, shut) is source
+    return bool(own) and last_station(there, own[0], known, shut) is source
 
 
-def reached(
+def last_station(
     source: Station, target: Ip, stations: Iterable[Station], shut: frozenset[str]
 ) -> Station | None:
     """Give the station that packets from source to target end at, None where they get lost."""
@@ -120,7 +122,7 @@ def reached(
         # What is not addressed to it a host drops, unless it forwards.
         if came and not here.forwards:
             return None
-        hop = next_hop(here, target)
+        hop = hop_towards(here, target)
         if hop is None or (here.name == HOST and came and not shut.isdisjoint((came, hop[0]))):
             return None
         owner = [other for other in known if _owns(other, *hop)]
@@ -134,7 +136,7 @@ def _owns(station: Station, segment: str, hop: Ip) -> bool:
     return any(where == segment and address.ip == hop for where, address in station.addresses)
 
 
-def next_hop(here: Station, target: Ip) -> tuple[str, Ip] | None:
+def hop_towards(here: Station, target: Ip) -> tuple[str, Ip] | None:
     """Give the segment and next hop towards target: the longest prefix wins, as in the kernel."""
     direct = [(a.length, segment, target) for segment, a in here.addresses if a.holds(target)]
     further = [

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cnetsh.views.picture.chart import as_dot, as_mermaid
-from cnetsh.views.picture.drawing import as_ascii, as_text
+from cnetsh.views.picture.drawing import as_ascii, as_unicode
 from cnetsh.views.picture.fold import folded
 from cnetsh.views.picture.ladder import ladder
 from cnetsh.views.picture.network import DrawnNetwork
@@ -29,7 +29,7 @@ def draw(network: DrawnNetwork, form: str, width: int) -> str:
     picture = picture_of(network, width)
     if form == "svg":
         return as_svg(picture, told)
-    return as_ascii(picture) if form == "ascii" else as_text(picture)
+    return as_ascii(picture) if form == "ascii" else as_unicode(picture)
 
 
 def picture_of(network: DrawnNetwork, width: int) -> Picture:

@@ -17,7 +17,7 @@ _PLAIN: dict[str, int | str | None] = dict(zip("─━┄│┃┆═║→←�
 _PLAIN |= dict.fromkeys("┌┐└┘├┤┬┴┼┏┓┗┛┣┫┳┻╋╔╗╚╝┯┷┿┠┨╂┖┸┡", "+")
 
 
-def as_text(picture: Picture) -> str:
+def as_unicode(picture: Picture) -> str:
     """Give a picture as lines of text."""
     cells = _boxes(picture.boxes) | _lines(picture)
     for bar in picture.bars:
@@ -36,7 +36,7 @@ def as_text(picture: Picture) -> str:
 
 def as_ascii(picture: Picture) -> str:
     """Give a picture as lines of plain ASCII."""
-    return as_text(picture).translate(str.maketrans(_PLAIN))
+    return as_unicode(picture).translate(str.maketrans(_PLAIN))
 
 
 def _written(x: int, y: int, text: str) -> dict[Cell, str]:

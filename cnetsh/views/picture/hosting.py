@@ -3,7 +3,7 @@
 from textwrap import wrap
 
 from cnetsh.views.picture.network import DrawnNetwork
-from cnetsh.views.picture.shapes import Box, Label, Picture, socket_of, worst
+from cnetsh.views.picture.shapes import Box, Label, Picture, line_kind, socket_of
 
 INSET = 4  # columns of the host beside the boxes in it
 LEAST = 24
@@ -38,7 +38,7 @@ def draw_host(
     middle, outside = left + width // 2, network.outside
     if outside:
         picture.socket(middle, y, f"( {outside.name} )", "net")
-        picture.wire(worst(outside.state), (middle, y), (middle, y + 3))
+        picture.wire(line_kind(outside.state), (middle, y), (middle, y + 3))
         y += 3
     top = y
     picture.texts.append(Label(left + 2, y + 1, "host", "name"))
@@ -53,7 +53,7 @@ def draw_host(
         picture.wire("up", (middle, below), (middle, below + 2))
         y = below + 2
     elif outside:
-        picture.wire(worst(outside.state), (middle, top), (middle, y))
+        picture.wire(line_kind(outside.state), (middle, top), (middle, y))
     return top, _draw_stack(network, picture, left, width, y)
 
 

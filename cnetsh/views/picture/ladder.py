@@ -10,8 +10,8 @@ from typing import NamedTuple
 from cnetsh.views.picture.hosting import WIDER, draw_host, draw_title, width_wanted
 from cnetsh.views.picture.links import Place
 from cnetsh.views.picture.network import BoxLine, DrawnContainer, DrawnNetwork, DrawnPort, Rail
-from cnetsh.views.picture.placing import Placed, placed
-from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, socket_of, worst
+from cnetsh.views.picture.placing import Placed, unplaced
+from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, line_kind, socket_of
 from cnetsh.views.picture.wide import LONE, NO_WAY, bar_kind, wire_kind, without_host
 
 LANE = 3  # columns from one upright to the next
@@ -72,7 +72,7 @@ class _Ladder:
 
     def __post_init__(self) -> None:
         self.picture = Picture(self.network.title)
-        self.nodes = [placed(_with_tags(one)) for one in self.network.containers]
+        self.nodes = [unplaced(_with_tags(one)) for one in self.network.containers]
         self.rungs = list(self._in_rows())
         names = [rail.name for rail in self.network.rails]
         # What goes round the host has the column beside it.
@@ -179,7 +179,7 @@ class _Ladder:
     def _rung(self, rung: _Rung) -> None:
         """Draw a rung with its sockets, from its upright to its box."""
         at = self.lanes.get(rung.port.rail, self.ends.get(rung.place, 0))
-        kind = worst(rung.port.state, rung.port.host_state)
+        kind = line_kind(rung.port.state, rung.port.host_state)
         if not rung.one.it.name:
             end = self.start + max(each.length for each in self.rungs if each.one is rung.one)
             # Of a cable with both ends in the host, one rung leads on to the other.
@@ -218,7 +218,7 @@ class _Ladder:
             far = next(filter(lambda each: each.place == rung.port.other, self.rungs), None)
             if far and rung.y < far.y:
                 at = self.ends[rung.place]
-                kind = worst(rung.port.state, far.port.state)
+                kind = line_kind(rung.port.state, far.port.state)
                 self.picture.wire(kind, (at, rung.y), (at, far.y))
         round_it = [rung.y for rung in self.rungs if rung.port.rail and rung.port.rail not in rails]
         if round_it:

@@ -41,7 +41,7 @@ class DrawnLink(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Inventory:
     """What a state says, by place, every name as it may be printed."""
 
     namespaces: tuple[str, ...]
@@ -132,13 +132,13 @@ def network_on(address: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
-def known(state: State) -> Known:
+def inventory(state: State) -> Inventory:
     """Give what a state shows, whether a plan leaves it or the kernel has it."""
     links = {_place(ref): _link(found[0]) for ref, found in state.items() if ref.kind == "link"}
     made = [visible(ref.name) for ref in state if ref.kind == "netns"]
     # A plan may also put a link into a namespace that somebody else has made.
     every = dict.fromkeys([*made, *(home for home, _ in links if home)])
-    return Known(
+    return Inventory(
         tuple(every),
         frozenset(made),
         links,

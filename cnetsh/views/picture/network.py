@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cnetsh.kinds.change import State
 from cnetsh.names import visible
 from cnetsh.views.picture import rules
-from cnetsh.views.picture.links import ETHERNET, DrawnLink, Known, Place, known, network_on
+from cnetsh.views.picture.links import ETHERNET, DrawnLink, Inventory, Place, inventory, network_on
 from cnetsh.views.picture.rules import DrawnRule, PublishedPort
 
 INTERNET = "internet"
@@ -90,12 +90,12 @@ class DrawnNetwork:
     containers: tuple[DrawnContainer, ...]
 
 
-def network_of(title: str, state: State, sight: bool = True) -> DrawnNetwork:
+def drawn_network(title: str, state: State, sight: bool = True) -> DrawnNetwork:
     """Give what a picture of a state shows.
 
     sight: whether the host's own links are in the state, or nobody has looked.
     """
-    reader = _Reader(known(state), rules.rules_of(state), rules.unread(state))
+    reader = _Reader(inventory(state), rules.rules_of(state), rules.unread(state))
     return reader.read(title, sight)
 
 
@@ -103,7 +103,7 @@ def network_of(title: str, state: State, sight: bool = True) -> DrawnNetwork:
 class _Reader:
     """Reads a state part by part."""
 
-    known: Known
+    known: Inventory
     rules: list[DrawnRule]
     unread: set[str]
 
@@ -202,7 +202,7 @@ class _Reader:
         yield from map(BoxLine, dict.fromkeys(doors))
         for text in rules.translations(self.rules, name, "", "this container"):
             yield BoxLine(f"NAT {text}")
-        yield from map(BoxLine, rules.filters(self.rules, name))
+        yield from map(BoxLine, rules.filter_lines(self.rules, name))
         for text in self.known.other_settings(name):
             yield BoxLine(text, "faint")
         lo = self.known.links.get((name, "lo"))
@@ -308,7 +308,7 @@ class _Reader:
         """Give what else is to be said of the host: rules, and links that are not drawn."""
         if through := rules.let_through(self.rules):
             yield f"FORWARD lets {', '.join(through)} through"
-        yield from rules.filters(self.rules, "")
+        yield from rules.filter_lines(self.rules, "")
         if "" in self.unread:
             yield "not all firewall rules were read"
         if inside := len(self.unread - {""}):

@@ -105,6 +105,6 @@ class Placed:
             picture.texts.append(Label(self.x + 2, self.y + 2 + number, line.text, line.kind))
 
 
-def placed(one: DrawnContainer) -> Placed:
+def unplaced(one: DrawnContainer) -> Placed:
     """Give a container that has no place yet."""
     return Placed(one, plugs=[Plug(port) for port in one.ports])

@@ -107,7 +107,7 @@ def let_through(rules: list[DrawnRule]) -> list[str]:
     ))  # fmt: skip
 
 
-def filters(rules: list[DrawnRule], netns: str) -> Iterator[str]:
+def filter_lines(rules: list[DrawnRule], netns: str) -> Iterator[str]:
     """Give a line for each rule that stops packets; of a container for each that decides."""
     apart = isolated(rules)
     lines = []

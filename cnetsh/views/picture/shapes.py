@@ -157,6 +157,6 @@ def socket_of(name: str, state: str = "") -> str:
     return f"[{name} {state}]" if state else f"[{name}]"
 
 
-def worst(*states: str) -> str:
+def line_kind(*states: str) -> str:
     """Give how a wire is drawn whose ends and bridges are in these states."""
     return DOTTED if "down" in states else DASHED if "no carrier" in states else UP

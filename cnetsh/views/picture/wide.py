@@ -7,8 +7,8 @@ from cnetsh.views.picture.columns import Columns, Group, in_columns, rail_number
 from cnetsh.views.picture.hosting import INSET, WIDER, draw_host, draw_title, width_wanted
 from cnetsh.views.picture.levels import levels
 from cnetsh.views.picture.network import DrawnNetwork, Rail
-from cnetsh.views.picture.placing import Placed, Plug, placed
-from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, socket_of, worst
+from cnetsh.views.picture.placing import Placed, Plug, unplaced
+from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, line_kind, socket_of
 from cnetsh.views.picture.wiring import DOWN, RIGHT, UP, Grid, Job
 
 NO_WAY = "(no forwarding)"
@@ -26,7 +26,7 @@ def without_host(network: DrawnNetwork) -> str:
 
 def wide(network: DrawnNetwork, width: int) -> Picture | None:
     """Give the picture in at most so many columns, None where it does not fit."""
-    drawn = _Wide(network, width, [placed(one) for one in network.containers])
+    drawn = _Wide(network, width, [unplaced(one) for one in network.containers])
     return drawn.picture if drawn.draw() else None
 
 
@@ -154,7 +154,7 @@ class _Wide:
 
     def _host_end(self, plug: Plug, at: int) -> None:
         port = plug.port
-        self.picture.wire(worst(port.host_state), (at, self.bars), (at, self.edge))
+        self.picture.wire(line_kind(port.host_state), (at, self.bars), (at, self.edge))
         if port.host:
             text = socket_of(port.host, port.host_state)
             socket = self.picture.socket(at, self.edge, text, port.host_state or "up")
@@ -193,7 +193,7 @@ class _Wide:
             last = max(plug.right for _, plug in plugs) + 1
             self._lead_on(rail, group.x0, ends, top - 4, (group.x0, last))
         for one, plug in plugs:
-            kind = worst(plug.port.state, plug.port.host_state)
+            kind = line_kind(plug.port.state, plug.port.host_state)
             if row:
                 self.picture.wire(kind, (plug.x, top - 4), (plug.x, one.y))
                 self._socket_of_host(plug, top - 2)
@@ -234,7 +234,7 @@ class _Wide:
             )
             drawn = True
             for one, plug in plugs:
-                kind = worst(plug.port.state, plug.port.host_state)
+                kind = line_kind(plug.port.state, plug.port.host_state)
                 self.picture.wire(kind, (plug.x, one.bottom), (plug.x, bar))
                 self._socket_of_host(plug, bar - 2)
         cables = sum(plug.port.other is not None for _, plug in low)
@@ -256,7 +256,7 @@ class _Wide:
                 return False
             at = min(spots, key=lambda at: (abs(at - plug.x), at))
             self._host_end(plug, at)
-            kind = worst(plug.port.state, plug.port.host_state)
+            kind = line_kind(plug.port.state, plug.port.host_state)
             self.jobs.append(Job((at, self.edge), DOWN, (plug.x, one.y), DOWN, kind))
         return True
 
@@ -316,7 +316,7 @@ class _Wide:
             else:
                 left, right = (plug.x for plug in one.plugs)
                 states = [plug.port.host_state for plug in one.plugs]
-                self.picture.wire(worst(*states), (left, one.y), (right, one.y))
+                self.picture.wire(line_kind(*states), (left, one.y), (right, one.y))
         jobs = [*self.jobs, *self._cables(known)]
         height = self.picture.height + 3
         grid = Grid(self.picture, [*jobs, *self._round_jobs()], self.picture.width, height)
@@ -348,7 +348,7 @@ class _Wide:
                 if other and (one.it.name, plug.port.link) < other:
                     far = known[other[0]]
                     end = next(each for each in far.plugs if each.port.link == other[1])
-                    kind = worst(plug.port.state, end.port.state)
+                    kind = line_kind(plug.port.state, end.port.state)
                     start = (plug.x, one.bottom if plug.low else one.y)
                     goal = (end.x, far.bottom if end.low else far.y)
                     out, into = (DOWN if plug.low else UP), (UP if end.low else DOWN)
@@ -356,7 +356,7 @@ class _Wide:
 
     def _round_jobs(self) -> list[Job]:
         dot = (2 + self.inner // 2, self.begin + 1)
-        return [Job(dot, RIGHT, (plug.x, one.y), DOWN, worst(plug.port.state))
+        return [Job(dot, RIGHT, (plug.x, one.y), DOWN, line_kind(plug.port.state))
                 for one, plug in self._rounds()]  # fmt: skip
 
     def _round(self, grid: Grid) -> bool:
@@ -381,4 +381,4 @@ def bar_kind(rail: Rail) -> str:
 
 def wire_kind(rail: Rail) -> str:
     """Give how the wire from a rail to the IP stack is drawn."""
-    return "iso" if rail.isolated else worst(rail.state)
+    return "iso" if rail.isolated else line_kind(rail.state)
