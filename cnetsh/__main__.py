@@ -13,9 +13,9 @@ def begin() -> None:
     fill_streams()
     # Imports and plans are many objects without cycles: walking them costs a tenth of the start.
     gc.disable()
-    from cnetsh import cli
+    from cnetsh.cli import main
 
-    cli.main()
+    main.main()
 
 
 if __name__ == "__main__":

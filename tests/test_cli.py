@@ -14,11 +14,12 @@ import pytest
 from test_hostile import cnetsh, is_a_clean_refusal
 from typer.main import get_command
 
-from cnetsh import cli, commands
+from cnetsh import commands
+from cnetsh.cli import main
 from cnetsh.labs.builtin import builtin_names
 
 FOLDER = Path(commands.__path__[0])
-APP = get_command(cli.app)
+APP = get_command(main.app)
 GROUPS = ("sandbox", "vm")
 COMMANDS = [name for name in APP.commands if name not in GROUPS]
 GROUPED = [f"{group} {name}" for group in GROUPS for name in APP.get_command(None, group).commands]
@@ -143,7 +144,7 @@ class TestFilesOfCommands:
 
 
 def declared(command: str) -> inspect.Signature:
-    """How cli.py declares a command."""
+    """How cli/main.py declares a command."""
     first, _, last = command.partition(" ")
     (function,) = [
         one.callback for one in APP.commands[first].registered_commands

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_names import ADDRESSES, COUNTS, NAMES, SIXTEEN
 
-from cnetsh import cli
+from cnetsh.cli import main
 from cnetsh.kinds.change import OWNED, Make, refs_of
 from cnetsh.labs import builtin
 from cnetsh.plan import steps
@@ -45,7 +45,7 @@ def cnetsh(*arguments: str) -> tuple[int, str, str]:
     sys.argv = ["cnetsh", *arguments]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            cli.main()
+            main.main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     finally:

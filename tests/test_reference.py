@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import typer
 
-from cnetsh import cli, errors
+import cnetsh
+from cnetsh import errors
+from cnetsh.cli.main import app
 from cnetsh.commands.words import WORDS
 
-PACKAGE = Path(cli.__file__).parent
+PACKAGE = Path(cnetsh.__file__).parent
 PAGES = [*PACKAGE.parent.glob("*.md"), *sorted((PACKAGE.parent / "docs").rglob("*.md"))]
 # By what the constants of errors.py are, then what comes from elsewhere.
 EXITS = {
@@ -77,7 +79,7 @@ def table(title: str, head: str, rows: dict[str, str]) -> str:
 
 
 def test_it_is_what_the_program_says(golden: Callable[[str, str], None]) -> None:
-    group: Any = typer.main.get_command(cli.app)
+    group: Any = typer.main.get_command(app)
     context = typer.Context(group, info_name="cnetsh", help_option_names=["-h", "--help"])
     exits = {str(getattr(errors, name)): text for name, text in EXITS.items()} | MORE
     variables = {f"`{name}`": text for name, text in ENVIRONMENT.items()}
@@ -128,7 +130,7 @@ def words_of(page: Path) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_names_is_there(page: Path) -> None:
-    group: Any = typer.main.get_command(cli.app)
+    group: Any = typer.main.get_command(app)
     for words in words_of(page):
         context, rest = group, words
         while hasattr(context, "list_commands") and rest and rest[0][0] != "-":

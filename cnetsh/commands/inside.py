@@ -35,7 +35,7 @@ from cnetsh.targets.vm.frames import Exit, Request
 
 FOLDERS = {"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs", "/run": "tmpfs"}
 # What this process alone does, and the command line; all else is loaded, so that no command has to.
-NOT_LOADED = ("cnetsh.__main__", "cnetsh.cli", "cnetsh.targets.holder")
+NOT_LOADED = ("cnetsh.__main__", "cnetsh.cli.", "cnetsh.targets.holder")
 # A signal that came just before the wait does not end it.
 PAUSE = 1.0
 
@@ -50,7 +50,7 @@ def begin() -> None:
     listed = Path("/lib/modules", os.uname().release, "loaded").read_text().split()
     ask(("modprobe", "-a", "-q", *listed))
     for found in pkgutil.walk_packages(cnetsh.__path__, "cnetsh."):
-        if found.name not in NOT_LOADED:
+        if not found.name.startswith(NOT_LOADED):
             import_module(found.name)
     from cnetsh.commands.changing import build_machine
 

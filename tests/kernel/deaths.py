@@ -25,7 +25,8 @@ from typing import Any
 import oracle
 from changes import seen as calm
 
-from cnetsh import cli  # noqa: F401 (imported once here, and not in each of many processes)
+# Imported once here, and not in each of many processes.
+import cnetsh.cli.main
 from cnetsh.__main__ import begin
 from cnetsh.commands import changing, check, down, recover, status, up  # noqa: F401
 from cnetsh.doctor import diagnose  # noqa: F401

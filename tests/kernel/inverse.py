@@ -16,11 +16,11 @@ import crash
 import oracle
 from warm import load
 
-from cnetsh import cli
 from cnetsh.apply.journal import find
 from cnetsh.apply.repair import Repairing
 from cnetsh.apply.run import Means
 from cnetsh.apply.up import bring_up, refuse, to_undo, undo
+from cnetsh.cli import main
 from cnetsh.commands.progress import Quiet
 from cnetsh.compare import snapshot
 from cnetsh.compare.scope import written
@@ -117,7 +117,7 @@ def cnetsh(*words: str) -> int:
     """A command as it is typed, without the start of another Python."""
     sys.argv = ["cnetsh", *words]
     try:
-        cli.main()
+        main.main()
     except SystemExit as ended:
         return int(ended.code or 0)
 

@@ -37,7 +37,7 @@ import whole
 from sequences import Command, Event, Sequence
 from warm import load
 
-from cnetsh import cli
+from cnetsh.cli.main import main as cnetsh
 
 Answer = dict[str, Any]
 CRASHED = 70
@@ -205,7 +205,7 @@ def become(printed: int, said: int, words: Iterable[str]) -> NoReturn:
         os.environ["CNETSH_ON"] = "host"
         signal.alarm(LONGEST)
         sys.argv = ["cnetsh", *words]
-        cli.main()
+        cnetsh()
     except SystemExit as ended:
         code = ended.code or 0
     except BaseException:

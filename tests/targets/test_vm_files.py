@@ -63,7 +63,7 @@ def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
 
 def test_the_code_is_cnetsh_its_templates_and_what_it_needs() -> None:
     names = {name for name, _ in code_files()}
-    own = {"cnetsh/commands/inside.py", "cnetsh/cli.py"}
+    own = {"cnetsh/commands/inside.py", "cnetsh/cli/main.py"}
     assert own | {"jinja2/__init__.py", "yaml/__init__.py"} <= names
     assert any(name.endswith("templates/routing/up.sh.j2") for name in names)
     assert not any(name.startswith(("pytest", "rich/")) for name in names)

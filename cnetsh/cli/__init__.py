@@ -1,0 +1,1 @@
+"""The command line: its parameters, how a command is declared and found, and what there is."""
