@@ -1,7 +1,7 @@
 """What a topology's checks ask: who must reach whom, and who must not."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import combinations, permutations
 from typing import NamedTuple
@@ -15,7 +15,6 @@ from cnetsh.labs.topology.members import HOST, Member, Port
 from cnetsh.labs.topology.patience import Patience, patience
 from cnetsh.labs.topology.routes import (
     KernelRoute,
-    Station,
     gateways,
     host_station,
     ping_returns,
@@ -84,6 +83,22 @@ class Ping(NamedTuple):
             yield f"listen {self.listen}"
 
 
+_SAID = "the lab file says so"
+_NO_CONTROL = "no other ping of this lab reaches both ends"
+_NO_WAY_OUT = "{} is isolated, so the Internet is as far away as any other network."
+_TRANSLATED = "Out there the packet has the host's address, and the answer finds back by it."
+
+
+def _unsaid(asking: Callable[["Pings"], Iterable[Ping]]) -> cached_property[list[Ping]]:
+    """Have pings worked out when they are asked for, but those that the file asks itself."""
+
+    def found(pings: "Pings") -> list[Ping]:
+        ready = (pings.ready(one) for one in asking(pings) if one.asked not in pings.said)
+        return [ping for ping in ready if not _hopeless(ping)]
+
+    return cached_property(found)
+
+
 class Pings:
     """The pings of a topology's checks; what the file asks itself is not worked out once more."""
 
@@ -98,57 +113,192 @@ class Pings:
         """Keep a mistake for each check of the file that asks for no address."""
         self._topology, self._members, self._routes = topology, members, routes
         self._published = published
-        self._asked = list(_of_file(topology, members, published, mistakes))
-        self._said = {ping.asked for ping in self._asked}
+        self._shut = frozenset(one.name for one in topology.bridges.values() if one.isolated)
+        self._asked: list[Ping] = []
+        for check in topology.checks:
+            with mistakes:
+                self._asked.append(self._of_file(check))
+        self.said = {ping.asked for ping in self._asked}
 
     # Only the part "check" asks for the following; of 10,000 containers they take 30 ms.
     @cached_property
     def own(self) -> list[Ping]:
         """What the file asks itself."""
-        return [self._ready(ping, ping.fails != _SAID) for ping in self._asked]
+        return [self.ready(ping, ping.fails != _SAID) for ping in self._asked]
 
-    @cached_property
-    def gateways(self) -> list[Ping]:
+    @_unsaid
+    def gateways(self) -> Iterator[Ping]:
         """For each container the bridge addresses that its default routes go through."""
-        return self._unsaid(_to_gateways(self._topology, self._members))
+        hops: dict[str, list[Ip]] = {}
+        for name, member in self._members.items():
+            model = member.model
+            if model.name not in hops:
+                found = gateways(member, self._topology)
+                hops[model.name] = [] if model.gateway else list(found.values())
+            for hop in hops[model.name]:
+                yield Ping(name, hop)
 
-    @cached_property
+    @_unsaid
     def pairs(self) -> list[Ping]:
         """Between containers: every pair of a few, else a ring around each bridge.
 
         What must not come back is asked of one container of each kind: it takes a second.
         """
-        return self._unsaid(self._between)
+        return self._between
 
+    @_unsaid
+    def beside(self) -> Iterator[Ping]:
+        """Of who shares the host's uplink: to who is on it, and to and from the host itself."""
+        for member in _first_of_segments(self._members):
+            own = [one.ip for port in member.ports for one in port.addresses if one.holds(UPLINK)]
+            if member.ports[0].segment == SHARED and own and not member.model.routes:
+                note = f"{member.name} reaches who is on the wire of the host's uplink."
+                yield Ping(member.name, PROVIDER, needs=f"netns {INTERNET}", note=note)
+                for source, target in ((member.name, UPLINK), ("", own[0])):
+                    whom = HOST if source else member.name
+                    note = f"{source or 'The host'} cannot reach {whom}."
+                    yield Ping(source, target, fails=NO_WAY, needs=f"address {UPLINK}", note=note)
+
+    @_unsaid
+    def outside(self) -> Iterator[Ping]:
+        """To the Internet: NAT brings answers back, an isolated bridge sends nothing."""
+        for member in _first_of_segments(self._members):
+            bridge = self._topology.bridges.get(member.ports[0].segment)
+            if bridge is None or member.model.gateway or 4 not in self._gateways(member):
+                continue
+            if bridge.isolated:
+                reason, note = f"{bridge.name} is isolated", _NO_WAY_OUT.format(bridge.name)
+                yield Ping(member.name, OUTSIDE, fails=reason, note=note)
+            elif bridge.nat:
+                yield Ping(member.name, OUTSIDE, needs=f"route {OUTSIDE}", note=_TRANSLATED)
+
+    @_unsaid
+    def published(self) -> Iterator[Ping]:
+        """To each published port: from the host, from inside and from outside."""
+        for one in self._published:
+            there = self._topology.bridges[one.bridge].addresses
+            if hop := next((address.ip for address in there if address.holds(one.host)), None):
+                yield from self._to_published(one, hop)
+
+    def _to_published(self, one: Published, hop: Ip) -> Iterator[Ping]:
+        member, bridges = self._members[one.container], self._topology.bridges.values()
+        call = Ping("", hop, port=one.port, protocol=one.protocol, listen=_listen(one))
+        yield call._replace(note=f"The host's own port leads to {member.name}.")
+        if len(member.ports) == 1:
+            note = f"{member.name} calls itself: out by its cable, and in again by the same."
+            yield call._replace(source=member.name, note=note)
+        for other, known in self._callers(one, member):
+            segment, note = other.ports[0].segment, f"{other.name} calls the host's port."
+            reason = f"{segment} is isolated" if segment in self._shut else ""
+            yield call._replace(source=other.name, target=known, note=note, fails=reason)
+        way = self._gateways(member).get(UPLINK.version)
+        # What answers by a bridge that is isolated answers nobody outside.
+        shut = any(one.isolated and way in [*map(_ip, one.addresses)] for one in bridges)
+        if hop.version == UPLINK.version and not member.model.gateway and not shut:
+            needs, note = f"netns {INTERNET}", "From outside, at the host's address there."
+            yield call._replace(source=INTERNET, target=UPLINK, needs=needs, note=note)
+
+    def _callers(self, one: Published, member: Member) -> Iterator[tuple[Member, Ip]]:
+        """Give a neighbour and one of each other segment, with the address of the host there."""
+        segments: dict[str, Member] = {}
+        for other in self._members.values():
+            if len(other.ports) == 1 and other is not member:
+                segments.setdefault(other.ports[0].segment, other)
+        for segment, other in list(segments.items())[:FEW]:
+            # From another bridge the answer has to find back, by the container's default route.
+            found = segment == one.bridge or not member.model.gateway
+            if found and (hop := self._gateways(other).get(one.host.version)):
+                yield other, hop
+
+    def _gateways(self, member: Member) -> dict[int, Ip]:
+        return gateways(member, self._topology)
+
+    # ── between containers ──
     @cached_property
     def _between(self) -> list[Ping]:
-        return list(_between(self._topology, self._members, self._routes))
+        members = self._members
+        shown = _first_of_each(members)
+        asked = list(members.values()) if len(members) <= FEW else shown
+        routers = [member for member in members.values() if member.model.forward]
+        stations = {m.name: station_of(m, self._routes[m.model.name]) for m in [*asked, *routers]}
+        known = [*stations.values(), host_station(self._topology)]
 
-    @cached_property
-    def beside(self) -> list[Ping]:
-        """Of who shares the host's uplink: to who is on it, and to and from the host itself."""
-        return self._unsaid(_beside(self._members))
+        def returns(one: Member, target: Ip) -> bool:
+            return ping_returns(stations[one.name], target, known, self._shut)
 
-    @cached_property
-    def outside(self) -> list[Ping]:
-        """To the Internet: NAT brings answers back, an isolated bridge sends nothing."""
-        return self._unsaid(_outside(self._topology, self._members))
+        found = list(_rings(members)) if len(members) > FEW else []
+        found += [Ping(one.name, target, note=f"{one.name} reaches {two.name}.")
+                  for one, two in combinations(asked, 2)
+                  for target in _targets(one, two) if returns(one, target)]  # fmt: skip
+        # What leaves by somebody else's link may come back by ways that the file does not show.
+        inside = [member for member in shown if self._is_inside(member)]
+        for one, two in permutations(inside, 2):
+            reason, note = self._reason(one, two), f"{one.name} cannot reach {two.name}."
+            found += [Ping(one.name, target, fails=reason, note=note)
+                      for target in _targets(one, two) if not returns(one, target)]  # fmt: skip
+        return found
 
-    @cached_property
-    def published(self) -> list[Ping]:
-        """To each published port: from the host, from inside and from outside."""
-        return self._unsaid(_to_published(self._topology, self._members, self._published))
+    def _reason(self, one: Member, two: Member) -> str:
+        segments = [port.segment for port in (*one.ports, *two.ports)]
+        return next((f"{each} is isolated" for each in segments if each in self._shut), NO_WAY)
 
-    def _unsaid(self, found: Iterable[Ping]) -> list[Ping]:
-        unsaid = (ping for ping in found if ping.asked not in self._said)
-        return [ping for one in unsaid if not _hopeless(ping := self._ready(one))]
+    def _is_inside(self, member: Member) -> bool:
+        bridges = [self._topology.bridges.get(port.segment) for port in member.ports]
+        shared = any(interface.macvlan for interface in member.model.interfaces)
+        return not shared and not any(bridge and bridge.external for bridge in bridges)
 
-    def _ready(self, ping: Ping, reasoned: bool = False) -> Ping:
+    # ── what the file asks ──
+    def _of_file(self, check: Check) -> Ping:
+        target, inside = self._target(check)
+        source, called = "" if check.source == HOST else check.source, check.target
+        listen = self._listener(called, target)
+        ping = Ping(source, target, port=called.port, protocol=called.protocol, listen=listen)
+        if not check.works:
+            return ping._replace(fails=check.because or _SAID)
+        return ping._replace(needs="" if inside else f"route {target}", note=check.because)
+
+    def _listener(self, called: Called, target: Ip) -> str:
+        """Give the container's port that is called at an address of the lab's or of the host's."""
+        for member in self._members.values() if called.port else ():
+            if any(address.ip == target for address in member.addresses):
+                return f"{member.name} {called.port}/{called.protocol}"
+        bridges = self._topology.bridges.values()
+        hosts = {UPLINK, *(address.ip for bridge in bridges for address in bridge.addresses)}
+        asked = (called.port, called.protocol, target.version)
+        leading = {(one.port, one.protocol, one.host.version): one for one in self._published}
+        return _listen(leading[asked]) if target in hosts and asked in leading else ""
+
+    def _target(self, check: Check) -> tuple[Ip, bool]:
+        """Give the address that a check asks for, and whether it is one of the lab's own."""
+        name, members, bridges = check.target.name, self._members, self._topology.bridges
+        if name in members:
+            addresses = members[name].addresses
+        elif name in bridges:
+            addresses = list(bridges[name].addresses)
+        else:
+            ip = names.ip(name, check.place())
+            return ip, any(network.holds(ip) for network in self._networks())
+        if not addresses:
+            raise CnetshError(f"{check.place()}: {name} has no address to ask for")
+        # An address on a network of the source's if there is one, else the first.
+        own = members[check.source].addresses if check.source in members else []
+        near = [one for one in addresses if any(each.network == one.network for each in own)]
+        return (near or addresses)[0].ip, True
+
+    def _networks(self) -> Iterator[Inet]:
+        """Give the networks that the lab itself leads to: those of bridges and of routers."""
+        for bridge in self._topology.bridges.values():
+            yield from bridge.addresses
+        for member in self._members.values():
+            yield from member.addresses if member.model.forward else ()
+
+    # ── patience and controls ──
+    def ready(self, ping: Ping, reasoned: bool = False) -> Ping:
         """Give a ping with its patience and controls; reasoned: its author knows why it fails."""
         if ping.fails:
             found = self._controls(ping)
             missing = "" if reasoned or None not in found else _NO_CONTROL
-            control = tuple(self._ready(one) for one in found if one)
+            control = tuple(self.ready(one) for one in found if one)
             ping = ping._replace(control=() if missing else control, no_control=missing)
         return ping._replace(patience=patience(self._passed(ping))) if self._slow else ping
 
@@ -219,167 +369,8 @@ def _segments(member: Member) -> set[str]:
     return {port.segment for port in member.ports}
 
 
-def _to_gateways(topology: Topology, members: Members) -> Iterator[Ping]:
-    hops: dict[str, list[Ip]] = {}
-    for name, member in members.items():
-        model = member.model
-        if model.name not in hops:
-            hops[model.name] = [] if model.gateway else list(gateways(member, topology).values())
-        for hop in hops[model.name]:
-            yield Ping(name, hop)
-
-
-def _between(topology: Topology, members: Members, routes: Routes) -> Iterator[Ping]:
-    shown = _first_of_each(members)
-    asked = list(members.values()) if len(members) <= FEW else shown
-    routers = [member for member in members.values() if member.model.forward]
-    stations = {m.name: station_of(m, routes[m.model.name]) for m in [*asked, *routers]}
-    walk = _Walk(topology, stations)
-    if len(members) > FEW:
-        yield from _rings(members)
-    for one, two in combinations(asked, 2):
-        yield from walk.works(one, two)
-    # What leaves by somebody else's link may come back by ways that the file does not show.
-    inside = [member for member in shown if _inside(member, topology)]
-    for one, two in permutations(inside, 2):
-        yield from walk.fails(one, two)
-
-
-def _beside(members: Members) -> Iterator[Ping]:
-    for member in _first_of_segments(members):
-        own = [one.ip for port in member.ports for one in port.addresses if one.holds(UPLINK)]
-        if member.ports[0].segment == SHARED and own and not member.model.routes:
-            note = f"{member.name} reaches who is on the wire of the host's uplink."
-            yield Ping(member.name, PROVIDER, needs=f"netns {INTERNET}", note=note)
-            for source, target in ((member.name, UPLINK), ("", own[0])):
-                note = f"{source or 'The host'} cannot reach {member.name if not source else HOST}."
-                yield Ping(source, target, fails=NO_WAY, needs=f"address {UPLINK}", note=note)
-
-
-def _outside(topology: Topology, members: Members) -> Iterator[Ping]:
-    for member in _first_of_segments(members):
-        bridge = topology.bridges.get(member.ports[0].segment)
-        if bridge is None or member.model.gateway or 4 not in gateways(member, topology):
-            continue
-        if bridge.isolated:
-            reason, note = f"{bridge.name} is isolated", _NO_WAY_OUT.format(bridge.name)
-            yield Ping(member.name, OUTSIDE, fails=reason, note=note)
-        elif bridge.nat:
-            yield Ping(member.name, OUTSIDE, needs=f"route {OUTSIDE}", note=_TRANSLATED)
-
-
-def _to_published(
-    topology: Topology, members: Members, published: list[Published]
-) -> Iterator[Ping]:
-    for one in published:
-        member, there = members[one.container], topology.bridges[one.bridge].addresses
-        hop = next((address.ip for address in there if address.holds(one.host)), None)
-        if hop is None:
-            continue
-        call = Ping("", hop, port=one.port, protocol=one.protocol, listen=_listen(one))
-        yield call._replace(note=f"The host's own port leads to {member.name}.")
-        if len(member.ports) == 1:
-            note = f"{member.name} calls itself: out by its cable, and in again by the same."
-            yield call._replace(source=member.name, note=note)
-        for other, known in _callers(one, member, members, topology):
-            shut = topology.bridges[other.ports[0].segment].isolated
-            reason = f"{other.ports[0].segment} is isolated" if shut else ""
-            note = f"{other.name} calls the host's port."
-            yield call._replace(source=other.name, target=known, note=note, fails=reason)
-        way = gateways(member, topology).get(UPLINK.version)
-        # What answers by a bridge that is isolated answers nobody outside.
-        shut = any(bridge.isolated and way in [*map(_ip, bridge.addresses)]
-                   for bridge in topology.bridges.values())  # fmt: skip
-        if hop.version == UPLINK.version and not member.model.gateway and not shut:
-            needs, note = f"netns {INTERNET}", "From outside, at the host's address there."
-            yield call._replace(source=INTERNET, target=UPLINK, needs=needs, note=note)
-
-
-def _callers(
-    one: Published, member: Member, members: Members, topology: Topology
-) -> Iterator[tuple[Member, Ip]]:
-    """Give a neighbour of a container, and one of each other segment, with the host's address."""
-    segments: dict[str, Member] = {}
-    for other in members.values():
-        if len(other.ports) == 1 and other is not member:
-            segments.setdefault(other.ports[0].segment, other)
-    for segment, other in list(segments.items())[:FEW]:
-        # From another bridge the answer has to find back, by the container's default route.
-        found = segment == one.bridge or not member.model.gateway
-        if found and (hop := gateways(other, topology).get(one.host.version)):
-            yield other, hop
-
-
 def _listen(one: Published) -> str:
     return f"{one.container} {one.target}/{one.protocol}"
-
-
-def _of_file(
-    topology: Topology, members: Members, published: list[Published], mistakes: Mistakes
-) -> Iterator[Ping]:
-    for check in topology.checks:
-        with mistakes:
-            target, inside = _target(check, topology, members)
-            source, called = "" if check.source == HOST else check.source, check.target
-            listen = _listener(called, target, topology, members, published)
-            ping = Ping(source, target, "", "", "", called.port, called.protocol, listen)
-            if check.works:
-                needs = "" if inside else f"route {target}"
-                yield ping._replace(needs=needs, note=check.because)
-            else:
-                yield ping._replace(fails=check.because or _SAID)
-
-
-def _listener(
-    called: Called, target: Ip, topology: Topology, members: Members, published: list[Published]
-) -> str:
-    """Give the container's port that is called at an address of the lab's or of the host's."""
-    for member in members.values() if called.port else ():
-        if any(address.ip == target for address in member.addresses):
-            return f"{member.name} {called.port}/{called.protocol}"
-    bridges = topology.bridges.values()
-    hosts = {UPLINK, *(address.ip for bridge in bridges for address in bridge.addresses)}
-    asked = (called.port, called.protocol, target.version)
-    leading = {(one.port, one.protocol, one.host.version): one for one in published}
-    return _listen(leading[asked]) if target in hosts and asked in leading else ""
-
-
-_SAID = "the lab file says so"
-_NO_CONTROL = "no other ping of this lab reaches both ends"
-_NO_WAY_OUT = "{} is isolated, so the Internet is as far away as any other network."
-_TRANSLATED = "Out there the packet has the host's address, and the answer finds back by it."
-
-
-class _Walk(NamedTuple):
-    """The stations that packets pass, and the questions asked of them."""
-
-    topology: Topology
-    stations: dict[str, Station]
-
-    def works(self, one: Member, two: Member) -> Iterator[Ping]:
-        for target in _targets(one, two):
-            if self._answers(one, target):
-                yield Ping(one.name, target, note=f"{one.name} reaches {two.name}.")
-
-    def fails(self, one: Member, two: Member) -> Iterator[Ping]:
-        for target in _targets(one, two):
-            if not self._answers(one, target):
-                note = f"{one.name} cannot reach {two.name}."
-                yield Ping(one.name, target, fails=self._reason(one, two), note=note)
-
-    def _answers(self, one: Member, target: Ip) -> bool:
-        return ping_returns(self.stations[one.name], target, self._known(), self._shut())
-
-    def _known(self) -> list[Station]:
-        return [*self.stations.values(), host_station(self.topology)]
-
-    def _shut(self) -> frozenset[str]:
-        return frozenset(b.name for b in self.topology.bridges.values() if b.isolated)
-
-    def _reason(self, one: Member, two: Member) -> str:
-        shut = self._shut()
-        segments = [port.segment for port in (*one.ports, *two.ports)]
-        return next((f"{one} is isolated" for one in segments if one in shut), NO_WAY)
 
 
 def _targets(one: Member, two: Member) -> Iterator[Ip]:
@@ -405,12 +396,6 @@ def _first_of_each(members: Members) -> list[Member]:
     return list(firsts.values())[:FEW]
 
 
-def _inside(member: Member, topology: Topology) -> bool:
-    bridges = [topology.bridges.get(port.segment) for port in member.ports]
-    shared = any(interface.macvlan for interface in member.model.interfaces)
-    return not shared and not any(bridge and bridge.external for bridge in bridges)
-
-
 def _rings(members: Members) -> Iterator[Ping]:
     last: dict[str, Port] = {}
     for member in members.values():
@@ -419,29 +404,3 @@ def _rings(members: Members) -> Iterator[Ping]:
             last[port.segment] = port
             if before and port.addresses:
                 yield Ping(before.container, port.addresses[0].ip)
-
-
-def _target(check: Check, topology: Topology, members: Members) -> tuple[Ip, bool]:
-    """Give the address that a check asks for, and whether it is one of the lab's own."""
-    name = check.target.name
-    if name in members:
-        addresses = members[name].addresses
-    elif name in topology.bridges:
-        addresses = list(topology.bridges[name].addresses)
-    else:
-        ip = names.ip(name, check.place())
-        return ip, any(network.holds(ip) for network in _networks(topology, members))
-    if not addresses:
-        raise CnetshError(f"{check.place()}: {name} has no address to ask for")
-    # An address on a network of the source's if there is one, else the first.
-    own = members[check.source].addresses if check.source in members else []
-    near = [address for address in addresses if any(one.network == address.network for one in own)]
-    return (near or addresses)[0].ip, True
-
-
-def _networks(topology: Topology, members: Members) -> Iterator[Inet]:
-    """Give the networks that the lab itself leads to: those of bridges and of routers."""
-    for bridge in topology.bridges.values():
-        yield from bridge.addresses
-    for member in members.values():
-        yield from member.addresses if member.model.forward else ()
