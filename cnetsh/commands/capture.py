@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import TextIO
 
-from cnetsh.commands.entering import HOST, entered
+from cnetsh.commands.entering import HOST, in_container, refuse_no_container
 from cnetsh.commands.output import say
 from cnetsh.compare import snapshot
 from cnetsh.errors import DONE, CnetshError
@@ -32,16 +32,12 @@ def run(
     """Capture the packets of a container's link until Ctrl-C; give the exit code."""
     words = words or ()
     packets.packet_filter(words)
-    where = target.named(on)
-
-    def missing() -> NoReturn:
-        raise CnetshError(f"{where} does not run, so there is no {name}", "cnetsh up LAB starts it")
-
     # On a host this process begins anew as root, and nothing may have begun before.
-    begins = where.kind == "host" and os.geteuid() != 0
-    with contextlib.nullcontext(sys.stdout) if begins else _written(output, where.kind) as into:
+    kind = target.named(on).kind
+    begins = kind == "host" and os.geteuid() != 0
+    with contextlib.nullcontext(sys.stdout) if begins else _written(output, kind) as into:
         raw = into is not sys.stdout
-        return entered(where, partial(_capture, name, link, words, count, raw, into), missing)
+        return in_container(name, on, partial(_capture, name, link, words, count, raw, into))
 
 
 @contextmanager
@@ -112,10 +108,7 @@ def _capture(
 
 
 def _taps(name: str, link: str) -> Taps:
-    there = snapshot.namespaces()
-    if name != HOST and not there.get(name):
-        known = ", ".join(sorted(there)) or "none"
-        raise CnetshError(f"there is no container {name}", f"there are: {known}")
+    refuse_no_container(name)
     path = "/proc/thread-self/ns/net" if name == HOST else str(snapshot.NETNS / name)
     links = [known for _, known in namespace.in_network(path, socket.if_nameindex)]
     if link not in links:

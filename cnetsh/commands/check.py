@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 from cnetsh.apply import journal
 from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
-from cnetsh.commands.naming import NO_LAB, elsewhere, not_up, up_here
+from cnetsh.commands.naming import elsewhere, refuse_not_up, up_here
 from cnetsh.commands.output import say, tell, unicode_fits
 from cnetsh.commands.progress import Meter
 from cnetsh.compare import drift, snapshot
@@ -44,13 +44,9 @@ def run(
 ) -> int:
     """Check a lab that is up; give the exit code."""
     name = choose.name_of(lab, settings) if lab else ""
-    where = target.named(on)
     others = elsewhere(name, on, "check")
-
-    def missing() -> NoReturn:
-        raise not_up(lab, (), others) if lab else NO_LAB
-
-    return entered(where, partial(_check, name, Shown(verbose, quiet, as_json), others), missing)
+    action = partial(_check, name, Shown(verbose, quiet, as_json), others)
+    return entered(target.named(on), action, partial(refuse_not_up, lab, others))
 
 
 def _check(name: str, how: Shown, elsewhere: str) -> int:

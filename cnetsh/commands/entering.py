@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from cnetsh import __version__
 from cnetsh.commands.output import exit_code_of, say
-from cnetsh.errors import DONE
+from cnetsh.compare import snapshot
+from cnetsh.errors import DONE, CnetshError
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
 
@@ -20,6 +21,24 @@ def entered(where: Target, action: Action, otherwise: Callable[[], int]) -> int:
     """Give the exit code of action, called in a target, or of otherwise where no sandbox runs."""
     code = target.in_target(where, partial(exit_code_of, action))
     return otherwise() if code is None else code
+
+
+def in_container(name: str, on: str, action: Action) -> int:
+    """Call action in the target that a container is to be in. Raises CnetshError."""
+    where = target.named(on)
+
+    def missing() -> NoReturn:
+        raise CnetshError(f"{where} does not run, so there is no {name}", "cnetsh up LAB starts it")
+
+    return entered(where, action, missing)
+
+
+def refuse_no_container(name: str) -> None:
+    """Raise CnetshError, with those that are here, for a name that no container has."""
+    there = snapshot.namespaces()
+    if name != HOST and not there.get(name):
+        known = ", ".join(sorted(there)) or "none"
+        raise CnetshError(f"there is no container {name}", f"there are: {known}")
 
 
 def if_running(on: str, action: Action, otherwise: str = "") -> int:

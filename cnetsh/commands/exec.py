@@ -7,13 +7,11 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import TextIO
 
-from cnetsh.commands.entering import HOST, entered
-from cnetsh.compare import snapshot
+from cnetsh.commands.entering import HOST, in_container, refuse_no_container
 from cnetsh.errors import CnetshError
 from cnetsh.system.process import FOLDERS, tool
-from cnetsh.targets import target
 
 # A folder with what zsh reads in place of the user's own files.
 ZSH = Path(__file__).parent / "zsh"
@@ -24,20 +22,12 @@ def run(name: str, command: Sequence[str], on: str) -> int:
 
     No command: the shell of who runs it there.
     """
-    where = target.named(on)
-
-    def missing() -> NoReturn:
-        raise CnetshError(f"{where} does not run, so there is no {name}", "cnetsh up LAB starts it")
-
-    return entered(where, partial(become, name, command, (sys.stdin, sys.stdout)), missing)
+    return in_container(name, on, partial(become, name, command, (sys.stdin, sys.stdout)))
 
 
 def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
     """Be a command in a container, or here; it gives its own exit code. Raises CnetshError."""
-    names = snapshot.namespaces()
-    if name != "host" and not names.get(name):
-        known = ", ".join(sorted(names)) or "none"
-        raise CnetshError(f"there is no container {name}", f"there are: {known}")
+    refuse_no_container(name)
     prompt = {} if command else _prompt(name)
     command = command or [os.environ.get("SHELL", "/bin/sh")]
     # The user's own commands first; sbin is missing in the PATH of many.

@@ -112,6 +112,11 @@ def elsewhere(lab: str, on: str, verb: str) -> str:
     return f" in {here}{''.join(lines)}" if lines else ""
 
 
+def refuse_not_up(lab: str, elsewhere: str = "") -> NoReturn:
+    """Raise CnetshError: a lab is not up, or none is, where no name was typed."""
+    raise not_up(lab, (), elsewhere) if lab else NO_LAB
+
+
 def not_up(lab: str, up: Sequence[str] = (), elsewhere: str = "") -> CnetshError:
     """Give the refusal of a lab that is not up, with where it is or what was probably meant."""
     if elsewhere:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from cnetsh.commands.naming import resolved
 from cnetsh.commands.output import collected, deliver, kept, say
@@ -17,6 +17,33 @@ from cnetsh.views.terminal import WRONG
 from cnetsh.views.text import Sheet, as_shell
 
 
+class _Form(NamedTuple):
+    """How a plan is shown: that of `up` or `down`, as what, with checks that may end either way."""
+
+    which: str
+    form: str
+    sudo: bool
+    verbose: bool
+
+    def shown(self, plan: Plan, found: Sequence[Line] = (), **more: Any) -> str:
+        """Give a plan as text, with a line over it; found: its lines with what is there."""
+        lines = lines_of(plan)
+        over = overview(self.which, lines)
+        sheet = Sheet(plan.title, self.which, found or lines, over=over, **more)
+        return shown(sheet, self.form, self.sudo)
+
+    def part(self, plans: Plans) -> Plan:
+        """Give the plan of `up`, or that of `down` with what follows from the undos."""
+        return down_plan(plans.up, plans.down) if self.which == "down" else plans.up
+
+    def saved(self, plans: Plans, **seen: Any) -> str:
+        """Give plans as JSON."""
+        # A plan that is only shown goes without it.
+        from cnetsh.plan.saved import as_saved
+
+        return as_saved(plans, self.which, **seen)
+
+
 def run(
     lab: str,
     settings: Sequence[str],
@@ -28,107 +55,76 @@ def run(
     verbose: bool,
 ) -> int:
     """Show a plan, with `on` also what each step would find there; give the exit code."""
-    form = form_of(form, output)
+    how = _Form("down" if down else "up", form_of(form, output), sudo, verbose)
     if lab.endswith(".json") and not settings:
-        return _as_saved(Path(lab), down, form, output, sudo)
+        deliver(_of_file(Path(lab), down, how), output)
+        return DONE
     with resolved(lab, on) as name:
-        return _run(name, settings, down, form, output, sudo, on, verbose)
-
-
-def _run(
-    lab: str,
-    settings: Sequence[str],
-    down: bool,
-    form: str,
-    output: Path | None,
-    sudo: bool,
-    on: str,
-    verbose: bool,
-) -> int:
-    which = "down" if down else "up"
-    if form == "shell":
-        # Commands and nothing else, wherever they would run.
-        deliver(as_shell(choose.commands(lab, settings, which), sudo), output)
-    elif on:
-        return _on_target(lab, settings, which, form, output, on, verbose)
-    elif form == "json":
-        deliver(_saved(choose.plans(lab, settings), which), output)
-    elif form in ("markdown", "brief") or down:
-        # The other parts need not be rendered for it.
-        deliver(shown(_whole(choose.part(lab, settings, which), which), form), output)
-    else:
-        _foretold(choose.parts(lab, settings), output, verbose)
+        if on and how.form != "shell":
+            return _on_target(choose.plans(name, settings), how, on, output)
+        if how.form == "table" and not down:
+            _foretold(choose.parts(name, settings), how, output)
+        else:
+            deliver(_text(name, settings, how), output)
     return DONE
 
 
-def _foretold(parts: Iterator[Plan], output: Path | None, verbose: bool) -> None:
+def _text(lab: str, settings: Sequence[str], how: _Form) -> str:
+    if how.form == "shell":
+        # Commands and nothing else, wherever they would run.
+        return as_shell(choose.commands(lab, settings, how.which), how.sudo)
+    if how.form == "json":
+        return how.saved(choose.plans(lab, settings))
+    # The other parts need not be rendered for it.
+    return how.shown(choose.part(lab, settings, how.which))
+
+
+def _foretold(parts: Iterator[Plan], how: _Form, output: Path | None) -> None:
     """Show a plan as a table, and what of its checks will surprise in a sandbox."""
     # The other forms go without it, which takes a while to load.
     from cnetsh.commands.predicting import foretell_in_sandbox, is_long
 
     up = next(parts)
     check = None if is_long(up) else next(parts)
-    deliver(shown(_whole(up, "up"), "table"), output)
-    foretell_in_sandbox(up, check, verbose)
+    deliver(how.shown(up), output)
+    foretell_in_sandbox(up, check, how.verbose)
 
 
-def _whole(plan: Plan, which: str, found: Sequence[Line] = (), **more: Any) -> Sheet:
-    """Give a plan as a sheet, with a line over it; found: its lines with what is there."""
-    lines = lines_of(plan)
-    return Sheet(plan.title, which, found or lines, over=overview(which, lines), **more)
-
-
-def _saved(plans: Plans, verb: str, **seen: Any) -> str:
-    # A plan that is only shown goes without it.
-    from cnetsh.plan.saved import as_saved
-
-    return as_saved(plans, verb, **seen)
-
-
-def _as_saved(path: Path, down: bool, form: str, output: Path | None, sudo: bool) -> int:
-    """Show a saved plan: what it does, where that was another thing than all of its steps."""
+def _of_file(path: Path, down: bool, how: _Form) -> str:
+    """Give a saved plan: what it does, where that was another thing than all of its steps."""
     from cnetsh.plan.saved import read_saved
 
     found = read_saved(path)
-    which = "down" if down else found.verb
-    if form == "json":
-        deliver(path.read_text(encoding="utf-8"), output)
-        return DONE
-    plans = found.plans
-    plan = down_plan(plans.up, plans.down) if which == "down" else plans.up
-    lines = found.lines if which == found.verb else ()
-    deliver(shown(_whole(plan, which, lines, warnings=found.warnings), form, sudo), output)
-    return DONE
+    if how.form == "json":
+        return path.read_text(encoding="utf-8")
+    how = how if down else how._replace(which=found.verb)
+    lines = found.lines if how.which == found.verb else ()
+    return how.shown(how.part(found.plans), lines, warnings=found.warnings)
 
 
-def _on_target(
-    lab: str, settings: Sequence[str], which: str, form: str, output: Path | None, on: str,
-    verbose: bool,
-) -> int:  # fmt: skip
+def _on_target(plans: Plans, how: _Form, on: str, output: Path | None) -> int:
     """Show what `up` or `down` would do on a target, of all steps; where no sandbox runs, these."""
     # Only here is a target looked at: without all this a plan is there in half the time.
     from cnetsh.commands.entering import entered
     from cnetsh.targets import target
 
-    plans, into = choose.plans(lab, settings), collected(output)
-    seen = partial(_compared, plans, which, form, on, into, verbose)
-    code = entered(target.named(on), seen, partial(_without, plans, which, form, into, verbose))
-    return kept(into, output, code)
+    into = collected(output)
+    seen, unseen = partial(_compared, plans, how, on, into), partial(_without, plans, how, into)
+    return kept(into, output, entered(target.named(on), seen, unseen))
 
 
-def _without(plans: Plans, which: str, form: str, into: TextIO, verbose: bool) -> int:
+def _without(plans: Plans, how: _Form, into: TextIO) -> int:
     """Show a plan where nothing is known of a target."""
-    plan = down_plan(plans.up, plans.down) if which == "down" else plans.up
-    into.write(_saved(plans, which) if form == "json" else shown(_whole(plan, which), form))
+    into.write(how.saved(plans) if how.form == "json" else how.shown(how.part(plans)))
     into.flush()
-    if which == "up" and form in ("table", "rich"):
-        from cnetsh.commands.predicting import foretell_in_sandbox, is_long
+    if how.which == "up" and how.form == "table":
+        from cnetsh.commands.predicting import foretell_in_sandbox
 
-        foretell_in_sandbox(plans.up, None if is_long(plans.up) else plans.check, verbose)
+        foretell_in_sandbox(plans.up, plans.check, how.verbose)
     return DONE
 
 
-def _compared(plans: Plans, which: str, form: str, on: str, into: TextIO, verbose: bool) -> int:
+def _compared(plans: Plans, how: _Form, on: str, into: TextIO) -> int:
     """Show what `up` or `down` would do here, where this is called."""
     from cnetsh.apply import journal
     from cnetsh.commands.changing import changing, tell_finding
@@ -137,30 +133,30 @@ def _compared(plans: Plans, which: str, form: str, on: str, into: TextIO, verbos
     from cnetsh.doctor.diagnose import findings_as_json
     from cnetsh.plan.saved import Saved
 
-    plan = plans.down if which == "down" else plans.up
+    plan = plans.down if how.which == "down" else plans.up
     with changing() as means:
-        if which == "down" and journal.find(plan.lab) is None:
-            return _without(plans, which, form, into, verbose)
-        if which == "down":
-            work = to_take_down(plan.lab, True, means)
-        else:
+        if how.which == "up":
             work = to_bring_up(Wanted(Saved(plans), on, kill=True), means)
+        elif journal.find(plan.lab) is None:
+            return _without(plans, how, into)
+        else:
+            work = to_take_down(plan.lab, True, means)
     lines, warnings = work.lines(), findings_as_json(work.warnings)
     # The other forms have them in what they print.
-    for one in work.warnings if form in ("table", "rich", "brief") else ():
+    for one in work.warnings if how.form in ("table", "brief") else ():
         tell_finding(one, say)
     if work.refused:
         say(f"refused now: {work.refused.message}", WRONG)
-    if form == "json":
-        text = _saved(plans, which, lines=lines, relied_on=work.relied_on(), warnings=warnings)
+    if how.form == "json":
+        text = how.saved(plans, lines=lines, relied_on=work.relied_on(), warnings=warnings)
     else:
         drifted = work.drifted.lines if work.drifted else ()
-        found = over_plan(plan, [*lines, *drifted]) if which == "up" else lines
-        text = shown(_whole(plan, which, found, warnings=warnings), form)
+        found = over_plan(plan, [*lines, *drifted]) if how.which == "up" else lines
+        text = how.shown(plan, found, warnings=warnings)
     into.write(text)
     into.flush()
-    if which == "up" and form in ("table", "rich") and journal.find(plan.lab) is None:
-        from cnetsh.commands.predicting import foretell_here
+    if how.which == "up" and how.form == "table" and journal.find(plan.lab) is None:
+        from cnetsh.commands.predicting import surprises_before, tell_surprises
 
-        foretell_here(plans, verbose)
+        tell_surprises(surprises_before(plans), how.verbose)
     return DONE

@@ -25,14 +25,14 @@ def is_long(up: Plan) -> bool:
 def foretell_in_sandbox(up: Plan, check: Plan | None, verbose: bool) -> None:
     """Tell what will surprise whoever runs a plan in a sandbox of its own.
 
-    check: None of a plan that is too long; verbose: and what may end either way.
+    check: may be None of a plan that is too long; verbose: and what may end either way.
     """
-    if check is None:
+    if check is None or is_long(up):
         say(_LEFT)
         return
     network = new_machine(_beginnings())
     settle(choose.part("sandbox", (), "up").changes, network)
-    _tell(foretold(up, check, network), verbose)
+    tell_surprises(foretold(up, check, network), verbose)
 
 
 def _beginnings() -> dict[str, str]:
@@ -48,14 +48,12 @@ def _beginnings() -> dict[str, str]:
     return {path: value for path, value in found.items() if "/ipv6/" not in path}
 
 
-def foretell_here(plans: Plans, verbose: bool) -> None:
-    """Tell what will surprise whoever runs a plan in the target that this process is in."""
-    _tell(surprises_before(plans), verbose)
-
-
 def surprises_before(plans: Plans) -> list[Surprise]:
-    """Give what will surprise, none for a plan whose checks only doctor goes through."""
-    return [] if _leave_it(plans.up) else surprises_here(plans)
+    """Give what will surprise; of a plan whose checks only doctor goes through that is told."""
+    if is_long(plans.up):
+        say(_LEFT)
+        return []
+    return surprises_here(plans)
 
 
 def surprises_here(plans: Plans) -> list[Surprise]:
@@ -78,13 +76,6 @@ def surprises_of_change(
     return foretold(plans.up, plans.check, network, frozenset(new))
 
 
-def _leave_it(up: Plan) -> bool:
-    """Say whether a plan is too long for a look at its checks, and tell whom that is left to."""
-    if is_long(up):
-        say(_LEFT)
-    return is_long(up)
-
-
 def network_here(more: Collection[str] = ()) -> Network:
     """Give what forwards packets in the target that this process is in.
 
@@ -98,7 +89,11 @@ def network_here(more: Collection[str] = ()) -> Network:
     return network_of(state, snapshot.beginnings(BEGINS))
 
 
-def _tell(surprises: list[Surprise], verbose: bool) -> None:
+def tell_surprises(surprises: list[Surprise], verbose: bool) -> None:
+    """Tell how steps and checks will end otherwise than they say.
+
+    verbose: and what may end either way.
+    """
     # Of pairs that nobody tries doctor tells.
     for one in (each for each in surprises if each.part in ("step", "check")):
         for line in as_lines(one):

@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from cnetsh.apply.repair import Repairing, repair
 from cnetsh.apply.run import Means, Outcome
@@ -18,7 +17,7 @@ from cnetsh.commands.changing import (
     unless_killed,
 )
 from cnetsh.commands.entering import entered
-from cnetsh.commands.naming import NO_LAB, not_up, up_here
+from cnetsh.commands.naming import refuse_not_up, up_here
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import Telling
 from cnetsh.errors import DONE, LEFT_BEHIND
@@ -37,14 +36,10 @@ def run(
 ) -> int:
     """Put back what of a lab has drifted; give the exit code. yes: without asking."""
     name = choose.name_of(lab) if lab else ""
-
-    def missing() -> NoReturn:
-        raise not_up(lab) if lab else NO_LAB
-
     how = How.typed_here(dry_run, yes)
     telling = Telling.typed_here(verbose, quiet, log)
     action = partial(_repair, name, on, how, telling)
-    return unless_killed(entered(target.named(on), action, missing))
+    return unless_killed(entered(target.named(on), action, partial(refuse_not_up, lab)))
 
 
 def _repair(name: str, on: str, how: How, telling: Telling) -> int:

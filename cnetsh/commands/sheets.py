@@ -13,10 +13,9 @@ BY_NAME = {".json": "json", ".md": "markdown", ".sh": "shell"}
 
 
 def form_of(form: str, output: Path | None) -> str:
-    """Give the form: that of the file's name when only a file is named."""
-    if output and form in ("table", "rich"):
-        return BY_NAME.get(output.suffix, "shell")
-    return form
+    """Give the form: that of the file's name when only a file is named; rich was once a table."""
+    form = "table" if form == "rich" else form
+    return BY_NAME.get(output.suffix, "shell") if output and form == "table" else form
 
 
 def shown(sheet: Sheet, form: str, sudo: bool = True) -> str:
