@@ -2,12 +2,14 @@
 
 from textwrap import wrap
 
-from cnetsh.views.picture.network import DrawnNetwork
+from cnetsh.views.picture.network import DrawnNetwork, broken
 from cnetsh.views.picture.shapes import Box, Label, Picture, line_kind, socket_of
 
 INSET = 4  # columns of the host beside the boxes in it
 LEAST = 24
 WIDER = 1.25  # a letter of the title beside one of the rest
+LONE = "not connected to the host or the Internet"
+EMPTY = "no container and no bridge is there"
 _PROMPT = "NAT "
 
 
@@ -26,6 +28,11 @@ def draw_title(picture: Picture, width: int) -> int:
     for y, row in enumerate(rows):
         picture.texts.append(Label(0, y, row, "title"))
     return len(rows) + 1
+
+
+def draw_no_host(network: DrawnNetwork, picture: Picture, y: int) -> None:
+    """Say in a row why the host is not drawn."""
+    picture.texts.append(Label(0, y, LONE if network.containers else EMPTY, "faint"))
 
 
 def draw_host(
@@ -62,7 +69,7 @@ def _draw_translation(
 ) -> int:
     """Draw what is done to addresses on the wire; give the row where the box ends."""
     rows = [row for text in network.translated
-            for row in _broken(text, width - INSET - 4 - len(_PROMPT))]  # fmt: skip
+            for row in broken(text, width - INSET - 4 - len(_PROMPT))]  # fmt: skip
     wide = max(LEAST, *(len(row) + len(_PROMPT) + 4 for row in rows))
     x = max(left + 2, middle - wide // 2)
     picture.boxes.append(Box(x, y, wide, len(rows) + 2, "nat"))
@@ -90,9 +97,5 @@ def _rows(ways: tuple[str, ...], width: int) -> list[str]:
         if rows and len(rows[-1]) + 3 + len(text) <= width:
             rows[-1] += f"   {text}"
         else:
-            rows += _broken(text, width)
+            rows += broken(text, width)
     return rows
-
-
-def _broken(text: str, width: int) -> list[str]:
-    return wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)

@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cnetsh.views.picture.hosting import WIDER, draw_host, draw_title, width_wanted
+from cnetsh.views.picture.hosting import (
+    LONE,
+    WIDER,
+    draw_host,
+    draw_no_host,
+    draw_title,
+    width_wanted,
+)
 from cnetsh.views.picture.links import Place
 from cnetsh.views.picture.network import BoxLine, DrawnContainer, DrawnNetwork, DrawnPort, Rail
 from cnetsh.views.picture.placing import Placed, unplaced
-from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, line_kind, socket_of
-from cnetsh.views.picture.wide import LONE, NO_WAY, bar_kind, wire_kind, without_host
+from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, line_kind
+from cnetsh.views.picture.wide import NO_WAY
 
 LANE = 3  # columns from one upright to the next
 LEAST = 36  # columns of a host
@@ -41,16 +48,11 @@ class _Rung(NamedTuple):
     @property
     def host(self) -> str:
         # A link of the host in no bridge is itself the bar.
-        own = self.port.host if self.port.host != self.port.rail else ""
-        return socket_of(own, self.port.host_state) if own else ""
-
-    @property
-    def link(self) -> str:
-        return socket_of(self.port.link, self.port.state) if self.port.link else ""
+        return self.port.host_socket if self.port.host != self.port.rail else ""
 
     @property
     def length(self) -> int:
-        return len(self.host) + len(self.link) + 1 + bool(self.host)
+        return len(self.host) + len(self.port.socket) + 1 + bool(self.host)
 
 
 @dataclass(slots=True)
@@ -143,7 +145,11 @@ class _Ladder:
         width = max(self.width, min(self.most, wanted))
         self.picture.width = width
         self.begin = draw_title(self.picture, width)
-        y = self._host(width) if self.network.hosted else self._no_host()
+        if self.network.hosted:
+            y = self._host(width)
+        else:
+            y = self.begin + 1
+            draw_no_host(self.network, self.picture, self.begin - 1)
         self.picture.tight = y
         self.rungs = [rung._replace(y=rung.y + y) for rung in self.rungs]
         for one in self.nodes:
@@ -153,10 +159,6 @@ class _Ladder:
             self._rung(rung)
         self._uprights()
 
-    def _no_host(self) -> int:
-        self.picture.texts.append(Label(0, self.begin - 1, without_host(self.network), "faint"))
-        return self.begin + 1
-
     def _host(self, width: int) -> int:
         """Draw the host with its bars; give the row where containers begin."""
         rails = self.network.rails
@@ -165,9 +167,9 @@ class _Ladder:
             y = stack + 2 + 2 * number
             right = width - 4 - LANE * (len(rails) - 1 - number)
             at = self.lanes[rail.name]
-            self.picture.bars.append(Bar(at, y, right, y, _label(rail), bar_kind(rail), at + 2))
+            self.picture.bars.append(Bar(at, y, right, y, _label(rail), rail.bar_kind, at + 2))
             if rail.wired:
-                self.picture.wire(wire_kind(rail), (right - 1, stack), (right - 1, y))
+                self.picture.wire(rail.wire_kind, (right - 1, stack), (right - 1, y))
                 if rail.isolated:
                     no_way = Label(right + 1 - len(NO_WAY), y - 1, NO_WAY, "no")
                     self.picture.sockets.append(no_way)
@@ -179,7 +181,7 @@ class _Ladder:
     def _rung(self, rung: _Rung) -> None:
         """Draw a rung with its sockets, from its upright to its box."""
         at = self.lanes.get(rung.port.rail, self.ends.get(rung.place, 0))
-        kind = line_kind(rung.port.state, rung.port.host_state)
+        kind = rung.port.wire_kind
         if not rung.one.it.name:
             end = self.start + max(each.length for each in self.rungs if each.one is rung.one)
             # Of a cable with both ends in the host, one rung leads on to the other.
@@ -194,15 +196,14 @@ class _Ladder:
         self._sockets(rung)
 
     def _sockets(self, rung: _Rung) -> None:
+        port, found = rung.port, []
         if rung.host:
-            self.picture.sockets.append(
-                Label(self.start, rung.y, rung.host, rung.port.host_state or "up")
-            )
-        if rung.link:
+            found.append(Label(self.start, rung.y, rung.host, port.host_state or "up"))
+        if port.socket:
             end = self._turn(rung) - 1 - 2 * rung.after if self.under else self.boxes
-            self.picture.sockets.append(
-                Label(end - len(rung.link), rung.y, rung.link, rung.port.state or "up")
-            )
+            at = end - len(port.socket)
+            found.append(Label(at, rung.y, port.socket, port.state or "up"))
+        self.picture.sockets += found
 
     def _uprights(self) -> None:
         """Draw what the rungs hang on: bars, cables between containers, the way round the host."""
@@ -213,7 +214,7 @@ class _Ladder:
             if rows:
                 y = bars[_label(rail)].y0
                 at = self.lanes[name]
-                self.picture.bars.append(Bar(at, y, at, max(rows), "", bar_kind(rail)))
+                self.picture.bars.append(Bar(at, y, at, max(rows), "", rail.bar_kind))
         for rung in self.rungs:
             far = next(filter(lambda each: each.place == rung.port.other, self.rungs), None)
             if far and rung.y < far.y:

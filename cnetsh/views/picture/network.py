@@ -10,6 +10,7 @@ from cnetsh.names import visible
 from cnetsh.views.picture import rules
 from cnetsh.views.picture.links import ETHERNET, DrawnLink, Inventory, Place, inventory, network_on
 from cnetsh.views.picture.rules import DrawnRule, PublishedPort
+from cnetsh.views.picture.shapes import line_kind, socket_of
 
 INTERNET = "internet"
 PORTS_TOLD = 12
@@ -30,6 +31,18 @@ class DrawnPort(NamedTuple):
     host_state: str = ""
     other: Place | None = None
     tag: str = ""
+
+    @property
+    def socket(self) -> str:
+        return socket_of(self.link, self.state) if self.link else ""
+
+    @property
+    def host_socket(self) -> str:
+        return socket_of(self.host, self.host_state) if self.host else ""
+
+    @property
+    def wire_kind(self) -> str:
+        return line_kind(self.state, self.host_state)
 
 
 class BoxLine(NamedTuple):
@@ -61,6 +74,19 @@ class Rail(NamedTuple):
     wired: bool
     state: str = ""
     isolated: bool = False
+
+    @property
+    def bar_kind(self) -> str:
+        """How its bar is drawn; that of a link in no bridge only holds the name."""
+        if self.kind == "link":
+            return "own"
+        bars = {"down": "down", "no carrier": "dead"}
+        return "iso" if self.isolated else bars.get(self.state, "bar")
+
+    @property
+    def wire_kind(self) -> str:
+        """How its wire to the IP stack is drawn."""
+        return "iso" if self.isolated else line_kind(self.state)
 
 
 class Outside(NamedTuple):
@@ -168,7 +194,9 @@ class _Reader:
         lines += self._more(name, links, published)
         if forwards and not router:
             lines.append(BoxLine("forwards " + " and ".join(forwards), "faint"))
-        wrapped = [BoxLine(part, line.kind) for line in lines for part in _broken(line.text)]
+        wrapped = [
+            BoxLine(part, line.kind) for line in lines for part in broken(line.text, LONGEST)
+        ]
         return DrawnContainer(name, tuple(wrapped), ports, router)
 
     def _on_links(self, links: dict[Place, DrawnLink], out: set[str]) -> Iterator[BoxLine]:
@@ -322,12 +350,9 @@ class _Reader:
                 yield "link " + " ".join(filter(None, words))
 
 
-def _broken(text: str) -> list[str]:
-    return (
-        wrap(text, LONGEST, subsequent_indent="  ", break_on_hyphens=False)
-        if len(text) > LONGEST
-        else [text]
-    )
+def broken(text: str, width: int) -> list[str]:
+    """Give a text in lines of at most so many columns, the others moved in."""
+    return wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _made_as(link: DrawnLink) -> str:

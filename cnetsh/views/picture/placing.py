@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cnetsh.views.picture.network import DrawnContainer, DrawnPort
-from cnetsh.views.picture.shapes import Box, Label, Picture, socket_of
+from cnetsh.views.picture.shapes import Box, Label, Picture
 
 BETWEEN = 2  # columns from one socket to the next
 
@@ -27,9 +27,7 @@ class Plug:
     def width(self) -> int:
         """How many columns its sockets and its tag need."""
         port = self.port
-        own = socket_of(port.link, port.state) if port.link else ""
-        host = socket_of(port.host, port.host_state) if port.host else ""
-        return max(len(own), len(host), len(port.tag) + 2, self.least)
+        return max(len(port.socket), len(port.host_socket), len(port.tag) + 2, self.least)
 
     @property
     def left(self) -> int:

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cnetsh.views.picture.columns import Columns, Group, in_columns, rail_number
-from cnetsh.views.picture.hosting import INSET, WIDER, draw_host, draw_title, width_wanted
+from cnetsh.views.picture.hosting import (
+    INSET,
+    LONE,
+    WIDER,
+    draw_host,
+    draw_no_host,
+    draw_title,
+    width_wanted,
+)
 from cnetsh.views.picture.levels import levels
 from cnetsh.views.picture.network import DrawnNetwork, Rail
 from cnetsh.views.picture.placing import Placed, Plug, unplaced
@@ -12,16 +20,9 @@ from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, line_kind, soc
 from cnetsh.views.picture.wiring import DOWN, RIGHT, UP, Grid, Job
 
 NO_WAY = "(no forwarding)"
-LONE = "not connected to the host or the Internet"
-EMPTY = "no container and no bridge is there"
 ROUND = 5  # columns beside the host, for what goes round it
 MOST_ENDS = 60  # of cables between containers: more are a tangle, and take long to lead
 APART = 5  # columns between containers that are not on the host
-
-
-def without_host(network: DrawnNetwork) -> str:
-    """Say why the host is not drawn."""
-    return LONE if network.containers else EMPTY
 
 
 def wide(network: DrawnNetwork, width: int) -> Picture | None:
@@ -72,7 +73,11 @@ class _Wide:
         self._widen(rows)
         for one in hosted:
             one.place_plugs(lambda plug: rail_number(plug, self.numbers))
-        y = self._host() if self.network.hosted else self._no_host()
+        if self.network.hosted:
+            y = self._host()
+        else:
+            y = self.begin - 2
+            draw_no_host(self.network, self.picture, self.begin - 1)
         y = self._hosted(hosted, y)
         if not self._lead_aside(hosted):
             return False
@@ -123,10 +128,6 @@ class _Wide:
             self._rail(number, rail)
         return self.edge
 
-    def _no_host(self) -> int:
-        self.picture.texts.append(Label(0, self.begin - 1, without_host(self.network), "faint"))
-        return self.begin - 2
-
     def _rail(self, number: int, rail: Rail) -> None:
         low, high = self.columns.reach[number]
         plugs = [plug for one in self._row(0) for plug in one.plugs if plug.port.rail == rail.name]
@@ -134,12 +135,11 @@ class _Wide:
         if rail.kind == "link":
             self._own_link(rail, straight[0].x if straight else (low + high) // 2)
             return
-        self.picture.bars.append(
-            Bar(low, self.bars, high, self.bars, rail.label, bar_kind(rail), low + 4)
-        )
+        bar = Bar(low, self.bars, high, self.bars, rail.label, rail.bar_kind, low + 4)
+        self.picture.bars.append(bar)
         if rail.wired:
             at = low + 9 if rail.isolated else low + 2
-            self.picture.wire(wire_kind(rail), (at, self.stack), (at, self.bars))
+            self.picture.wire(rail.wire_kind, (at, self.stack), (at, self.bars))
             if rail.isolated:
                 self.picture.socket(at, self.bars - 1, NO_WAY, "no")
         for plug in straight:
@@ -147,7 +147,7 @@ class _Wide:
 
     def _own_link(self, rail: Rail, at: int) -> None:
         """Draw a link of the host in no bridge: its address lies on its wire."""
-        self.picture.wire(wire_kind(rail), (at, self.stack), (at, self.edge))
+        self.picture.wire(rail.wire_kind, (at, self.stack), (at, self.edge))
         self.picture.socket(at, self.bars, rail.label, "addr")
         socket = socket_of(rail.name, rail.state)
         self.taken.append(self.picture.socket(at, self.edge, socket, rail.state or "up"))
@@ -156,9 +156,8 @@ class _Wide:
         port = plug.port
         self.picture.wire(line_kind(port.host_state), (at, self.bars), (at, self.edge))
         if port.host:
-            text = socket_of(port.host, port.host_state)
-            socket = self.picture.socket(at, self.edge, text, port.host_state or "up")
-            self.taken.append(socket)
+            kind = port.host_state or "up"
+            self.taken.append(self.picture.socket(at, self.edge, port.host_socket, kind))
 
     def _row(self, row: int) -> list[Placed]:
         return [one for group in self.columns.groups for one in group.members if one.row == row]
@@ -193,7 +192,7 @@ class _Wide:
             last = max(plug.right for _, plug in plugs) + 1
             self._lead_on(rail, group.x0, ends, top - 4, (group.x0, last))
         for one, plug in plugs:
-            kind = line_kind(plug.port.state, plug.port.host_state)
+            kind = plug.port.wire_kind
             if row:
                 self.picture.wire(kind, (plug.x, top - 4), (plug.x, one.y))
                 self._socket_of_host(plug, top - 2)
@@ -204,17 +203,16 @@ class _Wide:
         self, rail: Rail, at: int, ends: dict[int, int], y: int, reach: tuple[int, int]
     ) -> None:
         """Draw a bar's way on along a column, and the bar anew."""
-        self.picture.bars.append(Bar(at, ends.get(at, self.bars), at, y, "", bar_kind(rail)))
+        self.picture.bars.append(Bar(at, ends.get(at, self.bars), at, y, "", rail.bar_kind))
         ends[at] = y
         self.picture.bars.append(
-            Bar(reach[0], y, reach[1], y, rail.name, bar_kind(rail), reach[0] + 4)
+            Bar(reach[0], y, reach[1], y, rail.name, rail.bar_kind, reach[0] + 4)
         )
 
     def _socket_of_host(self, plug: Plug, y: int) -> None:
-        port = plug.port
-        if port.host:
-            text = socket_of(port.host, port.host_state)
-            self.picture.socket(plug.x, y, text, port.host_state or "up")
+        if plug.port.host:
+            kind = plug.port.host_state or "up"
+            self.picture.socket(plug.x, y, plug.port.host_socket, kind)
 
     def _below(self, nodes: list[Placed], row: int, bottom: int, ends: dict[int, int]) -> int:
         """Draw the second bar of two, below their boxes; give the row where all of a row ends."""
@@ -234,7 +232,7 @@ class _Wide:
             )
             drawn = True
             for one, plug in plugs:
-                kind = line_kind(plug.port.state, plug.port.host_state)
+                kind = plug.port.wire_kind
                 self.picture.wire(kind, (plug.x, one.bottom), (plug.x, bar))
                 self._socket_of_host(plug, bar - 2)
         cables = sum(plug.port.other is not None for _, plug in low)
@@ -256,7 +254,7 @@ class _Wide:
                 return False
             at = min(spots, key=lambda at: (abs(at - plug.x), at))
             self._host_end(plug, at)
-            kind = line_kind(plug.port.state, plug.port.host_state)
+            kind = plug.port.wire_kind
             self.jobs.append(Job((at, self.edge), DOWN, (plug.x, one.y), DOWN, kind))
         return True
 
@@ -334,12 +332,10 @@ class _Wide:
     def _sockets(self, one: Placed) -> None:
         for plug in one.plugs:
             y = one.bottom if plug.low else one.y
-            text = socket_of(plug.port.link, plug.port.state)
-            self.picture.socket(plug.x, y, text, plug.port.state or "up")
+            self.picture.socket(plug.x, y, plug.port.socket, plug.port.state or "up")
             if plug.port.tag:
-                self.picture.socket(
-                    plug.x, y + 1 if plug.low else y - 1, f" {plug.port.tag} ", "tag"
-                )
+                beside = y + 1 if plug.low else y - 1
+                self.picture.socket(plug.x, beside, f" {plug.port.tag} ", "tag")
 
     def _cables(self, known: dict[str, Placed]) -> Iterator[Job]:
         for one in self.nodes:
@@ -370,15 +366,3 @@ class _Wide:
             self.picture.dots.append(job.start)
             tap = tap or self.picture.wires[-1].points[3]
         return True
-
-
-def bar_kind(rail: Rail) -> str:
-    """Give how a bar is drawn; of a link in no bridge it only holds the name."""
-    if rail.kind == "link":
-        return "own"
-    return "iso" if rail.isolated else {"down": "down", "no carrier": "dead"}.get(rail.state, "bar")
-
-
-def wire_kind(rail: Rail) -> str:
-    """Give how the wire from a rail to the IP stack is drawn."""
-    return "iso" if rail.isolated else line_kind(rail.state)
