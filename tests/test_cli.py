@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from cnetsh import commands
 from cnetsh.cli import main
-from cnetsh.labs.builtin import builtin_names
+from cnetsh.labs.builtin import LABS
 
 FOLDER = Path(commands.__path__[0])
 APP = get_command(main.app)
@@ -174,7 +174,7 @@ def loaded(words: str) -> set[str]:
 
 
 def test_the_lines_that_labs_prints_can_be_typed() -> None:
-    for name in builtin_names():
+    for name in LABS:
         (line,) = (one for one in cnetsh("labs", name)[1].splitlines() if "cnetsh plan" in one)
         _, *words = shlex.split(line)
         code, out, err = cnetsh(*words, "--format", "shell")
@@ -196,7 +196,7 @@ class TestRefused:
     def test_an_unknown_lab_that_is_near_none(self) -> None:
         code, out, err = cnetsh("plan", "xyzzy")
         is_a_clean_refusal(code, out, err)
-        assert all(name in err for name in builtin_names())
+        assert all(name in err for name in LABS)
 
     @pytest.mark.parametrize("command", ["plan", "up", "script", "graph"])
     def test_an_unknown_parameter_names_the_nearest(self, command: str) -> None:

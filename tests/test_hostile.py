@@ -113,13 +113,13 @@ TEXTS = st.one_of(
     st.from_regex(r"10\.[0-9]{1,3}\.0\.[0-9]{1,3}/(8|16|24|30|31|32)", fullmatch=True),
     st.integers(-3, 40).map(str),
 )
-SETTINGS = st.sampled_from(builtin.builtin_names()).flatmap(
+SETTINGS = st.sampled_from(builtin.LABS).flatmap(
     lambda name: st.tuples(
         st.just(name),
         st.lists(
             st.tuples(
                 st.sampled_from(
-                    sorted(builtin.read_sheet(builtin.templates_folder() / name).parameters)
+                    sorted(builtin.read_sheet(builtin.shipped("templates") / name).parameters)
                 ),
                 TEXTS,
             ).map("=".join),

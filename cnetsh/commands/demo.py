@@ -21,7 +21,7 @@ def run() -> int:
     _stop_abandoned()
     name = f"demo-{os.getpid()}"
     try:
-        for lab in builtin.builtin_names():
+        for lab in builtin.LABS:
             code = _shown(lab, f"sandbox:{name}") or _paused()
             if code != DONE:
                 return code

@@ -34,7 +34,7 @@ def run(thing: str) -> int:
 def _things() -> list[str]:
     """Give all that has a name and is explained."""
     traps = (trap.id for trap in TRAPS)
-    return [*WORDS, *KINDS, *builtin.builtin_names(), *traps]
+    return [*WORDS, *KINDS, *builtin.LABS, *traps]
 
 
 def _named(thing: str) -> Iterator[str]:
@@ -44,7 +44,7 @@ def _named(thing: str) -> Iterator[str]:
         yield f"{word}: {WORDS[word]}"
     if word in KINDS:
         yield f"{word}: {kinds.explained(word)}"
-    if word in builtin.builtin_names():
+    if word in builtin.LABS:
         lab = builtin.builtin_lab(word, ())
         yield f"{word}: {lab.title}. {lab.teaches}"
         yield f"cnetsh plan {word}"
@@ -105,7 +105,7 @@ def _as_in_a_lab(text: str, changes: Changes) -> Iterator[str]:
     """Give the reason that a built-in lab has for the same step, or else for one like it."""
     found = [
         (step.text != text, f"  as in {lab}: {step.text}", step.why)
-        for lab in builtin.builtin_names()
+        for lab in builtin.LABS
         for step in choose.part(lab, (), "up").steps
         if _shape(step.changes) == _shape(changes)
     ]

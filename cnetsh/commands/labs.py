@@ -13,7 +13,7 @@ from cnetsh.views.terminal import BOLD
 
 def run(lab: str, as_json: bool) -> None:
     """List the built-in labs, or explain the parameters of one."""
-    names = [lab] if lab else builtin.builtin_names()
+    names = [lab] if lab else builtin.LABS
     sheets = {name: builtin.read_sheet(_folder(name)) for name in names}
     if as_json:
         print(json.dumps([_row(name, sheet) for name, sheet in sheets.items()], indent=1))
@@ -34,8 +34,8 @@ def run(lab: str, as_json: bool) -> None:
 
 def _folder(name: str) -> Path:
     """Give a lab's folder. Raises CnetshError for a name that none has."""
-    if name in builtin.builtin_names():
-        return builtin.templates_folder() / name
+    if name in builtin.LABS:
+        return builtin.shipped("templates") / name
     if not builtin.is_lab(name):
         raise builtin.unknown_lab(name)
     return Path(name)

@@ -125,7 +125,7 @@ def not_up(lab: str, up: Sequence[str] = (), elsewhere: str = "") -> CnetshError
         hint = f"did you mean {near}, which is up?"
     elif choose.is_known(lab):
         hint = f"cnetsh up {lab}"
-    elif near := nearest(lab, builtin.builtin_names()):
+    elif near := nearest(lab, builtin.LABS):
         hint = f"did you mean {near}?"
     else:
         hint = f"up are: {', '.join(up)}" if up else "cnetsh status lists those that are"

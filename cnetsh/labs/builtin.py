@@ -136,11 +136,6 @@ class Lab:
     trusted: bool
 
 
-def builtin_names() -> list[str]:
-    """Give the names of the built-in labs in the article's order."""
-    return list(LABS)
-
-
 def shipped(name: str) -> Path:
     """Give a folder that comes with cnetsh: in an installed package, else in the checkout."""
     for folder in (PACKAGE / name, PACKAGE.parent / name):
@@ -149,18 +144,13 @@ def shipped(name: str) -> Path:
     raise CnetshError(f"the {name} are missing", "install cnetsh again")
 
 
-def templates_folder() -> Path:
-    """Give the folder of the built-in labs."""
-    return shipped("templates")
-
-
 def builtin_lab(name: str, settings: Sequence[str]) -> Lab:
     """Give a lab by its name or folder, with settings (KEY=VALUE) in place of defaults.
 
     Raises CnetshError for what is unknown (the nearest name is the hint) or not allowed.
     """
     if name in (*LABS, SANDBOX):
-        return _lab(name, templates_folder() / name, settings, trusted=True)
+        return _lab(name, shipped("templates") / name, settings, trusted=True)
     if not _is(Path.is_dir, folder := Path(name)):
         raise unknown_lab(name)
     own = names.netns_name(folder.resolve().name, f"the name of the folder {names.visible(name)}")

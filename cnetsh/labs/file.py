@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cnetsh import names
 from cnetsh.errors import CnetshError, Mistakes
-from cnetsh.labs.builtin import Lab, templates_folder
+from cnetsh.labs.builtin import Lab, shipped
 from cnetsh.labs.fields import Mapping, unexpected
 from cnetsh.labs.model import Topology
 from cnetsh.labs.yaml import Key, Node, compose_file, place_of
@@ -25,7 +25,7 @@ def load_file(path: Path, settings: Sequence[str]) -> Lab:
         name=described.name,
         title=described.title or f"The network {described.name}",
         teaches=f"the network of {path.name}",
-        folder=templates_folder() / "topology",
+        folder=shipped("templates") / "topology",
         values=values.topology_values(described),
         trusted=True,
     )

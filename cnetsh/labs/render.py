@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnetsh.errors import CnetshError
-from cnetsh.labs.builtin import Lab, templates_folder
+from cnetsh.labs.builtin import Lab, shipped
 from cnetsh.names import visible
 from cnetsh.system.files import read_inside
 
@@ -97,7 +97,7 @@ def _environment(folder: Path, trusted: bool) -> "Environment":
 
 
 def _source(folder: Path, name: str) -> tuple[str, str, None] | None:
-    for root in (folder, templates_folder()):
+    for root in (folder, shipped("templates")):
         text = read_inside(root, name, LARGEST + 1)
         if text is not None and len(text) <= LARGEST:
             return text.decode(), name, None
@@ -118,4 +118,4 @@ def _place(error: BaseException, name: str) -> str:
 
 def rendered(template: str, **values: object) -> str:
     """Give one of cnetsh's own texts: a template of its own, filled in with values."""
-    return _environment(templates_folder(), True).get_template(template).render(values)
+    return _environment(shipped("templates"), True).get_template(template).render(values)

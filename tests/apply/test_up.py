@@ -7,7 +7,7 @@ from cnetsh.compare.preview import refuse_taken
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Facts, Ref, State
 from cnetsh.labs import choose
-from cnetsh.labs.builtin import builtin_names
+from cnetsh.labs.builtin import LABS
 from cnetsh.plan.steps import Plan, parse
 
 
@@ -24,7 +24,7 @@ def namespace(mark: int) -> State:
     return {Ref("netns", "", "net0"): [{"mark": mark}]}
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", LABS)
 def test_no_lab_needs_what_it_does_not_make(name: str) -> None:
     found = choose.part(name, (), "up")
     up.refuse_foreign(found)

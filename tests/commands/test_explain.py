@@ -25,7 +25,7 @@ def test_all_that_has_a_name_is_known(capsys: pytest.CaptureFixture[str]) -> Non
         assert said(kind, capsys) == f"{kind}: {kinds.explained(kind)}\n"
     for word, sentence in WORDS.items():
         assert f"{word}: {sentence}\n" in said(f" {word.title()} ", capsys)
-    for lab in builtin.builtin_names():
+    for lab in builtin.LABS:
         assert f"\ncnetsh plan {lab}\n" in f"\n{said(lab, capsys)}"
     for trap in TRAPS:
         shown = said(trap.id, capsys)

@@ -10,7 +10,7 @@ from cnetsh.compare.scope import is_own
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Ref
 from cnetsh.labs import choose
-from cnetsh.labs.builtin import builtin_names
+from cnetsh.labs.builtin import LABS
 from cnetsh.plan.steps import Plan, parse
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
@@ -90,7 +90,7 @@ def test_whose_an_object_is(ref: Ref, mark: Any, known: Any, own: bool) -> None:
     assert is_own(ref, {"mark": mark}, made) is own
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", LABS)
 def test_no_name_of_a_lab_is_taken_where_nothing_is(name: str) -> None:
     refuse_taken(choose.part(name, (), "up"), {})
 

@@ -538,7 +538,7 @@ def test_a_session_of_one_link_alone(zone: str) -> None:
     assert bool(found) == (zone == "eth8"), found
 
 
-@pytest.mark.parametrize("name", builtin.builtin_names())
+@pytest.mark.parametrize("name", builtin.LABS)
 def test_the_articles_labs_cut_nothing_off(name: str) -> None:
     loaded = builtin.builtin_lab(name, [])
     up = parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)

@@ -375,7 +375,7 @@ def test_does_not_find(number: str, what: str | Plan | None, facts: Evidence) ->
     assert found(as_plan(what), facts, number) == []
 
 
-@pytest.mark.parametrize("name", builtin.builtin_names())
+@pytest.mark.parametrize("name", builtin.LABS)
 def test_the_articles_labs_have_nothing_against_an_ordinary_machine(name: str) -> None:
     assert worst(diagnose(lab_plan(name), True, host())) in ("note", None)
 

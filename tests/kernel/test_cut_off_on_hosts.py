@@ -166,7 +166,7 @@ def test_an_allowed_overlap_does_not_allow_to_cut_off(
 
 @pytest.mark.parametrize(
     "lab",
-    often([*builtin.builtin_names(), *map(str, EXAMPLES)], ["routing", *map(str, EXAMPLES[::2])]),
+    often([*builtin.LABS, *map(str, EXAMPLES)], ["routing", *map(str, EXAMPLES[::2])]),
 )
 def test_no_lab_and_no_example_is_refused(host: Private, lab: str) -> None:
     done = up(host, lab)

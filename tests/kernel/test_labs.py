@@ -18,7 +18,7 @@ from hosts import PATIENCE, Ordinary, Private, report, wait_for
 
 from cnetsh.labs import builtin
 
-LABS = builtin.builtin_names()
+LABS = builtin.LABS
 
 
 def test_every_lab_up_checked_and_down(ordinary: Ordinary) -> None:

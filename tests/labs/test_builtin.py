@@ -23,8 +23,8 @@ KINDS = {
 }
 PARAMETERS = [
     (name, parameter)
-    for name in builtin.builtin_names()
-    for parameter in builtin.read_sheet(builtin.templates_folder() / name).parameters.values()
+    for name in builtin.LABS
+    for parameter in builtin.read_sheet(builtin.shipped("templates") / name).parameters.values()
 ]
 
 

@@ -80,7 +80,7 @@ def test_the_commands_are_the_articles(name, part):
     assert commands(name, part) == EXACT[name, part].split("\n")
 
 
-@pytest.mark.parametrize("name", [*builtin.builtin_names(), builtin.SANDBOX])
+@pytest.mark.parametrize("name", [*builtin.LABS, builtin.SANDBOX])
 @pytest.mark.parametrize("part", render.PARTS)
 def test_every_command_has_a_reason_and_a_section(name, part):
     for step in steps(name, part):
@@ -88,7 +88,7 @@ def test_every_command_has_a_reason_and_a_section(name, part):
         assert "sudo" not in step.text
 
 
-@pytest.mark.parametrize("name", builtin.builtin_names())
+@pytest.mark.parametrize("name", builtin.LABS)
 def test_checks_change_nothing_and_stay_few(name):
     settings = ["containers=1000", "step=1"] if name in ("bridge", "routing") else []
     checks = steps(name, "check", *settings)

@@ -8,7 +8,7 @@ from cnetsh import kinds
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import holders
 from cnetsh.labs import choose, render
-from cnetsh.labs.builtin import Lab, templates_folder
+from cnetsh.labs.builtin import Lab, shipped
 from cnetsh.labs.expected import NO_WAY
 from cnetsh.labs.file import describe, load_file
 from cnetsh.labs.topology.firewall import LONGEST, SUFFIX, chain_name
@@ -25,7 +25,7 @@ ONE_BRIDGE = "name: x\nbridges: {br0: {address: 10.0.0.1/24}}\ncontainers:\n"
 def lab(text: str) -> Lab:
     described = describe(compose_document(text, "lab.yaml"))
     values = topology_values(described)
-    return Lab(described.name, "", "", templates_folder() / "topology", values, True)
+    return Lab(described.name, "", "", shipped("templates") / "topology", values, True)
 
 
 def planned(lab: Lab, part: str) -> Plan:
@@ -485,7 +485,7 @@ checks:
 
 
 def test_no_template_has_more_than_two_levels_of_blocks() -> None:
-    for file in (templates_folder() / "topology").glob("*.j2"):
+    for file in (shipped("templates") / "topology").glob("*.j2"):
         depth = deepest = 0
         for word in re.findall(r"{% (end)?(?:for|if)\b", file.read_text(encoding="utf-8")):
             depth += -1 if word else 1

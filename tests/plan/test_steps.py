@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cnetsh.errors import CnetshError
 from cnetsh.labs import choose
-from cnetsh.labs.builtin import builtin_names
+from cnetsh.labs.builtin import LABS
 from cnetsh.plan.steps import Directives, Plan, Step, parse, split, to_text
 from cnetsh.plan.undo import undos
 
@@ -446,7 +446,7 @@ class TestAgain:
         return [step[:5] + step[6:] for step in found.steps]  # all but the line
 
     @pytest.mark.parametrize("part", ["up", "check", "down"])
-    @pytest.mark.parametrize("name", builtin_names())
+    @pytest.mark.parametrize("name", LABS)
     def test_every_lab(self, name: str, part: str) -> None:
         found = choose.part(name, (), part)
         again = parse(to_text(found), name, found.title, part, "again")

@@ -3,7 +3,7 @@
 import pytest
 
 from cnetsh.labs import choose
-from cnetsh.labs.builtin import builtin_names
+from cnetsh.labs.builtin import LABS
 from cnetsh.plan import undo
 from cnetsh.plan.steps import Step, parse
 from cnetsh.plan.undo import Undo, undos
@@ -118,7 +118,7 @@ class TestApplied:
             ("ip netns exec n0 ip link set lo down",),
         )
 
-    @pytest.mark.parametrize("name", builtin_names())
+    @pytest.mark.parametrize("name", LABS)
     def test_every_subset_of_every_lab_points_to_applied_steps(self, name: str) -> None:
         plan = choose.part(name, (), "up").steps
         for left_out in range(len(plan)):

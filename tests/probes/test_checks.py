@@ -11,7 +11,7 @@ import pytest
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Ref, State
 from cnetsh.labs import choose
-from cnetsh.labs.builtin import builtin_names
+from cnetsh.labs.builtin import LABS
 from cnetsh.plan.steps import parse
 from cnetsh.probes import checks
 from cnetsh.probes.checks import TRIES, CheckResult
@@ -210,7 +210,7 @@ def test_a_look_is_shown_whatever_it_answers() -> None:
     assert found("bridge link", Result(1, "", "no\n"))[0].detail == "no\n"
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", LABS)
 def test_every_check_of_a_lab_is_told_as_it_ends(name: str) -> None:
     plan, told = choose.part(name, (), "check"), list[CheckResult]()
     run = Answers(OK)

@@ -3,14 +3,14 @@ import time
 
 import pytest
 
-from cnetsh.labs.builtin import builtin_names
+from cnetsh.labs.builtin import LABS
 from cnetsh.labs.choose import commands, part
 from cnetsh.plan import steps as steps_of
 from cnetsh.plan.lines import Line, lines_of, over_plan
 from cnetsh.views import table, terminal
 from cnetsh.views.text import Sheet, as_markdown, as_shell
 
-LABS = builtin_names()
+LABS = LABS
 PARTS = ["up", "check", "down"]
 HOSTILE = """## [bold]A[/bold] `b` | <i> & *c* \x1b[31m
 # Why [red]not[/red]: `a|b` costs <b>1|2</b> & a_b \u202e backwards, \x07 bell
