@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from cnetsh.errors import REFUSED, CnetshError
 from cnetsh.labs import yaml as yamltext
 from cnetsh.labs.builtin import builtin_lab
+from cnetsh.labs.fields import Field, Mapping
 from cnetsh.labs.file import describe, load_file, name_in
 from cnetsh.labs.model import Topology
-from cnetsh.labs.reference import lab_schema, reference_page, starter_file
+from cnetsh.labs.reference import MAPPINGS, lab_schema, starter_file
 from cnetsh.labs.topology.values import topology_values
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -196,6 +197,34 @@ class TestAnything:
         except CnetshError as error:
             lines = error.message.splitlines()
             assert all(line.isprintable() and line.isascii() for line in lines), lines
+
+
+_INTRODUCTION = """\
+# The lab file
+
+A lab file describes a network: `cnetsh plan FILE.yaml` shows the commands that build it,
+`cnetsh up FILE.yaml` runs them. `cnetsh new NAME` writes a commented one to start from,
+`cnetsh schema` the JSON Schema for an editor; [`examples/`](../examples) has six to read. All
+mistakes of a file are told at once, each with file, line, column and what was expected.
+
+It is YAML without anchors, aliases and tags, of at most 1 MiB. Only `name` and `containers` must be
+there. This page is written by `make golden` from the same statement that reads the file.
+"""
+
+
+def reference_page() -> str:
+    """Give docs/lab-file.md: a table of fields for each mapping of the file."""
+    parts = [_INTRODUCTION]
+    for what, model in MAPPINGS.items():
+        rows = "".join(_row(field) for field in Mapping(model).fields.values())
+        table = f"| field | holds | what it is for | example |\n|---|---|---|---|\n{rows}"
+        parts.append(f"## {what.capitalize()}\n\n{model.__doc__}\n\n{table}")
+    return "\n".join(parts)
+
+
+def _row(field: Field) -> str:
+    needed = " (must be there)" if field.required else ""
+    return f"| `{field.key}` | {field.kind.expected} | {field.help}{needed} | `{field.example}` |\n"
 
 
 class TestStatement:
