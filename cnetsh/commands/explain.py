@@ -22,19 +22,14 @@ def run(thing: str) -> int:
     thing = " ".join(thing.split())
     lines = list(_named(thing)) or list(_step(thing) if " " in thing else ())
     if not lines:
-        near = meant(thing, _things())
+        traps = (trap.id for trap in TRAPS)
+        near = meant(thing, [*WORDS, *KINDS, *builtin.LABS, *traps])
         named = ", ".join([*WORDS, *KINDS])
         hint = f'known: a step, as "ip link set br0 up"; a lab; {TRAPS[0].id} to {TRAPS[-1].id}'
         raise CnetshError(f"nothing is known of {visible(thing)!r}{near}", f"{hint}; {named}")
     for line in lines:
         tell(line)
     return DONE
-
-
-def _things() -> list[str]:
-    """Give all that has a name and is explained."""
-    traps = (trap.id for trap in TRAPS)
-    return [*WORDS, *KINDS, *builtin.LABS, *traps]
 
 
 def _named(thing: str) -> Iterator[str]:

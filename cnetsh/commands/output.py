@@ -145,8 +145,12 @@ def deliver(text: str, path: Path | None) -> None:
     Raises CnetshError when there is such a file: nothing is overwritten.
     """
     if path is None:
-        if not (sys.stdout.isatty() and _paged(text)):
-            sys.stdout.write(text)
+        if sys.stdout.isatty():
+            # What is piped goes without it.
+            from cnetsh.system.pager import paged
+
+            text = "" if paged(text) else text
+        sys.stdout.write(text)
         return
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -156,10 +160,3 @@ def deliver(text: str, path: Path | None) -> None:
     except OSError as error:
         raise CnetshError(f"{path} cannot be written: {error.strerror}") from None
     say(f"wrote {path}")
-
-
-def _paged(text: str) -> bool:
-    # What is piped goes without it.
-    from cnetsh.system.pager import paged
-
-    return paged(text)

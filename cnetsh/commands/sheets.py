@@ -25,9 +25,7 @@ def shown(sheet: Sheet, form: str, sudo: bool = True) -> str:
     if form == "brief":
         line = f"{printable(sheet.title)} ({sheet.part}): {sheet.over or counted(sheet.lines)}"
         return "".join([f"{piece}\n" for piece in fitted(line, width_of(sys.stdout))])
-    return as_markdown(sheet) if form == "markdown" else _as_table(sheet)
-
-
-def _as_table(sheet: Sheet) -> str:
+    if form == "markdown":
+        return as_markdown(sheet)
     lines = table(sheet, width_of(sys.stdout), paint_of(sys.stdout))
     return "".join([f"{line}\n" for line in lines])

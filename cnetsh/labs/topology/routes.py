@@ -125,15 +125,12 @@ def last_station(
         hop = hop_towards(here, target)
         if hop is None or (here.name == HOST and came and not shut.isdisjoint((came, hop[0]))):
             return None
-        owner = [other for other in known if _owns(other, *hop)]
+        owner = [other for other in known
+                 if any((where, one.ip) == hop for where, one in other.addresses)]  # fmt: skip
         if not owner:
             return None
         here, came = owner[0], hop[0]
     return None
-
-
-def _owns(station: Station, segment: str, hop: Ip) -> bool:
-    return any(where == segment and address.ip == hop for where, address in station.addresses)
 
 
 def hop_towards(here: Station, target: Ip) -> tuple[str, Ip] | None:

@@ -39,11 +39,8 @@ def _likeness(one: DrawnContainer, own: dict[str, Rail]) -> object:
     ]
     # A cable that leads to another container, or has both ends in the host, is alone.
     alone = any(port.other or not one.name for port in one.ports) and id(one)
-    return _stem(one.name), alone, one.router, ports, [_kept(line) for line in one.lines]
-
-
-def _stem(name: str) -> str:
-    return re.sub(r"\d+$", "", name)
+    stem = re.sub(r"\d+$", "", one.name)
+    return stem, alone, one.router, ports, [_kept(line) for line in one.lines]
 
 
 def _kept(line: BoxLine) -> str:

@@ -78,9 +78,8 @@ class _Ladder:
         self.rungs = list(self._in_rows())
         names = [rail.name for rail in self.network.rails]
         # What goes round the host has the column beside it.
-        self.left = (
-            LANE if any(port.rail and port.rail not in names for port in self._ports()) else 0
-        )
+        on = {port.rail for one in self.network.containers for port in one.ports}
+        self.left = LANE if on - {"", *names} else 0
         self.lanes = {name: self.left + 2 + LANE * number for number, name in enumerate(names)}
         self.start = self.left + 2 + LANE * (len(names) + self._lead_cables())
         longest = max((rung.length for rung in self.rungs), default=0)
@@ -88,9 +87,6 @@ class _Ladder:
         for rung in self.rungs:
             if self.under and rung.one.it.name:
                 rung.one.w = max(rung.one.w, self._turn(rung) - self.boxes + 2)
-
-    def _ports(self) -> Iterator[DrawnPort]:
-        return (port for one in self.network.containers for port in one.ports)
 
     def _in_rows(self) -> Iterator[_Rung]:
         """Put boxes and rungs one below the other, from row 0 on."""

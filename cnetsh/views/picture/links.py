@@ -151,7 +151,8 @@ def inventory(state: State) -> Inventory:
         _grouped((visible(ref.netns), (visible(ref.name), facts))
                  for ref, facts in _of(state, "route")),
         {_place(ref): _shape(facts) for ref, facts in _of(state, "queue")},
-        _grouped((visible(ref.netns), _setting(ref, facts))
+        _grouped((visible(ref.netns),
+                  (visible(ref.name.removeprefix(ROOT)), visible(facts["value"])))
                  for ref, facts in _of(state, "setting")),
         _grouped((visible(ref.name.split("/")[-2]), facts["server"])
                  for ref, facts in _of(state, "name_server")),
@@ -170,10 +171,6 @@ def _grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, tuple[Value, ...]]
     for key, value in pairs:
         found.setdefault(key, []).append(value)
     return {key: tuple(values) for key, values in found.items()}
-
-
-def _setting(ref: Ref, facts: Facts) -> tuple[str, str]:
-    return visible(ref.name.removeprefix(ROOT)), visible(facts["value"])
 
 
 def _place(ref: Ref) -> Place:
