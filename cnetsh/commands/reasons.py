@@ -206,6 +206,8 @@ def told_hop(hop: Hop) -> str:
             return f"{back}{named(hop.space)}: out by {hop.link}{via}{by}"
         case "bridge":
             return f"{back}{named(hop.space)}: through the bridge {hop.link}"
+        case "under":
+            return f"{back}{named(hop.space)}: through {hop.link}, on which the link is made"
         case "lo":
             return f"{back}{named(hop.space)}: to itself, by lo"
     return f"{back}{named(hop.space)}: in by {hop.link}"

@@ -49,12 +49,18 @@ class Packet:
     goes: str = ""
     state: str = "NEW"
     turned: bool = False  # its target was translated
+    mark: int | None = 0  # None: nobody knows which
+    at: str = ""  # the namespace where it is
     untracked: str = ""  # the rule that says that nobody remembers it
 
     @property
     def tool(self) -> str:
         """The program whose rules it passes."""
         return "iptables" if self.to.version == 4 else "ip6tables"
+
+    def enter(self, space: str) -> None:
+        """Take it to a namespace: from another one it comes without its mark (skb_scrub_packet)."""
+        self.mark, self.at = self.mark if space == self.at else 0, space
 
 
 class Fate(NamedTuple):
@@ -125,21 +131,27 @@ def _verdict(space: Netns, key: str, packet: Packet) -> Fate:
     return found[-1]
 
 
-def ends(space: Netns, key: str, packet: Packet, inner: bool = False) -> list[Fate]:
-    """Give all that may become of a packet in a chain.
+def ends(
+    space: Netns, key: str, packet: Packet, inner: bool = False, sure: bool = True
+) -> list[Fate]:
+    """Give all that may become of a packet in a chain, and mark it.
 
-    More than one where a rule cannot be decided; inner: the chain goes on where it was left.
+    More than one where a rule cannot be decided; inner: the chain goes on where it was left; sure:
+    it is known that the packet comes here.
     """
     found: list[Fate] = []
     last = Fate("RETURN" if inner else space.endings.get(key, "ACCEPT"), "", key)
     for rule in space.chains.get(key, ()):
         fits, target = _fits(space, rule, packet), target_of(rule)
+        reached = sure and not found and fits is True
+        if fits is not False and target in ("MARK", "CONNMARK"):
+            packet.mark = _marked(rule, packet.mark) if reached else None
         if fits is False or target in PASSING:
             continue
         if target == "RETURN":
             some = [last]
         elif _own(key, target) in space.chains:
-            some = ends(space, _own(key, target), packet, inner=True)
+            some = ends(space, _own(key, target), packet, True, reached)
         else:
             some = [Fate(target, rule, key)]
         left = any(one.target == "RETURN" for one in some)
@@ -149,6 +161,17 @@ def ends(space: Netns, key: str, packet: Packet, inner: bool = False) -> list[Fa
         if not goes_on and some[-1].target in LASTING | {"RETURN"}:
             return found
     return [*found, last]
+
+
+def _marked(rule: str, mark: int | None) -> int | None:
+    """Give the mark that a rule makes of another (iptables-extensions(8): MARK, CONNMARK)."""
+    if target_of(rule) == "CONNMARK":
+        return None if "--restore-mark" in _words(rule) else mark
+    value, _, mask = _after(rule, "--set-mark", "--set-xmark").partition("/")
+    if not value or mark is None:
+        return None
+    bits, kept = int(value, 0), mark & ~int(mask or "0xffffffff", 0)
+    return kept | bits if "--set-mark" in _words(rule) else kept ^ bits
 
 
 def named(space: Netns, key: str) -> str:
@@ -195,7 +218,7 @@ def _fits(space: Netns, rule: str, packet: Packet) -> bool | None:
 
 def _matches(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Give the options of a rule with their values, up to the target."""
-    at = 0
+    at, match_ = 0, ""
     while at < len(words) and words[at] not in ("-j", "-g", "--jump", "--goto"):
         word = words[at]
         if word == "!":
@@ -203,8 +226,10 @@ def _matches(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             at += 1
             continue
         value = words[at + 1] if at + 1 < len(words) else ""
-        if word not in ("-m", "--match", "--comment"):
-            yield word, value
+        if word in ("-m", "--match"):
+            match_ = value
+        elif word != "--comment":
+            yield (f"{match_} {word}" if word == "--mark" else word), value
         at += 2
 
 
@@ -229,6 +254,12 @@ def _fit(space: Netns, option: str, value: str, packet: Packet) -> bool | None:
             return packet.state in states or ("DNAT" in states and packet.turned)
         case "--icmp-type" | "--icmpv6-type":
             return packet.proto == "icmp" and _TYPES.get(value, value) == packet.kind
+        case "mark --mark" if packet.mark is not None:
+            bits, _, mask = value.partition("/")
+            return packet.mark & int(mask or "0xffffffff", 0) == int(bits, 0)
+        case "--src-range" | "--dst-range":
+            one = packet.source if option == "--src-range" else packet.to
+            return one is not None and _between(one, *value.split("-"))
         case "--dst-type":
             return (value == "LOCAL") == is_local(space, packet.to)
     return None
@@ -240,6 +271,10 @@ def _within(one: Address, value: str) -> bool | None:
     except ValueError:
         # A name, which iptables looks up when the rule is added.
         return None
+
+
+def _between(one: Address, first: str, last: str = "") -> bool:
+    return int(address(first)) <= int(one) <= int(address(last or first))
 
 
 def _port(value: str, packet: Packet, is_ours: bool) -> bool | None:
@@ -342,9 +377,13 @@ def _destination(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]
 
 
 def _redirected(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
-    """REDIRECT leads to an address of the link that it came in by (nf_nat_redirect_ipv4)."""
+    """REDIRECT leads to an address of the link that it came in by (nf_nat_redirect_ipv4).
+
+    What the namespace itself sends is led to lo.
+    """
     port, came = _after(rule, "--to-ports") or str(packet.port), space.links.get(packet.came)
-    own = lent(space, came, None, packet.to.version) if came else None
+    here = address("127.0.0.1" if packet.to.version == 4 else "::1")
+    own = lent(space, came, None, packet.to.version) if came else here
     if own is None or not port.isdigit():
         raise Unknown(f"where {rule} leads")
     return own, int(port)
@@ -374,6 +413,7 @@ def _hide(space: Netns, packet: Packet, flow: Flow, link: Link) -> None:
             return
 
 
-def as_question(packet: Packet, kind: str) -> Packet:
+def as_question(packet: Packet, kind: str, source: Address | None, to: Address) -> Packet:
     """Give IPv6's question for a neighbour, or its answer, which rules see as any other packet."""
-    return replace(packet, proto="icmp", kind=kind, state="UNTRACKED", port=0)
+    return replace(packet, proto="icmp", kind=kind, state="UNTRACKED", port=0, source=source,
+                   to=to, mark=0)  # fmt: skip

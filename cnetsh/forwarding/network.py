@@ -72,7 +72,7 @@ class Link:
     above: "list[Link]" = field(default_factory=list)
     ports: "dict[Link, None]" = field(default_factory=dict)
     addresses: list[Interface] = field(default_factory=list)
-    local: Address | None = None  # of IPv6, made of the MAC address
+    local: list[Address] = field(default_factory=list)  # of IPv6, of this link alone
     neighbours: dict[Address, str] = field(default_factory=dict)
     fdb: dict[str, str] = field(default_factory=dict)  # MAC address to port, given by hand
     options: dict[str, Any] = field(default_factory=dict)  # of a port, or of a bridge
@@ -94,7 +94,7 @@ class Link:
 
     def has(self, wanted: Address) -> bool:
         """Say whether an address is this link's own."""
-        return wanted == self.local or any(one.ip == wanted for one in self.addresses)
+        return wanted in self.local or any(one.ip == wanted for one in self.addresses)
 
 
 @dataclass(eq=False, slots=True)

@@ -5,13 +5,15 @@ Every decision stands in a function of its own, with where it is known from.
 
 from collections.abc import Iterator
 from ipaddress import IPv6Address
+from typing import NamedTuple
 
 from cnetsh.forwarding.network import LOCAL, MAIN, Address, Link, Netns, Route, Unknown, prefix
 from cnetsh.kinds.change import Facts
 
 LINK_LOCAL = prefix("fe80::/64")
 # Of a rule of `ip rule`: what the model reads, and what says nothing of the packet.
-_READ = frozenset({"src", "srclen", "dst", "dstlen", "iif", "not", "table", "action"})
+_READ = frozenset({"src", "srclen", "dst", "dstlen", "iif", "oif", "fwmark", "fwmask", "not",
+                   "table", "action"})  # fmt: skip
 _SILENT = frozenset({"priority", "protocol", "family", "suppress_prefixlen"})
 
 
@@ -33,8 +35,8 @@ def own(space: Netns) -> dict[Address, Link]:
         for one, link in space.addresses:
             space.own.setdefault(one.ip, link)
         for link in space.links.values():
-            if link.local:
-                space.own.setdefault(link.local, link)
+            for mine in link.local:
+                space.own.setdefault(mine, link)
         lo = space.links["lo"]
         space.wide = [one.network for one in lo.addresses if lo.up and one.version == 4
                       and one.network.prefixlen < one.max_prefixlen]  # fmt: skip
@@ -67,11 +69,13 @@ def _index(space: Netns) -> dict[tuple[str, int], list[tuple[int, dict[int, list
 
 
 def decide(
-    space: Netns, to: Address, source: Address | None, came: Link | None, only: Link | None = None
-) -> Route | None:
+    space: Netns, to: Address, source: Address | None, came: Link | None, only: Link | None = None,
+    mark: int | None = 0,
+) -> Route | None:  # fmt: skip
     """Give the route of a packet: own addresses first, then the tables in the order of the rules.
 
-    ip-rule(8): the table local has priority 0. came: the link it came in by; only: see lookup.
+    ip-rule(8): the table local has priority 0. came: the link it came in by; only: see lookup;
+    mark: None where it is not known.
     Raises Unknown for a rule by what is not modelled.
     """
     if isinstance(to, IPv6Address) and to.is_link_local and to not in own(space):
@@ -79,7 +83,7 @@ def decide(
     bound = only is not None and not only.has(to)
     if is_local(space, to) and not bound:
         return Route(prefix(str(to)), space.links["lo"], table=LOCAL, type="local")
-    for table, least in _asked(space, to, source, came):
+    for table, least in _asked(space, _Asks(to, source, came, only, mark)):
         if isinstance(table, Route):
             return table
         found = lookup(space, to, table, only)
@@ -89,9 +93,17 @@ def decide(
     return Route(prefix(str(to)), only) if only and to.version == 4 else None
 
 
-def _asked(
-    space: Netns, to: Address, source: Address | None, came: Link | None
-) -> Iterator[tuple[str | Route, int]]:
+class _Asks(NamedTuple):
+    """What a rule may ask of a packet."""
+
+    to: Address
+    source: Address | None
+    came: Link | None
+    only: Link | None
+    mark: int | None
+
+
+def _asked(space: Netns, packet: _Asks) -> Iterator[tuple[str | Route, int]]:
     """Give the tables that the rules name for a packet, or the refusal of a rule.
 
     Of a table with suppress_prefixlength only longer prefixes count (ip-rule(8)).
@@ -99,12 +111,13 @@ def _asked(
     if space.policy is None:
         yield MAIN, -1
         return
-    six = [one for one in space.policy if (one.get("family") == 6) == (to.version == 6)]
+    six = [one for one in space.policy if (one.get("family") == 6) == (packet.to.version == 6)]
     for rule in sorted(six, key=lambda one: int(one.get("priority", 0))):
-        if not _fits(rule, to, source, came):
+        if not _fits(rule, packet):
             continue
         if rule.get("action", "to_tbl") != "to_tbl":
-            yield Route(prefix(str(to)), None, type=str(rule["action"]), name=_said(rule)), -1
+            kind = str(rule["action"])
+            yield Route(prefix(str(packet.to)), None, type=kind, name=_said(rule)), -1
         elif rule.get("table") not in (LOCAL, None):
             yield str(rule["table"]), int(rule.get("suppress_prefixlen", -1))
 
@@ -113,12 +126,18 @@ def _said(rule: Facts) -> str:
     return f"rule {rule.get('priority')}"
 
 
-def _fits(rule: Facts, to: Address, source: Address | None, came: Link | None) -> bool:
+def _fits(rule: Facts, packet: _Asks) -> bool:
+    """Say whether a rule fits (fib_rule_match): oif only what is bound to a link before."""
     if more := rule.keys() - _READ - _SILENT:
         raise Unknown(f"whether {_said(rule)} fits, which asks for {', '.join(sorted(more))}")
-    link = came.name if came else "lo"
-    fits: bool = rule.get("iif", link) == link
-    for key, has in (("src", source), ("dst", to)):
+    came, goes = (link.name if link else "" for link in (packet.came, packet.only))
+    fits: bool = rule.get("iif", came or "lo") == (came or "lo") and rule.get("oif", goes) == goes
+    if "fwmark" in rule and packet.mark is None:
+        raise Unknown(f"whether {_said(rule)} fits, which asks for a mark")
+    mark, mask = (int(rule.get(key, begins), 0)
+                  for key, begins in (("fwmark", "0"), ("fwmask", "0xffffffff")))  # fmt: skip
+    fits = fits and ("fwmark" not in rule or (packet.mark or 0) & mask == mark)
+    for key, has in (("src", packet.source), ("dst", packet.to)):
         if rule.get(key, "all") != "all":
             network = prefix(f"{rule[key]}/{rule.get(f'{key}len', '')}".rstrip("/"))
             fits = fits and has is not None and has in network
@@ -143,7 +162,7 @@ def lent(space: Netns, link: Link, to: Address | None, version: int) -> Address 
 def _lent_six(space: Netns, link: Link, to: Address | None) -> Address | None:
     """RFC 6724: of the same scope, and what has most leading bits in common with the target."""
     if to is None or to.is_link_local:
-        return link.local
+        return _of_link(link)
     here = [one.ip for one in link.addresses if one.version == 6]
     here = here or [one.ip for one, other in space.addresses
                     if one.version == 6 and other.kind != "lo"]  # fmt: skip
@@ -152,7 +171,12 @@ def _lent_six(space: Netns, link: Link, to: Address | None) -> Address | None:
         same = (int(best[0]) ^ int(to)).bit_length() == (int(best[1]) ^ int(to)).bit_length()
         if same:
             raise Unknown(f"which of its addresses {space.name or 'the host'} sends with")
-    return best[0] if best else link.local
+    return best[0] if best else _of_link(link)
+
+
+def _of_link(link: Link) -> Address | None:
+    """Of a link's own addresses the newest is taken (ipv6_link_dev_addr)."""
+    return link.local[-1] if link.local else None
 
 
 def source_of(space: Netns, route: Route, to: Address) -> Address | None:
@@ -162,8 +186,9 @@ def source_of(space: Netns, route: Route, to: Address) -> Address | None:
     assert route.link
     if route.source:
         return route.source
-    return lent(space, route.link, route.via or (to if to.version == 6 or route.connected else
-                                                 None), to.version)  # fmt: skip
+    if to.version == 6:
+        return _lent_six(space, route.link, to)
+    return lent(space, route.link, route.via or (to if route.connected else None), 4)
 
 
 def refused_source(space: Netns, link: Link, source: Address | None) -> tuple[str, Route | None]:

@@ -127,7 +127,7 @@ def _know(space: Netns, ref: Ref, facts: Facts) -> None:
 def _have(space: Netns, link: Link, text: str) -> None:
     one = interface(text)
     if one.version == 6 and one.ip.is_link_local:
-        link.local = one.ip
+        link.local.append(one.ip)
     else:
         link.addresses.append(one)
 

@@ -20,7 +20,7 @@ from cnetsh.forwarding.network import (
     prefix,
     put_on,
 )
-from cnetsh.forwarding.route import lookup
+from cnetsh.forwarding.route import is_local, lookup, own
 from cnetsh.forwarding.seen import route_of, take_queue, take_rule
 from cnetsh.kinds.change import (
     Change,
@@ -196,7 +196,7 @@ def _up(space: Netns, link: Link) -> None:
         link.addresses[:0] = [one for one in LOOPBACK if one not in link.addresses]
     elif not space.conf(6, link.name, "disable_ipv6") and link.mtu >= SMALLEST:
         # Which one it is follows from the MAC address; here it only has to be its own.
-        link.local = IPv6Address(0xFE80 << 112 | id(link))
+        link.local.append(IPv6Address(0xFE80 << 112 | id(link)))
     for one in link.addresses:
         _connect(space, link, one)
 
@@ -218,7 +218,7 @@ def _lose_routes(space: Netns, gone: Callable[[Route], bool]) -> None:
 
 def _lose_six(space: Netns, link: Link) -> None:
     link.addresses = [one for one in link.addresses if one.version == 4]
-    link.local = None
+    link.local = []
     _lose_routes(space, lambda route: route.link is link and route.to.version == 6)
 
 
@@ -269,7 +269,7 @@ def _add_address(space: Netns, link: Link, text: str) -> None:
     if one.version == 6 and (link.mtu < SMALLEST or space.conf(6, link.name, "disable_ipv6")):
         raise _No(f"IPv6 is off on {link.name}")
     if one.version == 6 and one.ip.is_link_local:
-        link.local = one.ip
+        link.local.append(one.ip)
         return
     link.addresses.append(one)
     if link.up:
@@ -336,9 +336,8 @@ def _find_hop(space: Netns, route: Route) -> None:
     hop, place = route.via, f" of {space.name}" if space.name else ""
     if hop and route.link is None:
         found = lookup(space, hop, MAIN)
-        if any(one.ip == hop for one, _ in space.addresses):
-            found = next(Route(prefix(str(hop)), link) for one, link in space.addresses
-                         if one.ip == hop)  # fmt: skip
+        if is_local(space, hop):
+            found = Route(prefix(str(hop)), own(space).get(hop, space.links["lo"]))
         if found is None or found.via or found.type != "unicast":
             raise _No(f"the next hop {hop} is in no network{place} at this point")
         route.link = found.link
@@ -347,7 +346,7 @@ def _find_hop(space: Netns, route: Route) -> None:
         raise _No(f"{link.name if link else 'the link'} is down at this point, so it has no routes")
     if hop and any(one.ip == hop for one, _ in space.addresses):
         _own_hop(space, route)
-    elif hop and not hop.is_link_local:
+    elif hop and not hop.is_link_local and not is_local(space, hop):
         found = lookup(space, hop, MAIN, link)
         if found is None or found.via:
             raise _No(f"the next hop {hop} is in no network of {link.name} at this point")

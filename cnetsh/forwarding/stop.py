@@ -68,7 +68,7 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                 "leads there", "ip {six} rule show"),
     "refusing_rule": (Layer.POLICY, "{who} refuses {to} by its {rule} of ip rule: {kind}",
                       "ip {six} rule show"),
-    "broadcast": (Layer.ADDRESS, "{to} is the broadcast or network address of {net}, nobody's own",
+    "broadcast": (Layer.ADDRESS, "{to} is the broadcast address of {net}, nobody's own",
                   "ip route get {to}"),
     "wrong_turn": (Layer.ROUTE, "{who} sends {to} by {link}, after {by}, though it is behind "
                    "{near}{without}", "ip route get {to}"),

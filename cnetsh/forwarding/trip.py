@@ -17,15 +17,17 @@ from cnetsh.forwarding.netfilter import (
     as_question,
     filtered,
 )
-from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
+from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown, address, prefix
 from cnetsh.forwarding.route import decide, is_local, passes_on, source_of
 from cnetsh.forwarding.seen import PLAIN
 from cnetsh.forwarding.stop import Stop, Stopped, named, unsure
-from cnetsh.forwarding.wire import Crossing, End, flood, having, links_of, macs
+from cnetsh.forwarding.wire import Crossing, End, flood, having, macs, strays
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in, unquoted
 from cnetsh.kinds.setting import ROOT, dotted
 
 MOST_HOPS = 64
+# On lo IPv4 has one neighbour for all addresses (arp_constructor).
+ANYBODY = address("0.0.0.0")
 # Within this a frame that is too long still passes: the room for a VLAN's tag
 # (is_skb_forwardable, linux/netdevice.h).
 TAG = 4
@@ -146,11 +148,8 @@ class _Trip:
 
     def go(self, space: Netns, packet: Packet, only: Link | None) -> Netns:
         """Take a packet from a namespace to where it is at home, and give that."""
-        route = self.decided(space, packet, None, only)
-        packet.source = packet.source or source_of(space, route, packet.to)
-        if packet.source is None:
-            raise Stopped(_no_address(space, route, packet))
-        packet.came, packet.goes = "", route.link.name if route.link else ""
+        route = self.begun(space, packet, only)
+        packet.came, packet.goes, packet.at = "", route.link.name if route.link else "", space.name
         flow, route = self.sends(space, packet, route)
         for _ in range(MOST_HOPS):
             if route.type == "local":
@@ -170,10 +169,27 @@ class _Trip:
         words = {"to": str(packet.to)}
         raise Stopped(Stop("loop", packet.leg, space.name, link.name, words))
 
+    def begun(self, space: Netns, packet: Packet, only: Link | None) -> Route:
+        """Give the route of a namespace's own packet, which lends it its source.
+
+        Who connects is asked again with that source (ip_route_connect); ping does so to try, and
+        then sends by the first answer (ping(8)).
+        """
+        route = self.decided(space, packet, None, only)
+        if packet.source:
+            return route
+        packet.source = source_of(space, route, packet.to)
+        if packet.source is None:
+            raise Stopped(_no_address(space, route, packet))
+        again = route if space.policy is None else self.decided(space, packet, None, only)
+        if packet.proto == "icmp" and (again.link, again.via) != (route.link, route.via):
+            raise Unknown(f"by which of two routes {named(space.name)} sends to {packet.to}")
+        return again
+
     def decided(
         self, space: Netns, packet: Packet, came: Link | None, only: Link | None = None
     ) -> Route:
-        route = decide(space, packet.to, packet.source, came, only)
+        route = decide(space, packet.to, packet.source, came, only, packet.mark)
         if stop := _refused(self.network, space, route, packet):
             raise Stopped(stop)
         assert route
@@ -184,10 +200,12 @@ class _Trip:
 
     def sends(self, space: Netns, packet: Packet, route: Route) -> tuple[Flow | None, Route]:
         """Have a namespace send its own packet: OUTPUT may turn it elsewhere."""
-        to = packet.to
+        was = packet.to, packet.mark
         flow = self.tracker.enter(space, packet, "OUTPUT")
         self.passes(space, packet, "OUTPUT")
-        return flow, route if packet.to == to else self.decided(space, packet, None)
+        # Another mark is another decision too (ip_route_me_harder).
+        turned = (packet.to, packet.mark) != was
+        return flow, self.decided(space, packet, None) if turned else route
 
     def passes(self, space: Netns, packet: Packet, chain: str, bridge: str = "") -> None:
         try:
@@ -205,8 +223,9 @@ class _Trip:
             raise Stopped(Stop("lo_down", packet.leg, space.name, "lo", words, lo.ref, "up",
                                (Set(lo.ref, "up", True),)))  # fmt: skip
         self.path.append(Hop(packet.leg, space.name, "lo", "lo"))
-        if packet.to in lo.neighbours:
-            raise Stopped(fixed_neighbour(packet.leg, lo, packet.to))
+        hop = ANYBODY if packet.to.version == 4 else packet.to
+        if hop in lo.neighbours:
+            raise Stopped(fixed_neighbour(packet.leg, lo, hop))
         packet.goes = "lo"
         self.tracker.leave(space, packet, flow, lo)
         packet.came, packet.goes = "lo", ""
@@ -224,6 +243,7 @@ class _Trip:
             end, doubt = next_hop(self.network, space, route, packet, self.learned, self.seen)
         except Stopped as no:
             if no.stop.code != "flooding":
+                self.strays(no.stop, out, route.via or packet.to, packet)
                 raise
             self.path, self.doubts = [*self.path, out], [*self.doubts, Doubt(no.stop, out)]
             raise Unknown("") from None
@@ -233,35 +253,70 @@ class _Trip:
         self.doubts += [Doubt(doubt, out)] if doubt else []
         self.doubts += [Doubt(stop, out, astray) for stop, astray in
                         _doubted(self.network, link, end, packet.leg)]  # fmt: skip
-        _fits_wire(link, end, packet)
+        self.comes_by(link, end, packet)
+        return end.link
+
+    def comes_by(self, link: Link, end: End, packet: Packet) -> None:
+        """Carry a frame to an end; at what a macvlan is made on it is seen too (macvlan.c)."""
+        under = [Hop(packet.leg, one.netns, one.name, "under") for one in
+                 dict.fromkeys((link.below, end.link.below)) if one]  # fmt: skip
+        self.path += under[:1] if link.below else []
         for one in end.through:
             if one.come:
+                _fits_wire(link, one.come, packet)
                 self.path.append(Hop(packet.leg, one.bridge.netns, one.bridge.name, "bridge"))
                 self.bridged(one, packet)
+            _fits_wire(link, one.goes, packet)
+        _fits_wire(link, end.link, packet)
+        self.path += under[1:] if link.below else under
         self.path.append(Hop(packet.leg, end.link.netns, end.link.name, "in"))
-        return end.link
+
+    def strays(self, stop: Stop, out: Hop, hop: Address, packet: Packet) -> None:
+        """Note where a frame is seen that goes to a wrong MAC address, or out by lo.
+
+        Without ARP it goes to the link's own (arp_constructor), and what lo sends is dropped there.
+        """
+        link = self.network.spaces[out.space].links[out.link]
+        blind = stop.code == "arp_off" and stop.link == link.name and stop.space == link.netns
+        if link.kind == "lo":
+            self.path.append(out)
+        if stop.code != "fixed_neighbour" and not blind:
+            return
+        ends = strays(self.network, link, link.neighbours.get(hop))
+        self.path += [out] if ends else []
+        for end in ends:
+            self.path += [Hop(out.leg, one.bridge.netns, one.bridge.name, "bridge")
+                          for one in end.through]  # fmt: skip
+            self.path.append(Hop(out.leg, end.link.netns, end.link.name, "in"))
+            space = self.network.spaces[end.link.netns]
+            if end.link.kind == "bridge" and _calls(space, packet):
+                self.tracker.enter(space, replace(packet, came=end.link.name), "PREROUTING")
+                flow = self.tracker.flows[space.name][-1:]
+                if flow and flow[0].turned:
+                    raise Unknown(f"where {named(space.name)} sends what it translates")
 
     def asks(self, space: Netns, route: Route, end: End, packet: Packet) -> None:
         """IPv6 asks for a neighbour by IPv6, which rules see as any packet (RFC 4861)."""
         assert route.link
         far = self.network.spaces[end.link.netns]
-        if (route.via or packet.to) in route.link.neighbours:
+        hop = route.via or packet.to
+        if hop in route.link.neighbours:
             return
-        for one, chain, kind, came, goes in (
-            (space, "OUTPUT", "neighbour-solicitation", "", route.link.name),
-            (far, "INPUT", "neighbour-solicitation", end.link.name, ""),
-            (far, "OUTPUT", "neighbour-advertisement", "", end.link.name),
-            (space, "INPUT", "neighbour-advertisement", route.link.name, ""),
+        asks = as_question(packet, "neighbour-solicitation", packet.source, _group_of(hop))
+        answer = as_question(packet, "neighbour-advertisement", hop, packet.source or hop)
+        for one, chain, question, came, goes in (
+            (space, "OUTPUT", asks, "", route.link.name),
+            (far, "INPUT", asks, end.link.name, ""),
+            (far, "OUTPUT", answer, "", end.link.name),
+            (space, "INPUT", answer, route.link.name, ""),
         ):
-            question = as_question(packet, kind)
             question.came, question.goes = came, goes
             self.passes(one, question, chain)
         for crossing in end.through:
             bridge = self.network.spaces[crossing.bridge.netns]
             if crossing.come and _calls(bridge, packet):
-                question = as_question(packet, "neighbour-solicitation")
-                question.came = question.goes = crossing.bridge.name
-                self.passes(bridge, question, "FORWARD", crossing.bridge.name)
+                asks.came = asks.goes = crossing.bridge.name
+                self.passes(bridge, asks, "FORWARD", crossing.bridge.name)
 
     def bridged(self, crossing: Crossing, packet: Packet) -> None:
         """br_netfilter: what a bridge passes on goes through the chains of IP of its namespace.
@@ -272,6 +327,7 @@ class _Trip:
         space = self.network.spaces[bridge.netns]
         if not _calls(space, packet):
             return
+        packet.enter(space.name)
         before, to = (packet.came, packet.goes), packet.to
         packet.came, packet.goes, packet.untracked = bridge.name, "", ""
         self.passes(space, packet, "PREROUTING", bridge.name)
@@ -289,6 +345,7 @@ class _Trip:
     def comes(self, space: Netns, link: Link, packet: Packet, sent: Link) -> Flow | None:
         """Take a packet in: PREROUTING, then whether its source may come this way."""
         was = packet.to
+        packet.enter(space.name)
         packet.came, packet.goes, packet.untracked = link.name, "", ""
         self.passes(space, packet, "PREROUTING")
         flow = self.tracker.enter(space, packet, "PREROUTING")
@@ -337,6 +394,11 @@ def _refuses_ping(space: Netns, packet: Packet) -> None:
         off = (Set(ref, "value", "0"),)
         words = {"dotted": dotted(place)}
         raise Stopped(Stop("ping_off", REQUEST, space.name, "", words, ref, "value", off))
+
+
+def _group_of(hop: Address) -> Address:
+    """Give the group in which an address of IPv6 is asked for (RFC 4291: solicited-node)."""
+    return prefix("ff02::1:ff00:0/104")[int(hop) & 0xFFFFFF]
 
 
 def _calls(space: Netns, packet: Packet) -> bool:
@@ -423,15 +485,14 @@ def _fits_route(space: Netns, route: Route, packet: Packet) -> None:
                            route_ref(space, route)))  # fmt: skip
 
 
-def _fits_wire(link: Link, end: End, packet: Packet) -> None:
+def _fits_wire(link: Link, one: Link, packet: Packet) -> None:
     """What is too long for a bridge's port, or for who receives it, is dropped silently."""
     size = min(packet.size, link.mtu)
-    for one in (*links_of(end.through), end.link):
-        if one.kind != "lo" and size > one.mtu + TAG:
-            words = {"mtu": str(one.mtu), "size": str(size)}
-            more = (Set(one.ref, "mtu", link.mtu),)
-            raise Stopped(Stop("mtu_wire", packet.leg, one.netns, one.name, words, one.ref, "mtu",
-                               more))  # fmt: skip
+    if one.kind != "lo" and size > one.mtu + TAG:
+        words = {"mtu": str(one.mtu), "size": str(size)}
+        more = (Set(one.ref, "mtu", link.mtu),)
+        raise Stopped(Stop("mtu_wire", packet.leg, one.netns, one.name, words, one.ref, "mtu",
+                           more))  # fmt: skip
 
 
 def dropped(leg: str, space: str, by: Fate, bridged: str = "") -> Stop:
@@ -480,9 +541,9 @@ def _refused(network: Network, space: Netns, route: Route | None, packet: Packet
         ref = Ref("route", space.name, route.name)
         off = Remove(ref, {"type": route.type, "table": route.table})
         return Stop("refusing_route", packet.leg, space.name, "", words, ref, mend=(off,))
-    ends = (route.to.broadcast_address, route.to.network_address)
     small = route.to.prefixlen >= route.to.max_prefixlen - 1
-    if route.connected and to.version == 4 and to in ends and not small and packet.leg == REQUEST:
+    last = to.version == 4 and to == route.to.broadcast_address
+    if route.connected and last and not small and packet.leg == REQUEST:
         words = {"to": str(to), "net": route.name}
         return Stop("broadcast", packet.leg, space.name, "", words)
     return None

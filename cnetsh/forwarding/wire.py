@@ -1,9 +1,8 @@
 """What is on one wire: where a frame arrives, through which bridges, and who answers there."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from cnetsh.forwarding.network import Address, Link, Netns, Network, Unknown
+from cnetsh.forwarding.network import Address, Link, Netns, Network
 from cnetsh.forwarding.route import decide, is_local, own, passes_on, refused_source
 
 FEW = 50  # ends; what many links reach is not kept for each of them
@@ -208,12 +207,25 @@ def answers(network: Network, end: Link, wanted: Address, asker: Address | None)
         return end.has(wanted) and not space.conf(6, end.name, "disable_ipv6")
     if not is_local(space, wanted):
         return _answers_for(space, end, wanted)
-    ignored = space.larger(4, end.name, "arp_ignore")
-    if ignored and (ignored >= 8 or not end.has(wanted)):
-        return False
-    if ignored == 2:
-        raise Unknown(f"whether {end.name} answers, whose arp_ignore is 2")
-    return not refused_source(space, end, asker)[0]
+    return _heeds(space, end, wanted, asker) and not refused_source(space, end, asker)[0]
+
+
+def _heeds(space: Netns, end: Link, wanted: Address, asker: Address | None) -> bool:
+    """Say whether an end answers for an address of its namespace (ip-sysctl.rst: arp_ignore).
+
+    With 2 one network of the link has to hold both; what stands for nothing is as 0 (arp_ignore).
+    """
+    match space.larger(4, end.name, "arp_ignore"):
+        case 1:
+            return end.has(wanted)
+        case 2:
+            both = (wanted, asker or wanted)
+            return end.has(wanted) and any(
+                all(each in one.network for each in both) for one in end.addresses
+            )
+        case 8:
+            return False
+    return True
 
 
 def _answers_for(space: Netns, end: Link, wanted: Address) -> bool:
@@ -221,6 +233,20 @@ def _answers_for(space: Netns, end: Link, wanted: Address) -> bool:
         return False
     route = decide(space, wanted, None, None)
     return route is not None and route.type == "unicast" and route.link is not end
+
+
+def strays(network: Network, link: Link, mac: str | None) -> list[End]:
+    """Give where a frame is seen that goes to a MAC address; None: to that of the link itself.
+
+    A bridge sends it where it knows it to be, to all ports if it knows nothing of it, and never
+    back where it came from (br_handle_frame_finish).
+    """
+    ends, held = flood(network, link)
+    ends = [*ends, *(End(one.link.peer) for one in held
+                     if one.code == "flooding" and one.link.peer)]  # fmt: skip
+    if mac is None:
+        return [end for end in ends if not end.through]
+    return [end for end in ends if end.link.mac == mac] or ends
 
 
 def macs(network: Network) -> dict[str, list[Link]]:
@@ -233,12 +259,3 @@ def macs(network: Network) -> dict[str, list[Link]]:
                     found.setdefault(link.mac, []).append(link)
         network.macs = {mac: links for mac, links in found.items() if len(links) > 1}
     return network.macs
-
-
-def links_of(through: tuple[Crossing, ...]) -> Iterator[Link]:
-    """Give the links of the bridges that a frame goes through."""
-    for crossing in through:
-        yield crossing.bridge
-        yield crossing.goes
-        if crossing.come:
-            yield crossing.come

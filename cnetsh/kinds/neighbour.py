@@ -35,6 +35,8 @@ def read(command: Command) -> Changes | None:
             if len(rest) != 6 or said.keys() != {"lladdr", "nud", "dev"}:
                 return None
             facts = {"dev": said["dev"], "lladdr": said["lladdr"].lower()}
+            # On lo IPv4 has one neighbour for all addresses (arp_constructor).
+            address = "0.0.0.0" if said["dev"] == "lo" and ":" not in address else address
             link, ref = Ref("link", command.netns, said["dev"]), _ref(command.netns, address)
             return (Make(ref, facts, on=link),) if said["nud"] == "permanent" else None
         case ("delete" | "del", address, "dev", dev):

@@ -282,10 +282,47 @@ def test_steps_that_the_kernel_refuses_are_told_and_nothing_after_them() -> None
 
 def test_what_is_not_modelled_is_not_known() -> None:
     network = machine(*NAT.format("eth0").strip().split("\n"))
-    network.spaces[""].chains["iptables filter FORWARD"] = ["-m mark --mark 7 -j DROP"]
+    network.spaces[""].chains["iptables filter FORWARD"] = ["-m connmark --mark 7 -j DROP"]
     verdict = follow(network, "ns1", Packet(ip_address("1.1.1.1")))
     assert verdict.works is None
-    assert verdict.unknown == "what -m mark --mark 7 -j DROP does in FORWARD of the host"
+    assert verdict.unknown == "what -m connmark --mark 7 -j DROP does in FORWARD of the host"
+
+
+@pytest.mark.parametrize(
+    ("rules", "works"),
+    [
+        (["-i veth1 -j MARK --set-mark 7"], False),
+        (["-i veth1 -j MARK --set-xmark 0x107/0xffffffff"], False),
+        (["-i veth1 -j MARK --set-mark 9"], True),
+        (["-i eth0 -j MARK --set-mark 7"], False),  # the answer comes in there
+        (["-i veth2 -j MARK --set-mark 7"], True),
+        (["-j MARK --set-mark 1", "-m mark --mark 1 -j MARK --set-xmark 0x6/0x0"], False),
+        (["-m connmark --mark 1 -j MARK --set-mark 7"], None),
+        (["-m connmark --mark 1 -j ACCEPT", "-j MARK --set-mark 7"], None),
+        (["-j CONNMARK --restore-mark"], None),
+        (["-j CONNMARK --save-mark"], True),
+    ],
+)
+def test_a_rule_decides_by_the_mark_that_others_set(rules: list[str], works: bool) -> None:
+    network = machine(*NAT.format("eth0").strip().split("\n"))
+    space = network.spaces[""]
+    space.chains["iptables mangle PREROUTING"] = rules
+    refuses = {"priority": 100, "src": "all", "action": "prohibit", "fwmark": "0x7",
+               "fwmask": "0xff"}  # fmt: skip
+    space.policy = [refuses, {"priority": 32766, "src": "all", "table": "main"}]
+    verdict = follow(network, "ns1", Packet(ip_address("1.1.1.1")))
+    assert verdict.works is works
+    assert works is not False or (verdict.stop and verdict.stop.code == "refusing_rule")
+
+
+def test_another_namespace_sees_no_mark() -> None:
+    network = machine(*NAT.format("eth0").strip().split("\n"))
+    network.spaces["ns1"].chains["iptables mangle OUTPUT"] = ["-j MARK --set-mark 7"]
+    network.spaces[""].chains["iptables filter FORWARD"] = ["-m mark --mark 7 -j DROP"]
+    assert follow(network, "ns1", Packet(ip_address("1.1.1.1"))).works
+    network.changed()
+    network.spaces["ns1"].chains["iptables mangle POSTROUTING"] = ["-m mark --mark 7 -j DROP"]
+    assert follow(network, "ns1", Packet(ip_address("1.1.1.1"))).works is False
 
 
 def test_of_a_hundred_containers_every_pair_is_told() -> None:

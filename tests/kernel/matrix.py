@@ -59,20 +59,24 @@ def pairs_of(network: Network) -> list[Pair]:
 class Exchange:
     """One pair's echo requests, known by eight bytes of their own."""
 
-    def __init__(self, number: int, pair: Pair) -> None:
+    def __init__(self, number: int, pair: Pair, size: int, whole: bool) -> None:
         self.number, self.pair, self.answered, self.error = number, pair, False, ""
         self.sign = struct.pack("!II", 0x5EED0000 | number, random.SystemRandom().getrandbits(32))
         self.seen: dict[str, set[str]] = {"request": set(), "reply": set()}
         six = ":" in pair.to
         self.types = ECHO[6 if six else 4]
+        self.filling = bytes(size - (64 if six else 44))
         kind = (socket.AF_INET6, socket.SOCK_RAW, 58) if six else (
             socket.AF_INET, socket.SOCK_RAW, 1)  # fmt: skip
         self.socket = inside(pair.sender, lambda: socket.socket(*kind))
+        if not six:
+            # IP_MTU_DISCOVER: IP_PMTUDISC_DO, or IP_PMTUDISC_DONT
+            self.socket.setsockopt(socket.SOL_IP, 10, 2 if whole else 0)
         self.socket.setblocking(False)
 
     def send(self) -> None:
         head = struct.pack("!BBHHH", self.types[0], 0, 0, self.number + 1, 1)
-        body = head + self.sign + bytes(48)
+        body = head + self.sign + self.filling
         if self.types[0] == 8:
             words = struct.unpack(f"!{len(body) // 2}H", body)
             total = sum(words)
@@ -99,7 +103,9 @@ class Exchange:
                 self.answered = True
 
 
-def try_all(pairs: list[Pair], spaces: list[str]) -> list[Exchange]:
+def try_all(
+    pairs: list[Pair], spaces: list[str], size: int = 84, whole: bool = False
+) -> list[Exchange]:
     """Ping all pairs at once, twice, with a tap in every namespace."""
     taps = {}
     for name in spaces:
@@ -109,7 +115,7 @@ def try_all(pairs: list[Pair], spaces: list[str]) -> list[Exchange]:
         tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         tap.setblocking(False)
         taps[tap] = name
-    exchanges = [Exchange(number, pair) for number, pair in enumerate(pairs)]
+    exchanges = [Exchange(number, pair, size, whole) for number, pair in enumerate(pairs)]
     by_sign = {one.sign: one for one in exchanges}
     for wait in WAITS:
         waiting = [one for one in exchanges if not one.answered]
@@ -186,8 +192,14 @@ def fresh() -> dict[str, str]:
     return found
 
 
-def settled_six() -> None:
-    """Wait until no address of IPv6 is tentative, ten seconds at most."""
+def settled() -> None:
+    """Wait until no address of IPv6 is tentative, and for ports that have not heard of a carrier.
+
+    Ten seconds at most for the former, three for the latter, which somebody may have switched off.
+    """
+    begin = time.monotonic()
+    while time.monotonic() < begin + 3 and "state disabled" in _output(["bridge", "link"]):
+        time.sleep(0.1)
     end = time.monotonic() + 10
     names = sorted(os.listdir(NETNS)) if NETNS.is_dir() else []  # noqa: PTH208
     while time.monotonic() < end:
@@ -209,10 +221,17 @@ def _output(argv: list[str]) -> str:
 
 
 def told(verdict: Verdict) -> dict[str, Any]:
-    place = {leg: sorted({hop.space for hop in verdict.path if hop.leg == leg})
-             for leg in ("request", "reply")}  # fmt: skip
+    # What may stop it may do so, and then it is seen no further.
+    ways = [verdict.path, *(verdict.path[: verdict.path.index(doubt.out)]
+                            for doubt in verdict.doubts if doubt.out in verdict.path)]  # fmt: skip
+    places = [{leg: sorted({hop.space for hop in way if hop.leg == leg})
+               for leg in ("request", "reply")} for way in ways]  # fmt: skip
     said = f"{verdict.stop.code}: {sentence(verdict.stop)}" if verdict.stop else ""
-    return {"works": verdict.works, "place": place, "said": said, "unknown": verdict.unknown}
+    # Whoever has asked before is known: its question is not refused, but the packet itself is.
+    stop = verdict.stop
+    early = stop.space if stop and stop.code in ("own_address", "rp_filter") else None
+    return {"works": verdict.works, "places": places, "said": said, "unknown": verdict.unknown,
+            "refused": early, "leg": stop.leg if stop else ""}  # fmt: skip
 
 
 def one_lab(lab: dict[str, Any]) -> dict[str, Any]:
@@ -230,15 +249,16 @@ def one_lab(lab: dict[str, Any]) -> dict[str, Any]:
         owners += [at] * len(several)
     network = network_of(before, new)
     refused = settle(changes, network)
-    settled_six()
+    settled()
     fulls = full()
     now = network_of(look())
     pairs = pairs_of(now)
-    exchanges = try_all(pairs, sorted(now.spaces))
+    size, whole = lab.get("size", 84), lab.get("whole", False)
+    exchanges = try_all(pairs, sorted(now.spaces), size, whole)
     rows = []
     for one in exchanges:
         sender, to = one.pair
-        packet = Packet(ip_address(to))
+        packet = Packet(ip_address(to), size=size, whole=whole)
         row = {"sender": sender, "to": to, "works": one.answered, "error": one.error,
                "place": {leg: sorted(seen) for leg, seen in one.seen.items()},
                "seen": told(follow(now, sender, packet))}  # fmt: skip

@@ -30,7 +30,7 @@ BY_DESIGN = {"conflict-by-design", "nobody-listens", "listens-on-loopback"}
 ROUNDS = 3
 FEW = ("host-end-down", "no-default-route", "forward-rule", "redirected-port", "no-rule-for-main")
 # Nothing names these: the packet was last seen before what stops it.
-UNNAMED = {"rule-fwmark", "vxlan-of-two-numbers", "vxlan-to-nobody", "vxlan-under-a-firewall"}
+UNNAMED = {"vxlan-of-two-numbers", "vxlan-to-nobody", "vxlan-under-a-firewall"}
 # For this there is no room: what carries it takes as much as it takes itself.
 UNMENDED = {"vxlan-room"}
 ECHO = """

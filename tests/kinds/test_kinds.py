@@ -380,3 +380,11 @@ def test_every_kind_says_what_its_objects_are() -> None:
     for name in [*kinds.ALL, "socket"]:
         sentence = kinds.explained(name)
         assert sentence.endswith(".") and 30 < len(sentence) <= 100, name
+
+
+def test_on_lo_ipv4_has_one_neighbour_for_all_addresses() -> None:
+    add = "ip netns exec a ip neigh add {} lladdr 02:00:00:00:00:07 nud permanent dev {}"
+    names = [change.ref.name for address, dev in (("10.0.0.7", "lo"), ("fd00::7", "lo"),
+                                                  ("10.0.0.7", "p0"))
+             for change in changes_of(add.format(address, dev))]  # fmt: skip
+    assert names == ["0.0.0.0", "fd00::7", "10.0.0.7"]
