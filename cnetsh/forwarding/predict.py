@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Network, Prefix, address
-from cnetsh.forwarding.route import decide, is_local
+from cnetsh.forwarding.route import decide, is_local, own
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS
 from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import Layer, Stop, fix, named, sentence
@@ -135,16 +135,18 @@ _MEANT = frozenset({Layer.FIREWALL, Layer.RECEIVER})
 
 
 def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
-    """Tell of neighbours by their addresses, one of them the plan's, that no check tries.
+    """Tell of neighbours by their addresses, one of them the plan's, that no check wants together.
 
     Nor are those told of whom somebody wants apart, for a reason of his own.
     """
-    tried = {(step.netns, step.inner[-1]): step.said.expect for step in check.steps}
+    apart = {(step.netns, step.inner[-1]): step.said.expect for step in check.steps}
+    together = _together(check, network)
     made = {ref for change in up.changes if isinstance(change, Make) for ref in refs_of(change)}
     said: list[Stop] = []
-    for number, (sender, to) in enumerate(islice(_pairs(network, made), MOST_PAIRS), 1):
-        if not (expect := tried.get((sender, str(to)), "untried")):
+    for number, (sender, owner, to) in enumerate(islice(_pairs(network, made), MOST_PAIRS), 1):
+        if frozenset((sender, owner)) in together:
             continue
+        expect = apart.get((sender, str(to)), "untried")
         verdict = follow(network, sender, Packet(to))
         stop = None if verdict.works is None else verdict.stop
         if stop and stop.layer not in _MEANT and stop.code != "isolated" and stop not in said:
@@ -156,7 +158,14 @@ def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
                            maker_of(up.steps, stop), fix(stop))  # fmt: skip
 
 
-def _pairs(network: Network, made: set[Ref]) -> Iterator[tuple[str, Address]]:
+def _together(check: Plan, network: Network) -> set[frozenset[str]]:
+    """Give the namespaces of which a check expects that the one reaches the other."""
+    homes = {to: space.name for space in network.spaces.values() for to in own(space)}
+    asked = [asked_by(step) for step in check.steps if not step.said.expect]
+    return {frozenset((one.sender, homes.get(one.packet.to, ""))) for one in asked if one}
+
+
+def _pairs(network: Network, made: set[Ref]) -> Iterator[tuple[str, str, Address]]:
     homes: dict[Prefix, list[tuple[str, Address, bool]]] = {}
     for space in network.spaces.values():
         for one, _link in space.addresses:
@@ -165,7 +174,7 @@ def _pairs(network: Network, made: set[Ref]) -> Iterator[tuple[str, Address]]:
     for several in homes.values():
         for (sender, _, ours), (owner, to, theirs) in permutations(several, 2):
             if sender != owner and (ours or theirs):
-                yield sender, to
+                yield sender, owner, to
 
 
 def maker_of(steps: Sequence[Step], stop: Stop) -> str:

@@ -178,6 +178,33 @@ checks:
     assert [one.step.split(":")[0] for one in checks] == ["step 2"] * 2
 
 
+TWO = """
+ip netns add a
+ip netns add b
+ip link add e0 netns a type veth peer name e0 netns b
+ip netns exec a ip address add 10.0.0.1/24 dev e0
+ip netns exec b ip address add 10.0.0.2/24 dev e0
+ip netns exec a ip link set e0 up
+"""
+
+
+@pytest.mark.parametrize(
+    ("check", "told"),
+    [
+        ("", ["pair", "pair"]),
+        ("ip netns exec a ping -c1 -W1 10.0.0.2", ["check"]),
+        ("ip netns exec b ping -c1 -W1 10.0.0.1", ["check"]),
+        ("#: expect failure: the cable is not plugged in\n"
+         "ip netns exec a ping -c1 -W1 10.0.0.2", ["pair"]),
+    ],
+)  # fmt: skip
+def test_neighbours_are_told_of_where_no_check_wants_them_together(
+    check: str, told: list[str]
+) -> None:
+    plans = [parse(text, "t", "", part, "t") for text, part in ((TWO, "down"), (check, "check"))]
+    assert [one.part for one in foretold(*plans, machine())] == told
+
+
 def test_what_a_lab_file_derives_of_a_macvlan_is_as_it_expects(tmp_path: Path) -> None:
     interface = "{macvlan: eth0, address: 10.0.2.149/24}"
     text = f"name: mv\ncontainers: {{app: {{interfaces: [{interface}]}}}}\n"
