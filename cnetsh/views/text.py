@@ -110,8 +110,8 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|~#])")
 
 def as_markdown(sheet: Sheet) -> str:
     """Give a page of markdown with a table for each section."""
-    heading = last_heading(sheet.part)
-    names = ["#", *([""] if sheet.marked else []), "Command", "Why", *filter(None, [heading])]
+    heading, marked = last_heading(sheet.part), sheet.marked
+    names = ["#", *([""] if marked else []), "Command", "Why", *filter(None, [heading])]
     lines = [f"# {_prose(printable(sheet.title))}"]
     lines += ["", sheet.over] if sheet.over else []
     if count := counted(sheet.lines):
@@ -122,7 +122,7 @@ def as_markdown(sheet: Sheet) -> str:
     for section, found in sections(sheet):
         lines += ["", f"## {_prose(section)}"] if section else []
         lines += ["", f"| {' | '.join(names)} |", f"|--:|{'---|' * (len(names) - 1)}"]
-        lines += [f"| {' | '.join(_cells(row, heading, sheet.marked))} |" for row in found]
+        lines += [f"| {' | '.join(_cells(row, heading, marked))} |" for row in found]
     return "\n".join(lines) + "\n"
 
 

@@ -116,6 +116,18 @@ class TestMarkdown:
         assert "\n`+1 ~1 -1`\n" in text and "> **warn P01** t\n> - eth0\\|x\n" in text
         assert "|  | `-` | `ip netns delete b` |  |  |\n" in text
 
+    def test_of_a_long_plan_goes_through_its_lines_a_few_times_only(self):
+        class Counted(list):
+            gone_through = 0
+
+            def __iter__(self):
+                self.gone_through += 1
+                return super().__iter__()
+
+        lines = Counted(lines_of(typed_in("ip netns add a\n" * 50)))
+        as_markdown(Sheet("x", "up", lines))
+        assert lines.gone_through < 10
+
     def test_of_nothing_says_so(self):
         assert as_markdown(Sheet("x", "up", [])) == "# x\n\nNothing to do.\n"
 
