@@ -305,6 +305,26 @@ class TestForgotten:
         wanted = {netns: set(text.split()) for netns, text in ways.items()}
         assert self.forgotten("a", "10.1.0.2", 201) == wanted
 
+    def test_by_one_process_for_both_pings_of_a_container(self) -> None:
+        numbers, pings, flushed = range(1, 201), list[str](), list[str]()
+        names = {f"n{number}": f"10.0.0.{number}/24" for number in numbers}
+        state: State = {
+            Ref("address", netns, name): [{"dev": "e"}] for netns, name in names.items()
+        }
+        for far in ([1] * 200, [*numbers[1:], 1]):
+            pings += [f"ip netns exec n{number} ping -c1 -W1 10.0.0.{other}"
+                      for number, other in zip(numbers, far, strict=True)]  # fmt: skip
+
+        def run(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
+            flushed.extend(argv[3:4] if argv[-1] == "-" else ())
+            return OK
+
+        plan = parse("\n".join(pings), "own", "", "check", "own")
+        with checks.forgetting(run, state, len(pings)) as ping:
+            found = checks.run_checks(plan, ping, lambda _: None)
+        assert [one.step.text for one in found] == pings
+        assert set(flushed) == {f"n{number}" for number in numbers} and len(flushed) < 300
+
     def test_but_for_what_the_target_knew(self) -> None:
         assert self.forgotten("b", "10.0.0.1", 201) == {"b": {"10.0.0.1"}, "": set()}
 
