@@ -46,7 +46,7 @@ app = _typer(
 )
 
 
-def command(file: str, name: str = "", **settings: Any) -> Callable[[Callable[..., None]], None]:
+def declares(file: str, name: str = "", **settings: Any) -> Callable[[Callable[..., None]], None]:
     """Have a function declare the command of a file in commands/, or that of a group by name."""
 
     def declare(parameters: Callable[..., None]) -> None:

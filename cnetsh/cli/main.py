@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cnetsh import __version__
-from cnetsh.cli.declaring import app, command, group
+from cnetsh.cli.declaring import app, declares, group
 from cnetsh.cli.parameters import (
     AsJson,
     ContainerName,
@@ -65,7 +65,7 @@ def _cnetsh(
     """Linux container networks that you can read before you run them, run, check and undo."""
 
 
-@command("labs")
+@declares("labs")
 def _labs(
     lab: Annotated[str, argument("One of them, or a folder with templates.", "labs")] = "",
     as_json: AsJson = False,
@@ -73,7 +73,7 @@ def _labs(
     """List the built-in labs, or explain the parameters of one."""
 
 
-@command("plan")
+@declares("plan")
 def _plan(
     lab: Lab,
     settings: Set,
@@ -88,7 +88,7 @@ def _plan(
     """Show a lab's commands, each with its reason and its undo. Runs nothing."""
 
 
-@command("diff")
+@declares("diff")
 def _diff(
     lab: Lab,
     settings: Set,
@@ -101,7 +101,7 @@ def _diff(
     """Show what `up` would change, or how two plans differ. Exit code 1 where they do."""
 
 
-@command("up")
+@declares("up")
 def _up(
     lab: Lab,
     settings: Set,
@@ -128,7 +128,7 @@ def _up(
     """Run a lab's plan; when a step fails, undo what was done."""
 
 
-@command("down")
+@declares("down")
 def _down(
     lab: Up = "",
     on: On = "sandbox",
@@ -142,7 +142,7 @@ def _down(
     """Undo a lab that is up, and compare the kernel with before."""
 
 
-@command("repair")
+@declares("repair")
 def _repair(
     lab: Up = "",
     on: On = "sandbox",
@@ -155,7 +155,7 @@ def _repair(
     """Put back what of a lab that is up has drifted."""
 
 
-@command("check")
+@declares("check")
 def _check(
     settings: Set,
     lab: Up = "",
@@ -167,7 +167,7 @@ def _check(
     """Check what must work, what must fail, and that all is in place."""
 
 
-@command("why")
+@declares("why")
 def _why(
     ends: Annotated[
         list[str],
@@ -196,7 +196,7 @@ def _why(
     """Follow a packet, and name the first thing that stops it."""
 
 
-@command("recover")
+@declares("recover")
 def _recover(
     on: On = "sandbox",
     dry_run: DryRun = False,
@@ -207,7 +207,7 @@ def _recover(
     """Undo what an interrupted run left."""
 
 
-@command("status")
+@declares("status")
 def _status(
     # Not `On`: where nothing is said, all are looked at.
     on: Annotated[str | None, option("--on", "This target alone.")] = None,
@@ -217,7 +217,7 @@ def _status(
     """List the labs that are up, or were interrupted, on all targets."""
 
 
-@command("show")
+@declares("show")
 def _show(
     name: Annotated[str, argument("A container, host, or a lab that is up.", "containers")] = "",
     on: On = "sandbox",
@@ -226,7 +226,7 @@ def _show(
     """Show what the kernel has in containers, and what it means."""
 
 
-@command("capture")
+@declares("capture")
 def _capture(
     name: ContainerName,
     link: Annotated[str, argument("One of its links.")],
@@ -241,7 +241,7 @@ def _capture(
 
 
 # What looks like an option may be one of the command that is run.
-@command("exec", context_settings={"ignore_unknown_options": True})
+@declares("exec", context_settings={"ignore_unknown_options": True})
 def _exec(
     name: ContainerName,
     command: Annotated[list[str], argument("The command, after --.")],
@@ -250,19 +250,19 @@ def _exec(
     """Run a command inside a container."""
 
 
-@command("shell")
+@declares("shell")
 def _shell(name: ContainerName = "host", on: On = "sandbox") -> None:
     """Open a shell inside a container."""
 
 
-@command("script")
+@declares("script")
 def _script(
     lab: Lab, settings: Set, output: Output = None, sudo: Sudo = True, on: On = "sandbox"
 ) -> None:
     """Write the lab as a bash script, add|delete|check|step."""
 
 
-@command("graph")
+@declares("graph")
 def _graph(
     settings: Set,
     lab: Annotated[str, argument("A lab; may be left out with --live.", "labs")] = "",
@@ -279,7 +279,7 @@ def _graph(
     """Draw a lab, or what a target has."""
 
 
-@command("doctor")
+@declares("doctor")
 def _doctor(
     settings: Set,
     lab: Annotated[str, argument("The lab that you mean to bring up.", "labs")] = "",
@@ -290,7 +290,7 @@ def _doctor(
     """Look for what would break a lab, or what a lab would break. Changes nothing."""
 
 
-@command("explain")
+@declares("explain")
 def _explain(
     thing: Annotated[
         str,
@@ -302,17 +302,17 @@ def _explain(
     """Say what a step does, or what a word or a finding means."""
 
 
-@command("schema")
+@declares("schema")
 def _schema() -> None:
     """Print the JSON Schema of lab files."""
 
 
-@command("new")
+@declares("new")
 def _new(name: Annotated[str, argument("The lab's name.")], output: Output = None) -> None:
     """Write a commented lab file to start from."""
 
 
-@command("examples")
+@declares("examples")
 def _examples(
     name: Annotated[str, argument("One of them; without, they are listed.")] = "",
     output: Output = None,
@@ -320,7 +320,7 @@ def _examples(
     """List the example lab files, or print one."""
 
 
-@command("demo")
+@declares("demo")
 def _demo() -> None:
     """Read, run, check and undo the article's labs in a sandbox."""
 
@@ -328,17 +328,17 @@ def _demo() -> None:
 group("sandbox", "Start, stop and list sandboxes.")
 
 
-@command("sandbox", "start")
+@declares("sandbox", "start")
 def _start(name: Annotated[str, typer.Argument()] = "default") -> None:
     """Start a sandbox that stays until it is stopped."""
 
 
-@command("sandbox", "stop")
+@declares("sandbox", "stop")
 def _stop(name: Annotated[str, typer.Argument()] = "default") -> None:
     """End a sandbox with all that is in it."""
 
 
-@command("sandbox", "list")
+@declares("sandbox", "list")
 def _list(as_json: AsJson = False) -> None:
     """List the sandboxes that run."""
 
@@ -346,24 +346,24 @@ def _list(as_json: AsJson = False) -> None:
 group("vm", "Start, stop and list VMs, or run a command in one.")
 
 
-@command("vm", "start")
+@declares("vm", "start")
 def _start_vm(
     name: Annotated[str, typer.Argument()] = "default", kernel: Kernel = "", memory: Memory = 384
 ) -> None:
     """Start a VM that stays until it is stopped."""
 
 
-@command("vm", "stop")
+@declares("vm", "stop")
 def _stop_vm(name: Annotated[str, typer.Argument()] = "default") -> None:
     """End a VM with all that is in it."""
 
 
-@command("vm", "list")
+@declares("vm", "list")
 def _list_vms(as_json: AsJson = False) -> None:
     """List the VMs that run."""
 
 
-@command("vm", "run", context_settings={"ignore_unknown_options": True})
+@declares("vm", "run", context_settings={"ignore_unknown_options": True})
 def _run_in_vm(
     command: Annotated[list[str], argument("The command, after --.")],
     copy: Copy,
