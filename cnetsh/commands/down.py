@@ -117,8 +117,7 @@ def to_take_down(
     inside = in_use(record, record.homes)
     work = taking_down(record, means, inside if kill else ())
     refused = first_refusal(
-        lambda: refuse_in_use(record, inside, kill),
-        lambda: _refuse_stale(known, record, work),
+        lambda: refuse_in_use(record, inside, kill), lambda: _refuse_stale(known, record, work)
     )
     known_by = {f"lab {name}": standing(record)}
     return replace(work, refused=refused, relied_on=lambda: known_by)

@@ -73,11 +73,7 @@ def planned_here() -> Planned:
 
 
 def reason_of(
-    network: Network,
-    sender: str,
-    packet: Packet,
-    planned: Planned,
-    trial: ProbeResult | None,
+    network: Network, sender: str, packet: Packet, planned: Planned, trial: ProbeResult | None
 ) -> Reason:
     """Give how a packet fares; trial: how one fared that was sent."""
     trial = trial and replace(trial, seen=tuple(_concerned(network, trial.seen)))

@@ -41,13 +41,7 @@ class Query(NamedTuple):
 
 
 def run(
-    ends: list[str],
-    ns: list[str] | None,
-    size: int,
-    six: bool,
-    on: str,
-    probe: bool,
-    as_json: bool,
+    ends: list[str], ns: list[str] | None, size: int, six: bool, on: str, probe: bool, as_json: bool
 ) -> int:
     """Tell whether a packet arrives and why not; give the exit code."""
     *senders, to = ends
