@@ -486,9 +486,12 @@ def _fits_route(space: Netns, route: Route, packet: Packet) -> None:
 
 
 def _fits_wire(link: Link, one: Link, packet: Packet) -> None:
-    """What is too long for a bridge's port, or for who receives it, is dropped silently."""
+    """What is too long for a bridge's port, or for who receives it, is dropped silently.
+
+    A bridge itself takes whatever a port took (br_pass_frame_up).
+    """
     size = min(packet.size, link.mtu)
-    if one.kind != "lo" and size > one.mtu + TAG:
+    if one.kind not in ("lo", "bridge") and size > one.mtu + TAG:
         words = {"mtu": str(one.mtu), "size": str(size)}
         more = (Set(one.ref, "mtu", link.mtu),)
         raise Stopped(Stop("mtu_wire", packet.leg, one.netns, one.name, words, one.ref, "mtu",
