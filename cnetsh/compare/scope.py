@@ -88,7 +88,7 @@ def scope_of(steps: Iterable[Step], before: State) -> Scope:
                 # A port of the lab's may cost a bridge of others the address made by its MAC.
                 if isinstance(change, Set) and change.key == "master":
                     reach.update(one for one in kinds.reach(change, before)
-                                 if one[2] != change.ref.name)  # fmt: skip
+                                 if Ref("link", *one[1:]) not in own)  # fmt: skip
             else:
                 named.setdefault(_fact_home(change), []).append(change)
                 reach.update(kinds.reach(change, before))

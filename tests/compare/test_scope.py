@@ -31,7 +31,8 @@ def test_own_is_what_is_made_also_where_it_is_moved_to() -> None:
     assert scope.own == {
         link("br0"), link("v0"), link("c0"), Ref("netns", "", "n0"), Ref("link", "n0", "c0"),
     }  # fmt: skip
-    assert dict(scope.named) == {}
+    # With nothing of others' in reach `up` need not look again at a thousand links.
+    assert dict(scope.named) == {} and scope.reach == frozenset()
 
 
 @pytest.mark.parametrize(
