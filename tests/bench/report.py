@@ -22,6 +22,8 @@ the article's commands. The script is bash without sudo; the others are timed wi
 their interpreter. `down` lasts until the links are gone. Start-up, where it is taken off, is
 `cnetsh up` of the same lab with 2 containers when it is up already.
 """
+# Written by hand: what profiles say of the targets that are missed, and which designs were tried.
+REASONS = Path(__file__).with_name("reasons.md").read_text()
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -123,6 +125,7 @@ def markdown(rows: Sequence[Row], machine: Mapping[str, str], whole: bool = True
     where = "; ".join(f"{key} {value}" for key, value in machine.items())
     pages = [MEANS, compared(rows, "up"), compared(rows, "down"), daily(rows), processes(rows)]
     pages += [judged(targets(rows), whole), f"{where}. Measured anew by `make bench`.\n"]
+    pages += [REASONS] if whole else []
     return "\n".join(page for page in pages if page)
 
 
