@@ -3,6 +3,7 @@
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 TRIES = 3
 WORKERS = 16
-PATIENCE = 10  # tries
+PATIENCE, MOST_PATIENCE = 10, 60.0  # tries of one, seconds of all
 # So many pings leave more neighbours than there is room for; so many more are forgotten at a time.
 MANY, EVERY = 200, 100
 # Seconds: a caller goes on before its last packet is there, and a slow link keeps it for a while.
@@ -199,18 +200,24 @@ class _Near:
             yield netns, asked - self.own.get(netns, {}).keys()
 
 
-def patient(run: Run, stopping: Callable[[], int], dropped: Callable[[], int] | None = None) -> Run:
+def patient(
+    run: Run,
+    stopping: Callable[[], int],
+    dropped: Callable[[], int] | None = None,
+    seconds: float = MOST_PATIENCE,
+) -> Run:
     """Give a Run that asks again what fails while the machine loses packets or neighbours.
 
     That says nothing of a lab: links that come up flood a bridge of a thousand ports for seconds.
+    Frames that go round for ever do so too: after some seconds nothing is asked again.
     """
     drops = dropped or packets_dropped
-    last = [no_room(run, "")]
+    last, deadline = [no_room(run, "")], time.monotonic() + seconds
 
     def run_again(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:
         for _ in range(PATIENCE):
             known, before, result = last[0], drops(), run(argv, stdin, timeout)
-            if not result.exit_code or stopping():
+            if not result.exit_code or stopping() or time.monotonic() >= deadline:
                 break
             last[0] = no_room(run, enter(tuple(argv))[0])
             if last[0] == known and drops() == before:

@@ -334,7 +334,11 @@ class TestForgotten:
 
 class TestLost:
     def answer(
-        self, losses: list[str], *answers: Result, dropped: Sequence[int] = (0,)
+        self,
+        losses: list[str],
+        *answers: Result,
+        dropped: Sequence[int] = (0,),
+        seconds: float = 60.0,
     ) -> tuple[Result, int]:
         ping, counts = Answers(*answers), iter(losses)
 
@@ -344,7 +348,7 @@ class TestLost:
             return Result(0, f"inet arp_cache\n table_fulls {next(counts)}\n", "")
 
         drops = chain(dropped, repeat(dropped[-1]))
-        patient = checks.patient(run, lambda: 0, lambda: next(drops))
+        patient = checks.patient(run, lambda: 0, lambda: next(drops), seconds)
         return patient(PING.split()), len(ping.asked)
 
     def test_packets_are_no_failure(self) -> None:
@@ -359,6 +363,10 @@ class TestLost:
     def test_excuses_for_a_while_only(self) -> None:
         lost = [str(number) for number in range(99)]
         assert self.answer(lost, SILENCE) == (SILENCE, checks.PATIENCE)
+
+    def test_excuses_for_some_seconds_of_the_whole(self) -> None:
+        lost = [str(number) for number in range(99)]
+        assert self.answer(lost, SILENCE, seconds=0) == (SILENCE, 1)
 
     def test_is_what_the_kernel_counts(self) -> None:
         said = checks.entering(lambda: 0)(("ip", "-s", "ntable", "show")).stdout
