@@ -11,9 +11,10 @@ from cnetsh.compare.snapshot import within
 from cnetsh.forwarding.blame import by_rule
 from cnetsh.forwarding.netfilter import Fate, target_of
 from cnetsh.forwarding.network import Network, address
+from cnetsh.forwarding.refusing import dropped
 from cnetsh.forwarding.route import is_local, own
 from cnetsh.forwarding.stop import Stop, named
-from cnetsh.forwarding.trip import Doubt, Hop, Verdict, dropped
+from cnetsh.forwarding.trip import Doubt, Hop, Verdict
 from cnetsh.forwarding.wire import flood
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES

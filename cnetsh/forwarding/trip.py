@@ -1,36 +1,32 @@
 """A packet's way there and its answer's way back, hop by hop, or the first thing that stops it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from cnetsh.forwarding.blame import Turn, blamed, no_route, translated, turned
-from cnetsh.forwarding.neighbour import Learned, fixed_neighbour, next_hop, refusal, route_ref
-from cnetsh.forwarding.netfilter import (
-    REPLY,
-    REQUEST,
-    Dropped,
-    Fate,
-    Flow,
-    Packet,
-    Tracker,
-    as_question,
-    filtered,
-)
+from cnetsh.forwarding.blame import Turn, blamed, translated, turned
+from cnetsh.forwarding.doubting import doubted
+from cnetsh.forwarding.neighbour import Learned, fixed_neighbour, next_hop, refusal
+from cnetsh.forwarding.netfilter import REPLY, Dropped, Flow, Packet, Tracker, as_question, filtered
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown, address, prefix
+from cnetsh.forwarding.refusing import (
+    dropped,
+    fits_link,
+    fits_route,
+    fits_wire,
+    no_address,
+    not_passed_on,
+    refused,
+    refuses_ping,
+)
 from cnetsh.forwarding.route import decide, is_local, passes_on, source_of
-from cnetsh.forwarding.seen import PLAIN
 from cnetsh.forwarding.stop import Stop, Stopped, named, unsure
-from cnetsh.forwarding.wire import Crossing, End, flood, having, macs, strays
-from cnetsh.kinds.change import Ref, Remove, Set, typed_in, unquoted
-from cnetsh.kinds.setting import ROOT, dotted
+from cnetsh.forwarding.wire import Crossing, End, having, strays
+from cnetsh.kinds.change import Set
 
 MOST_HOPS = 64
 # On lo IPv4 has one neighbour for all addresses (arp_constructor).
 ANYBODY = address("0.0.0.0")
-# Within this a frame that is too long still passes: the room for a VLAN's tag
-# (is_skb_forwardable, linux/netdevice.h).
-TAG = 4
 
 
 class Hop(NamedTuple):
@@ -134,7 +130,7 @@ class _Trip:
             raise Unknown(f"which link {packet.to} is on")
         asked = packet.to
         at = self.go(space, packet, space.links.get(only))
-        _refuses_ping(at, packet)
+        refuses_ping(at, packet)
         assert packet.source
         back = Packet(packet.source, packet.to, packet.proto, packet.port, packet.size, leg=REPLY,
                       kind="echo-reply")  # fmt: skip
@@ -180,7 +176,7 @@ class _Trip:
             return route
         packet.source = source_of(space, route, packet.to)
         if packet.source is None:
-            raise Stopped(_no_address(space, route, packet))
+            raise Stopped(no_address(space, route, packet))
         again = route if space.policy is None else self.decided(space, packet, None, only)
         if packet.proto == "icmp" and (again.link, again.via) != (route.link, route.via):
             raise Unknown(f"by which of two routes {named(space.name)} sends to {packet.to}")
@@ -190,7 +186,7 @@ class _Trip:
         self, space: Netns, packet: Packet, came: Link | None, only: Link | None = None
     ) -> Route:
         route = decide(space, packet.to, packet.source, came, only, packet.mark)
-        if stop := _refused(self.network, space, route, packet):
+        if stop := refused(self.network, space, route, packet):
             raise Stopped(stop)
         assert route
         if route.type == "several":
@@ -236,8 +232,8 @@ class _Trip:
         link = route.link
         assert link
         packet.goes = link.name
-        _fits_link(link, packet)
-        _fits_route(space, route, packet)
+        fits_link(link, packet)
+        fits_route(space, route, packet)
         out = Hop(packet.leg, space.name, link.name, "out", route, str(packet.to))
         try:
             end, doubt = next_hop(self.network, space, route, packet, self.learned, self.seen)
@@ -252,7 +248,7 @@ class _Trip:
         self.path.append(out)
         self.doubts += [Doubt(doubt, out)] if doubt else []
         self.doubts += [Doubt(stop, out, astray) for stop, astray in
-                        _doubted(self.network, link, end, packet.leg)]  # fmt: skip
+                        doubted(self.network, link, end, packet.leg)]  # fmt: skip
         self.comes_by(link, end, packet)
         return end.link
 
@@ -263,11 +259,11 @@ class _Trip:
         self.path += under[:1] if link.below else []
         for one in end.through:
             if one.come:
-                _fits_wire(link, one.come, packet)
+                fits_wire(link, one.come, packet)
                 self.path.append(Hop(packet.leg, one.bridge.netns, one.bridge.name, "bridge"))
                 self.bridged(one, packet)
-            _fits_wire(link, one.goes, packet)
-        _fits_wire(link, end.link, packet)
+            fits_wire(link, one.goes, packet)
+        fits_wire(link, end.link, packet)
         self.path += under[1:] if link.below else under
         self.path.append(Hop(packet.leg, end.link.netns, end.link.name, "in"))
 
@@ -380,20 +376,11 @@ class _Trip:
             raise Stopped(Stop("link_local", packet.leg, space.name, link.name,
                                {"to": str(packet.source)}))  # fmt: skip
         if not passes_on(space, link, version):
-            raise Stopped(_not_passed_on(space, link, packet))
+            raise Stopped(not_passed_on(space, link, packet))
         route = self.decided(space, packet, link)
         packet.goes = route.link.name if route.link else ""
         self.passes(space, packet, "FORWARD")
         return route
-
-
-def _refuses_ping(space: Netns, packet: Packet) -> None:
-    place = "ipv4/icmp_echo_ignore_all" if packet.to.version == 4 else "ipv6/icmp/echo_ignore_all"
-    if packet.proto == "icmp" and space.value(place):
-        ref = Ref("setting", space.name, f"{ROOT}{place}")
-        off = (Set(ref, "value", "0"),)
-        words = {"dotted": dotted(place)}
-        raise Stopped(Stop("ping_off", REQUEST, space.name, "", words, ref, "value", off))
 
 
 def _group_of(hop: Address) -> Address:
@@ -404,149 +391,3 @@ def _group_of(hop: Address) -> Address:
 def _calls(space: Netns, packet: Packet) -> bool:
     """Say whether frames of a namespace's bridges pass the chains of IP (bridge.rst)."""
     return bool(space.value(f"bridge/bridge-nf-call-{packet.tool}"))
-
-
-_Doubts: TypeAlias = Iterator[tuple[Stop, tuple[str, str] | None]]
-
-
-def _doubted(network: Network, link: Link, end: End, leg: str) -> _Doubts:
-    """Give what may stop a packet on a wire, each with where it is seen then instead."""
-    yield from _lossy(link, end)
-    yield from _shared(network, link, end, leg)
-    for one in end.through:
-        yield from _given(one, end, leg)
-        yield from _odd(one, leg)
-
-
-def _lossy(link: Link, end: End) -> _Doubts:
-    """Give a queue on the way that may drop what it gets."""
-    ways = [link, *(one.goes for one in end.through)]
-    ways += [one.peer for one in ways if one.peer]
-    for one in ways:
-        if one.queue:
-            ref = Ref("queue", one.netns, one.name)
-            yield Stop("queue", REQUEST, one.netns, one.name, {"queue": one.queue}, ref,
-                       mend=(Remove(ref),)), None  # fmt: skip
-
-
-def _odd(crossing: Crossing, leg: str) -> _Doubts:
-    for link in filter(None, (crossing.bridge, crossing.come, crossing.goes)):
-        for key in ("flood", "neigh_suppress", "locked", "vlan_filtering"):
-            if key in link.options and crossing.come:
-                yield Stop("odd_port", leg, link.netns, link.name, {"key": key}, link.ref, key,
-                           (Set(link.ref, key, PLAIN[key]),)), None  # fmt: skip
-
-
-def _given(crossing: Crossing, end: End, leg: str) -> _Doubts:
-    """A bridge sends a MAC address to the port that an entry by hand says (bridge(8): fdb)."""
-    bridge, mac = crossing.bridge, end.link.mac
-    port = bridge.fdb.get(mac)
-    if port and port != crossing.goes.name:
-        words = {"bridge": bridge.name, "mac": mac, "near": crossing.goes.name}
-        ref = Ref("fdb", bridge.netns, mac)
-        gone = (Remove(ref, {"dev": port, "by": "master"}),)
-        back = crossing.come and crossing.come.name == port
-        stop = Stop("fdb", leg, bridge.netns, port, words, ref, mend=gone)
-        yield stop, None if back else (bridge.netns, port)
-
-
-def _shared(network: Network, link: Link, end: End, leg: str) -> _Doubts:
-    """A bridge knows one port for a MAC address, and sends to whoever used it last (bridge(8))."""
-    for one in (end.link, link) if end.through else ():
-        for twin in macs(network).get(one.mac, ()):
-            wire = [link, *(other.link for other in flood(network, link)[0])]
-            if twin is not one and twin in wire:
-                words = {"near": f"{twin.name} in {named(twin.netns)}", "mac": one.mac}
-                new = f"02:{one.mac[3:-2]}{(int(one.mac[-2:], 16) + 1) % 256:02x}"
-                stop = Stop("same_mac", leg, one.netns, one.name, words, one.ref, "address",
-                            (Set(one.ref, "address", new),))  # fmt: skip
-                yield stop, None if twin in (link, end.link) else (twin.netns, twin.name)
-
-
-def _fits_link(link: Link, packet: Packet) -> None:
-    """A packet longer than the link's MTU is cut, unless it must not be (RFC 1191)."""
-    if packet.size > link.mtu and packet.whole:
-        words = {"mtu": str(link.mtu), "size": str(packet.size)}
-        more = (Set(link.ref, "mtu", 1500),) if link.mtu < 1500 else ()
-        raise Stopped(Stop("mtu", packet.leg, link.netns, link.name, words, link.ref, "mtu", more))
-
-
-def _fits_route(space: Netns, route: Route, packet: Packet) -> None:
-    """A route may say less than its link takes (ip-route(8): mtu; ip_dst_mtu_maybe_forward)."""
-    if route.mtu and packet.size > route.mtu and packet.whole and route.link:
-        options = [("via", route.via), ("dev", route.link.name), ("src", route.source),
-                   ("metric", route.metric or None)]  # fmt: skip
-        said = [str(word) for one in options if one[1] for word in one]
-        by = ("proto", "kernel", "scope", "link") if route.connected else ()
-        change = typed_in(space.name, "ip", "route", "change", route.name, *said, *by)
-        words = {"net": route.name, "mtu": str(route.mtu), "size": str(packet.size),
-                 "to": str(packet.to), "help": change}  # fmt: skip
-        raise Stopped(Stop("mtu_route", packet.leg, space.name, route.link.name, words,
-                           route_ref(space, route)))  # fmt: skip
-
-
-def _fits_wire(link: Link, one: Link, packet: Packet) -> None:
-    """What is too long for a bridge's port, or for who receives it, is dropped silently.
-
-    A bridge itself takes whatever a port took (br_pass_frame_up).
-    """
-    size = min(packet.size, link.mtu)
-    if one.kind not in ("lo", "bridge") and size > one.mtu + TAG:
-        words = {"mtu": str(one.mtu), "size": str(size)}
-        more = (Set(one.ref, "mtu", link.mtu),)
-        raise Stopped(Stop("mtu_wire", packet.leg, one.netns, one.name, words, one.ref, "mtu",
-                           more))  # fmt: skip
-
-
-def dropped(leg: str, space: str, by: Fate, bridged: str = "") -> Stop:
-    """Give the stop at a rule, or at the policy of a chain; bridged: why a bridge asks it."""
-    tool, table, chain = by.chain.split(" ")
-    told = f"-A {chain} {unquoted(by.rule)}" if by.rule else f"policy {chain} {by.target}"
-    words = {"verb": "drops" if by.target == "DROP" else "refuses", "rule": told, "tool": tool,
-             "table": table, "chain": chain, "bridged": bridged}  # fmt: skip
-    if by.rule:
-        ref = Ref("rule", space, f"{by.chain} {by.rule}")
-        return Stop("firewall", leg, space, "", words, ref, mend=(Remove(ref),))
-    ref = Ref("chain", space, by.chain)
-    accept = (Set(ref, "policy", "ACCEPT"),)
-    return Stop("firewall", leg, space, "", words, ref, "policy", accept)
-
-
-def _not_passed_on(space: Netns, link: Link, packet: Packet) -> Stop:
-    version = packet.to.version
-    every = space.value("ipv4/conf/all/forwarding")
-    path = "ipv6/conf/all/forwarding" if version == 6 else "ipv4/ip_forward"
-    path = f"ipv4/conf/{link.name}/forwarding" if version == 4 and every else path
-    ref = Ref("setting", space.name, ROOT + path)
-    words = {"to": str(packet.to), "setting": dotted(path), "dotted": dotted(path)}
-    on = (Set(ref, "value", "1"),)
-    return Stop("not_forwarding", packet.leg, space.name, link.name, words, ref, "value", on)
-
-
-def _no_address(space: Netns, route: Route, packet: Packet) -> Stop:
-    link = route.link
-    assert link
-    return Stop("no_address", packet.leg, space.name, link.name, {}, link.ref)
-
-
-def _refused(network: Network, space: Netns, route: Route | None, packet: Packet) -> Stop | None:
-    """Say why a routing decision is none: no route, one that refuses, or nobody's address."""
-    to = packet.to
-    if route is None:
-        return no_route(network, space, packet)
-    if route.type not in ("unicast", "local", "several"):
-        words = {"to": str(to), "kind": route.type, "net": route.name, "rule": route.name,
-                 "six": "-6" if to.version == 6 else ""}  # fmt: skip
-        if route.name.startswith("rule "):
-            gone = Remove(Ref("policy", space.name, route.name),
-                          {"priority": route.name.split()[1], "family": to.version})  # fmt: skip
-            return Stop("refusing_rule", packet.leg, space.name, "", words, gone.ref, mend=(gone,))
-        ref = Ref("route", space.name, route.name)
-        off = Remove(ref, {"type": route.type, "table": route.table})
-        return Stop("refusing_route", packet.leg, space.name, "", words, ref, mend=(off,))
-    small = route.to.prefixlen >= route.to.max_prefixlen - 1
-    last = to.version == 4 and to == route.to.broadcast_address
-    if route.connected and last and not small and packet.leg == REQUEST:
-        words = {"to": str(to), "net": route.name}
-        return Stop("broadcast", packet.leg, space.name, "", words)
-    return None

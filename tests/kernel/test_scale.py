@@ -22,7 +22,7 @@ NETWORKS = """
 import json, sys
 from cnetsh.compare.snapshot import look_everywhere
 from cnetsh.kinds.change import after
-from cnetsh.views.picture.network import network_of
+from cnetsh.views.picture.network import drawn_network
 from cnetsh.labs import choose
 from cnetsh.system.process import ask
 
@@ -33,7 +33,7 @@ def plain(found):
 
 wanted = after(choose.part(sys.argv[1], [], "up").changes)
 paths = [ref for ref in wanted if ref.kind == "setting"]
-plan, live = network_of("", wanted), network_of("", look_everywhere(ask, paths))
+plan, live = drawn_network("", wanted), drawn_network("", look_everywhere(ask, paths))
 print(json.dumps([plain(plan), plain(live), plan.heading, live.heading]))
 """
 

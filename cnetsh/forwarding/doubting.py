@@ -1,0 +1,67 @@
+"""What may stop a packet on a wire, which only a packet that is sent can tell."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from cnetsh.forwarding.netfilter import REQUEST
+from cnetsh.forwarding.network import Link, Network
+from cnetsh.forwarding.seen import PLAIN
+from cnetsh.forwarding.stop import Stop, named
+from cnetsh.forwarding.wire import Crossing, End, flood, macs
+from cnetsh.kinds.change import Ref, Remove, Set
+
+_Doubts: TypeAlias = Iterator[tuple[Stop, tuple[str, str] | None]]
+
+
+def doubted(network: Network, link: Link, end: End, leg: str) -> _Doubts:
+    """Give what may stop a packet on a wire, each with where it is seen then instead."""
+    yield from _lossy(link, end)
+    yield from _shared(network, link, end, leg)
+    for one in end.through:
+        yield from _given(one, end, leg)
+        yield from _odd(one, leg)
+
+
+def _lossy(link: Link, end: End) -> _Doubts:
+    """Give a queue on the way that may drop what it gets."""
+    ways = [link, *(one.goes for one in end.through)]
+    ways += [one.peer for one in ways if one.peer]
+    for one in ways:
+        if one.queue:
+            ref = Ref("queue", one.netns, one.name)
+            yield Stop("queue", REQUEST, one.netns, one.name, {"queue": one.queue}, ref,
+                       mend=(Remove(ref),)), None  # fmt: skip
+
+
+def _odd(crossing: Crossing, leg: str) -> _Doubts:
+    for link in filter(None, (crossing.bridge, crossing.come, crossing.goes)):
+        for key in ("flood", "neigh_suppress", "locked", "vlan_filtering"):
+            if key in link.options and crossing.come:
+                yield Stop("odd_port", leg, link.netns, link.name, {"key": key}, link.ref, key,
+                           (Set(link.ref, key, PLAIN[key]),)), None  # fmt: skip
+
+
+def _given(crossing: Crossing, end: End, leg: str) -> _Doubts:
+    """A bridge sends a MAC address to the port that an entry by hand says (bridge(8): fdb)."""
+    bridge, mac = crossing.bridge, end.link.mac
+    port = bridge.fdb.get(mac)
+    if port and port != crossing.goes.name:
+        words = {"bridge": bridge.name, "mac": mac, "near": crossing.goes.name}
+        ref = Ref("fdb", bridge.netns, mac)
+        gone = (Remove(ref, {"dev": port, "by": "master"}),)
+        back = crossing.come and crossing.come.name == port
+        stop = Stop("fdb", leg, bridge.netns, port, words, ref, mend=gone)
+        yield stop, None if back else (bridge.netns, port)
+
+
+def _shared(network: Network, link: Link, end: End, leg: str) -> _Doubts:
+    """A bridge knows one port for a MAC address, and sends to whoever used it last (bridge(8))."""
+    for one in (end.link, link) if end.through else ():
+        for twin in macs(network).get(one.mac, ()):
+            wire = [link, *(other.link for other in flood(network, link)[0])]
+            if twin is not one and twin in wire:
+                words = {"near": f"{twin.name} in {named(twin.netns)}", "mac": one.mac}
+                new = f"02:{one.mac[3:-2]}{(int(one.mac[-2:], 16) + 1) % 256:02x}"
+                stop = Stop("same_mac", leg, one.netns, one.name, words, one.ref, "address",
+                            (Set(one.ref, "address", new),))  # fmt: skip
+                yield stop, None if twin in (link, end.link) else (twin.netns, twin.name)
