@@ -52,7 +52,9 @@ def test_what_is_there_is_not_touched(private: Private, lab: str) -> None:
     assert private.snapshot()["files"] == before["files"]
 
 
-def test_another_file_in_the_folder_stays(private: Private, lab: str) -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_another_file_in_the_folder_stays(private: Private, lab: str, there: bool) -> None:
+    private.sh("mkdir -p /etc/netns" if there else "rm -rf /etc/netns")
     before = private.snapshot()
     private.cnetsh("up", lab)
     private.sh("echo mine > /etc/netns/net0/hosts")
@@ -61,6 +63,10 @@ def test_another_file_in_the_folder_stays(private: Private, lab: str) -> None:
     assert_others_named(down, "x", f"folder {folder} stays: {folder}/hosts is not this lab's")
     assert private.sh(f"cat {folder}/*") == "mine\n"
     private.sh(f"rm {folder}/hosts; rmdir {folder}")
+    if not there:
+        # What stayed around it is said to have stayed, and is empty now.
+        assert "folder /etc/netns stays: what is in it is not this lab's" in down.stderr
+        private.sh("rmdir /etc/netns")
     assert oracle.diff(before, private.snapshot()) == []
 
 

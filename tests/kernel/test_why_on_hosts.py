@@ -67,6 +67,8 @@ def broken(private: Private, row: dict[str, str]) -> Iterator[None]:
             listens = ["ip", "netns", "exec", name, "ss", "-Hltun", f"sport = :{port}"]
             assert wait_for(lambda: bool(private.run(listens).stdout))
         if row["command"]:
+            # A look for duplicates goes on where the carrier is lost, with nothing to tell of it.
+            private.snapshot()
             private.run(["bash", "-c", row["command"]])
         yield
 
