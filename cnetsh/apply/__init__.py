@@ -1,1 +1,1 @@
-"""Steps run, noted in a journal, undone and changed: journal, run, batch, up, rollback."""
+"""Steps run, noted in a journal, undone and changed: journal, run, batch, up, undoing, rollback."""

@@ -14,10 +14,11 @@ from typing import Any
 
 from cnetsh.apply.ending import Ending, Undone
 from cnetsh.apply.journal import Header, Journal, Record, plan_of, rows
-from cnetsh.apply.rollback import Undoing, take_back
+from cnetsh.apply.rollback import take_back
 from cnetsh.apply.run import Means, Outcome, marked
 from cnetsh.apply.sharing import hand_over
 from cnetsh.apply.sight import Sight, done_by
+from cnetsh.apply.undoing import Undoing
 from cnetsh.apply.units import run_steps
 from cnetsh.apply.up import settled
 from cnetsh.compare.preview import as_lines

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from cnetsh import kinds
 from cnetsh.apply.ending import Undone
 from cnetsh.apply.journal import Journal, Record, create, rows
-from cnetsh.apply.rollback import Undoing, roll_back, undoing
+from cnetsh.apply.rollback import roll_back
 from cnetsh.apply.run import Means, Outcome
+from cnetsh.apply.undoing import Undoing, undoing
 from cnetsh.apply.units import run_steps
 from cnetsh.compare import snapshot
 from cnetsh.compare.preview import refuse_taken

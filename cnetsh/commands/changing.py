@@ -16,8 +16,8 @@ from cnetsh.apply import journal
 from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.repair import Repairing
-from cnetsh.apply.rollback import Undoing
 from cnetsh.apply.run import Means, one_by_one
+from cnetsh.apply.undoing import Undoing
 from cnetsh.apply.up import reason, to_undo, undo
 from cnetsh.commands.entering import tell_version
 from cnetsh.commands.output import exit_code_of, say, show

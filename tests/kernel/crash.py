@@ -27,6 +27,7 @@ from cnetsh import kinds
 from cnetsh.apply import journal, rollback, units
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means, Note, one_by_one
+from cnetsh.apply.undoing import undoing
 from cnetsh.commands.down import run as run_down
 from cnetsh.commands.output import exit_code_of
 from cnetsh.commands.progress import Quiet
@@ -288,7 +289,7 @@ def killed_recover(countdown: int, delay: float) -> int:
             record.countdown = countdown
             if delay:
                 die_soon(delay)
-            undone = rollback.roll_back(rollback.undoing(record, means(lock)))
+            undone = rollback.roll_back(undoing(record, means(lock)))
             if not undone.left:
                 record.remove()
     return 0
