@@ -126,6 +126,15 @@ def handed_over(done: Patch, now: Found, theirs: Patch, before: Found, claims: S
         there = mine is not None and same(its, mine) and same(now.get(fact), mine)
         if needs and there and fact.key != "rules":
             stays[fact] = was, mine
+    # What is lost by what stays comes again only with that.
+    values = [(fact, mine) for fact, (_, mine) in stays.items() if fact.ref.kind == "setting"]
+    taken = {place for fact, mine in values
+             for place in kinds.reach(Set(fact.ref, fact.key, mine), {})}  # fmt: skip
+    for fact, (was, mine) in done.items():
+        _, its = theirs.get(fact, (None, before.get(fact)))
+        gone = mine is None and its is None and fact not in now
+        if gone and not taken.isdisjoint(kinds.places(fact, was)):
+            stays[fact] = was, mine
     return stays
 
 
@@ -168,15 +177,15 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
     for fact, was in _ports_before(done, before, now):
         _put(wanted, fact, was)
         kept.pop(fact, None)
-    wanted |= _no_larger(before, wanted)
-    taken = frozenset(_taken_along(before, wanted))
+    wanted |= _no_larger(before, now, wanted)
+    taken = frozenset(_taken_along(before, now, wanted))
     for fact, (was, mine) in done.items():
         if mine is None and not taken.isdisjoint(kinds.places(fact, was)):
             wanted.pop(fact, None)
     return Aim(wanted | _inherited(done, before, now), kept)
 
 
-def _taken_along(before: Found, wanted: Found) -> Iterator[Reach]:
+def _taken_along(before: Found, now: Found, wanted: Found) -> Iterator[Reach]:
     """Give how far others reach with what they did: what the lab has cost, they would have too.
 
     A link that is down has no IPv6, no neighbours and no routes; one without an address of IPv4
@@ -191,14 +200,14 @@ def _taken_along(before: Found, wanted: Found) -> Iterator[Reach]:
         elif fact.key == "up" and was and is_now is False:
             yield from (("six", *ref[1:]), ("four", *ref[1:]))
         elif fact.key == "mtu" and fact in wanted:
-            if was >= LEAST_OF_SIX > _size(fact, before, wanted):
+            if was >= LEAST_OF_SIX > _size(fact, before, now, wanted):
                 yield from (("six", *ref[1:]), ("settings", *ref[1:]))
         elif ref.name.endswith("/disable_ipv6") and (was, is_now) == ("0", "1"):
             link = kinds.link_of(fact, was)
             yield from [("six", *link[1:])] if link else []
 
 
-def _no_larger(before: Found, wanted: Found) -> Found:
+def _no_larger(before: Found, now: Found, wanted: Found) -> Found:
     """Give the MTU of what is made on another link, whose MTU others may have set.
 
     What went down with a bridge that a port of the lab's had made small rises with it again.
@@ -207,15 +216,19 @@ def _no_larger(before: Found, wanted: Found) -> Found:
     for (ref, _), below in (item for item in wanted.items() if item[0].key == "below"):
         size, under = Fact(ref, "mtu"), Fact(ref._replace(name=below), "mtu")
         if under in wanted:
-            most, own = _size(under, before, wanted), wanted[size]
+            most, own = _size(under, before, now, wanted), wanted[size]
             fell = own == wanted[under] < most
             sizes[size] = min(before.get(size, own) if fell else own, most)
     return sizes
 
 
-def _size(fact: Fact, before: Found, wanted: Found) -> Any:
-    """Give an MTU, of a bridge that may have a port of the lab's no more what its ports make."""
-    return by_ports(fact.ref, wanted) if kinds.derived(fact, before) else wanted.get(fact)
+def _size(fact: Fact, before: Found, now: Found, wanted: Found) -> Any:
+    """Give an MTU, of a bridge that follows its ports what those of others make.
+
+    One that is larger than that now was set by others since, and follows no more.
+    """
+    follows = kinds.derived(fact, before) and now.get(fact, 0) <= by_ports(fact.ref, now)
+    return by_ports(fact.ref, wanted) if follows else wanted.get(fact)
 
 
 def _were_down(before: Found, wanted: Found) -> Iterator[Reach]:

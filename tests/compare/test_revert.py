@@ -306,6 +306,18 @@ class TestTwoLabs:
     def test_what_it_does_not_claim_goes_back(self, now: Found, its: Patch, text: str) -> None:
         assert handed_over(LOWER, now, its, {FORWARD: "1"}, scope(text)) == {}
 
+    def test_what_is_lost_by_what_stays_stays_lost(self) -> None:
+        off = setting("/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
+        fact, facts = Fact(Ref("address", "", "fd00::1/64"), "eth0"), {"dev": "eth0"}
+        done: Patch = {off: ("0", "1"), fact: (facts, None)}
+        same_step = scope(f"echo 1 | tee {off.ref.name}")
+        assert handed_over(done, {off: "1"}, {}, {off: "1"}, same_step) == done
+        # Asked again after a crash, when the other knows of it already.
+        assert handed_over(done, {off: "1"}, done, {off: "0", fact: facts}, same_step) == done
+        # The other has made it anew, or does not need what it was lost by.
+        assert handed_over(done, {off: "1", fact: facts}, {}, {off: "1"}, same_step).keys() == {off}
+        assert handed_over(done, {off: "1"}, {}, {off: "1"}, scope("ip link set eth1 up")) == {}
+
     def test_a_setting_is_claimed_by_what_reaches_it(self) -> None:
         done: Patch = {REDIRECTS: ("1", "0")}
         now: Found = {REDIRECTS: "0"}

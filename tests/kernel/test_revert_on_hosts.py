@@ -271,3 +271,17 @@ class TestLabsOnOneBridge:
         lines = f"ip link add y{name} address {first}:00:00:00:00:01 type veth peer name z{name}"
         lines += f"\nip link set dev y{name} master br9\nip link set y{name} up"
         return template(folder, f"l{name}", lines)
+
+
+@pytest.mark.parametrize("order", [("ta", "tb"), ("tb", "ta")])
+def test_what_is_lost_by_two_labs_comes_again_with_the_last(
+    private: Private, tmp_path: Path, order: tuple[str, str]
+) -> None:
+    private.sh(f"{UPLINK}\nip -6 route add fd00:8::/64 via 2001:db8::9")
+    before = private.snapshot()
+    for name in ("ta", "tb"):
+        off = "echo 1 | tee /proc/sys/net/ipv6/conf/eth7/disable_ipv6"
+        private.cnetsh("up", template(tmp_path, name, off))
+    for name in order:
+        assert_as_before(private.cnetsh("down", name), name)
+    assert not_as(private, before) == []
