@@ -167,15 +167,15 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
     for fact, (was, mine) in done.items():
         is_now, value = now.get(fact), mine if was is None else was
         if fact.key == "rules":
-            _put(wanted, fact, rebased(was, mine, is_now) or None)
+            put(wanted, fact, rebased(was, mine, is_now) or None)
         elif not _can_be(fact, value, now, scope) or _is_elsewhere(fact, value, done, before, now):
             continue
         elif same(is_now, mine):
-            _put(wanted, fact, was)
+            put(wanted, fact, was)
         elif not same(is_now, was):
             kept[fact] = was, mine, is_now
     for fact, was in _ports_before(done, before, now):
-        _put(wanted, fact, was)
+        put(wanted, fact, was)
         kept.pop(fact, None)
     wanted |= _no_larger(before, now, wanted)
     taken = frozenset(_taken_along(before, now, wanted))
@@ -248,7 +248,8 @@ def _were_down(before: Found, wanted: Found) -> Iterator[Reach]:
             yield from ((every, netns, dev) for every in ("address", "route", "neighbour"))
 
 
-def _put(wanted: Found, fact: Fact, value: Any) -> None:
+def put(wanted: Found, fact: Fact, value: Any) -> None:
+    """Have a fact be so; None: it is not there."""
     wanted.pop(fact, None)
     if value is not None:
         wanted[fact] = value
