@@ -248,8 +248,11 @@ def mac(dice: Dice, who: str) -> Command:
 
 
 def master(dice: Dice, who: str) -> Command:
-    link = dice.choice(("p9", "p8", "eth7x", "q8", "d0"))
+    # Never two cables between two bridges, nor both ends of one in a bridge: what is broadcast
+    # in such a ring takes the machine. So q8 joins only a lab's own bridge, and d0 only br9.
+    link = dice.choice(("p9", "p8", "eth7x", "eth7x", "d0"))
     bridge = dice.choice(("br9", "br8", ""))
+    bridge = "" if link == "d0" and bridge == "br8" else bridge
     text = f"ip link set dev {link} " + (f"master {bridge}" if bridge else "nomaster")
     bridges = "br9.mac br9.mtu br8.mac br8.mtu"
     names = f"{link}.master" + (" br8.pinned br9.pinned" if who == "others" else "")
@@ -413,7 +416,7 @@ def own_cable(dice: Dice, who: str) -> list[Command]:
 
 
 def own_bridge(dice: Dice, who: str) -> list[Command]:
-    bridge, link = f"bx{who}", dice.choice(("q8", "d0", "eth7x", ""))
+    bridge, link = f"bx{who}", dice.choice(("q8", "eth7x", "eth7x", ""))
     lines = [command(f"ip link add name {bridge} type bridge", bridge)]
     if link:
         text = f"ip link set dev {link} master {bridge}"
@@ -616,7 +619,7 @@ def against(lab: str, spaces: list[str], links: list[str], dice: Dice) -> list[C
                 f"ip link set {link} up",
             ],
             [f"ip address add 10.90.{number}.1/24 dev {link}"],
-            [f"ip link set q8 master {link}"],
+            [f"ip link set eth7x master {link}"],
             [f"ip route add 192.0.2.128/25 dev {link}"],
         ]
     if not choices:

@@ -1,5 +1,8 @@
 """What others do while labs are up stays, and what the labs did goes: a twin host is the judge."""
 
+import re
+from collections.abc import Iterator
+
 import meanwhile
 import pytest
 from hosts import Private
@@ -25,6 +28,39 @@ def test_show_is_a_script() -> None:
         lines = list(meanwhile.sequences.shown(meanwhile.sequences.sequence(seed)))
         assert any(line.startswith("cnetsh up ") for line in lines)
         assert lines[-1].startswith("cnetsh down ")
+
+
+def test_no_bridges_are_joined_in_a_ring() -> None:
+    """What is broadcast there would go round for ever, as fast as the machine can."""
+    for seed in range(1000):
+        masters = dict(meanwhile.sequences.ON_A_BRIDGE)
+        for text in typed(meanwhile.sequences.sequence(seed)):
+            if found := re.match(r"ip link set (?:dev )?(\S+) (?:master (\S+)|nomaster)", text):
+                masters[found[1]] = found[2] or ""
+                assert not in_a_ring(masters), (seed, text)
+
+
+def typed(one: meanwhile.Sequence) -> Iterator[str]:
+    """All that is typed, by labs too, in its order."""
+    for event in one.events:
+        lab = one.labs[event.lab]
+        yield event.command.text
+        if event.what in meanwhile.UPS:
+            files = lab.changed if event.what == "change" else lab.files
+            yield from "\n".join(files.values()).splitlines()
+
+
+def in_a_ring(masters: dict[str, str]) -> bool:
+    """Whether a cable joins two bridges that the cables before it have joined already."""
+    island = {bridge: {bridge} for bridge in masters.values() if bridge}
+    for near, far in meanwhile.sequences.FAR.items():
+        ends = [masters.get(link) for link in (near, far)]
+        if near < far and all(ends):
+            one, other = (island[end] for end in ends if end)
+            if one is other:
+                return True
+            island |= dict.fromkeys(one | other, one | other)
+    return False
 
 
 # One of each kind of fact that a lab may cost others; after each the oracle sees another host.
