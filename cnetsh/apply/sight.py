@@ -85,12 +85,19 @@ class Sight:
         self.names = {ref._replace(name=name): ref.name for ref, name in then.items()}
         self.state = kinds.renamed(seen, then) if then else seen
         # A thousand links of the lab's own have sixteen thousand facts that nobody asks for.
-        found = kinds.facts_of(without_links(self.state, self.journal.links))
+        found = kinds.facts_of(without_links(self.state, self.journal.links)) | dict(self._ports())
         self.now = upgrade.reduced(found) if self.journal.old else found
         self.inside = {}
         for ref in (fact.ref for fact in found if fact.ref.kind == "file"):
             self.inside.setdefault(ref.name.rpartition("/")[0], []).append(ref)
         return self.now
+
+    def _ports(self) -> Iterator[tuple[Fact, Any]]:
+        """Give of the lab's own links what bridges of others follow."""
+        for ref in (Ref("link", "", name) for name in self.journal.links):
+            (facts, *_) = self.state.get(ref) or [{}]
+            if facts.get("master") and facts["master"] not in self.journal.links:
+                yield from ((Fact(ref, key), facts[key]) for key in ("master", "mtu"))
 
     def ours(self, ref: Ref) -> bool:
         """Say whether an object of the target's own namespace is there and is the lab's."""

@@ -225,9 +225,9 @@ def _no_larger(before: Found, now: Found, wanted: Found) -> Found:
 def _size(fact: Fact, before: Found, now: Found, wanted: Found) -> Any:
     """Give an MTU, of a bridge that follows its ports what those of others make.
 
-    One that is larger than that now was set by others since, and follows no more.
+    One that has not what its ports make was set by others since, and follows no more.
     """
-    follows = kinds.derived(fact, before) and now.get(fact, 0) <= by_ports(fact.ref, now)
+    follows = kinds.derived(fact, before) and kinds.derived(fact, now)
     return by_ports(fact.ref, wanted) if follows else wanted.get(fact)
 
 

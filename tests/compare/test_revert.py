@@ -18,7 +18,7 @@ from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.kinds.change import Fact, Found, Patch, Ref, State
 from cnetsh.plan.steps import parse
 
-ETH0, ETH1, BR9 = (Ref("link", "", name) for name in ("eth0", "eth1", "br9"))
+ETH0, ETH1, BR9, M9, V0 = (Ref("link", "", name) for name in ("eth0", "eth1", "br9", "m9", "v0"))
 MTU, MASTER, COST = Fact(ETH0, "mtu"), Fact(ETH0, "master"), Fact(ETH0, "cost")
 NAT = Fact(Ref("chain", "", "iptables nat POSTROUTING"), "rules")
 CONF = "/proc/sys/net/ipv4/conf"
@@ -197,6 +197,29 @@ class TestAim:
         lost, gone = route("10.5.0.0/16"), route("10.5.0.0/16", "eth9")
         done: Patch = {lost[0]: (lost[1], None), gone[0]: (gone[1], None)}
         assert self.aimed(done, {}, dict((lost, gone))) == ({lost[0]: lost[1]}, {})
+
+    @pytest.mark.parametrize(
+        ("by_lab", "sizes", "wanted"),
+        [
+            # A port of the lab's goes, and it rises.
+            ([], (1400, 1500, 1400), 1500),
+            # Others have set it since.
+            ([], (1400, 1500, 1500), 1400),
+            # The lab has, and it does not follow what others have made of a port.
+            ([BR9, M9], (1280, 1450, 1500), 1500),
+        ],
+    )
+    def test_what_is_made_on_a_bridge_has_its_mtu(
+        self, by_lab: list[Ref], sizes: tuple[int, int, int], wanted: int
+    ) -> None:
+        bridge, port, own = sizes
+        there: Found = {Fact(BR9, "kind"): "bridge", MASTER: "br9", Fact(M9, "below"): "br9"}
+        before: Found = there | {Fact(ref, "mtu"): 1500 for ref in (BR9, ETH0, M9)}
+        now = there | links("m9") | {Fact(ref, "mtu"): bridge for ref in (BR9, M9)} | {MTU: port}
+        now |= {Fact(V0, "mtu"): own, Fact(V0, "master"): "br9"}
+        done: Patch = {Fact(ref, "mtu"): (1500, bridge) for ref in by_lab}
+        found, _ = self.aimed(done, now, before, "ip link add v0 type veth peer name v1")
+        assert found[Fact(M9, "mtu")] == wanted
 
     @pytest.mark.parametrize(
         ("now", "wanted"),
