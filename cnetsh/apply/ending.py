@@ -221,6 +221,10 @@ class Ending:
         # A host may have so many links that their settings are not all read.
         if fact.ref.kind == "setting" and (was is None or is_now is None):
             return False
+        # What a port is in one bridge tells nothing of what it is in another.
+        masters = [some.get(Fact(fact.ref, "master")) for some in (sight.journal.before, sight.now)]
+        if fact.ref.kind == "link" and is_a_ports(fact, value) and masters[0] != masters[1]:
+            return False
         # What goes with its link, or comes with it, is told with the link alone.
         home = fact.ref if fact.key and fact.ref.kind == "link" else kinds.holder(fact, value)
         stays = Fact(home) in sight.journal.before and Fact(home) in sight.now if home else True

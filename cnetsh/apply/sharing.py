@@ -11,7 +11,7 @@ from typing import NamedTuple
 from cnetsh import kinds
 from cnetsh.apply.journal import Journal, beside, plan_of, rows
 from cnetsh.apply.sight import Sight, done_by, with_masters
-from cnetsh.compare.revert import handed_over, rebased, same, without_lab
+from cnetsh.compare.revert import handed_over, is_a_ports, rebased, same, without_lab
 from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.kinds.change import Fact, Found, Patch
 
@@ -87,6 +87,11 @@ def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
             fact not in below or other.done.get(fact) != (mine, was)
         ):
             found[fact] = was
+    # What a port was in this one's bridge it was nowhere before.
+    moved = {fact.ref for fact in found if fact.key == "master"}
+    for fact, value in known.items():
+        if is_a_ports(fact, value) and kinds.link_of(fact, value) in moved:
+            found[fact] = sight.journal.before.get(fact)
     return found
 
 

@@ -227,6 +227,22 @@ class TestTwoLabs:
         assert not_as(private, before) == [], "".join(map(report, done))
         assert_as_before(done[1], downs.split()[1])
 
+    @pytest.mark.parametrize("downs", often(("t1 t2", "t2 t1"), ("t1 t2",)))
+    @pytest.mark.parametrize("at_first", ["nomaster", "master br9"])
+    def test_each_has_the_same_port_in_a_bridge_of_its_own(
+        self, private: Private, tmp_path: Path, at_first: str, downs: str
+    ) -> None:
+        private.sh(f"{BRIDGE}\nbridge link set dev p9 cost 77 isolated on")
+        private.sh(f"ip link set p9 {at_first}")
+        before = private.snapshot()
+        for name in ("t1", "t2"):
+            port = f"ip link add name b{name} type bridge\nip link set dev p9 master b{name}"
+            private.cnetsh("up", template(tmp_path, name, port), "--allow-overlap")
+        done = [private.cnetsh("down", name, check=False) for name in downs.split()]
+        assert not_as(private, before) == [], "".join(map(report, done))
+        assert "cost" not in done[0].stderr, report(done[0])
+        assert_as_before(done[1], downs.split()[1])
+
 
 class TestLabsOnOneBridge:
     """A bridge has the lowest MAC address of its ports, as long as nobody sets it."""
