@@ -10,6 +10,8 @@ from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
 from cnetsh.compare.revert import Aim, is_a_ports, lost, rebased, same
 from cnetsh.compare.scope import outside
+from cnetsh.kinds import setting
+from cnetsh.kinds.address import is_four
 from cnetsh.kinds.change import (
     Change,
     Changes,
@@ -20,6 +22,7 @@ from cnetsh.kinds.change import (
     Reach,
     Ref,
     Remove,
+    Set,
     namespace_ref,
 )
 from cnetsh.plan.steps import Step, as_step, made_in
@@ -105,7 +108,8 @@ class Ending:
     def left(self) -> tuple[Left, ...]:
         """What is not as it should be."""
         blocked = (line for lines in self.taken.blocked.values() for line in lines)
-        left = (*blocked, *self._objects(), *self._facts(), *self._unread(), *self._record())
+        facts = (*self._facts(), *self._unfollowed())
+        left = (*blocked, *self._objects(), *facts, *self._unread(), *self._record())
         return tuple(dict.fromkeys(left))
 
     @cached_property
@@ -155,6 +159,33 @@ class Ending:
             for line in self.sight.told(fact, was, is_now):
                 more = "" if changes else ": the kernel has no way back"
                 yield Left(line + more, self._command(*changes), final=not changes)
+
+    def _unfollowed(self) -> Iterator[Left]:
+        """Give settings that are not what others have made the default, perhaps by the lab.
+
+        What is set by hand follows no default, and nobody can see or end that.
+        """
+        before, now = self.sight.journal.before, self.sight.now
+        for fact, was in before.items():
+            ref, link = fact.ref, kinds.link_of(fact, was)
+            default = fact._replace(ref=setting.default_of(ref)) if link else fact
+            by_hand = link and (link.name in self._got_four or fact in self.taken.done)
+            if by_hand and default in before and was == before[default] == now.get(fact):
+                theirs = self._without_labs(default, now.get(default, was))
+                if theirs != was:
+                    text = f"{self._called(ref)} is {was}, and the default {theirs} now"
+                    unknown = f"{text}: not known whether it would have followed"
+                    yield Left(unknown, self._command(Set(ref, "value", theirs)), final=True)
+
+    @cached_property
+    def _got_four(self) -> set[str]:
+        """The links that had no address of IPv4 before the lab's.
+
+        With it all of a link's settings are set by hand (kernel: ipv4_devconf_setall).
+        """
+        had = {was["dev"] for fact, was in self.sight.journal.before.items() if is_four(fact)}
+        got = {mine["dev"] for fact, (_, mine) in self.taken.done.items() if is_four(fact) and mine}
+        return {name for name in got - had if Fact(Ref("link", "", name)) in self.sight.now}
 
     def _unread(self) -> Iterator[Left]:
         """Give what could not be read: that is not the same as not there."""
@@ -266,10 +297,17 @@ class Ending:
 
     @property
     def pinned(self) -> tuple[str, ...]:
-        """What is told of bridges that were set by hand, which nothing takes back."""
+        """What is told of what was set by hand, which nothing takes back."""
         bridges = (fact.ref for fact in self.taken.done if fact.key == "mtu"
                    and self.sight.now.get(Fact(fact.ref, "kind")) == "bridge")  # fmt: skip
-        return tuple(f"{one.name} does not follow the MTU of its ports any more" for one in bridges)
+        links = (self._called(Ref("link", "", name)) for name in sorted(self._got_four))
+        return (
+            *(f"{one.name} does not follow the MTU of its ports any more" for one in bridges),
+            *(
+                f"{one} had an address, so it does not follow net.ipv4.conf.default"
+                for one in links
+            ),
+        )
 
     def _follows(self) -> Iterator[str]:
         """Tell what the kernel makes of bridges now, which nothing takes back."""

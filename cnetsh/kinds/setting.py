@@ -80,6 +80,13 @@ def link_of(ref: Ref) -> Ref | None:
     return None
 
 
+def default_of(ref: Ref) -> Ref:
+    """Give the setting that one of a link follows until it is set by hand, itself if none."""
+    place, link, name = ref.name.rsplit("/", 2) if ref.kind == "setting" else ("", "", "")
+    four = place == f"{ROOT}ipv4/conf"
+    return ref._replace(name=f"{place}/default/{name}") if four and link != "all" else ref
+
+
 def family(path: str) -> tuple[str, str]:
     """Give the version of IP that a setting is of, and its name: ipv4 and rp_filter."""
     version, *_, name = path.removeprefix(ROOT).split("/")

@@ -459,7 +459,8 @@ def wrong_words(one: Sequence, run: Played) -> list[str]:
     plain = all(code == 0 and not MEANWHILE.search(text) for code, text in ends)
     if ends and plain and changed and not _late(one, run):
         found.append(f"as before, but differs: {changed[0]}")
-    if any(code == LEFT for code, _ in ends) and not real(run.differs):
+    known = any(code == LEFT and "not known" not in text for code, text in ends)
+    if known and not real(run.differs):
         found.append("left behind, but nothing is")
     told = any(code == 0 and MEANWHILE.search(text) for code, text in ends)
     if len(ends) == 1 and told and run.before == run.after and not _hung(one):

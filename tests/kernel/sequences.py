@@ -267,9 +267,11 @@ def hairpin(dice: Dice, who: str) -> Command:
 def address(dice: Dice, who: str) -> Command:
     link = dice.choice(("eth7", "br9", "br8", "q9", "d0", "eth0"))
     number = {"a": 11, "b": 12}.get(who, dice.randint(13, 20))
+    # It sets all settings of its link by hand, which then follow no default.
+    more = "" if who == "others" else " set4.default"
     if dice.random() < 0.6:
         net = dice.choice((f"10.{number}.0.{number}/24", f"10.66.0.{number}/24", "10.9.0.1/24"))
-        return command(f"ip address add {net} dev {link}", f"{link}.{net}")
+        return command(f"ip address add {net} dev {link}", f"{link}.{net}{more}")
     net = f"2001:db8:{number}::1/64"
     return command(f"ip -6 address add {net} dev {link} nodad", f"{link}.{net}")
 
@@ -387,6 +389,7 @@ def lab_setting(dice: Dice, who: str) -> Command:
 
 def own_setting(dice: Dice, who: str) -> Command:
     path, value, names, reach = setting(dice, who)
+    names += " set4.default" if path.startswith(f"{IPV4}/conf/default/") else ""
     return command(f"echo {value} > {path}", names, reach)
 
 

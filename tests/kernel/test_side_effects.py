@@ -4,7 +4,7 @@ from pathlib import Path
 
 import oracle
 import pytest
-from endings import assert_as_before, assert_others_named, assert_undone
+from endings import assert_as_before, assert_not_known, assert_others_named, assert_undone
 from hosts import Private, report
 from others import UPLINK, Hosts, beside_twin, not_as, often, template
 
@@ -27,6 +27,7 @@ SETTINGS = (
     *("ipv6/conf/eth7/addr_gen_mode", "ipv6/conf/default/addr_gen_mode"),
     *("ipv4/ip_forward", "ipv4/conf/default/forwarding", "ipv4/conf/all/proxy_arp"),
 )
+DEFAULT = "echo 1 > /proc/sys/net/ipv4/conf/default/log_martians"
 
 MUCH = f"""{UPLINK}
 cd /proc/sys/net
@@ -92,6 +93,7 @@ for on in eth7 br8; do
     until ip -6 address show dev m-$on | grep -q fe80; do sleep 0.01; done
 done
 """
+PORT = "ip link add v0 type veth peer name v1\nip link set dev v0 master br8"
 BELOW = {
     "smaller": "ip link set eth7 mtu 1400",
     "too small for IPv6": "ip link set eth7 mtu 1200",
@@ -171,6 +173,39 @@ class TestSideEffects:
         assert differs == [], report(done)
         assert_others_named(done, "v6", "br7")
 
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "ip address add 10.9.0.1/24 dev eth8",
+            "echo 1 | tee /proc/sys/net/ipv4/conf/eth8/log_martians",
+        ],
+    )
+    def test_whether_a_default_of_others_would_have_reached_a_link_is_not_known(
+        self, new_private: Hosts, tmp_path: Path, command: str
+    ) -> None:
+        """What was set by hand follows no default, and nobody can see whether it did before."""
+        lab = template(tmp_path, "v4", command)
+        done, differs = beside_twin(new_private, TWO_LINKS, lab, "v4", DEFAULT)
+        assert len(differs) == 1 and "ipv4/conf/eth8/log_martians" in differs[0], report(done)
+        assert_not_known(done, "/conf/eth8/log_martians is 0, and the default 1 now")
+        assert "sudo sh -c 'echo 1 | tee /proc/sys/net/ipv4/conf/eth8/log_martians'" in done.stderr
+
+    @pytest.mark.parametrize(
+        ("link", "told"), [("eth7", ""), ("eth8", "it does not follow net.ipv4.conf.default")]
+    )
+    def test_a_link_that_follows_no_default_after_its_first_address_is_told(
+        self, private: Private, tmp_path: Path, link: str, told: str
+    ) -> None:
+        private.sh(TWO_LINKS)
+        lab = template(tmp_path, "v4", f"ip address add 10.9.0.1/24 dev {link}")
+        private.cnetsh("up", lab)
+        assert_as_before(done := private.cnetsh("down", "v4"), "v4")
+        assert told in done.stderr and ("follow" in done.stderr) == bool(told)
+        private.cnetsh("up", lab)
+        private.sh(DEFAULT)
+        done = private.cnetsh("down", "v4", check=False)
+        assert done.returncode == (3 if told else 0), report(done)
+
 
 class TestTakenAlong:
     """What a link loses when it goes down, leaves its bridge or becomes too small for IPv6."""
@@ -226,12 +261,19 @@ class TestTakenAlong:
         assert differs == [], report(done)
         assert done.returncode == 0, report(done)
 
+    def test_follows_a_bridge_with_a_port_of_the_labs_that_others_made_small(
+        self, new_private: Hosts, tmp_path: Path
+    ) -> None:
+        lab = template(tmp_path, "dn", PORT)
+        done, differs = beside_twin(new_private, STACKED, lab, "dn", "ip link set br8 mtu 1400")
+        assert differs == [], report(done)
+        assert_others_named(done, "dn", "link br8: mtu was 1500, is 1400")
+
     def test_fell_with_a_port_of_the_labs_that_others_made_small(
         self, new_private: Hosts, tmp_path: Path
     ) -> None:
-        port = "ip link add v0 type veth peer name v1\nip link set dev v0 master br8"
         meanwhile = "! test -e /sys/class/net/v0 || ip link set v0 mtu 1400"
-        lab = template(tmp_path, "dn", port)
+        lab = template(tmp_path, "dn", PORT)
         done, differs = beside_twin(new_private, STACKED, lab, "dn", meanwhile)
         assert differs == [], report(done)
         assert_as_before(done, "dn")
