@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import oracle
-import sh  # noqa: F401 (imported once here, and not in each of many processes)
 
 from cnetsh import kinds
 from cnetsh.apply import journal, rollback, units

@@ -25,11 +25,8 @@ from typing import Any
 import oracle
 from changes import seen as calm
 
-# Imported once here, and not in each of many processes.
 import cnetsh.cli.main
 from cnetsh.__main__ import begin
-from cnetsh.commands import changing, check, down, recover, status, up  # noqa: F401
-from cnetsh.doctor import diagnose  # noqa: F401
 from cnetsh.system import namespace
 
 WORLD = """

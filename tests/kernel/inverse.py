@@ -14,7 +14,6 @@ from typing import Any
 
 import crash
 import oracle
-from warm import load
 
 from cnetsh.apply.journal import find
 from cnetsh.apply.repair import Repairing
@@ -181,7 +180,6 @@ def in_child(row: dict[str, Any]) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    load()
     rows = json.load(sys.stdin)
     with ThreadPoolExecutor(2) as two:
         print(json.dumps(dict(zip(rows, two.map(in_child, rows.values()), strict=True))))

@@ -11,7 +11,6 @@ Inside a private host it is `python meanwhile.py play JSON`, one line of JSON fo
 """
 
 import ctypes
-import gc
 import json
 import multiprocessing
 import os
@@ -492,18 +491,10 @@ def _hung(one: Sequence) -> bool:
 
 
 def many(action: Callable[[int], Any], seeds: Iterable[int]) -> Iterator[Any]:
-    import_all()
-    with multiprocessing.get_context("fork").Pool(AT_ONCE) as pool:
-        yield from pool.imap_unordered(action, seeds)
-
-
-def import_all() -> None:
-    """Imports the whole package once, and not in each of many processes."""
     load()
     oracle.settings()  # so that the names of all settings are known to every fork
-    # As the program does; and what is never collected is never copied for a forked process.
-    gc.disable()
-    gc.freeze()
+    with multiprocessing.get_context("fork").Pool(AT_ONCE) as pool:
+        yield from pool.imap_unordered(action, seeds)
 
 
 def summary(answers: Row[Answer]) -> str:
@@ -581,8 +572,7 @@ def answers_of(host: Any, seeds: Row[int], seconds: float = 86_400) -> list[Answ
 
 def inside(host: Any, what: str, words: Row[Any], seconds: float = 600) -> Iterator[Any]:
     """What this script prints in a private host, line by line."""
-    argv = [sys.executable, __file__, what, json.dumps(words)]
-    done = host.run(argv, cwd=sequences.ROOT, timeout=seconds)
+    done = host.python(__file__, what, json.dumps(words), cwd=sequences.ROOT, timeout=seconds)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return map(json.loads, done.stdout.splitlines())

@@ -1,7 +1,6 @@
 """What tests/kernel/crash.py tells, for the tests and the soak that start it."""
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,7 @@ KILLED = -9
 
 def crash(host: Private, action: str, *, seconds: float = 600, **options: Any) -> Rows:
     """What the action of crash.py tells of each run, inside a private host."""
-    argv = [sys.executable, CRASH, action, json.dumps(options)]
-    done = host.run(argv, timeout=seconds)
+    done = host.python(CRASH, action, json.dumps(options), timeout=seconds)
     assert done.returncode == 0, report(done)
     return [json.loads(line) for line in done.stdout.splitlines()]
 

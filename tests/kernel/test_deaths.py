@@ -1,7 +1,6 @@
 """Signals, deaths and a full disk at random moments: the exit code is true, and all is undone."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +13,8 @@ pytestmark = pytest.mark.long
 
 
 def deaths(host: Private, seeds: Sequence[int], seconds: float = 600) -> Rows:
-    argv = [sys.executable, str(HERE / "deaths.py"), json.dumps({"seeds": list(seeds)})]
-    done = host.run(argv, timeout=seconds)
+    asked = json.dumps({"seeds": list(seeds)})
+    done = host.python(str(HERE / "deaths.py"), asked, timeout=seconds)
     assert done.returncode == 0, report(done)
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -1,7 +1,6 @@
 """What a dry run prints is what the same command without it then runs, or refuses."""
 
 import json
-import sys
 from pathlib import Path
 
 import oracle
@@ -81,7 +80,7 @@ def test_a_change_is_seen_before_it_is_made(private: Private, tmp_path: Path) ->
 def test_whatever_is_up_and_others_did(private: Private, first: int, number: int) -> None:
     """What is up, what others did and what is asked, by a seed."""
     seeds = json.dumps(list(range(first, first + number)))
-    done = private.run([sys.executable, str(HERE / "dry_runs.py"), seeds], timeout=1200)
+    done = private.python(str(HERE / "dry_runs.py"), seeds, timeout=1200)
     assert done.returncode == 0, report(done)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) > 3 * number

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import sys
 from itertools import filterfalse
 
 import battery
@@ -155,9 +154,8 @@ def in_host(rows: Rows) -> Answers:
     holder = start_holder()
     if holder.stdout is None or holder.stdout.readline() != "ready\n":
         pytest.skip("no private namespaces here")
-    argv = [sys.executable, str(HERE / "inverse.py")]
     host = Private(holder.pid, host_env())
-    done = host.run(argv, cwd=HERE.parent.parent, input=json.dumps(rows), timeout=600)
+    done = host.python(str(HERE / "inverse.py"), input=json.dumps(rows), timeout=600)
     end_host(holder)
     assert done.returncode == 0, done.stderr
     print(done.stderr)

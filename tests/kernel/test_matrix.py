@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from cnetsh.labs import builtin, choose
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = sorted(map(str, (HERE.parents[1] / "examples").glob("*.yaml")))
-MATRIX = [sys.executable, str(HERE / "matrix.py")]
+MATRIX = str(HERE / "matrix.py")
 SANDBOX = [step.text for step in choose.part("sandbox", (), "up").steps]
 
 FEW = ("neighbours-of-strange-links", "policy-rules")
@@ -43,7 +42,7 @@ def lines_of(lab: str) -> list[str]:
 def tried(private: Private, labs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     asked = [{"before": SANDBOX, **lab} for lab in labs]
     text = "".join(json.dumps(one) + "\n" for one in asked)
-    done = private.run(MATRIX, input=text, timeout=60 * len(asked) + 60)
+    done = private.python(MATRIX, input=text, timeout=60 * len(asked) + 60)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

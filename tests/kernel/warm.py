@@ -36,6 +36,7 @@ HERE = Path(__file__).resolve().parent
 # In the order in which they are entered: the user first, who may enter the others.
 NAMESPACES = ("user", "net", "mnt")
 LARGEST = 1 << 20
+LABS = ("veth", "container", "conflict", "bridge", "routing")
 PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
@@ -134,9 +135,6 @@ def served(python: str) -> Served:
 
 def serve(path: str) -> None:
     load()
-    # What is never collected is never copied for a forked process.
-    gc.collect()
-    gc.freeze()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listening.bind(path)
     # It does for a user just what he could do himself.
@@ -196,13 +194,25 @@ class Command:
 
 
 def load() -> None:
-    """Imports the whole package once, and not in each of many processes."""
+    """Imports the whole package once, and not in each of many processes that are forked then."""
     import cnetsh
 
     for module in pkgutil.walk_packages(cnetsh.__path__, "cnetsh."):
         # What starts by itself, and what stands alone outside of the package.
         if module.name not in ("cnetsh.__main__", "cnetsh.targets.holder"):
             importlib.import_module(module.name)
+    # What is imported when it is needed, and the templates as Jinja has compiled them.
+    import sh  # noqa: F401
+
+    from cnetsh.labs import choose
+    from cnetsh.labs.builtin import shipped
+
+    for lab in (*LABS, str(shipped("examples") / "dual-stack-nat.yaml")):
+        choose.plans(lab)
+    # As the program does; and what is never collected is never copied for a forked process.
+    gc.collect()
+    gc.disable()
+    gc.freeze()
 
 
 def be_user(pid: int, user: int, group: int) -> None:
