@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -395,17 +396,31 @@ def settings(own: Collection[str] = ()) -> dict[str, str]:
 def readable(paths: Iterable[str]) -> dict[str, str]:
     """Give what stands in those files and settings that can be read, by path."""
     found: dict[str, str] = {}
-    for path in paths:
-        # Some are write-only, and an interface may go meanwhile.
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            found[path] = _read(path)
+    for folder, below in groupby(paths, os.path.dirname):
+        # An interface may go meanwhile.
+        with contextlib.suppress(OSError), _opened(folder) as at:
+            for path in below:
+                # Some are write-only.
+                with contextlib.suppress(OSError, UnicodeDecodeError):
+                    found[path] = _read(path.removeprefix(f"{folder}/"), at)
     return found
 
 
-def _read(path: str) -> str:
+@contextlib.contextmanager
+def _opened(folder: str) -> Iterator[int]:
+    """Open a folder: of the time that a name takes below /, it takes three quarters below that."""
+    at = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        yield at
+    finally:
+        os.close(at)
+
+
+def _read(name: str, at: int) -> str:
     """Read a setting; there are hundreds, and Path.read_text takes three times as long."""
     # Of files of others: no link is followed, and nobody is waited for.
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    fd = os.open(name, flags, dir_fd=at)
     try:
         return os.read(fd, 4096).decode().strip()
     finally:
