@@ -72,6 +72,14 @@ def test_the_files_that_are_sent_are_all_that_every_command_needs(tmp_path: Path
     assert (done.stdout, done.stderr) == ("21\n", "")
 
 
+def test_the_files_are_found_where_sh_is_at_work() -> None:
+    """Loaded, it has put something else than a module in its own place."""
+    import sh
+
+    assert sh.__spec__ is None
+    assert "sh/__init__.py" in code.files()
+
+
 def test_answers_are_found_wherever_a_piece_ends(capfd: pytest.CaptureFixture[str]) -> None:
     text = b"noise\0begun /usr/bin/python3\nsaid\0unknown\nmore"
     for size in range(1, len(text)):

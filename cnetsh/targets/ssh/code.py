@@ -1,6 +1,6 @@
 """The files that cnetsh is made of, as they are sent to another machine."""
 
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from cnetsh.targets.ssh.starter import Files
@@ -18,7 +18,7 @@ def files() -> Files:
     if not (PACKAGE / "templates").is_dir():
         found |= _texts(PACKAGE.parent / "templates", "cnetsh/templates")
     for name in DEPENDENCIES:
-        spec = find_spec(name)
+        spec = PathFinder.find_spec(name)
         assert spec and spec.origin
         file = Path(spec.origin)
         found |= _texts(file.parent, name) if spec.parent else {file.name: file.read_text("utf-8")}

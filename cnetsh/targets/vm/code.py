@@ -1,7 +1,7 @@
 """The files that cnetsh is made of, as a VM has them: compiled too, and with the command line."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from cnetsh.targets.ssh.code import DEPENDENCIES, PACKAGE
@@ -15,7 +15,7 @@ def code_files() -> Iterator[tuple[str, Path]]:
     yield from _below(PACKAGE, "cnetsh")
     yield from _below(PACKAGE.parent / "templates", "templates")
     for name in (*DEPENDENCIES, *COMMAND_LINE):
-        if (spec := find_spec(name)) and spec.origin:
+        if (spec := PathFinder.find_spec(name)) and spec.origin:
             file = Path(spec.origin)
             yield from _below(file.parent, name) if spec.parent else ((file.name, file),)
 
