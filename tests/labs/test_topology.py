@@ -304,6 +304,28 @@ class TestChecks:
         (step,) = [s for s in planned(lab(text), "check").steps if s.text.endswith("10.0.0.3")]
         assert step.said.expect == "somebody pulled the cable"
 
+    def test_that_fail_by_an_isolated_bridge_would_come_back_without_it(self) -> None:
+        text = """\
+name: x
+bridges:
+  br0: {address: 10.1.0.1/24}
+  br1: {address: 10.2.0.1/24, isolated: true}
+  br2: {address: 10.3.0.1/24, isolated: true}
+containers:
+  a: {bridge: br0}
+  both: {interfaces: [{bridge: br0}, {bridge: br1}]}
+  shut: {bridge: br1}
+  apart: {bridge: br2}
+  far: {interfaces: [{container: end, address: 10.9.0.1/30}]}
+  end: {interfaces: [{container: far, address: 10.9.0.2/30}]}
+"""
+        found = {(step.netns, step.inner[-1]): step.said.expect for step in failing(text)}
+        assert found["a", "10.2.0.3"] == found["shut", "10.1.0.2"] == "br1 is isolated"
+        assert found["both", "10.3.0.2"] == "br2 is isolated"
+        assert found["shut", "10.3.0.2"] == "br1 is isolated"
+        for asked in (("both", "10.9.0.1"), ("far", "10.1.0.3"), ("far", "10.2.0.3")):
+            assert found[asked] == "the lab file does not lead packets there and back"
+
     def test_that_must_fail_have_a_control_for_each_end(self) -> None:
         text = "name: x\nbridges:\n  br0: {address: 10.1.0.1/24, isolated: true}\n  br1:\n"
         text += "containers:\n"

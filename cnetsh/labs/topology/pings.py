@@ -223,8 +223,15 @@ class Pings:
         stations = {m.name: station_of(m, self._routes[m.model.name]) for m in [*asked, *routers]}
         known = [*stations.values(), host_station(self._topology)]
 
-        def returns(one: Member, target: Ip) -> bool:
-            return ping_returns(stations[one.name], target, known, self._shut)
+        def returns(one: Member, target: Ip, shut: frozenset[str] = self._shut) -> bool:
+            return ping_returns(stations[one.name], target, known, shut)
+
+        def reason(one: Member, two: Member, target: Ip) -> str:
+            if not returns(one, target, frozenset()):
+                return NO_WAY
+            shut = (port.segment for port in (*one.ports, *two.ports) if port.segment in self._shut)
+            walls = (each for each in shut if not returns(one, target, frozenset([each])))
+            return next((f"{each} is isolated" for each in walls), NO_WAY)
 
         found = list(_rings(members)) if len(members) > FEW else []
         found += [Ping(one.name, target, note=f"{one.name} reaches {two.name}.")
@@ -233,14 +240,10 @@ class Pings:
         # What leaves by somebody else's link may come back by ways that the file does not show.
         inside = [member for member in shown if self._is_inside(member)]
         for one, two in permutations(inside, 2):
-            reason, note = self._reason(one, two), f"{one.name} cannot reach {two.name}."
-            found += [Ping(one.name, target, fails=reason, note=note)
+            note = f"{one.name} cannot reach {two.name}."
+            found += [Ping(one.name, target, fails=reason(one, two, target), note=note)
                       for target in _targets(one, two) if not returns(one, target)]  # fmt: skip
         return found
-
-    def _reason(self, one: Member, two: Member) -> str:
-        segments = [port.segment for port in (*one.ports, *two.ports)]
-        return next((f"{each} is isolated" for each in segments if each in self._shut), NO_WAY)
 
     def _is_inside(self, member: Member) -> bool:
         bridges = [self._topology.bridges.get(port.segment) for port in member.ports]
