@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -92,13 +92,16 @@ def tried(
     spaces: the namespaces with a tap. Raises OSError where none can be opened.
     """
     paths = {name: str(NETNS / name) if name else "" for name in spaces}
+    # Who has asked for a neighbour in vain waits before asking anew (neigh_timer_handler).
+    questions: tuple[Seen, ...] = ()
     with Taps(paths) as taps:
         for wait in waits:
             with closing(_socket(asked)) as opened:
                 found = _once(asked, opened, taps, wait, stopping)
+            questions += found.asked
             if found.answered or found.error or stopping():
                 break
-    return found
+    return replace(found, asked=questions)
 
 
 def _socket(asked: Probe) -> socket.socket:
