@@ -53,7 +53,8 @@ def drift(
     wanted, state = _asked(after(change for change, _ in changes), now, run)
     found = []
     for ref, key, text in missing(wanted, state, made):
-        number = planned[(ref, key) if (ref, key) in planned else (ref, "")]
+        asked = ((ref, text), (ref, key), (ref, ""))
+        number = next(planned[one] for one in asked if one in planned)
         if ref.kind != "rule" or _is_missing(steps[number], run):
             value = wanted[ref][0][key] if key else None
             text = f"{text} (planned: {steps[number].text})"
@@ -90,10 +91,14 @@ def missing(wanted: State, now: State, made: Made = NOTHING) -> Iterator[tuple[R
 
 
 def _keys(change: Change) -> Iterator[tuple[Ref, str]]:
-    """Give the objects, and of a value the key, that a step answers for."""
+    """Give the objects, and of a value the key, that a step answers for.
+
+    Of several of one name, as two routes to default, also what is said of the one that is missing.
+    """
     match change:
-        case Make(ref, _, also):
+        case Make(ref, facts, also):
             yield from ((one, "") for one in (ref, *also))
+            yield ref, _gone(ref, facts)
         case Set(ref, key):
             yield from ((ref, ""), (ref, key))
         case Move(_, to):
@@ -118,9 +123,13 @@ def _differs(
     for one in wanted:
         match = next((other for other in left if matches(one, other)), None)
         if match is None:
-            yield "", f"{kinds.called(ref, one)} is missing"
+            yield "", _gone(ref, one)
         else:
             left.remove(match)
+
+
+def _gone(ref: Ref, facts: Facts) -> str:
+    return f"{kinds.called(ref, facts)} is missing"
 
 
 def _not_as(ref: Ref, key: str, value: Any, is_now: Any) -> str:

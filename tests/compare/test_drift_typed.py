@@ -83,3 +83,10 @@ def test_rules_that_iptables_words_otherwise() -> None:
     there = seen(rules={"iptables filter": [line]})
     assert off(text, there, exit_code=0) == []
     assert len(off(text, {}, exit_code=1)) == 1
+
+
+def test_of_two_routes_to_default_the_one_that_is_missing_is_named_with_its_step() -> None:
+    four, six = "ip route add default via 10.0.0.9", "ip route add default via fd00::9"
+    route = {"dst": "default", "gateway": "fd00::9", "dev": "p0"}
+    told = f"route default via 10.0.0.9 is missing (planned: {four})"
+    assert off(f"{four}\n{six}", seen(**LINK, routes=[route])) == [told]
