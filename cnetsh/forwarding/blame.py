@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from cnetsh.forwarding.neighbour import down, near, route_ref, six_off
-from cnetsh.forwarding.netfilter import REPLY, REQUEST, Fate, Packet, Tracker, target_of
+from cnetsh.forwarding.netfilter import REPLY, REQUEST, Fate, Packet, Tracker, fits, target_of
 from cnetsh.forwarding.network import (
     DEFAULTS,
     MAIN,
@@ -285,6 +285,10 @@ def _no_nat(network: Network, space: Netns, packet: Packet) -> Stop:
         return Stop("no_nat", REQUEST, space.name, "", words, ref, mend=(Remove(ref),))
     home = network.spaces[""]
     mend = tuple(_masquerade(home, packet.to))
+    if late := _not_reached(home, packet):
+        words["why"] = f"; the rule {unquoted(late)} would translate it, but it never gets there"
+        mend = tuple(one._replace(facts={"first": True}) for one in mend)
+        return Stop("no_nat", REQUEST, "", "", words, mend=mend)
     for one in network.spaces.values():
         for key, rules in one.chains.items():
             for rule in rules if " nat " in key else ():
@@ -294,6 +298,17 @@ def _no_nat(network: Network, space: Netns, packet: Packet) -> Stop:
                     ref = Ref("rule", one.name, f"{key} {rule}")
                     return Stop("no_nat", REQUEST, one.name, "", words, ref, mend=mend)
     return Stop("no_nat", REQUEST, "", "", words, mend=mend)
+
+
+def _not_reached(home: Netns, answer: Packet) -> str:
+    """Give the rule that what an answer is for would fit, "" where there is none."""
+    assert answer.source
+    way = lookup(home, answer.source, MAIN)
+    out = way.link.name if way and way.link else ""
+    asked = Packet(answer.source, answer.to, answer.proto, answer.port, goes=out)
+    found = (rule for key, rules in home.chains.items() if " nat " in key for rule in rules
+             if target_of(rule) == "MASQUERADE" and fits(home, rule, asked))  # fmt: skip
+    return next(found, "")
 
 
 def _masquerade(space: Netns, source: Address) -> Iterator[Make]:

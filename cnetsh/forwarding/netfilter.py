@@ -142,11 +142,11 @@ def ends(
     found: list[Fate] = []
     last = Fate("RETURN" if inner else space.endings.get(key, "ACCEPT"), "", key)
     for rule in space.chains.get(key, ()):
-        fits, target = _fits(space, rule, packet), target_of(rule)
-        reached = sure and not found and fits is True
-        if fits is not False and target in ("MARK", "CONNMARK"):
+        fit, target = fits(space, rule, packet), target_of(rule)
+        reached = sure and not found and fit is True
+        if fit is not False and target in ("MARK", "CONNMARK"):
             packet.mark = _marked(rule, packet.mark) if reached else None
-        if fits is False or target in PASSING:
+        if fit is False or target in PASSING:
             continue
         if target == "RETURN":
             some = [last]
@@ -155,7 +155,7 @@ def ends(
         else:
             some = [Fate(target, rule, key)]
         left = any(one.target == "RETURN" for one in some)
-        goes_on = fits is None or (target != "RETURN" and left)
+        goes_on = fit is None or (target != "RETURN" and left)
         found += some if target == "RETURN" else [one for one in some if one.target != "RETURN"]
         # Of what is not modelled nobody knows whether it ends here.
         if not goes_on and some[-1].target in LASTING | {"RETURN"}:
@@ -199,7 +199,7 @@ def target_of(rule: str) -> str:
     return _after(rule, "-j", "-g", "--jump", "--goto")
 
 
-def _fits(space: Netns, rule: str, packet: Packet) -> bool | None:
+def fits(space: Netns, rule: str, packet: Packet) -> bool | None:
     """Say whether a packet fits a rule, None where that cannot be told."""
     sure: bool | None = True
     turned = False

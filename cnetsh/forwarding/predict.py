@@ -192,7 +192,12 @@ def maker_of(steps: Sequence[Step], stop: Stop) -> str:
 def _makes(change: Change, stop: Stop) -> bool:
     if isinstance(change, Set):
         return (change.ref, change.key) == (stop.cause, stop.key) and change not in stop.mend
-    return not stop.key and isinstance(change, Make) and stop.cause in refs_of(change)
+    if stop.key or not isinstance(change, Make):
+        return False
+    # Both versions of IP have a route to default.
+    to = stop.words.get("to", "")
+    same = (":" in change.facts.get("via", to)) == (":" in to)
+    return same and stop.cause in refs_of(change)
 
 
 def as_lines(surprise: Surprise) -> list[str]:

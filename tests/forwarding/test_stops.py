@@ -1,17 +1,20 @@
 """What stops a packet, one change each: its code, and that what it offers mends it."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
+from cnetsh.forwarding.predict import maker_of
 from cnetsh.forwarding.seen import new_machine
 from cnetsh.forwarding.settle import Refused, settle
-from cnetsh.forwarding.stop import SAID, Layer, evidence, sentence
+from cnetsh.forwarding.stop import SAID, Layer, Stop, evidence, fix, sentence
 from cnetsh.forwarding.trip import follow
+from cnetsh.kinds.change import Ref
 from cnetsh.labs import choose
-from cnetsh.plan.steps import changes_of
+from cnetsh.plan.steps import changes_of, parse
 
 BRIDGED = {"/proc/sys/net/bridge/bridge-nf-call-iptables": "1"}
 TO_NET1, OUT = ("net0", "172.18.0.20"), ("net0", "1.1.1.1")
@@ -211,6 +214,26 @@ def test_what_must_not_be_cut_stops_where_it_is_too_long() -> None:
     stop = follow(network, "net0", long).stop
     assert stop and (stop.code, stop.link) == ("mtu", "eth0")
     assert asks(network, OUT)
+
+
+def test_a_rule_that_would_translate_and_is_not_reached_is_put_first() -> None:
+    network, _ = routing("iptables -t nat -I POSTROUTING -s 172.18.0.0/16 -j RETURN")
+    stop = follow(network, "net0", Packet(ip_address(OUT[1]))).stop
+    assert stop and stop.code == "no_nat"
+    rule = "-s 172.16.0.0/12 ! -o br0 -j MASQUERADE"
+    assert sentence(stop).endswith(f"; the rule {rule} would translate it, but it never gets there")
+    assert fix(stop) == (f"iptables -w -t nat -I POSTROUTING {rule}",)
+    settle(stop.mend, network)
+    assert asks(network, OUT)
+
+
+def test_the_step_that_makes_a_route_is_of_the_version_of_the_packet() -> None:
+    steps = parse("ip route add default via 10.0.2.99\nip route add default via fd00::9", "own", "",
+                  "up", "own").steps  # fmt: skip
+    stop = Stop("nobody", "request", "", "eth0", {"to": "10.0.2.99"}, Ref("route", "", "default"))
+    assert maker_of(steps, stop) == f"step 1: {steps[0].text}"
+    six = replace(stop, words={"to": "fd00::9"})
+    assert maker_of(steps, six) == f"step 2: {steps[1].text}"
 
 
 def test_every_code_has_a_layer_words_and_evidence() -> None:
