@@ -37,7 +37,7 @@ from cnetsh.kinds.change import (
 )
 from cnetsh.plan.lines import Line
 from cnetsh.plan.steps import Step, as_step
-from cnetsh.system.process import never
+from cnetsh.system.process import Run, never
 
 ROUNDS = 3
 
@@ -57,12 +57,12 @@ class Repairing:
     todo: Sequence[Mend]
 
     @classmethod
-    def of(cls, record: Journal, means: Means, gone: Collection[int] = ()) -> "Repairing":
+    def of(cls, record: Journal, ask: Run, gone: Collection[int] = ()) -> "Repairing":
         """Work out what repairs the lab of a journal; gone: steps that are to go anyway."""
         known = record.in_force(plan_of(record, "up").steps)
         steps = {number: step for number, step in known.items() if number not in gone}
-        now = snapshot.take(means.ask, written(steps.values()))
-        found, state = drift(steps, now, record.made, means.ask)
+        now = snapshot.take(ask, written(steps.values()))
+        found, state = drift(steps, now, record.made, ask)
         return cls(record, steps, found, state, tuple(_Todo(record, steps, found, state).all()))
 
     def refuse(self) -> None:
@@ -189,7 +189,7 @@ def repair(known: Repairing, means: Means) -> Outcome:
     outcome = _run(known, means, "")
     for _ in range(ROUNDS if outcome.well else 0):
         # What a command has cost the lab's own, as a port that has left its bridge.
-        again = Repairing.of(record, patient)
+        again = Repairing.of(record, patient.ask)
         if not again.todo or again.todo == known.todo:
             break
         _run(again, patient, "mend ")

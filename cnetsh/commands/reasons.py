@@ -1,24 +1,23 @@
 """Why a packet arrives or does not, by the model, by one real packet, and by the plans."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cnetsh import kinds
 from cnetsh.apply import journal
-from cnetsh.commands.suspects import gap_of, is_possible, suspect
-from cnetsh.compare import drift, snapshot
-from cnetsh.compare.scope import written
+from cnetsh.apply.repair import Repairing
+from cnetsh.commands.suspects import gap_of, is_possible, passed, suspect
+from cnetsh.compare import drift
 from cnetsh.errors import DONE, FAILED, STOPPED
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import maker_of
 from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, named, sentence
 from cnetsh.forwarding.trip import Hop, Verdict, follow
-from cnetsh.kinds.change import Ref, Remove, Set, typed_in
+from cnetsh.kinds.change import Make, Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
-from cnetsh.plan.steps import Step
 from cnetsh.probes.trial import Probe, ProbeResult, Seen
 from cnetsh.system.process import ask
 
@@ -27,6 +26,8 @@ _MEANT = frozenset({Layer.ADDRESS, Layer.ROUTE, Layer.NEIGHBOUR, Layer.NAT, Laye
 _SURE = frozenset({"no_network", "never_asks"})  # what mends these is known all the same
 _BARE = "no_link"  # a namespace that has lost all, whatever the layer
 _MOST = 4  # commands of a fix
+# The labs that are up, by their names.
+Planned: TypeAlias = Mapping[str, Repairing]
 
 
 class Reason(NamedTuple):
@@ -52,24 +53,14 @@ class Reason(NamedTuple):
         return STOPPED if self.layer in ("", Layer.UNKNOWN) else FAILED
 
 
-class Planned(NamedTuple):
-    """The plans of the labs that are up: the steps of each, and what is lost of them."""
-
-    labs: dict[str, list[Step]]
-    lost: list[drift.Drifted]
-
-
 def planned_here() -> Planned:
-    """Give what the labs that are up here planned, and what is not as they planned it."""
-    labs, lost = {}, []
+    """Give what the labs that are up here planned, and what puts back what is not so any more."""
+    found = {}
     for record in journal.all_here()[0]:
         if record.same_boot:
-            steps = record.in_force(journal.plan_of(record, "up").steps)
-            labs[record.lab] = list(steps.values())
-            now = snapshot.take(ask, written(steps.values()))
-            lost += drift.drift(steps, now, record.made, ask)[0]
+            found[record.lab] = Repairing.of(record, ask)
         record.close()
-    return Planned(labs, lost)
+    return found
 
 
 def reason_of(
@@ -93,6 +84,7 @@ def reason_of(
     asked = Probe(sender, str(packet.to), packet.proto, packet.port, packet.size * packet.whole)
     stop = suspect(network, verdict, asked, trial, partial(_step_of, planned))
     if stop := stop or _of_two(network, sender, packet, verdict, trial):
+        path = tuple(map(told_hop, passed(verdict, trial)))
         return _stopped(stop, path, planned, network)
     return _unknown(verdict, seen, trial)
 
@@ -131,31 +123,57 @@ def _by_model(
 def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, network: Network) -> Reason:
     by_plan = stop.code == _BARE or (stop.layer in _MEANT and stop.code not in _SURE)
     meant = tuple(_meant(stop, planned, network)) if by_plan and "help" not in stop.words else ()
-    commands = (*_cleared(stop), *meant) if meant else fix(stop)
+    commands = (*_cleared(stop, planned), *meant) if meant else fix(stop)
     step = _step_of(planned, stop)
     return Reason(False, path, stop.layer, sentence(stop), evidence(stop), step, commands)
 
 
 def _step_of(planned: Planned, stop: Stop) -> str:
-    makers = ((lab, maker_of(steps, stop)) for lab, steps in planned.labs.items())
+    makers = ((lab, maker_of([*known.steps.values()], stop)) for lab, known in planned.items())
     return next((f"{lab}, {maker}" for lab, maker in makers if maker), "")
 
 
-def _cleared(stop: Stop) -> Iterator[str]:
+def _cleared(stop: Stop, planned: Planned) -> Iterator[str]:
     """Give what takes away, or turns, the wrong thing that stands in the place of the planned."""
     for change in stop.mend:
-        if isinstance(change, Remove | Set):
+        wrong = isinstance(change, Remove) and not _is_planned(change, planned)
+        if wrong or isinstance(change, Set):
             yield from kinds.write(change)
+
+
+def _is_planned(gone: Remove, planned: Planned) -> bool:
+    """Say whether what would be taken away is what a plan has made."""
+    made = [change.facts for lab in planned.values() for step in lab.steps.values()
+            if step.netns == gone.ref.netns for change in step.changes
+            if isinstance(change, Make) and change.ref == gone.ref]  # fmt: skip
+    return any(all(gone.facts.get(key, value) == value for key, value in facts.items())
+               for facts in made)  # fmt: skip
 
 
 def _meant(stop: Stop, planned: Planned, network: Network) -> Iterator[str]:
     """Give the steps of a plan whose work is undone, near a stop: done again they mend it."""
-    lost = [one for one in planned.lost if one.ref.kind in ("link", "address", "route", "rule")]
+    lost = [one for known in planned.values() for one in known.drifted
+            if one.ref.kind in ("link", "address", "route", "rule")]  # fmt: skip
     near = [one for one in lost if one.ref.netns == stop.space]
     about = [one for one in lost if stop.words.get("to", "?") in one.ref.name]
+    if again := repaired(planned, network, stop.space):
+        yield from again
+        return
+    # A wire may be plugged in anywhere.
+    found = near or about or [one for one in lost if one.ref.kind == "link"]
     yield from _brought_back(near, network)
-    yield from _with_six(near or about or lost, network)
-    yield from list(dict.fromkeys(one.step.text for one in near or about or lost))[:_MOST]
+    yield from _with_six(found, network)
+    yield from list(dict.fromkeys(one.step.text for one in found))[:_MOST]
+
+
+def repaired(planned: Planned, network: Network, space: str) -> list[str]:
+    """Give what repairs the lab of which a namespace has lost a link for good, with all on it."""
+    there = {link for one in network.spaces.values() for link in one.links}
+    for known in planned.values():
+        if any(one.ref[:2] == ("link", space) and not one.key and one.ref.name not in there
+               for one in known.drifted):  # fmt: skip
+            return [one.text for one in known.todo]
+    return []
 
 
 def _with_six(lost: list[drift.Drifted], network: Network) -> Iterator[str]:

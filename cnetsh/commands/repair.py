@@ -50,7 +50,7 @@ def _repair(name: str, on: str, how: How, telling: Telling) -> int:
 def _work(name: str, on: str, means: Means) -> Work:
     record = up_here(name)
     refuse_interrupted(record)
-    known = Repairing.of(record, means)
+    known = Repairing.of(record, means.ask)
     if not known.drifted:
         return nothing(f"{record.lab} is as planned")
     known.refuse()
@@ -73,7 +73,7 @@ def _told(known: Repairing, outcome: Outcome, means: Means) -> int:
             say(f"{known.todo[outcome.failed].text}\n  {outcome.result.stderr.strip()}")
         say(f"the repair is undone: {lab} is not as planned, as before")
         return undone_by(outcome.signal)
-    left = Repairing.of(known.record, means).drifted
+    left = Repairing.of(known.record, means.ask).drifted
     say("\n  ".join([f"{lab} is still not as planned:", *(one.text for one in left)])
         if left else f"{lab} is as planned again")  # fmt: skip
     return LEFT_BEHIND if left else DONE

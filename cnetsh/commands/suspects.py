@@ -82,6 +82,15 @@ def gap_of(verdict: Verdict, trial: ProbeResult) -> Gap | None:
     return next(iter(wires[max(passed, default=0) :]), None)
 
 
+def passed(verdict: Verdict, trial: ProbeResult) -> tuple[Hop, ...]:
+    """Give the hops of the way that the model has, as far as the packet was seen on it."""
+    gap = gap_of(verdict, trial)
+    if gap is None:
+        return verdict.path
+    at = verdict.path.index(gap.out)
+    return verdict.path[: at + _sighted(trial, gap.out.leg, gap.out)]
+
+
 def _sighted(trial: ProbeResult, leg: str, hop: Hop, direction: str = "") -> bool:
     """Say whether a packet of a leg was seen at a hop."""
     one = Seen(leg, hop.space, hop.link, direction or hop.how)

@@ -144,7 +144,7 @@ def to_bring_up(wanted: Wanted, means: Means) -> Work:
     tell_version(record)
     known = Changing.of(record, wanted.plans, means)
     if known is None:
-        drifted = Repairing.of(record, means)
+        drifted = Repairing.of(record, means.ask)
         return nothing(f"{record.lab} is up already{_but(drifted)}", drifted)
     return _changing(known, wanted, means)
 
@@ -278,7 +278,7 @@ def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
         lambda: _refuse_dangerous(wanted, findings),
         lambda: refuse_in_use(record, inside, wanted.kill),
     )
-    drifted = Repairing.of(record, means, known.change.gone)
+    drifted = Repairing.of(record, means.ask, known.change.gone)
 
     def carry_out() -> int:
         end(record, known.homes, inside)

@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn
 from cnetsh.commands.entering import HOST, entered
 from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import network_here
-from cnetsh.commands.reasons import Reason, planned_here, reason_of
+from cnetsh.commands.reasons import Reason, planned_here, reason_of, repaired
 from cnetsh.compare import snapshot
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
@@ -112,7 +112,10 @@ def _address(
     what = f"address of IPv{version}" if links else "link but lo"
     evidence = typed_in(owner.name, "ip", "address", "show")
     layer = Layer.ADDRESS if links else Layer.LINK
-    fix = [one.step.text for one in planned_here().lost if one.ref.netns == owner.name]
+    planned = planned_here()
+    lost = [one.step.text for known in planned.values() for one in known.drifted
+            if one.ref.netns == owner.name]  # fmt: skip
+    fix = repaired(planned, network, owner.name) or lost
     return Reason(False, (), layer, f"{wanted.to} has no {what}", evidence, "", tuple(fix))
 
 

@@ -104,7 +104,7 @@ def checked(text: str, hand: str) -> list[str]:
 def repaired(before: oracle.Facts) -> list[str]:
     """What is wrong after a repair of that lab, and after its `down`."""
     code, said = crash.in_child(lambda: cnetsh("repair", "lab", "--yes"))
-    drifted = Repairing.of(find("lab"), means()).drifted
+    drifted = Repairing.of(find("lab"), means().ask).drifted
     ended, more = crash.in_child(lambda: cnetsh("down", "lab"))
     bad = [f"repair: exit {code}", *said.splitlines()] if code or "Traceback" in said else []
     bad += [f"still: {one.text}" for one in drifted]

@@ -90,6 +90,17 @@ def test_what_else_may_stop_a_packet_and_does_not(private: Private, name: str) -
     is_not_told_as_the_reason(private, name)
 
 
+def test_who_does_not_answer_is_named_whenever_it_is_asked(private: Private) -> None:
+    """Who has asked three times for a neighbour asks no more for a second."""
+    silent = "ip netns exec net1 sysctl -qw net.ipv4.conf.all.arp_ignore=8"
+    before = f"{FORGET}; {silent}; {KNOWN} & sleep 2"
+    with broken(private, {"lab": "bridge", "before": "", "command": before}):
+        found = why(private, "net0 net1", 1)
+        assert found["reason"].endswith("on ceth1: arp_ignore is 8"), found
+        # No packet has left, and no way is told.
+        assert found["hops"] == []
+
+
 @pytest.mark.soak
 def test_of_two_who_have_an_address_and_fail_the_other_is_possible(private: Private) -> None:
     lab, may, _, _ = ROWS["an address twice"]
