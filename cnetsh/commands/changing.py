@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
 
-from cnetsh.apply import journal
 from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.journal import Journal
+from cnetsh.apply.lock import held
 from cnetsh.apply.repair import Repairing
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.undoing import Undoing
@@ -70,7 +70,7 @@ def changing(telling: Telling | None = None) -> Iterator[Means]:
     # Before the lock: a pipe that nobody reads would keep all others waiting.
     echo = Echo(telling)
     # Children keep the lock open, so it is held until the last of them has ended.
-    with StopSignal() as stop, journal.lock(sys.argv, stop) as lock:
+    with StopSignal() as stop, held(sys.argv, stop) as lock:
         # What a plan makes is for all to read, whatever the caller keeps of his own files.
         os.umask(0o022)
         try:

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal
+from cnetsh.apply.lock import held_by
 from cnetsh.commands.entering import entered, tell_version
 from cnetsh.commands.output import say, scratch, show_error, tell
 from cnetsh.compare import drift, snapshot
@@ -54,9 +55,9 @@ def _visible() -> Iterator[Target]:
 def _here(with_drift: bool, into: TextIO) -> int:
     """Write a line of JSON for each lab of the target that this is called in."""
     # One that ends its work while this reads holds the lock before, one that begins it after.
-    before = journal.holder()
+    before = held_by()
     here, unreadable = journal.all_here()
-    working = {before, journal.holder()}
+    working = {before, held_by()}
     for record in here:
         tell_version(record)
     for error in unreadable:

@@ -17,6 +17,7 @@ import oracle
 from crash import Deadly, down, in_child, means, recover, up
 
 from cnetsh.apply import change, journal
+from cnetsh.apply.lock import held
 from cnetsh.commands import check
 from cnetsh.labs import choose
 
@@ -80,7 +81,7 @@ def failing(lab: str, others: list[str]) -> Iterator[dict[str, Any]]:
 
 def killed_change(name: str, lab: str, countdown: int) -> int:
     """A change whose process ends at a write of the journal."""
-    with journal.lock(["changes"]) as lock:
+    with held(["changes"]) as lock:
         found = journal.find(name)
         assert found
         record = Deadly(**{one.name: getattr(found, one.name) for one in fields(found)})

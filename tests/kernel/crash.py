@@ -25,6 +25,7 @@ import oracle
 from cnetsh import kinds
 from cnetsh.apply import journal, rollback, units
 from cnetsh.apply.journal import Journal
+from cnetsh.apply.lock import held
 from cnetsh.apply.run import Means, Note, one_by_one
 from cnetsh.apply.undoing import undoing
 from cnetsh.commands.down import run as run_down
@@ -65,15 +66,15 @@ def in_child(action: Callable[[], int]) -> tuple[int, str]:
 def holders() -> Iterator[dict[str, Any]]:
     """Starts a child each way, lets go of the lock, and says whether the child still holds it."""
     for name in ("sh", "posix_spawn"):
-        with journal.lock(["crash"]) as lock:
+        with held(["crash"]) as lock:
             start = through_sh((lock,)) if name == "sh" else spawn
             child = start(("/usr/bin/sleep", "600"), (0, 1, 2))
         path = journal.folder() / "lock"
-        held = _is_locked(path)
+        still = _is_locked(path)
         os.kill(child.pid, signal.SIGKILL)
         with suppress(Exception):
             child.wait()
-        yield {"run": name, "held": held, "after": _is_locked(path)}
+        yield {"run": name, "held": still, "after": _is_locked(path)}
 
 
 def _is_locked(path: Path) -> bool:
@@ -206,7 +207,7 @@ def means(lock: int) -> Means:
 
 def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> int:
     """An `up` that is killed at a point of a step; long plans run in units, side by side."""
-    with journal.lock(["crash"]) as lock:
+    with held(["crash"]) as lock:
         with_lock = means(lock)
         before = snapshot.take(with_lock.run, written(plans.up.steps))
         record = journal.create(plans, kinds.facts_of(before))
@@ -282,7 +283,7 @@ class Deadly(Journal):
 
 def killed_recover(countdown: int, delay: float) -> int:
     """A `recover` that is killed: at a write of the journal, or delay seconds after it."""
-    with journal.lock(["crash"]) as lock:
+    with held(["crash"]) as lock:
         for found in [one for one in journal.all_here()[0] if not one.stands]:
             record = Deadly(**{one.name: getattr(found, one.name) for one in fields(found)})
             record.countdown = countdown

@@ -16,6 +16,7 @@ import oracle
 from crash import down, in_child, means, quietly, recovered, up
 
 from cnetsh.apply import journal
+from cnetsh.apply.lock import held
 from cnetsh.apply.up import bring_up, reason
 from cnetsh.commands.progress import Quiet
 from cnetsh.compare import snapshot
@@ -67,7 +68,7 @@ def starved(
     for step in steps:
 
         def run(step: int = step) -> int:
-            with journal.lock(["exhausted"]) as lock:
+            with held(["exhausted"]) as lock:
                 starving = replace(means(lock), watch=Starving(step, for_good))
                 ended = bring_up(plans, snapshot.take(starving.ask), starving)
                 print(reason(plans.up, ended.outcome))
