@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from cnetsh.forwarding.conntrack import Tracker
 from cnetsh.forwarding.neighbour import down, near, route_ref, six_off
-from cnetsh.forwarding.netfilter import REPLY, REQUEST, Fate, Packet, Tracker, fits, target_of
+from cnetsh.forwarding.netfilter import REPLY, REQUEST, Fate, Packet, fits, target_of
 from cnetsh.forwarding.network import (
     DEFAULTS,
     MAIN,

@@ -1,4 +1,4 @@
-"""What iptables does with a packet: filters, and addresses that are translated once a flow."""
+"""What iptables does with a packet: which rules fit it, and what they say becomes of it."""
 
 import re
 import shlex
@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from cnetsh.forwarding.network import Address, Link, Netns, Unknown, address, prefix
-from cnetsh.forwarding.route import is_local, lent
+from cnetsh.forwarding.network import Address, Netns, Refusal, Unknown, address, prefix
+from cnetsh.forwarding.route import is_local
+from cnetsh.kinds.change import Facts, Ref
 
 EPHEMERAL = (32768, 60999)  # ip_local_port_range, from which the sender's own port is taken
 REQUEST, REPLY = "request", "reply"
@@ -23,9 +24,9 @@ PASSING = frozenset({
     "", "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "DSCP", "LOG", "MARK", "NFLOG", "RATEEST",
     "SET", "TCPMSS", "TEE", "TOS", "TRACE",
 })  # fmt: skip
-TARGETS = LASTING | PASSING | {"HL", "TTL"}
-# 10.0.0.7:80, [fd00::7]:80, or an address alone.
-_PLACE = re.compile(r"(?:\[?([0-9a-fA-F]*:[0-9a-fA-F:]*)\]?|([\d.]+))(?:(?<=[\].\d]):(\d+))?")
+_BUILT_IN = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+_TARGETS = LASTING | PASSING | {"HL", "TTL"}
+_ALONE = re.compile(r"(?<=[\d.]{7})/32(?= |$)|(?<=:)/128|(?<=[\da-f])/128(?= |$)")
 _TYPES = {
     "8": "echo-request", "128": "echo-request", "0": "echo-reply", "129": "echo-reply",
     "135": "neighbour-solicitation", "136": "neighbour-advertisement",
@@ -71,21 +72,6 @@ class Fate(NamedTuple):
     chain: str
 
 
-@dataclass(slots=True)
-class Flow:
-    """What conntrack remembers of a flow: how it came, what became of it, and by which rules."""
-
-    source: Address | None
-    to: Address
-    port: int
-    now_source: Address | None
-    now_to: Address
-    now_port: int
-    done: bool = False
-    turned: "Fate | None" = None
-    hidden: "Fate | None" = None
-
-
 @dataclass(frozen=True, slots=True)
 class Dropped(Exception):
     """A rule, or the policy of a chain, drops or refuses a packet."""
@@ -96,7 +82,7 @@ class Dropped(Exception):
 def filtered(space: Netns, packet: Packet, chain: str) -> None:
     """Ask the tables of a chain in their order. Raises Dropped, or Unknown."""
     for key in filters(space, packet, chain):
-        fate = _verdict(space, key, packet)
+        fate = verdict(space, key, packet)
         if fate.target in UNTRACKED:
             packet.untracked = fate.rule
         if fate.target in ("DROP", "REJECT"):
@@ -105,8 +91,13 @@ def filtered(space: Netns, packet: Packet, chain: str) -> None:
 
 def filters(space: Netns, packet: Packet, chain: str) -> list[str]:
     """Give what a packet is asked by in a chain, as "tool table chain", in that order."""
-    tables = ("raw", "mangle", "filter") if chain in _asked(space) else ()
-    return [f"{tool} {table} {chain}" for tool in _tools(packet) for table in tables]
+    return chains(space, packet, chain, "raw", "mangle", "filter")
+
+
+def chains(space: Netns, packet: Packet, chain: str, *tables: str) -> list[str]:
+    """Give a chain of some tables where it is asked, as "tool table chain"."""
+    tools = (packet.tool, f"{packet.tool}-legacy") if chain in _asked(space) else ()
+    return [f"{tool} {table} {chain}" for tool in tools for table in tables]
 
 
 def _asked(space: Netns) -> frozenset[str]:
@@ -117,7 +108,7 @@ def _asked(space: Netns) -> frozenset[str]:
     return space.asked
 
 
-def _verdict(space: Netns, key: str, packet: Packet) -> Fate:
+def verdict(space: Netns, key: str, packet: Packet) -> Fate:
     """Give what becomes of a packet in a chain.
 
     A rule that cannot be decided does not matter where the same becomes of it either way.
@@ -127,7 +118,7 @@ def _verdict(space: Netns, key: str, packet: Packet) -> Fate:
     sure = {each.target for each in found} <= {last} <= KNOWN
     if not sure or (last in TRANSLATING and len(found) > 1):
         odd = next(each.rule for each in found if each.rule)
-        raise Unknown(f"what {odd} does in {named(space, key)}")
+        raise Unknown(f"what {odd} does in {chain_called(space, key)}")
     return found[-1]
 
 
@@ -167,14 +158,14 @@ def _marked(rule: str, mark: int | None) -> int | None:
     """Give the mark that a rule makes of another (iptables-extensions(8): MARK, CONNMARK)."""
     if target_of(rule) == "CONNMARK":
         return None if "--restore-mark" in _words(rule) else mark
-    value, _, mask = _after(rule, "--set-mark", "--set-xmark").partition("/")
+    value, _, mask = value_of(rule, "--set-mark", "--set-xmark").partition("/")
     if not value or mark is None:
         return None
     bits, kept = int(value, 0), mark & ~int(mask or "0xffffffff", 0)
     return kept | bits if "--set-mark" in _words(rule) else kept ^ bits
 
 
-def named(space: Netns, key: str) -> str:
+def chain_called(space: Netns, key: str) -> str:
     """Give a chain in words."""
     return f"{key.split()[-1]} of {space.name or 'the host'}"
 
@@ -188,7 +179,8 @@ def _words(rule: str) -> tuple[str, ...]:
     return tuple(shlex.split(rule))
 
 
-def _after(rule: str, *options: str) -> str:
+def value_of(rule: str, *options: str) -> str:
+    """Give what a rule says behind one of some options, "" where it says none."""
     words = _words(rule)
     found = [words[at + 1] for at, word in enumerate(words[:-1]) if word in options]
     return found[0] if found else ""
@@ -196,7 +188,7 @@ def _after(rule: str, *options: str) -> str:
 
 def target_of(rule: str) -> str:
     """Give what a rule does with a packet that fits: a target, or a chain."""
-    return _after(rule, "-j", "-g", "--jump", "--goto")
+    return value_of(rule, "-j", "-g", "--jump", "--goto")
 
 
 def fits(space: Netns, rule: str, packet: Packet) -> bool | None:
@@ -293,127 +285,51 @@ def _port(value: str, packet: Packet, is_ours: bool) -> bool | None:
     return False
 
 
-class Tracker:
-    """What the namespaces remember of one exchange: each translates a flow once (conntrack)."""
-
-    def __init__(self) -> None:
-        """Begin with nothing known."""
-        self.flows: dict[str, list[Flow]] = {}
-
-    def _known(self, space: Netns, packet: Packet) -> Flow | None:
-        for one in self.flows.setdefault(space.name, []):
-            if packet.leg == REPLY:
-                if (packet.source, packet.to) == (one.now_to, one.now_source):
-                    return one
-            elif (packet.source, packet.to, packet.port) == (one.source, one.to, one.port):
-                return one
-        return None
-
-    def enter(self, space: Netns, packet: Packet, chain: str) -> Flow | None:
-        """Translate the target where a packet comes in, or begins (PREROUTING, OUTPUT).
-
-        An answer is translated back only where its request was translated; without such a flow it
-        belongs to none, which conntrack calls INVALID.
-        """
-        if packet.untracked:
-            packet.state = "UNTRACKED"
-            return None
-        flow, packet.turned = self._known(space, packet), False
-        if flow and packet.leg == REPLY:
-            packet.state, packet.turned = "ESTABLISHED", flow.to != flow.now_to
-            if flow.source is not None:
-                packet.to = flow.source
-            return flow
-        packet.state = "NEW" if packet.leg == REQUEST else "INVALID"
-        if packet.leg == REPLY:
-            return None
-        if flow is None:
-            flow = Flow(packet.source, packet.to, packet.port, packet.source, packet.to,
-                        packet.port)  # fmt: skip
-            self.flows[space.name].append(flow)
-            _turn(space, packet, flow, chain)
-        packet.to, packet.port = flow.now_to, flow.now_port
-        packet.turned = flow.to != flow.now_to
-        return flow
-
-    def leave(self, space: Netns, packet: Packet, flow: Flow | None, link: Link) -> None:
-        """Translate the source where a packet leaves (POSTROUTING): once a flow."""
-        if flow is None:
-            return
-        if packet.leg == REPLY:
-            packet.source, packet.port = flow.to, flow.port
-            return
-        if not flow.done:
-            flow.done = True
-            _hide(space, packet, flow, link)
-        packet.source = flow.now_source
-
-    def arrive(self, packet: Packet, flow: Flow | None) -> None:
-        """Have a packet arrive at home: an answer comes from whom the request went to."""
-        if flow and packet.leg == REPLY:
-            packet.source, packet.port = flow.to, flow.port
-        elif flow:
-            flow.done = True
-
-
-def _tools(packet: Packet) -> tuple[str, str]:
-    return packet.tool, f"{packet.tool}-legacy"
-
-
-def _turn(space: Netns, packet: Packet, flow: Flow, chain: str) -> None:
-    for tool in _tools(packet) if chain in _asked(space) else ():
-        fate = _verdict(space, f"{tool} nat {chain}", packet)
-        if fate.target in _LEADS:
-            flow.turned = fate
-            flow.now_to, flow.now_port = _LEADS[fate.target](space, packet, fate.rule)
-            return
-
-
-def _destination(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
-    found = _PLACE.fullmatch(_after(rule, "--to-destination"))
-    if found is None:
-        raise Unknown(f"where {rule} leads")
-    return address(found[1] or found[2]), int(found[3] or packet.port)
-
-
-def _redirected(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
-    """REDIRECT leads to an address of the link that it came in by (nf_nat_redirect_ipv4).
-
-    What the namespace itself sends is led to lo.
-    """
-    port, came = _after(rule, "--to-ports") or str(packet.port), space.links.get(packet.came)
-    here = address("127.0.0.1" if packet.to.version == 4 else "::1")
-    own = lent(space, came, None, packet.to.version) if came else here
-    if own is None or not port.isdigit():
-        raise Unknown(f"where {rule} leads")
-    return own, int(port)
-
-
-def _mapped(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
-    """NETMAP puts another network before an address (iptables-extensions(8))."""
-    net = prefix(_after(rule, "--to"))
-    return net[int(packet.to) & int(net.hostmask)], packet.port
-
-
-_LEADS = {"DNAT": _destination, "REDIRECT": _redirected, "NETMAP": _mapped}
-
-
-def _hide(space: Netns, packet: Packet, flow: Flow, link: Link) -> None:
-    for tool in _tools(packet) if "POSTROUTING" in _asked(space) else ():
-        fate = _verdict(space, f"{tool} nat POSTROUTING", packet)
-        if fate.target == "MASQUERADE":
-            flow.now_source = lent(space, link, packet.to, packet.to.version)
-        elif fate.target == "SNAT":
-            to = _after(fate.rule, "--to-source").partition("-")[0].strip("[]")
-            flow.now_source = address(to)
-        elif fate.target in TRANSLATING:
-            raise Unknown(f"what {fate.rule} does in {named(space, fate.chain)}")
-        if fate.target in TRANSLATING:
-            flow.hidden = fate
-            return
-
-
 def as_question(packet: Packet, kind: str, source: Address | None, to: Address) -> Packet:
     """Give IPv6's question for a neighbour, or its answer, which rules see as any other packet."""
     return replace(packet, proto="icmp", kind=kind, state="UNTRACKED", port=0, source=source,
                    to=to, mark=0)  # fmt: skip
+
+
+def take_rule(space: Netns, ref: Ref, facts: Facts) -> None:
+    """Take a chain or a rule of iptables."""
+    tool, table, chain, *rule = ref.name.split(" ", 3)
+    key = f"{tool} {table} {chain}"
+    if ref.kind == "chain":
+        space.chains.setdefault(key, [])
+        if facts.get("policy", "ACCEPT") != "ACCEPT":
+            space.endings[key] = facts["policy"]
+    else:
+        there = space.chains.setdefault(key, [])
+        there.insert(0 if facts.get("first") else len(there), "".join(rule))
+
+
+def refuse_chain(space: Netns, ref: Ref) -> None:
+    """A rule is in a chain that is there, and leads to one, or to a target (iptables(8))."""
+    tool, table, chain, rule = ref.name.split(" ", 3)
+    target = target_of(rule)
+    for name in (chain, target):
+        known = name in _BUILT_IN or name in _TARGETS or not name
+        if not known and f"{tool} {table} {name}" not in space.chains:
+            raise Refusal(f"there is no chain {name} in the table {table} at this point")
+
+
+def remove_rule(space: Netns, ref: Ref) -> None:
+    tool, table, chain, *rule = ref.name.split(" ", 3)
+    key = f"{tool} {table} {chain}"
+    if ref.kind == "chain":
+        space.chains[key] = []
+        return
+    there = space.chains.get(key, [])
+    wanted = _plain("".join(rule))
+    found = next((one for one in there if _plain(one) == wanted), None)
+    if found is None:
+        raise Refusal(f"there is no such rule in {chain} at this point")
+    there.remove(found)
+
+
+def _plain(rule: str) -> str:
+    """Give a rule without what iptables-save says besides."""
+    for text in ("-m tcp ", "-m udp ", "-m icmp "):
+        rule = rule.replace(text, "")
+    return _ALONE.sub("", rule)

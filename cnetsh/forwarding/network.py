@@ -50,6 +50,10 @@ def prefix(text: str) -> Prefix:
 DEFAULTS = {4: prefix("0.0.0.0/0"), 6: prefix("::/0")}
 
 
+class Refusal(Exception):
+    """The kernel refuses a change, and says why."""
+
+
 @dataclass(eq=False, slots=True)
 class Link:
     """One link. below: what it is made on; above: what is made on it; ports: those of a bridge.

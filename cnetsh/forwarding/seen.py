@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cnetsh.forwarding.netfilter import take_rule
 from cnetsh.forwarding.network import (
     DEFAULTS,
     LOCAL,
@@ -159,16 +160,3 @@ def take_queue(link: Link, facts: Facts) -> None:
         # A netem that was seen always has its limit, of a thousand packets when nobody said one.
         plain = facts.get("kind") == "netem" and not {"loss", "corrupt"} & {*words}
         link.queue = "" if plain else str(facts.get("kind"))
-
-
-def take_rule(space: Netns, ref: Ref, facts: Facts) -> None:
-    """Take a chain or a rule of iptables."""
-    tool, table, chain, *rule = ref.name.split(" ", 3)
-    key = f"{tool} {table} {chain}"
-    if ref.kind == "chain":
-        space.chains.setdefault(key, [])
-        if facts.get("policy", "ACCEPT") != "ACCEPT":
-            space.endings[key] = facts["policy"]
-    else:
-        there = space.chains.setdefault(key, [])
-        there.insert(0 if facts.get("first") else len(there), "".join(rule))

@@ -1,17 +1,17 @@
 """What a plan leaves behind in the end: what the kernel adds, takes and refuses besides."""
 
-import re
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Interface, IPv6Address
 from typing import NamedTuple
 
-from cnetsh.forwarding.netfilter import TARGETS, target_of
+from cnetsh.forwarding.netfilter import refuse_chain, remove_rule, take_rule
 from cnetsh.forwarding.network import (
     MAIN,
     Interface,
     Link,
     Netns,
     Network,
+    Refusal,
     Route,
     address,
     below_net,
@@ -21,16 +21,8 @@ from cnetsh.forwarding.network import (
     put_on,
 )
 from cnetsh.forwarding.route import is_local, lookup, own
-from cnetsh.forwarding.seen import route_of, take_queue, take_rule
-from cnetsh.kinds.change import (
-    Change,
-    Facts,
-    Make,
-    Move,
-    Ref,
-    Remove,
-    Set,
-)
+from cnetsh.forwarding.seen import route_of, take_queue
+from cnetsh.kinds.change import Change, Facts, Make, Move, Ref, Remove, Set
 
 SMALLEST = 1280  # bytes; RFC 8200: with less, IPv6 ends on the link
 LOOPBACK = (interface("127.0.0.1/8"), interface("::1/128"))
@@ -45,18 +37,14 @@ class Refused(NamedTuple):
     why: str
 
 
-class _No(Exception):
-    """The kernel refuses it, and says why."""
-
-
 def settle(changes: Iterable[Change], network: Network) -> list[Refused]:
     """Make of a network what changes make of it, and give those that the kernel refuses."""
     refused = []
     for at, change in enumerate(changes):
         try:
             _take(network, change)
-        except _No as no:
-            refused.append(Refused(at, str(no)))
+        except Refusal as refusal:
+            refused.append(Refused(at, str(refusal)))
         except ValueError as error:
             # The library's own words are: 'TEXT' does not appear to be an IPv4 or IPv6 interface.
             refused.append(Refused(at, str(error).replace("does not appear to be an", "is no")))
@@ -95,22 +83,22 @@ def _take(network: Network, change: Change) -> None:
         case "chain", Make(_, facts):
             take_rule(space, ref, facts)
         case "rule", Make(_, facts):
-            _refuse_chain(space, ref)
+            refuse_chain(space, ref)
             take_rule(space, ref, facts)
         case "rule" | "chain", Remove():
-            _remove_rule(space, ref)
+            remove_rule(space, ref)
 
 
 def _space(network: Network, ref: Ref) -> Netns:
     if ref.netns not in network.spaces:
-        raise _No(f"there is no namespace {ref.netns} at this point")
+        raise Refusal(f"there is no namespace {ref.netns} at this point")
     return network.spaces[ref.netns]
 
 
 def _there(space: Netns, name: str) -> Link:
     if name not in space.links:
         place = f" in {space.name}" if space.name else ""
-        raise _No(f"there is no link {name}{place} at this point")
+        raise Refusal(f"there is no link {name}{place} at this point")
     return space.links[name]
 
 
@@ -118,7 +106,7 @@ def _take_netns(network: Network, change: Change) -> None:
     name = change.ref.name
     if isinstance(change, Make):
         if name in network.spaces:
-            raise _No(f"the namespace {name} is there already")
+            raise Refusal(f"the namespace {name} is there already")
         network.add(name)
     elif isinstance(change, Remove) and name in network.spaces:
         for link in [*network.spaces[name].links.values()]:
@@ -148,7 +136,7 @@ def _make_link(
 def _refuse_name(network: Network, ref: Ref) -> None:
     """Of a cable both ends can be made, or none is."""
     if ref.name in _space(network, ref).links:
-        raise _No(f"the link {ref.name} is there already")
+        raise Refusal(f"the link {ref.name} is there already")
 
 
 def _new(network: Network, ref: Ref, facts: Facts) -> Link:
@@ -179,7 +167,7 @@ def _take_link(network: Network, link: Link, change: Change) -> None:
             link.arp = on
         case Set(_, key, value) if key in ("hairpin", "isolated", "learning", "bcast_flood"):
             if not link.master:
-                raise _No(f"{link.name} is no port of a bridge")
+                raise Refusal(f"{link.name} is no port of a bridge")
             link.options[key] = value
         case Move(_, to):
             _move(network, link, to)
@@ -232,7 +220,7 @@ def _move(network: Network, link: Link, to: Ref) -> None:
     """In another namespace a link has lost all but what it is (dev_change_net_namespace)."""
     space = _space(network, to)
     if to.name in space.links:
-        raise _No(f"the link {to.name} is there already")
+        raise Refusal(f"the link {to.name} is there already")
     old = network.spaces[link.netns]
     _down(old, link)
     del old.links[link.name]
@@ -265,9 +253,9 @@ def _drop(network: Network, link: Link) -> None:
 def _add_address(space: Netns, link: Link, text: str) -> None:
     one = interface(text)
     if one in link.addresses:
-        raise _No(f"{link.name} has the address {text} already")
+        raise Refusal(f"{link.name} has the address {text} already")
     if one.version == 6 and (link.mtu < SMALLEST or space.conf(6, link.name, "disable_ipv6")):
-        raise _No(f"IPv6 is off on {link.name}")
+        raise Refusal(f"IPv6 is off on {link.name}")
     if one.version == 6 and one.ip.is_link_local:
         link.local.append(one.ip)
         return
@@ -298,7 +286,7 @@ def _remove_address(space: Netns, link: Link, text: str) -> None:
     """
     gone = interface(text)
     if gone not in link.addresses:
-        raise _No(f"{link.name} has no address {text} at this point")
+        raise Refusal(f"{link.name} has no address {text} at this point")
     of_network = [one for one in link.addresses if one.network == gone.network]
     alone = gone.version == 6 or of_network[0] != gone
     away = [gone] if alone or space.larger(4, link.name, "promote_secondaries") else of_network
@@ -320,14 +308,14 @@ def _add_route(space: Netns, ref: Ref, facts: Facts) -> None:
     try:
         route = route_of(space, ref.name, facts)
     except ValueError:
-        raise _No(f"{ref.name} is no network, or {facts.get('via')} no address") from None
+        raise Refusal(f"{ref.name} is no network, or {facts.get('via')} no address") from None
     route.metric = int(facts.get("metric") or METRIC[route.to.version])
     if route.type == "unicast":
         _find_hop(space, route)
     for other in space.routes:
         same = (other.to, other.table, other.metric) == (route.to, route.table, route.metric)
         if same:
-            raise _No(f"a route to {ref.name} is there already")
+            raise Refusal(f"a route to {ref.name} is there already")
     space.routes.append(route)
     space.tables = None
 
@@ -339,23 +327,27 @@ def _find_hop(space: Netns, route: Route) -> None:
         if is_local(space, hop):
             found = Route(prefix(str(hop)), own(space).get(hop, space.links["lo"]))
         if found is None or found.via or found.type != "unicast":
-            raise _No(f"the next hop {hop} is in no network{place} at this point")
+            raise Refusal(f"the next hop {hop} is in no network{place} at this point")
         route.link = found.link
     link = route.link
     if link is None or not link.up:
-        raise _No(f"{link.name if link else 'the link'} is down at this point, so it has no routes")
+        raise Refusal(
+            f"{link.name if link else 'the link'} is down at this point, so it has no routes"
+        )
     if hop and any(one.ip == hop for one, _ in space.addresses):
         _own_hop(space, route)
     elif hop and not hop.is_link_local and not is_local(space, hop):
         found = lookup(space, hop, MAIN, link)
         if found is None or found.via:
-            raise _No(f"the next hop {hop} is in no network of {link.name} at this point")
+            raise Refusal(f"the next hop {hop} is in no network of {link.name} at this point")
 
 
 def _own_hop(space: Netns, route: Route) -> None:
     """Through one's own address means: on the wire, to whom answers there (fib_check_nh)."""
     if route.to.version == 6:
-        raise _No(f"the next hop {route.via} is an address of {space.name or 'the host'} itself")
+        raise Refusal(
+            f"the next hop {route.via} is an address of {space.name or 'the host'} itself"
+        )
     route.via = None
 
 
@@ -368,7 +360,7 @@ def _remove_route(space: Netns, ref: Ref, facts: Facts) -> None:
             space.routes.remove(one)
             space.tables = None
             return
-    raise _No(f"there is no such route to {ref.name} at this point")
+    raise Refusal(f"there is no such route to {ref.name} at this point")
 
 
 # -- settings and rules ------------------------------------------------------------------------
@@ -401,40 +393,3 @@ def _forgotten(space: Netns, route: Route, name: str) -> bool:
     link = route.link.name if route.link else ""
     hears = space.settings.get(f"ipv6/conf/{link}/accept_ra", "1") != "1"
     return route.advertised and name in ("all", link) and not hears
-
-
-BUILT_IN = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
-
-
-def _refuse_chain(space: Netns, ref: Ref) -> None:
-    """A rule is in a chain that is there, and leads to one, or to a target (iptables(8))."""
-    tool, table, chain, rule = ref.name.split(" ", 3)
-    target = target_of(rule)
-    for name in (chain, target):
-        known = name in BUILT_IN or name in TARGETS or not name
-        if not known and f"{tool} {table} {name}" not in space.chains:
-            raise _No(f"there is no chain {name} in the table {table} at this point")
-
-
-def _remove_rule(space: Netns, ref: Ref) -> None:
-    tool, table, chain, *rule = ref.name.split(" ", 3)
-    key = f"{tool} {table} {chain}"
-    if ref.kind == "chain":
-        space.chains[key] = []
-        return
-    there = space.chains.get(key, [])
-    wanted = plain("".join(rule))
-    found = next((one for one in there if plain(one) == wanted), None)
-    if found is None:
-        raise _No(f"there is no such rule in {chain} at this point")
-    there.remove(found)
-
-
-def plain(rule: str) -> str:
-    """Give a rule without what iptables-save says besides."""
-    for text in ("-m tcp ", "-m udp ", "-m icmp "):
-        rule = rule.replace(text, "")
-    return _ALONE.sub("", rule)
-
-
-_ALONE = re.compile(r"(?<=[\d.]{7})/32(?= |$)|(?<=:)/128|(?<=[\da-f])/128(?= |$)")

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cnetsh.forwarding.blame import Turn, blamed, translated, turned
+from cnetsh.forwarding.conntrack import Flow, Tracker
 from cnetsh.forwarding.doubting import doubted
 from cnetsh.forwarding.neighbour import Learned, fixed_neighbour, next_hop, refusal
-from cnetsh.forwarding.netfilter import REPLY, Dropped, Flow, Packet, Tracker, as_question, filtered
+from cnetsh.forwarding.netfilter import REPLY, Dropped, Packet, as_question, filtered
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown, address, prefix
 from cnetsh.forwarding.refusing import (
     dropped,
