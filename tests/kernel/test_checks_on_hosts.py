@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hosts import Private, report
 
-from cnetsh.labs.topology.patience import Patience
+from cnetsh.labs.topology.ping import Patience
 
 TWO_ROOMS = """\
 name: rooms

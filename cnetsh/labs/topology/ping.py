@@ -1,15 +1,23 @@
-"""How long a ping waits, and how often it is sent, where links hold packets back or lose them."""
+"""One ping or call as it is typed, and how long it waits.
 
-from collections.abc import Iterable
+Where links hold packets back or lose them it is sent more often.
+"""
+
+from collections.abc import Iterable, Iterator
 from math import ceil, inf, log, prod
 from typing import NamedTuple
 
 from cnetsh.labs.model import Container
+from cnetsh.names import Ip
 
 MOST = 50  # seconds, less than any command may take
 _BETWEEN = 0.2  # seconds: a user may send no faster (ping(8), -i)
 _ALL_LOST = 1e-4  # how often a ping may fail where only chance loses packets; it is tried again
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_CALLS = {
+    "tcp": "</dev/tcp/{}/{}",
+    "udp": "exec 3<>/dev/udp/{}/{} && echo cnetsh >&3 && read -n1 -u3",
+}
 
 
 class Patience(NamedTuple):
@@ -32,6 +40,58 @@ class Patience(NamedTuple):
     def hopeless(self) -> bool:
         """Whether a ping says nothing of the lab: hardly one comes back, or none in time."""
         return self.seconds > MOST
+
+
+class Ping(NamedTuple):
+    """One ping, or with a port the call of it.
+
+    fails: the reason why nothing must come back; needs: what the target must have; listen: the
+    container's port that is called in the end; control: pings that must work for a failure to
+    count; no_control: why there are none.
+    """
+
+    source: str  # "" = the host
+    target: Ip
+    fails: str = ""
+    needs: str = ""
+    note: str = ""
+    port: int = 0
+    protocol: str = ""
+    listen: str = ""
+    patience: Patience = Patience()
+    control: tuple["Ping", ...] = ()
+    no_control: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command as it is typed."""
+        place = f"ip netns exec {self.source} " if self.source else ""
+        if self.port:
+            call = _CALLS[self.protocol].format(self.target, self.port)
+            return f"{place}timeout {self.patience.within} bash -c '{call}'"
+        return f"{place}ping {self.patience.options} {self.target}"
+
+    @property
+    def asked(self) -> tuple[str, Ip, int, str]:
+        """What tells it from others: who is asked by whom, and at which port."""
+        return self.source, self.target, self.port, self.protocol
+
+    @property
+    def directives(self) -> Iterator[str]:
+        """What is said of the command, as a template does."""
+        if self.fails:
+            yield f"expect failure: {self.fails}"
+            yield from (f"control {one.command}" for one in self.control)
+            yield from [f"control none: {self.no_control}"] if self.no_control else ()
+        if self.needs:
+            yield f"needs {self.needs}"
+        if self.listen:
+            yield f"listen {self.listen}"
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether an answer is left to chance: a call by udp sends one packet, and no second."""
+        return self.patience.hopeless or (self.patience.lossy and self.protocol == "udp")
 
 
 def patience(models: Iterable[Container]) -> Patience:

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import combinations, permutations
-from typing import NamedTuple
 
 from cnetsh import names
 from cnetsh.errors import CnetshError, Mistakes
@@ -12,7 +11,7 @@ from cnetsh.labs.expected import NO_WAY
 from cnetsh.labs.model import Called, Check, Container, Topology
 from cnetsh.labs.topology.firewall import Published
 from cnetsh.labs.topology.members import HOST, Member, Port
-from cnetsh.labs.topology.patience import Patience, patience
+from cnetsh.labs.topology.ping import Ping, patience
 from cnetsh.labs.topology.routes import (
     KernelRoute,
     gateways,
@@ -27,62 +26,9 @@ OUTSIDE = names.ip("1.1.1.1", "outside")
 # The sandbox's own network (templates/sandbox): who is outside there, and the address it knows.
 INTERNET, UPLINK = "internet", names.ip("10.0.2.15", "uplink")
 PROVIDER, SHARED = names.ip("10.0.2.2", "provider"), "macvlan eth0"
-_CALLS = {
-    "tcp": "</dev/tcp/{}/{}",
-    "udp": "exec 3<>/dev/udp/{}/{} && echo cnetsh >&3 && read -n1 -u3",
-}
 
 Members = Mapping[str, Member]
 Routes = Mapping[str, tuple[KernelRoute, ...]]  # by the name of the model
-
-
-class Ping(NamedTuple):
-    """One ping, or with a port the call of it.
-
-    fails: the reason why nothing must come back; needs: what the target must have; listen: the
-    container's port that is called in the end; control: pings that must work for a failure to
-    count; no_control: why there are none.
-    """
-
-    source: str  # "" = the host
-    target: Ip
-    fails: str = ""
-    needs: str = ""
-    note: str = ""
-    port: int = 0
-    protocol: str = ""
-    listen: str = ""
-    patience: Patience = Patience()
-    control: tuple["Ping", ...] = ()
-    no_control: str = ""
-
-    @property
-    def command(self) -> str:
-        """The command as it is typed."""
-        place = f"ip netns exec {self.source} " if self.source else ""
-        if self.port:
-            call = _CALLS[self.protocol].format(self.target, self.port)
-            return f"{place}timeout {self.patience.within} bash -c '{call}'"
-        return f"{place}ping {self.patience.options} {self.target}"
-
-    @property
-    def asked(self) -> tuple[str, Ip, int, str]:
-        """What tells it from others: who is asked by whom, and at which port."""
-        return self.source, self.target, self.port, self.protocol
-
-    @property
-    def directives(self) -> Iterator[str]:
-        """What is said of the command, as a template does."""
-        if self.fails:
-            yield f"expect failure: {self.fails}"
-            yield from (f"control {one.command}" for one in self.control)
-            yield from [f"control none: {self.no_control}"] if self.no_control else ()
-        if self.needs:
-            yield f"needs {self.needs}"
-        if self.listen:
-            yield f"listen {self.listen}"
-
-
 _SAID = "the lab file says so"
 _NO_CONTROL = "no other ping of this lab reaches both ends"
 _NO_WAY_OUT = "{} is isolated, so the Internet is as far away as any other network."
@@ -94,7 +40,7 @@ def _unsaid(asking: Callable[["Pings"], Iterable[Ping]]) -> cached_property[list
 
     def found(pings: "Pings") -> list[Ping]:
         ready = (pings.ready(one) for one in asking(pings) if one.asked not in pings.said)
-        return [ping for ping in ready if not _hopeless(ping)]
+        return [ping for ping in ready if not ping.hopeless]
 
     return cached_property(found)
 
@@ -361,11 +307,6 @@ class Pings:
 
 def _ip(address: Inet) -> Ip:
     return address.ip
-
-
-def _hopeless(ping: Ping) -> bool:
-    """Whether an answer is left to chance: a call by udp sends one packet, and no second one."""
-    return ping.patience.hopeless or (ping.patience.lossy and ping.protocol == "udp")
 
 
 def _segments(member: Member) -> set[str]:
