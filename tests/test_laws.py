@@ -11,8 +11,8 @@ import pytest
 from generated import lab_file
 
 from cnetsh import kinds
-from cnetsh.apply.change import between
 from cnetsh.compare.drift import missing
+from cnetsh.compare.plans import between
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Change, State, after
 from cnetsh.labs.choose import commands, plans

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cnetsh import kinds
-from cnetsh.apply.change import Read, leaning, makers_in
 from cnetsh.apply.ending import Mend
 from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.run import Means, Outcome
 from cnetsh.apply.units import run_steps
 from cnetsh.compare import snapshot
 from cnetsh.compare.drift import Drifted, drift
+from cnetsh.compare.plans import Read, leaning, makers_in
 from cnetsh.compare.preview import taken
 from cnetsh.compare.scope import is_own, written
 from cnetsh.errors import CnetshError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from generated import lab_file as generated
 
-from cnetsh.apply.change import between, differing
+from cnetsh.compare.plans import between, differing
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
