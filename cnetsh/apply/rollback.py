@@ -19,13 +19,12 @@ from cnetsh.apply.sharing import hand_over, pass_on
 from cnetsh.apply.sight import Sight
 from cnetsh.apply.undoing import Undoing, cost_of, in_phases, mends_of, still_there
 from cnetsh.apply.units import run_steps
+from cnetsh.compare.kernel import LINKS, link_mark, readable
 from cnetsh.compare.revert import lost, put, same
-from cnetsh.compare.snapshot import link_mark, readable
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_local
 from cnetsh.kinds.change import Fact, Found, Patch, Reach, Ref, Remove, Set
-from cnetsh.kinds.link import LINKS
 from cnetsh.kinds.setting import NO_LOCALS
 from cnetsh.plan.steps import Step, as_step, made_by
 from cnetsh.system.processes import found_in

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from cnetsh.apply.batch import LONGEST, Lane
-from cnetsh.compare.snapshot import NETNS, link_mark
+from cnetsh.compare.kernel import NETNS, link_mark
 from cnetsh.kinds.change import OWNED, Make, Ref, refs_of
 from cnetsh.plan.steps import Step
 from cnetsh.system import files, namespace

@@ -28,7 +28,7 @@ from cnetsh.apply.run import (
     one_by_one,
     timed,
 )
-from cnetsh.compare.snapshot import NETNS
+from cnetsh.compare.kernel import NETNS
 from cnetsh.kinds.change import Change, Move, Remove, refs_of
 from cnetsh.plan.steps import Step
 from cnetsh.system import namespace

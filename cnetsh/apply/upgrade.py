@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnetsh import kinds
+from cnetsh.compare.pairing import paired
 from cnetsh.kinds import looks
 from cnetsh.kinds.change import Answers, Facts, Found, typed_in
-from cnetsh.kinds.link import paired
 from cnetsh.plan.steps import command_in
 
 # What that version has seen of each kind; of values it had these keys.

@@ -13,7 +13,7 @@ from typing import TextIO
 
 from cnetsh.commands.entering import HOST, in_container, refuse_no_container
 from cnetsh.commands.output import say
-from cnetsh.compare import snapshot
+from cnetsh.compare import kernel
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.system import namespace
 from cnetsh.system.process import installed, spawn, tool
@@ -109,7 +109,7 @@ def _capture(
 
 def _taps(name: str, link: str) -> Taps:
     refuse_no_container(name)
-    path = "/proc/thread-self/ns/net" if name == HOST else str(snapshot.NETNS / name)
+    path = "/proc/thread-self/ns/net" if name == HOST else str(kernel.NETNS / name)
     links = [known for _, known in namespace.in_network(path, socket.if_nameindex)]
     if link not in links:
         raise CnetshError(f"there is no link {link} in {name}", f"there are: {', '.join(links)}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from cnetsh import __version__
 from cnetsh.commands.output import exit_code_of, say
-from cnetsh.compare import snapshot
+from cnetsh.compare import kernel
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
@@ -35,7 +35,7 @@ def in_container(name: str, on: str, action: Action) -> int:
 
 def refuse_no_container(name: str) -> None:
     """Raise CnetshError, with those that are here, for a name that no container has."""
-    there = snapshot.namespaces()
+    there = kernel.namespaces()
     if name != HOST and not there.get(name):
         known = ", ".join(sorted(there)) or "none"
         raise CnetshError(f"there is no container {name}", f"there are: {known}")

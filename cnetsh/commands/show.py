@@ -9,9 +9,9 @@ from typing import TextIO
 from cnetsh.apply import journal
 from cnetsh.commands.entering import HOST, if_running
 from cnetsh.commands.output import paint_of, width_of
-from cnetsh.compare import snapshot
+from cnetsh.compare import kernel, snapshot
+from cnetsh.compare.pairing import paired
 from cnetsh.errors import DONE, CnetshError
-from cnetsh.kinds.link import paired
 from cnetsh.system.process import ask
 from cnetsh.views import inside
 from cnetsh.views.table import PIPED
@@ -47,7 +47,7 @@ def _named(name: str) -> Sequence[str]:
 
     Raises CnetshError for a name of nothing that is there.
     """
-    there = sorted(name for name, mark in snapshot.namespaces().items() if mark)
+    there = sorted(name for name, mark in kernel.namespaces().items() if mark)
     if not name:
         return ["", *there]
     if name in (HOST, *there):

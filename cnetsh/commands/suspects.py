@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from cnetsh.compare.snapshot import within
+from cnetsh.compare.kernel import within
 from cnetsh.forwarding.blame import by_rule
 from cnetsh.forwarding.netfilter import Fate, target_of
 from cnetsh.forwarding.network import Network, address

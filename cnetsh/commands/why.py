@@ -11,7 +11,7 @@ from cnetsh.commands.entering import HOST, entered
 from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import network_here
 from cnetsh.commands.reasons import Reason, planned_here, reason_of, repaired
-from cnetsh.compare import snapshot
+from cnetsh.compare import kernel
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Netns, Network
@@ -68,7 +68,7 @@ def _missing(name: str) -> NoReturn:
 
 def _why(wanted: Query) -> int:
     said = dict.fromkeys([wanted.sender, wanted.to, *wanted.others])
-    homes = {text: home for text in said if (home := snapshot.home_of(text)) is not None}
+    homes = {text: home for text in said if (home := kernel.home_of(text)) is not None}
     for text in wanted.others:
         if text not in homes:
             raise CnetshError(f"there is no namespace {text}", _PROCESS)

@@ -13,7 +13,7 @@ from cnetsh.compare.scope import Scope
 from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_four, is_local
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set, unquoted
-from cnetsh.kinds.link import LEAST_OF_SIX, by_ports
+from cnetsh.kinds.mtu import LEAST_OF_SIX, by_ports
 from cnetsh.kinds.setting import family
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from cnetsh import kinds
-from cnetsh.kinds import link, setting
+from cnetsh.compare.kernel import with_uppers
+from cnetsh.kinds import mtu, setting
 from cnetsh.kinds.change import (
     OWNED,
     Change,
@@ -125,8 +126,8 @@ def written(steps: Iterable[Step]) -> set[str]:
             if change.ref.kind == "setting" and not change.ref.netns:
                 paths.add(change.ref.name)
             paths.update(setting.reached(change))
-            resized.add(link.resized(change))
-    return paths.union(setting.of_six(link.with_uppers(resized - {""})))
+            resized.add(mtu.resized(change))
+    return paths.union(setting.of_six(with_uppers(resized - {""})))
 
 
 def is_own(ref: Ref, facts: Facts, made: Made) -> bool:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cnetsh.compare.snapshot import readable, take
+from cnetsh.compare.kernel import readable
+from cnetsh.compare.snapshot import take
 from cnetsh.doctor import machine
 from cnetsh.doctor.asked import Requirements, requirements_of
 from cnetsh.doctor.probe import lacking

@@ -17,6 +17,7 @@ from ipaddress import (
 from typing import Any, TypeAlias
 
 from cnetsh.kinds.change import Facts, Ref
+from cnetsh.kinds.mtu import ETHERNET
 from cnetsh.kinds.setting import ROOT
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -65,7 +66,7 @@ class Link:
     name: str
     kind: str = ""
     up: bool = False
-    mtu: int = 1500
+    mtu: int = ETHERNET
     mac: str = ""
     mode: str = ""
     arp: bool = True

@@ -6,6 +6,7 @@ from cnetsh.forwarding.netfilter import REQUEST, Fate, Packet
 from cnetsh.forwarding.network import Link, Netns, Network, Route
 from cnetsh.forwarding.stop import Stop, Stopped
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in, unquoted
+from cnetsh.kinds.mtu import ETHERNET
 from cnetsh.kinds.setting import ROOT, dotted
 
 # Within this a frame that is too long still passes: the room for a VLAN's tag
@@ -26,7 +27,7 @@ def fits_link(link: Link, packet: Packet) -> None:
     """A packet longer than the link's MTU is cut, unless it must not be (RFC 1191)."""
     if packet.size > link.mtu and packet.whole:
         words = {"mtu": str(link.mtu), "size": str(packet.size)}
-        more = (Set(link.ref, "mtu", 1500),) if link.mtu < 1500 else ()
+        more = (Set(link.ref, "mtu", ETHERNET),) if link.mtu < ETHERNET else ()
         raise Stopped(Stop("mtu", packet.leg, link.netns, link.name, words, link.ref, "mtu", more))
 
 

@@ -23,8 +23,8 @@ from cnetsh.forwarding.network import (
 from cnetsh.forwarding.route import is_local, lookup, own
 from cnetsh.forwarding.seen import route_of, take_queue
 from cnetsh.kinds.change import Change, Facts, Make, Move, Ref, Remove, Set
+from cnetsh.kinds.mtu import ETHERNET, LEAST_OF_SIX
 
-SMALLEST = 1280  # bytes; RFC 8200: with less, IPv6 ends on the link
 LOOPBACK = (interface("127.0.0.1/8"), interface("::1/128"))
 METRIC = {4: 0, 6: 1024}  # what a route gets that says none
 CONNECTED = {4: 0, 6: 256}
@@ -142,7 +142,7 @@ def _refuse_name(network: Network, ref: Ref) -> None:
 def _new(network: Network, ref: Ref, facts: Facts) -> Link:
     space = network.spaces[ref.netns]
     link = Link(ref.netns, ref.name, facts["kind"], mode=facts.get("mode") or "vepa",
-                mtu=facts.get("mtu", 1500), mac=facts.get("address", ""))  # fmt: skip
+                mtu=facts.get("mtu", ETHERNET), mac=facts.get("address", ""))  # fmt: skip
     space.links[ref.name] = link
     space.changed()
     return link
@@ -182,7 +182,7 @@ def _up(space: Netns, link: Link) -> None:
     link.up = True
     if link.kind == "lo":
         link.addresses[:0] = [one for one in LOOPBACK if one not in link.addresses]
-    elif not space.conf(6, link.name, "disable_ipv6") and link.mtu >= SMALLEST:
+    elif not space.conf(6, link.name, "disable_ipv6") and link.mtu >= LEAST_OF_SIX:
         # Which one it is follows from the MAC address; here it only has to be its own.
         link.local.append(IPv6Address(0xFE80 << 112 | id(link)))
     for one in link.addresses:
@@ -212,7 +212,7 @@ def _lose_six(space: Netns, link: Link) -> None:
 
 def _resize(space: Netns, link: Link, size: int) -> None:
     link.mtu = size
-    if size < SMALLEST:
+    if size < LEAST_OF_SIX:
         _lose_six(space, link)
 
 
@@ -254,7 +254,7 @@ def _add_address(space: Netns, link: Link, text: str) -> None:
     one = interface(text)
     if one in link.addresses:
         raise Refusal(f"{link.name} has the address {text} already")
-    if one.version == 6 and (link.mtu < SMALLEST or space.conf(6, link.name, "disable_ipv6")):
+    if one.version == 6 and (link.mtu < LEAST_OF_SIX or space.conf(6, link.name, "disable_ipv6")):
         raise Refusal(f"IPv6 is off on {link.name}")
     if one.version == 6 and one.ip.is_link_local:
         link.local.append(one.ip)

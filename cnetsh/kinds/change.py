@@ -169,6 +169,11 @@ def refs_of(change: Change) -> tuple[Ref, ...]:
     return (change.ref, *change.also) if isinstance(change, Make) else (change.ref,)
 
 
+def values_of(ref: Ref, key: str, state: State) -> list[Any]:
+    """Give a value of a link, which may be known from before and from now."""
+    return [facts[key] for facts in state.get(ref, ()) if facts.get(key)]
+
+
 def holders(change: Change) -> Iterator[Ref]:
     """Give what takes a change along when it goes: namespaces first, then what it hangs on."""
     # Both ends of a cable: whichever goes takes the other along.

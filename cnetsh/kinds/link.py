@@ -4,10 +4,10 @@ Sources: ip-link(8), bridge(8).
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
+from cnetsh.kinds import mtu, port
 from cnetsh.kinds.change import (
     Answers,
     Change,
@@ -26,6 +26,7 @@ from cnetsh.kinds.change import (
     State,
     Words,
     typed_in,
+    values_of,
 )
 from cnetsh.kinds.looks import shows
 from cnetsh.names import keyword
@@ -64,27 +65,14 @@ _NUMBERS = frozenset({"mtu", "txqueuelen"})
 _NEW = frozenset({"name", "link", "netns", "address", "mtu", "type"})
 _SET = frozenset({"dev", "master", "netns", *KEYS})
 _REFUSED = object()
-# What is seen besides, and written to put it back: of a link its flags, of a bridge's port options.
+# What is seen besides, and written to put it back.
 _FLAGS = {"arp": ("NOARP", False), "promisc": ("PROMISC", True), "allmulticast": ("ALLMULTI", True)}
-_PORT = (
-    "priority", "cost", "hairpin", "guard", "root_block", "fastleave", "learning", "flood",
-    "proxy_arp", "proxy_arp_wifi", "mcast_flood", "mcast_to_unicast", "bcast_flood",
-    "neigh_suppress", "vlan_tunnel", "isolated", "locked", "group_fwd_mask",
-)  # fmt: skip
 # The kernel gives a MAC address by itself, or somebody has set it (net_device's addr_assign_type).
 SET_BY_HAND = "3"
-ETHERNET = 1500
-# No MTU below has IPv6 on a link (RFC 8200).
-LEAST_OF_SIX = 1280
-LINKS = "/sys/class/net"
 _ALONE: dict[str, tuple[str, Any]] = {
     "up": ("up", True),
     "down": ("up", False),
     "nomaster": ("master", None),
-}
-_SLAVE: dict[Words, bool] = {
-    ("bridge_slave", "hairpin", "on"): True,
-    ("bridge_slave", "hairpin", "off"): False,
 }
 
 
@@ -182,7 +170,7 @@ def _changed(rest: Words, netns: str) -> Changes | None:
             key, value = value, _typed(value, rest[at]) if at < end else _REFUSED
             at += 1
         elif value == "type":
-            key, value = "hairpin", _SLAVE.get(rest[at : at + 3], _REFUSED)
+            key, value = "hairpin", port.TYPED.get(rest[at : at + 3], _REFUSED)
             at += 3
         elif key == "dev" and keyword(value):
             value = _REFUSED
@@ -240,7 +228,7 @@ def _set(change: Change) -> str:
             words = ("set", *_plain(name), "up" if value else "down")
         case Set(_, "master", None):
             words = ("set", "dev", name, "nomaster")
-        case Set(_, key, value) if key in _PORT:
+        case Set(_, key, value) if key in port.OPTIONS:
             words = ("set", "dev", name, "type", "bridge_slave", key, _said(value))
         case Set(_, key, value):
             words = ("set", "dev", name, key, _said(value))
@@ -301,16 +289,13 @@ def see(answers: Answers, netns: str) -> Seen:
 def _facts(link: Any) -> dict[str, Any]:
     info = link.get("linkinfo", {})
     kind, data = info.get("info_kind", ""), info.get("info_data", {})
-    flags, port = link.get("flags", ()), info.get("info_slave_data", {})
+    flags = link.get("flags", ())
     facts = {key: link.get(said) for key, said in KEYS.items()}
     facts |= {"ifindex": link["ifindex"], "kind": kind, "up": "UP" in flags}
     facts |= {"carrier": "LOWER_UP" in flags}
     facts |= {"master": link.get("master"), "hairpin": False, "names": link.get("altnames", [])}
     facts |= {key: (flag in flags) == on for key, (flag, on) in _FLAGS.items()}
-    facts |= {key: port[key] for key in _PORT if key in port}
-    # Only what is out of the ordinary; it is never put back.
-    if (state := port.get("state", "forwarding")) != "forwarding":
-        facts["state"] = state
+    facts |= port.seen(info.get("info_slave_data", {}))
     facts |= {key: 1 for key in ("stp_state", "vlan_filtering") if data.get(key)}
     for option, said in TYPES.get(kind, {}).items():
         facts[option] = str(data[said]) if said in data else None
@@ -322,66 +307,31 @@ def reach(change: Change, before: State) -> Iterator[Reach]:
 
     Down takes addresses and routes of IPv6, all neighbours, and routes of IPv4; leaving a bridge
     the port's options and entries; an MTU below 1280 all of IPv6, also of what follows the MTU; a
-    MAC address the neighbours
-    (measured; kernel: dev_close, br_del_if, addrconf_ifdown, neigh_changeaddr).
+    MAC address the neighbours (measured; dev_close, br_del_if, addrconf_ifdown, neigh_changeaddr).
     """
     ref = change.ref
     match change:
         case Set(_, "up"):
             yield from _all_on(ref)
-            for peer in _known(ref, "peer", before):
+            for peer in values_of(ref, "peer", before):
                 yield "local", *peer[1:]
         case Set(_, "mtu"):
             yield from _all_on(ref)
-            yield from _by_mtu(ref, before)
+            yield from mtu.reach(ref, before)
         case Set(_, "address"):
             yield "assigned", *ref[1:]
-            for link in (ref.name, *_known(ref, "master", before)):
+            for link in (ref.name, *values_of(ref, "master", before)):
                 yield from _by_address(ref.netns, link)
         case Set(_, "master", value):
             yield from (("port", *ref[1:]), ("fdb", *ref[1:]))
-            for bridge in ([value] if value else []) + _known(ref, "master", before):
+            for bridge in ([value] if value else []) + values_of(ref, "master", before):
                 yield from _by_address(ref.netns, bridge)
-                yield from _by_mtu(ref._replace(name=bridge), before)
-
-
-def resized(change: Change) -> str:
-    """Give the link of the target's own namespace whose MTU a change sets, or may make smaller."""
-    match change:
-        case Set(Ref("link", "", name), "mtu") | Set(Ref("link", ""), "master", str(name)):
-            return name
-    return ""
-
-
-def with_uppers(names: Iterable[str]) -> list[str]:
-    """Give links with those that are on them, such as their bridge: the kernel has their names."""
-    found = list(names)
-    for name in found:
-        uppers = {path.name.removeprefix("upper_") for path in Path(LINKS, name).glob("upper_*")}
-        found += uppers.difference(found)
-    return found
+                yield from mtu.reach(ref._replace(name=bridge), before)
 
 
 def _by_address(netns: str, link: str) -> Iterator[Reach]:
     """Give what another MAC address costs a link; a bridge's follows that of its ports."""
     yield from (("local", netns, link), ("neighbour", netns, link))
-
-
-def _by_mtu(link: Ref, state: State) -> Iterator[Reach]:
-    """Give what another MTU costs a link and those that follow it: its bridge, what is on it."""
-    names = [link.name]
-    for name in names:
-        ref = link._replace(name=name)
-        yield from (("six", *ref[1:]), ("settings", *ref[1:]))
-        above = [up for several in _known(ref, "above", state) for up in several]
-        # What is on it keeps the small one, a bridge does not.
-        yield from (("mtu", link.netns, up) for up in above)
-        names += {*above, *_known(ref, "master", state)}.difference(names)
-
-
-def _known(ref: Ref, key: str, state: State) -> list[Any]:
-    """Give a value of a link, which may be known from before and from now."""
-    return [facts[key] for facts in state.get(ref, ()) if facts.get(key)]
 
 
 def _all_on(link: Ref) -> Iterator[Reach]:
@@ -391,7 +341,7 @@ def _all_on(link: Ref) -> Iterator[Reach]:
 
 def places(fact: Fact, value: Any) -> Iterator[Reach]:
     """Give what takes a value of a link along."""
-    if fact.key in _PORT:
+    if fact.key in port.OPTIONS:
         yield "port", *fact.ref[1:]
     if fact.key in ("assigned", "mtu"):
         yield fact.key, *fact.ref[1:]
@@ -404,16 +354,8 @@ def derived(fact: Fact, found: Found) -> bool:
     if fact.key == "address":
         return found.get(Fact(fact.ref, "assigned")) != SET_BY_HAND
     # Nothing tells a bridge's own MTU.
-    return fact.key == "kind" or (
-        fact.key == "mtu" and found.get(fact) == by_ports(fact.ref, found)
-    )
-
-
-def by_ports(bridge: Ref, found: Found) -> Any:
-    """Give the MTU of a bridge that follows its ports (kernel: br_mtu_auto_adjust)."""
-    ports = [found.get(Fact(port.ref, "mtu"), 0) for port, master in found.items()
-             if port.key == "master" and master == bridge.name]  # fmt: skip
-    return min(ports, default=ETHERNET)
+    follows = fact.key == "mtu" and found.get(fact) == mtu.by_ports(fact.ref, found)
+    return fact.key == "kind" or follows
 
 
 def _far_end(link: Any, answers: Answers, netns: str) -> dict[str, Any]:
@@ -427,43 +369,6 @@ def _far_end(link: Any, answers: Answers, netns: str) -> dict[str, Any]:
     return {"far": (home, index)} if index else {}
 
 
-def named(state: State, netns: str, ids: Mapping[int, str]) -> State:
-    """Give a state with what one namespace's links lead to, by the names that it knows others by.
-
-    What else a link there is made on is of the target's own: it has no name.
-    """
-    found: State = {}
-    for ref, (facts, *_) in _links(state):
-        home, index = facts.get("far", ("", 0))
-        if ref.netns == netns and isinstance(home, int) and "peer" not in facts:
-            home = ids.get(home, home if facts["kind"] == "veth" else "")
-            found[ref] = [{**facts, "far": (home, index)}]
-    return found
-
-
-def paired(state: State) -> State:
-    """Give what several namespaces have, with the other end of every cable where it is known."""
-    # ip tells the other end by name in the same namespace, else by its number there.
-    ends: dict[Any, Ref] = {(ref.netns, ref.name): ref for ref, _ in _links(state)}
-    ends |= {(ref.netns, found[0]["ifindex"]): ref for ref, found in _links(state)}
-    more: dict[Ref, dict[str, Any]] = {}
-    for ref, found in _links(state):
-        if far := ends.get(found[0].get("far")):
-            one, other = more.setdefault(ref, {}), more.setdefault(far, {})
-            if found[0]["kind"] == "veth":
-                one["peer"], other["peer"] = far, ref
-                continue
-            one["on"] = far
-            if far.netns == ref.netns:
-                one["below"] = far.name
-                other.setdefault("above", []).append(ref.name)
-    return state | {ref: [{**state[ref][0], **known}] for ref, known in more.items()}
-
-
-def _links(state: State) -> Iterator[tuple[Ref, list[Facts]]]:
-    return ((ref, found) for ref, found in state.items() if ref.kind == "link")
-
-
 EXPLAINED = "A link sends frames and takes them in: an end of a cable (veth), a bridge, a card."
 _SHOWN = {
     "bridge": "a switch: it passes frames on between its ports",
@@ -471,24 +376,6 @@ _SHOWN = {
     "macvlan": "shares another link, under a MAC address of its own",
     "vxlan": "frames travel in packets of UDP to another machine",
 }
-
-
-PORTS_EXPLAINED = "A port is a link that a bridge takes frames in by, and sends them out by."
-_PORT_STATES = {
-    "forwarding": "frames pass",
-    "learning": "learns where addresses are, and passes nothing on yet (STP)",
-    "listening": "waits for what other switches say, and passes nothing on yet (STP)",
-    "blocking": "kept back against a loop, so it passes nothing on (STP)",
-    "disabled": "down or without a carrier, so it passes nothing on",
-}
-
-
-def explain_port(ref: Ref, facts: Facts) -> str:
-    """Say what a bridge does at a port; port: its state, as `look_closely` has found it."""
-    said = [_PORT_STATES.get(facts["port"], "")]
-    said += ["none to another isolated port"] if facts.get("isolated") else []
-    said += ["and back to where they came from"] if facts.get("hairpin") else []
-    return ", ".join(said)
 
 
 def explain(ref: Ref, facts: Facts) -> str:

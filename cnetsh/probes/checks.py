@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from itertools import groupby
 from typing import TypeAlias
 
-from cnetsh.compare.snapshot import NETNS
+from cnetsh.compare.kernel import NETNS
 from cnetsh.kinds import looks
 from cnetsh.kinds.change import State
 from cnetsh.plan.steps import Plan, Step, enter, split

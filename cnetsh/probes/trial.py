@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-from cnetsh.compare.snapshot import NETNS, within
+from cnetsh.compare.kernel import NETNS, within
 from cnetsh.system.frame import IS_AT, WHO_HAS
 from cnetsh.system.process import attempt, never
 from cnetsh.system.taps import Sighting, Taps

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
-from cnetsh.kinds import link
+from cnetsh.kinds import port
 from cnetsh.kinds.change import Facts, Ref, State
 from cnetsh.views.table import GAP
 from cnetsh.views.terminal import (
@@ -34,13 +34,13 @@ def tables(state: State, netns: str) -> list[Table]:
     """Give the tables of one namespace, as `look_closely` has found it; empty ones are left out."""
     found = []
     for title, (kind, shown) in _TABLES.items():
-        port = title == PORTS
-        say = link.explain_port if port else kinds.explain
+        is_port = title == PORTS
+        say = port.explain if is_port else kinds.explain
         objects = [(ref, facts) for ref, several in state.items() for facts in several
                    if ref.kind == kind and ref.netns == netns]  # fmt: skip
         rows = [row | {MEANS: printable(say(ref, facts))} for ref, facts in objects
                 if (row := shown(ref, facts))]  # fmt: skip
-        explained = link.PORTS_EXPLAINED if port else kinds.explained(kind)
+        explained = port.EXPLAINED if is_port else kinds.explained(kind)
         found += [Table(title, explained, rows)] if rows else []
     return found
 

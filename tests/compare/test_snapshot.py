@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cnetsh.compare import snapshot
+from cnetsh.compare import kernel, snapshot
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Ref, State
 from cnetsh.system.process import Result
@@ -66,7 +66,7 @@ class TestTake:
     def test_of_very_many_links_has_what_forwarding_sets_and_what_is_written(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(snapshot, "MOST_LINKS", 0)
+        monkeypatch.setattr(kernel, "MOST_LINKS", 0)
         found = names(snapshot.take(Tools()), "setting")
         assert f"{LO}/forwarding" in found and f"{LO}/proxy_arp" not in found
         assert f"{LO}/proxy_arp" in names(snapshot.take(Tools(), [f"{LO}/proxy_arp"]), "setting")
@@ -115,5 +115,5 @@ class TestTake:
             snapshot.take(tools)
 
     def test_of_settings_that_cannot_be_read_there_are_none(self) -> None:
-        assert snapshot.readable(["/proc/sys/net/nosuch", "/proc/sys/net"]) == {}
-        assert snapshot.readable([FORWARD])[FORWARD] in ("0", "1")
+        assert kernel.readable(["/proc/sys/net/nosuch", "/proc/sys/net"]) == {}
+        assert kernel.readable([FORWARD])[FORWARD] in ("0", "1")

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from cnetsh.compare.snapshot import NETNS, look_through
+from cnetsh.compare.kernel import NETNS
+from cnetsh.compare.snapshot import look_through
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
@@ -177,7 +178,7 @@ def run_lines(lines: list[str]) -> list[int]:
 
 def fresh() -> dict[str, str]:
     """The settings of a new namespace."""
-    from cnetsh.compare.snapshot import readable
+    from cnetsh.compare.kernel import readable
 
     names = [f"/proc/sys/net/ipv{version}/conf/{place}/{name}" for version in (4, 6)
              for place in ("all", "default") for name in OF_LINKS]  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cnetsh import kinds
+from cnetsh.compare.pairing import paired
 from cnetsh.kinds import rule
 from cnetsh.kinds.change import Answers, Change, Fact, Make, Ref, Remove, Set, State, after
-from cnetsh.kinds.link import paired
 from cnetsh.plan.steps import changes_of
 
 FOREVER = 4294967295

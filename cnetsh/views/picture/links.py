@@ -6,13 +6,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from cnetsh.kinds.change import Facts, Ref, State
+from cnetsh.kinds.mtu import ETHERNET
 from cnetsh.kinds.setting import ROOT
 from cnetsh.names import visible
 
 Place: TypeAlias = tuple[str, str]  # namespace ("" is the host), link
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-ETHERNET = 1500
 # Routes that the kernel keeps for itself, and those that lead nowhere.
 _OWN = frozenset({"local", "broadcast", "multicast", "anycast"})
 _NOWHERE = frozenset({"blackhole", "unreachable", "prohibit", "throw"})

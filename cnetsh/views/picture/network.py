@@ -6,9 +6,10 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from cnetsh.kinds.change import State
+from cnetsh.kinds.mtu import ETHERNET
 from cnetsh.names import visible
 from cnetsh.views.picture import rules
-from cnetsh.views.picture.links import ETHERNET, DrawnLink, Inventory, Place, inventory, network_on
+from cnetsh.views.picture.links import DrawnLink, Inventory, Place, inventory, network_on
 from cnetsh.views.picture.rules import DrawnRule, PublishedPort
 from cnetsh.views.picture.shapes import line_kind, socket_of
 

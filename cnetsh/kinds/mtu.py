@@ -1,0 +1,37 @@
+"""What follows from the MTU of a link: the MTU of a bridge, of what is made on it, and IPv6."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from cnetsh.kinds.change import Change, Fact, Found, Reach, Ref, Set, State, values_of
+
+ETHERNET = 1500
+# No MTU below has IPv6 on a link (RFC 8200).
+LEAST_OF_SIX = 1280
+
+
+def resized(change: Change) -> str:
+    """Give the link of the target's own namespace whose MTU a change sets, or may make smaller."""
+    match change:
+        case Set(Ref("link", "", name), "mtu") | Set(Ref("link", ""), "master", str(name)):
+            return name
+    return ""
+
+
+def reach(link: Ref, state: State) -> Iterator[Reach]:
+    """Give what another MTU costs a link and those that follow it: its bridge, what is on it."""
+    names = [link.name]
+    for name in names:
+        ref = link._replace(name=name)
+        yield from (("six", *ref[1:]), ("settings", *ref[1:]))
+        above = [up for several in values_of(ref, "above", state) for up in several]
+        # What is on it keeps the small one, a bridge does not.
+        yield from (("mtu", link.netns, up) for up in above)
+        names += {*above, *values_of(ref, "master", state)}.difference(names)
+
+
+def by_ports(bridge: Ref, found: Found) -> Any:
+    """Give the MTU of a bridge that follows its ports (kernel: br_mtu_auto_adjust)."""
+    ports = [found.get(Fact(port.ref, "mtu"), 0) for port, master in found.items()
+             if port.key == "master" and master == bridge.name]  # fmt: skip
+    return min(ports, default=ETHERNET)
