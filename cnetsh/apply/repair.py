@@ -14,11 +14,10 @@ from cnetsh.apply.ending import Mend
 from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.run import Means, Outcome
 from cnetsh.apply.units import run_steps
-from cnetsh.compare import snapshot
 from cnetsh.compare.drift import Drifted, drift
 from cnetsh.compare.plans import Read, leaning, makers_in
 from cnetsh.compare.preview import taken
-from cnetsh.compare.scope import is_own, written
+from cnetsh.compare.scope import is_own
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
 from cnetsh.kinds.change import (
@@ -61,8 +60,7 @@ class Repairing:
         """Work out what repairs the lab of a journal; gone: steps that are to go anyway."""
         known = record.in_force(plan_of(record, "up").steps)
         steps = {number: step for number, step in known.items() if number not in gone}
-        now = snapshot.take(ask, written(steps.values()))
-        found, state = drift(steps, now, record.made, ask)
+        found, state = drift(steps, record.made, ask)
         return cls(record, steps, found, state, tuple(_Todo(record, steps, found, state).all()))
 
     def refuse(self) -> None:

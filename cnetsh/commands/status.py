@@ -12,8 +12,7 @@ from cnetsh.apply.journal import Journal
 from cnetsh.apply.lock import held_by
 from cnetsh.commands.entering import entered, tell_version
 from cnetsh.commands.output import say, scratch, show_error, tell
-from cnetsh.compare import drift, snapshot
-from cnetsh.compare.scope import written
+from cnetsh.compare import drift
 from cnetsh.errors import DONE, LEFT_BEHIND
 from cnetsh.system.process import ask
 from cnetsh.targets import sandbox, target
@@ -82,8 +81,7 @@ def _row(record: Journal, working: Collection[int], with_drift: bool) -> dict[st
     }
     if with_drift and state == "up":
         steps = record.in_force(journal.plan_of(record, "up").steps)
-        now = snapshot.take(ask, written(steps.values()))
-        found, _ = drift.drift(steps, now, record.made, ask)
+        found, _ = drift.drift(steps, record.made, ask)
         row["drift"] = [one.text for one in found]
     record.close()
     return row

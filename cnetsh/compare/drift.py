@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
-from cnetsh.compare.scope import Made, is_own
-from cnetsh.compare.snapshot import look_inside
+from cnetsh.compare.scope import Made, is_own, written
+from cnetsh.compare.snapshot import look_inside, take
 from cnetsh.kinds.change import (
     MARKED,
     NOTHING,
@@ -40,13 +40,18 @@ class Drifted(NamedTuple):
     step: Step
 
 
-def drift(
-    steps: Mapping[int, Step], now: State, made: Made, run: Run
-) -> tuple[list[Drifted], State]:
+def drift(steps: Mapping[int, Step], made: Made, run: Run) -> tuple[list[Drifted], State]:
     """Give what of a lab is missing or not as planned, and what is there, also in its namespaces.
 
     steps: those that make it up, by their numbers; made: the identities that the journal has.
     """
+    return drift_from(steps, take(run, written(steps.values())), made, run)
+
+
+def drift_from(
+    steps: Mapping[int, Step], now: State, made: Made, run: Run
+) -> tuple[list[Drifted], State]:
+    """Give the drift where the target's own namespace has been looked at."""
     changes = [(change, number) for number, step in steps.items() for change in step.changes]
     # The last step that speaks of an object or a value is the one to name.
     planned = {key: number for change, number in changes for key in _keys(change)}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from answers import seen
 
-from cnetsh.compare.drift import drift
+from cnetsh.compare.drift import drift_from
 from cnetsh.kinds.change import State
 from cnetsh.plan.steps import parse
 from cnetsh.system.process import Result
@@ -22,7 +22,7 @@ def off(text: str, now: State, exit_code: int = 1) -> list[str]:
         return Result(exit_code, "", "")
 
     steps = dict(enumerate(parse(text, "own", "", "up", "own").steps))
-    return [one.text for one in drift(steps, now, {}, run)[0]]
+    return [one.text for one in drift_from(steps, now, {}, run)[0]]
 
 
 @pytest.mark.parametrize("add", ["ip -6 route add", "ip -6 r add", "ip route add"])

@@ -11,14 +11,11 @@ import json, sys
 from cnetsh.system import process
 from cnetsh.compare import drift
 from cnetsh.apply import journal
-from cnetsh.compare import snapshot
-from cnetsh.compare.scope import written
 record = journal.find(sys.argv[1])
 steps = journal.plan_of(record, "up").steps
 in_force = record.in_force(steps)
 run = process.runner()
-now = snapshot.take(run, written(in_force.values()))
-print(json.dumps([one.text for one in drift.drift(in_force, now, record.made, run)[0]]))
+print(json.dumps([one.text for one in drift.drift(in_force, record.made, run)[0]]))
 """
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 NAT = "POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE"
