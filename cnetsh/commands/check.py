@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from cnetsh.apply import journal
 from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
-from cnetsh.commands.naming import elsewhere, refuse_not_up, up_here
+from cnetsh.commands.naming import Sought, elsewhere
 from cnetsh.commands.output import say, tell, unicode_fits
 from cnetsh.commands.progress import Meter
-from cnetsh.compare import drift, snapshot
-from cnetsh.compare.scope import written
+from cnetsh.compare import drift
 from cnetsh.errors import DONE, FAILED
 from cnetsh.kinds import looks
 from cnetsh.labs import choose
@@ -45,19 +44,18 @@ def run(
     """Check a lab that is up; give the exit code."""
     name = choose.name_of(lab, settings) if lab else ""
     others = elsewhere(name, on, "check")
-    action = partial(_check, name, Shown(verbose, quiet, as_json), others)
-    return entered(target.named(on), action, partial(refuse_not_up, lab, others))
+    action = partial(_check, Sought(name, others), Shown(verbose, quiet, as_json))
+    return entered(target.named(on), action, Sought(lab, others).refuse)
 
 
-def _check(name: str, how: Shown, elsewhere: str) -> int:
-    record = up_here(name, elsewhere)
+def _check(lab: Sought, how: Shown) -> int:
+    record = lab.up_here()
     record.close()
     tell_version(record)
     # The plan of the journal, not of the lab file: that is what is up.
     plan = journal.plan_of(record, "check")
     in_force = record.in_force(journal.plan_of(record, "up").steps)
-    now = snapshot.take(ask, written(in_force.values()))
-    found, seen = drift.drift(in_force, now, record.made, ask)
+    found, seen = drift.drift(in_force, record.made, ask)
     drifted = [one.text for one in found]
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
     with StopSignal() as stop:

@@ -21,7 +21,7 @@ from cnetsh.commands.changing import (
     unless_killed,
 )
 from cnetsh.commands.entering import if_running
-from cnetsh.commands.naming import elsewhere, not_up, only_one_up
+from cnetsh.commands.naming import Sought, elsewhere
 from cnetsh.commands.output import exit_code_of, say, show_error
 from cnetsh.commands.progress import Telling
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
@@ -54,38 +54,32 @@ def run(
         known = None
 
     telling = Telling.typed_here(verbose, quiet, log)
-    others = elsewhere(name, on, "down")
-    action = partial(_down, name, every, known, kill, How(dry_run), telling, others)
-    return unless_killed(if_running(on, action, _is_not_up(name, others)))
+    sought = Sought(name, elsewhere(name, on, "down"))
+    action = partial(_down, sought, every, known, kill, How(dry_run), telling)
+    return unless_killed(if_running(on, action, _is_not_up(sought)))
 
 
-def _is_not_up(name: str, elsewhere: str = "") -> str:
-    if not name:
-        return f"no lab is up{elsewhere}"
-    refusal = not_up(name, (), elsewhere)
-    told = elsewhere or choose.is_known(name)
+def _is_not_up(lab: Sought) -> str:
+    if not lab.name:
+        return f"no lab is up{lab.elsewhere}"
+    refusal = lab.not_up()
+    told = lab.elsewhere or choose.is_known(lab.name)
     return refusal.message if told else f"{refusal.message}\n  {refusal.hint}"
 
 
 def _down(
-    name: str,
-    every: bool,
-    known: Saved | None,
-    kill: bool,
-    how: How,
-    telling: Telling,
-    elsewhere: str,
+    lab: Sought, every: bool, known: Saved | None, kill: bool, how: How, telling: Telling
 ) -> int:
     with changing(telling) as means:
         if every:
-            return _all_down(kill, how, means, elsewhere)
-        if not name and not journal.labs_here():
-            return done(lambda: nothing(_is_not_up("", elsewhere)), how)
-        one = only_one_up(name)
-        return done(lambda: to_take_down(one, kill, means, known, elsewhere), how)
+            return _all_down(lab, kill, how, means)
+        if not lab.name and not journal.labs_here():
+            return done(lambda: nothing(_is_not_up(lab)), how)
+        one = lab.only()
+        return done(lambda: to_take_down(one, kill, means, known), how)
 
 
-def _all_down(kill: bool, how: How, means: Means, elsewhere: str) -> int:
+def _all_down(lab: Sought, kill: bool, how: How, means: Means) -> int:
     """Take down every lab, the last that came up first; what keeps one keeps no other."""
     found, unreadable = journal.all_here()
     for error in unreadable:
@@ -94,24 +88,22 @@ def _all_down(kill: bool, how: How, means: Means, elsewhere: str) -> int:
     for record in found:
         record.close()
         if not means.stopping():
-            work = partial(to_take_down, record.lab, kill, means)
+            work = partial(to_take_down, Sought(record.lab), kill, means)
             codes.append(exit_code_of(partial(done, work, how)))
     if not codes:
-        say(_is_not_up("", elsewhere))
+        say(_is_not_up(lab))
     return max(codes, default=DONE)
 
 
-def to_take_down(
-    name: str, kill: bool, means: Means, known: Saved | None = None, elsewhere: str = ""
-) -> Work:
+def to_take_down(lab: Sought, kill: bool, means: Means, known: Saved | None = None) -> Work:
     """Work out how a lab is undone; known: the plan of it that was saved."""
-    record = journal.find(name)
+    record = journal.find(lab.name)
     if record is None:
         up = journal.labs_here()
         # What is down already is as was asked; another one's name misspelt is not.
-        if nearest(name, up) and not choose.is_known(name) and not elsewhere:
-            raise not_up(name, up)
-        return nothing(_is_not_up(name, elsewhere))
+        if nearest(lab.name, up) and not choose.is_known(lab.name) and not lab.elsewhere:
+            raise lab.not_up(up)
+        return nothing(_is_not_up(lab))
     if not record.same_boot:
         return forgetting_record(record)
     inside = in_use(record, record.homes)
@@ -119,7 +111,7 @@ def to_take_down(
     refused = first_refusal(
         lambda: refuse_in_use(record, inside, kill), lambda: _refuse_stale(known, record, work)
     )
-    known_by = {f"lab {name}": standing(record)}
+    known_by = {f"lab {lab.name}": standing(record)}
     return replace(work, refused=refused, relied_on=lambda: known_by)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
@@ -65,32 +66,54 @@ def _save(lab: str, into: TextIO) -> int:
     return DONE
 
 
-def only_one_up(name: str) -> str:
-    """Give a name, where none was typed that of the only lab that is up here.
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A lab that is asked for, "" being the only one that is up; elsewhere: where else it is."""
 
-    Raises CnetshError where there are none, or several.
-    """
-    from cnetsh.apply import journal
+    name: str
+    elsewhere: str = ""
 
-    up = [] if name else journal.labs_here()
-    if not name and len(up) != 1:
-        several = f"{len(up)} labs are up: {', '.join(up)}"
-        raise CnetshError(several, "name one") if up else NO_LAB
-    return name or up[0]
+    def only(self) -> "Sought":
+        """Give the lab, where no name was typed the only one that is up here.
 
+        Raises CnetshError where there are none, or several.
+        """
+        from cnetsh.apply import journal
 
-def up_here(name: str, elsewhere: str = "") -> "Journal":
-    """Give the journal of a lab that is up here, of the only one where no name was typed.
+        up = [] if self.name else journal.labs_here()
+        if not self.name and len(up) != 1:
+            several = f"{len(up)} labs are up: {', '.join(up)}"
+            raise CnetshError(several, "name one") if up else NO_LAB
+        return replace(self, name=self.name or up[0])
 
-    elsewhere: where else it is. Raises CnetshError where it is not up here.
-    """
-    from cnetsh.apply import journal
+    def up_here(self) -> "Journal":
+        """Give the journal of the lab. Raises CnetshError where it is not up here."""
+        from cnetsh.apply import journal
 
-    name = only_one_up(name)
-    record = journal.find(name)
-    if record is None or not record.same_boot:
-        raise not_up(name, journal.labs_here(), elsewhere)
-    return record
+        lab = self.only()
+        record = journal.find(lab.name)
+        if record is None or not record.same_boot:
+            raise lab.not_up(journal.labs_here())
+        return record
+
+    def refuse(self) -> NoReturn:
+        """Raise CnetshError: the lab is not up, or none is."""
+        raise self.not_up() if self.name else NO_LAB
+
+    def not_up(self, up: Sequence[str] = ()) -> CnetshError:
+        """Give the refusal of a lab that is not up, with where it is or what was probably meant."""
+        lab = self.name
+        if self.elsewhere:
+            return CnetshError(f"{lab} is not up{self.elsewhere}")
+        if near := nearest(lab, up):
+            hint = f"did you mean {near}, which is up?"
+        elif choose.is_known(lab):
+            hint = f"cnetsh up {lab}"
+        elif near := nearest(lab, builtin.LABS):
+            hint = f"did you mean {near}?"
+        else:
+            hint = f"up are: {', '.join(up)}" if up else "cnetsh status lists those that are"
+        return CnetshError(f"{lab} is not up", hint)
 
 
 def elsewhere(lab: str, on: str, verb: str) -> str:
@@ -110,23 +133,3 @@ def elsewhere(lab: str, on: str, verb: str) -> str:
              for where, several in labs.items() if where != here
              for one in several if lab in ("", one)]  # fmt: skip
     return f" in {here}{''.join(lines)}" if lines else ""
-
-
-def refuse_not_up(lab: str, elsewhere: str = "") -> NoReturn:
-    """Raise CnetshError: a lab is not up, or none is, where no name was typed."""
-    raise not_up(lab, (), elsewhere) if lab else NO_LAB
-
-
-def not_up(lab: str, up: Sequence[str] = (), elsewhere: str = "") -> CnetshError:
-    """Give the refusal of a lab that is not up, with where it is or what was probably meant."""
-    if elsewhere:
-        return CnetshError(f"{lab} is not up{elsewhere}")
-    if near := nearest(lab, up):
-        hint = f"did you mean {near}, which is up?"
-    elif choose.is_known(lab):
-        hint = f"cnetsh up {lab}"
-    elif near := nearest(lab, builtin.LABS):
-        hint = f"did you mean {near}?"
-    else:
-        hint = f"up are: {', '.join(up)}" if up else "cnetsh status lists those that are"
-    return CnetshError(f"{lab} is not up", hint)

@@ -129,6 +129,7 @@ def _compared(plans: Plans, how: _Form, on: str, into: TextIO) -> int:
     from cnetsh.apply import journal
     from cnetsh.commands.changing import changing, tell_finding
     from cnetsh.commands.down import to_take_down
+    from cnetsh.commands.naming import Sought
     from cnetsh.commands.up import Wanted, to_bring_up
     from cnetsh.doctor.diagnose import findings_as_json
     from cnetsh.plan.saved import Saved
@@ -140,7 +141,7 @@ def _compared(plans: Plans, how: _Form, on: str, into: TextIO) -> int:
         elif journal.find(plan.lab) is None:
             return _without(plans, how, into)
         else:
-            work = to_take_down(plan.lab, True, means)
+            work = to_take_down(Sought(plan.lab), True, means)
     lines, warnings = work.lines(), findings_as_json(work.warnings)
     # The other forms have them in what they print.
     for one in work.warnings if how.form in ("table", "brief") else ():

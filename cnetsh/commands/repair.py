@@ -17,7 +17,7 @@ from cnetsh.commands.changing import (
     unless_killed,
 )
 from cnetsh.commands.entering import entered
-from cnetsh.commands.naming import refuse_not_up, up_here
+from cnetsh.commands.naming import Sought
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import Telling
 from cnetsh.errors import DONE, LEFT_BEHIND
@@ -39,7 +39,7 @@ def run(
     how = How.typed_here(dry_run, yes)
     telling = Telling.typed_here(verbose, quiet, log)
     action = partial(_repair, name, on, how, telling)
-    return unless_killed(entered(target.named(on), action, partial(refuse_not_up, lab)))
+    return unless_killed(entered(target.named(on), action, Sought(lab).refuse))
 
 
 def _repair(name: str, on: str, how: How, telling: Telling) -> int:
@@ -48,7 +48,7 @@ def _repair(name: str, on: str, how: How, telling: Telling) -> int:
 
 
 def _work(name: str, on: str, means: Means) -> Work:
-    record = up_here(name)
+    record = Sought(name).up_here()
     refuse_interrupted(record)
     known = Repairing.of(record, means.ask)
     if not known.drifted:
