@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from cnetsh.commands.changing import changing, in_started, tell_finding
+from cnetsh.commands.changing import changing, in_started
 from cnetsh.commands.output import collected, deliver, kept, say
 from cnetsh.commands.sheets import form_of, shown
 from cnetsh.commands.up import Wanted, as_given, to_bring_up
+from cnetsh.commands.work import tell_finding
 from cnetsh.compare.plans import differing
 from cnetsh.doctor.diagnose import findings_as_json
 from cnetsh.errors import DONE, FAILED, CnetshError

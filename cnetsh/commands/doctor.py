@@ -4,10 +4,11 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
-from cnetsh.commands.changing import in_started, start_target, tell_finding
+from cnetsh.commands.changing import in_started, start_target
 from cnetsh.commands.naming import resolved
 from cnetsh.commands.output import say, tell
 from cnetsh.commands.predicting import surprises_here, tell_unknown
+from cnetsh.commands.work import tell_finding
 from cnetsh.doctor import diagnose
 from cnetsh.errors import DONE, REFUSED, CnetshError
 from cnetsh.labs import choose

@@ -7,23 +7,13 @@ from pathlib import Path
 from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal, standing
 from cnetsh.apply.run import Means
-from cnetsh.commands.changing import (
-    How,
-    Work,
-    changing,
-    done,
-    first_refusal,
-    forgetting_record,
-    in_use,
-    nothing,
-    refuse_in_use,
-    taking_down,
-    unless_killed,
-)
+from cnetsh.commands.changing import changing, unless_killed
 from cnetsh.commands.entering import if_running
 from cnetsh.commands.naming import Sought, elsewhere
 from cnetsh.commands.output import exit_code_of, say, show_error
 from cnetsh.commands.progress import Telling
+from cnetsh.commands.taking_down import forgetting_record, in_use, refuse_in_use, taking_down
+from cnetsh.commands.work import How, Work, done, first_refusal, nothing
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
 from cnetsh.names import nearest

@@ -127,10 +127,11 @@ def _without(plans: Plans, how: _Form, into: TextIO) -> int:
 def _compared(plans: Plans, how: _Form, on: str, into: TextIO) -> int:
     """Show what `up` or `down` would do here, where this is called."""
     from cnetsh.apply import journal
-    from cnetsh.commands.changing import changing, tell_finding
+    from cnetsh.commands.changing import changing
     from cnetsh.commands.down import to_take_down
     from cnetsh.commands.naming import Sought
     from cnetsh.commands.up import Wanted, to_bring_up
+    from cnetsh.commands.work import tell_finding
     from cnetsh.doctor.diagnose import findings_as_json
     from cnetsh.plan.saved import Saved
 

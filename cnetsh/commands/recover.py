@@ -4,10 +4,12 @@ from functools import partial
 from pathlib import Path
 
 from cnetsh.apply import journal
-from cnetsh.commands.changing import How, changing, done, taking_down, unless_killed
+from cnetsh.commands.changing import changing, unless_killed
 from cnetsh.commands.entering import if_running
 from cnetsh.commands.output import say, show_error
 from cnetsh.commands.progress import Telling
+from cnetsh.commands.taking_down import taking_down
+from cnetsh.commands.work import How, done
 from cnetsh.errors import DONE, LEFT_BEHIND
 
 

@@ -5,21 +5,13 @@ from pathlib import Path
 
 from cnetsh.apply.repair import Repairing, repair
 from cnetsh.apply.run import Means, Outcome
-from cnetsh.commands.changing import (
-    How,
-    Work,
-    asked,
-    changing,
-    done,
-    nothing,
-    refuse_interrupted,
-    undone_by,
-    unless_killed,
-)
+from cnetsh.commands.changing import changing, unless_killed
 from cnetsh.commands.entering import entered
 from cnetsh.commands.naming import Sought
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import Telling
+from cnetsh.commands.taking_down import refuse_interrupted, undone_by
+from cnetsh.commands.work import How, Work, asked, done, nothing
 from cnetsh.errors import DONE, LEFT_BEHIND
 from cnetsh.labs import choose
 from cnetsh.targets import target

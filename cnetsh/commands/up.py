@@ -28,29 +28,22 @@ from cnetsh.apply.up import (
     to_undo,
     undo,
 )
-from cnetsh.commands.changing import (
-    How,
-    Work,
-    asked,
-    changing,
-    done,
+from cnetsh.commands.changing import changing, in_started, unless_killed
+from cnetsh.commands.entering import tell_version
+from cnetsh.commands.output import say
+from cnetsh.commands.progress import Telling
+from cnetsh.commands.taking_down import (
     end,
-    first_refusal,
     forgetting_record,
-    in_started,
     in_use,
-    nothing,
     refuse_in_use,
     refuse_interrupted,
     tell_ended,
     tell_left,
     then_put_back,
     undone_by,
-    unless_killed,
 )
-from cnetsh.commands.entering import tell_version
-from cnetsh.commands.output import say
-from cnetsh.commands.progress import Telling
+from cnetsh.commands.work import How, Work, asked, done, first_refusal, nothing
 from cnetsh.compare import snapshot
 from cnetsh.compare.preview import as_lines, refuse_changed, refuse_taken, relied_on
 from cnetsh.compare.scope import without_links, written

@@ -12,8 +12,8 @@ import pytest
 from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.run import SHORT
 from cnetsh.commands import output
-from cnetsh.commands.changing import tell_ended
 from cnetsh.commands.progress import Echo, Quiet, Telling, opened_log
+from cnetsh.commands.taking_down import tell_ended
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step, parse
 from cnetsh.system.process import Result

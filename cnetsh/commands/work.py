@@ -1,0 +1,138 @@
+"""What a command would do now, as a value: shown by a dry run, asked for, carried out."""
+
+import os
+import select
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from cnetsh.apply.repair import Repairing
+from cnetsh.commands.output import say, show
+from cnetsh.doctor.finding import Finding, finding_text
+from cnetsh.errors import DONE, CnetshError
+from cnetsh.names import visible
+from cnetsh.plan.lines import Line, counted
+from cnetsh.system.process import never
+from cnetsh.targets import target
+from cnetsh.views.terminal import DOUBT, WRONG
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a command would do now: a dry run shows it, the same command without it carries it out.
+
+    lines: the commands that run, in their order; said: what there is to say before them, and then
+    after; shown: the lines are told before they run; asks: a question before they do; drifted: what
+    is not as planned, and what repairs it; warnings: what doctor has found; refused: why it is not
+    done; relied_on: what a saved plan of it takes for granted.
+    """
+
+    carry_out: Callable[[], int]
+    lines: Callable[[], Sequence[Line]] = tuple
+    said: str = ""
+    then: str = ""
+    shown: bool = False
+    asks: str = ""
+    drifted: Repairing | None = None
+    warnings: Sequence[Finding] = ()
+    refused: CnetshError | None = None
+    relied_on: Callable[[], Mapping[str, str]] = dict
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How work is to be done: only shown; or without asking, or with an answer from a terminal.
+
+    line: what can be typed instead of an answer.
+    """
+
+    dry_run: bool = False
+    yes: bool = True
+    typed: TextIO | None = None
+    line: str = ""
+
+    @classmethod
+    def typed_here(cls, dry_run: bool, yes: bool) -> "How":
+        """Give what was typed on the command line of this process."""
+        typed = sys.stdin if sys.stdin.isatty() else None
+        return cls(dry_run, yes, typed, f"cnetsh {shlex.join(sys.argv[1:])} --yes")
+
+
+def tell_finding(one: Finding, tell: Callable[[str, str], None]) -> None:
+    """Tell what doctor has found, its first line in the colour of what it comes to."""
+    first, *rest = finding_text(one).split("\n")
+    styles = {"lacks": WRONG, "refuse": WRONG, "warn": DOUBT}
+    tell(first, styles.get(one.severity, ""))
+    for line in rest:
+        tell(line, "")
+
+
+def done(decide: Callable[[], Work], how: How, stopping: Callable[[], int] = never) -> int:
+    """Show what there is to do, or do it; give the exit code."""
+    work = decide()
+    for one in work.warnings:
+        tell_finding(one, say)
+    if work.said:
+        say(work.said)
+    if work.refused:
+        raise work.refused
+    if how.dry_run:
+        return _printed(work)
+    for line in work.lines() if work.shown else ():
+        say(f"  {line.mark or ' '} {line.step.text}", whole=True)
+    if work.asks and not how.yes:
+        _ask(work.asks, how, stopping)
+        again = decide()
+        if again.refused or again.lines() != work.lines():
+            raise again.refused or CnetshError("the target has changed: nothing was executed")
+        work = again
+    return work.carry_out()
+
+
+def _printed(work: Work) -> int:
+    lines = work.lines()
+    for line in lines:
+        print(f"{line.mark or ' '} {visible(line.step.text)}")
+    for text in filter(None, (counted(lines), work.then)):
+        say(text)
+    return DONE
+
+
+def _ask(question: str, how: How, stopping: Callable[[], int]) -> None:
+    """Raise CnetshError unless somebody says yes."""
+    if how.typed is None:
+        raise CnetshError(f"{question} Nobody is there to say so: nothing was executed", how.line)
+    show(f"{question} [y/N] ")
+    answer = ""
+    while not answer and not stopping():
+        if select.select([how.typed], [], [], 0.1)[0]:
+            answer = os.read(how.typed.fileno(), 1024).decode(errors="replace") or "n"
+    # Enter ends the line of the question; the end of the input and Ctrl-C do not.
+    show("" if answer.endswith("\n") else "\n")
+    if signal := stopping():
+        raise CnetshError("nothing was executed", code=128 + signal)
+    if answer.strip().lower() not in ("y", "yes"):
+        raise CnetshError("nothing was executed", how.line)
+
+
+def first_refusal(*checks: Callable[[], object]) -> CnetshError | None:
+    """Give the error of the first of some checks that raises one."""
+    for check in checks:
+        try:
+            check()
+        except CnetshError as error:
+            return error
+    return None
+
+
+def asked(lines: Sequence[Line], on: str) -> str:
+    """Give the question before lines are run, "" where nothing is lost and no host is changed."""
+    quiet = target.named(on).is_private and all(line.mark != "-" for line in lines)
+    return "" if quiet else f"run this on {on} ({counted(lines)})?"
+
+
+def nothing(said: str, drifted: Repairing | None = None) -> Work:
+    """Give the work of a command that has nothing to do, and says so."""
+    return Work(lambda: DONE, said=said, drifted=drifted)
