@@ -23,7 +23,7 @@ from cnetsh.compare.kernel import LINKS, link_mark, readable
 from cnetsh.compare.revert import lost, put, same
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
-from cnetsh.kinds.address import is_local
+from cnetsh.kinds.address import is_link_local
 from cnetsh.kinds.change import Fact, Found, Patch, Reach, Ref, Remove, Set
 from cnetsh.kinds.setting import NO_LOCALS
 from cnetsh.plan.steps import Step, as_step, made_by
@@ -174,7 +174,7 @@ def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) ->
     for _ in range(ROUNDS):
         now = _look(sight, wanted, done)
         moved = [fact for fact in {**done, **wanted}
-                 if not same(now.get(fact), wanted.get(fact)) and not is_local(fact)
+                 if not same(now.get(fact), wanted.get(fact)) and not is_link_local(fact)
                  and (fact in done or lost(fact, wanted, now, cost))]  # fmt: skip
         mends = in_phases(moved, wanted, sight)
         if mends == last:
@@ -210,7 +210,7 @@ def _settle_locals(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Rea
     mends = in_phases(gone, wanted, sight)
     links = {wanted[fact]["dev"] for fact in gone}
     for fact, value in sight.now.items():
-        if is_local(fact) and fact not in sight.journal.before and not sight.holds(fact):
+        if is_link_local(fact) and fact not in sight.journal.before and not sight.holds(fact):
             reached = not sight.scope.reach.isdisjoint(kinds.places(fact, value))
             came = fact not in wanted and _has_no_locals(value["dev"], wanted)
             if value["dev"] in links or (reached and (came or not _carrier(value["dev"], sight))):
@@ -236,7 +236,7 @@ def _lost_locals(
     sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]
 ) -> Iterator[Fact]:
     for fact, value in wanted.items():
-        if is_local(fact) and fact not in sight.now:
+        if is_link_local(fact) and fact not in sight.now:
             link = Ref("link", fact.ref.netns, value["dev"])
             known = fact in done or not cost.isdisjoint(kinds.places(fact, value))
             if known and sight.now.get(Fact(link, "up")):

@@ -16,7 +16,7 @@ from cnetsh.apply.sight import Sight, done_by
 from cnetsh.compare.revert import Aim, aim, is_a_ports, same
 from cnetsh.compare.scope import is_named_by
 from cnetsh.kinds import rule
-from cnetsh.kinds.address import is_local
+from cnetsh.kinds.address import is_link_local
 from cnetsh.kinds.change import (
     OWNED,
     Change,
@@ -177,8 +177,8 @@ def _in_order(
 ) -> tuple[list[Mend], list[Mend]]:
     """Give what takes steps back, in the order of the lab's `down`, and what the rest needs."""
     now, found = sight.now, []
-    facts = [fact for fact in {**now, **wanted} if not is_local(fact) and not sight.holds(fact)]
-    left = {fact for fact in facts if not same(now.get(fact), wanted.get(fact))}
+    left = {fact for fact in {**now, **wanted} if not is_link_local(fact)
+            and not sight.holds(fact) and not same(now.get(fact), wanted.get(fact))}  # fmt: skip
     # What a port is in its bridge shows when it is there again.
     moved = {fact.ref for fact in left if fact.key == "master"}
     later = {fact for fact in left if fact.key != "master"

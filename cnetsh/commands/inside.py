@@ -117,7 +117,7 @@ class _Port:
 
     def send(self, letter: bytes, content: bytes = b"") -> bool:
         """Say something, and give whether anybody was there; else it is lost."""
-        rest = frames.packed(letter, content)
+        rest = frames.framed(letter, content)
         while rest:
             try:
                 rest = rest[os.write(self.fd, rest) :]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnetsh.commands.output import say
 from cnetsh.forwarding.network import Network
-from cnetsh.forwarding.predict import BEGINS, Surprise, as_lines, foretold
+from cnetsh.forwarding.predict import BEGINS, Surprise, foretold, surprise_lines
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS, network_of, new_machine
 from cnetsh.forwarding.settle import settle
 from cnetsh.kinds.change import Change
@@ -96,7 +96,7 @@ def tell_surprises(surprises: list[Surprise], verbose: bool) -> None:
     """
     # Of pairs that nobody tries doctor tells.
     for one in (each for each in surprises if each.part in ("step", "check")):
-        for line in as_lines(one):
+        for line in surprise_lines(one):
             say(line)
     if verbose:
         tell_unknown(surprises)

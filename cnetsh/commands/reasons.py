@@ -14,7 +14,7 @@ from cnetsh.errors import DONE, FAILED, STOPPED
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import maker_of
-from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, named, sentence
+from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, in_words, sentence
 from cnetsh.forwarding.trip import Hop, Verdict, follow
 from cnetsh.kinds.change import Make, Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
@@ -217,16 +217,16 @@ def told_hop(hop: Hop) -> str:
         case "out":
             via = f" to {hop.by.via}" if hop.by and hop.by.via else ""
             by = f", by the route to {hop.by.name}" if hop.by and hop.by.name else ""
-            return f"{back}{named(hop.space)}: out by {hop.link}{via}{by}"
+            return f"{back}{in_words(hop.space)}: out by {hop.link}{via}{by}"
         case "bridge":
-            return f"{back}{named(hop.space)}: through the bridge {hop.link}"
+            return f"{back}{in_words(hop.space)}: through the bridge {hop.link}"
         case "under":
-            return f"{back}{named(hop.space)}: through {hop.link}, on which the link is made"
+            return f"{back}{in_words(hop.space)}: through {hop.link}, on which the link is made"
         case "lo":
-            return f"{back}{named(hop.space)}: to itself, by lo"
-    return f"{back}{named(hop.space)}: in by {hop.link}"
+            return f"{back}{in_words(hop.space)}: to itself, by lo"
+    return f"{back}{in_words(hop.space)}: in by {hop.link}"
 
 
 def _told_seen(one: Seen) -> str:
     back = "back: " if one.leg == "reply" else ""
-    return f"{back}{named(one.space)}: {one.direction} by {one.link}"
+    return f"{back}{in_words(one.space)}: {one.direction} by {one.link}"

@@ -13,7 +13,7 @@ from cnetsh.forwarding.netfilter import Fate, target_of
 from cnetsh.forwarding.network import Network, address
 from cnetsh.forwarding.refusing import dropped
 from cnetsh.forwarding.route import is_local, own
-from cnetsh.forwarding.stop import Stop, named
+from cnetsh.forwarding.stop import Stop, in_words
 from cnetsh.forwarding.trip import Doubt, Hop, Verdict
 from cnetsh.forwarding.wire import flood
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in
@@ -184,7 +184,7 @@ def _expired(network: Network, asked: Probe, verdict: Verdict, space: str) -> St
     path = "ipv6/conf/all/hop_limit" if asked.version == 6 else "ipv4/ip_default_ttl"
     if int(within(asked.sender, Path(ROOT + path).read_text)) <= len(verdict.path):
         ref = Ref("setting", asked.sender, ROOT + path)
-        words = {"dotted": dotted(path), "at": named(space)}
+        words = {"dotted": dotted(path), "at": in_words(space)}
         return Stop("ttl", "request", asked.sender, "", words, ref, "value",
                     (Set(ref, "value", "64"),))  # fmt: skip
     for one in dict.fromkeys(hop.space for hop in verdict.path):
@@ -192,7 +192,7 @@ def _expired(network: Network, asked: Probe, verdict: Verdict, space: str) -> St
             for rule in rules:
                 if target_of(rule) in ("TTL", "HL"):
                     fate = Fate("TTL", rule, key)
-                    return by_rule("ttl_rule", "request", one, fate, {"at": named(space)})
+                    return by_rule("ttl_rule", "request", one, fate, {"at": in_words(space)})
     return None
 
 

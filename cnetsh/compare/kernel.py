@@ -45,17 +45,17 @@ def whole(run: Run, own: Collection[str] = (), known: str = PERMANENT) -> Answer
     Entries and queues are asked for where a link of others, none of own, may have some.
     """
     questions = f"address show\nroute show table all\n{known}\nneigh show proxy\nrule show"
-    addresses, routes, neighbours, proxies, policy = ask(run, ("ip",), questions)
-    (policy6,) = ask(run, ("ip", "-6"), "rule show")
+    addresses, routes, neighbours, proxies, policy = ip(run, questions)
+    (policy6,) = ip(run, "rule show", "-6")
     policy += [{"family": 6, **rule} for rule in policy6]
     foreign = [link for link in addresses if link.get("ifname") not in own]
     return Answers(addresses, routes, [*neighbours, *proxies], policy, entries(run, foreign),
-                   queues(run, foreign), tables(run))  # fmt: skip
+                   queues(run, foreign), saved_rules(run))  # fmt: skip
 
 
-def ask(run: Run, tool: tuple[str, ...], questions: str) -> list[Answer]:
-    """Ask several things of one process; each answer is a line of JSON."""
-    answer = run((*tool, "-j", "-d", "-batch", "-"), stdin=questions + "\n")
+def ip(run: Run, questions: str, *options: str) -> list[Answer]:
+    """Ask several things of one ip; each answer is a line of JSON."""
+    answer = run(("ip", *options, "-j", "-d", "-batch", "-"), stdin=questions + "\n")
     lines = [line for line in answer.stdout.split("\n") if line]
     asked = questions.count("\n") + 1
     if answer.exit_code or len(lines) != asked:
@@ -85,7 +85,7 @@ def queues(run: Run, links: Answer) -> str:
     return "" if chosen else run(ALL_QUEUES).stdout
 
 
-def tables(run: Run) -> dict[str, str | None]:
+def saved_rules(run: Run) -> dict[str, str | None]:
     return {name.removesuffix("-save"): _saved(run, name) for name in _savers()}
 
 
@@ -111,7 +111,7 @@ def _savers() -> Iterator[str]:
                 yield name
 
 
-def settings(own: Collection[str], written: Iterable[str]) -> dict[str, str]:
+def foreign_settings(own: Collection[str], written: Iterable[str]) -> dict[str, str]:
     found = _of_ip(own)
     more = (path for path in written if path not in found and not _is_of(path, own))
     return found | readable(more)

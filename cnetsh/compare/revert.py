@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from cnetsh import kinds
 from cnetsh.compare.scope import Scope
 from cnetsh.kinds import rule
-from cnetsh.kinds.address import is_four, is_local
+from cnetsh.kinds.address import is_four, is_link_local
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set, unquoted
 from cnetsh.kinds.mtu import LEAST_OF_SIX, by_ports
 from cnetsh.kinds.setting import family
@@ -49,7 +49,7 @@ def patch(before: Found, now: Found, scope: Scope) -> Patch:
         if fact.key == "rules":
             was = without_own(was or [], is_now or [], scope.named[fact.ref])
         by_itself = kinds.derived(fact, both) and not (named and fact.ref.kind == "link")
-        if not same(was, is_now) and (is_local(fact) or not by_itself):
+        if not same(was, is_now) and (is_link_local(fact) or not by_itself):
             done[fact] = was, is_now
     return done
 
@@ -116,26 +116,22 @@ def handed_over(done: Patch, now: Found, theirs: Patch, before: Found, claims: S
 
     theirs: what the other did since its own before; claims: what it names.
     """
+    alike = {fact: (was, mine) for fact, (was, mine) in done.items()
+             if same(mine, theirs.get(fact, (None, before.get(fact)))[1])
+             and same(mine, now.get(fact))}  # fmt: skip
     stays: Patch = {}
-    for fact, (was, mine) in done.items():
-        value = was if mine is None else mine
-        needs = claims.names(fact, value)
+    for fact, (was, mine) in alike.items():
+        needs = claims.names(fact, mine)
         if fact.ref.kind == "setting":
             needs = needs or ("setting", *family(fact.ref.name)) in claims.reach
-        _, its = theirs.get(fact, (None, before.get(fact)))
-        there = mine is not None and same(its, mine) and same(now.get(fact), mine)
-        if needs and there and fact.key != "rules":
+        if needs and mine is not None and fact.key != "rules":
             stays[fact] = was, mine
     # What is lost by what stays comes again only with that.
-    values = [(fact, mine) for fact, (_, mine) in stays.items() if fact.ref.kind == "setting"]
-    taken = {place for fact, mine in values
+    taken = {place for fact, (_, mine) in stays.items() if fact.ref.kind == "setting"
              for place in kinds.reach(Set(fact.ref, fact.key, mine), {})}  # fmt: skip
-    for fact, (was, mine) in done.items():
-        _, its = theirs.get(fact, (None, before.get(fact)))
-        gone = mine is None and its is None and fact not in now
-        if gone and not taken.isdisjoint(kinds.places(fact, was)):
-            stays[fact] = was, mine
-    return stays
+    gone = {fact: (was, mine) for fact, (was, mine) in alike.items()
+            if mine is None and not taken.isdisjoint(kinds.places(fact, was))}  # fmt: skip
+    return stays | gone
 
 
 def without_lab(theirs: Patch, gone: Patch, claims: Scope, below: Collection[Fact] = ()) -> Patch:

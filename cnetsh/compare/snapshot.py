@@ -44,7 +44,7 @@ def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> St
     foreign = [link for link in links if link["ifname"] not in own]
     folders, inside = kernel.folders_of_namespaces()
     answers = answers._replace(
-        settings=kernel.settings(own, written),
+        settings=kernel.foreign_settings(own, written),
         namespaces=kernel.namespaces(),
         folders=folders,
         files=inside,
@@ -62,7 +62,7 @@ def _gone(run: Run, names: Iterable[str]) -> set[str]:
 
     Without its number one that went just now would be another thing than the lab's.
     """
-    (there,) = kernel.ask(run, ("ip",), "address show")
+    (there,) = kernel.ip(run, "address show")
     return set(names) - {link.get("ifname") for link in there}
 
 
@@ -70,7 +70,7 @@ def take_tables(run: Run, paths: Iterable[str]) -> State:
     """Read just the rules, the settings at paths and the folders of name servers: TABLES."""
     folders, inside = kernel.folders_of_namespaces()
     settings = kernel.readable(paths)
-    return kinds.see(Answers(saved=kernel.tables(run), settings=settings, folders=folders,
+    return kinds.see(Answers(saved=kernel.saved_rules(run), settings=settings, folders=folders,
                              files=inside))  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def _folders_of(version: str) -> list[str]:
 
 def _look(netns: str, run: Run, paths: Iterable[str]) -> State:
     questions = f"address show\nroute show table all\n{kernel.PERMANENT}\nneigh show proxy"
-    addresses, routes, known, proxies = kernel.ask(run, ("ip",), questions)
+    addresses, routes, known, proxies = kernel.ip(run, questions)
     answers = Answers(addresses, routes, [*known, *proxies], settings=kernel.readable(paths),
                       queues=kernel.queues(run, addresses))  # fmt: skip
     return kinds.see(answers, netns)
@@ -188,7 +188,7 @@ def _look_around(
     netns: str, run: Run, paths: Iterable[str], ids: dict[int, str], tables: bool
 ) -> State:
     # In each namespace anew, a file below /proc/sys takes as long as ip does for everything.
-    addresses, routes, switches = kernel.ask(run, ("ip",), _AROUND)
+    addresses, routes, switches = kernel.ip(run, _AROUND)
     forwarding = {FORWARDING[one["family"]]: str(int(one["forwarding"])) for one in switches
                   if one["interface"] == "all" and one["family"] in FORWARDING}  # fmt: skip
     answers = Answers(
@@ -197,7 +197,7 @@ def _look_around(
         settings=forwarding | kernel.readable(paths),
         ids=ids,
         queues=kernel.queues(run, addresses),
-        saved=kernel.tables(run) if tables else {"iptables": None},
+        saved=kernel.saved_rules(run) if tables else {"iptables": None},
     )
     return kinds.see(answers, netns)
 

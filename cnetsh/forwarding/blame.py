@@ -20,7 +20,7 @@ from cnetsh.forwarding.network import (
     prefix,
 )
 from cnetsh.forwarding.route import lookup, own, passes_on
-from cnetsh.forwarding.stop import Stop, named
+from cnetsh.forwarding.stop import Stop, in_words
 from cnetsh.kinds.change import Make, Ref, Remove, typed_in, unquoted
 
 # Where a packet is lost by these, an earlier decision may be to blame.
@@ -64,7 +64,7 @@ def translated(tracker: Tracker, stop: Stop) -> Stop | None:
     return None
 
 
-def turned(tracker: Tracker) -> Stop | None:
+def turned_by(tracker: Tracker) -> Stop | None:
     """Give the rule that turned a request, which is to blame where nobody listens there."""
     for space, flows in tracker.flows.items():
         for flow in flows:
@@ -123,7 +123,7 @@ def _elsewhere(turn: Turn, link: Link, words: dict[str, str]) -> Stop:
     assert route.link
     words["near"] = link.name
     if not any(one.version == to.version for one in link.addresses):
-        words["without"] = f", on which {named(space.name)} has no address"
+        words["without"] = f", on which {in_words(space.name)} has no address"
     equal = [one for one in space.routes if
              (one.to, one.metric, one.table) == (route.to, route.metric, route.table)]  # fmt: skip
     if any(one.link is link for one in equal) and len(equal) > 1:
@@ -151,7 +151,7 @@ def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
     better = _routers(network, last.space, last.to.version, but=stop.space)
     if not better:
         return stop
-    words = {"to": str(last.to), "via": str(last.route.via), "other": named(stop.space)}
+    words = {"to": str(last.to), "via": str(last.route.via), "other": in_words(stop.space)}
     ref = route_ref(last.space, last.route)
     old = {"via": str(last.route.via)}
     mend = (Remove(ref, old), Make(ref, {"via": str(better[0])}))
@@ -203,7 +203,7 @@ def no_route(network: Network, space: Netns, packet: Packet) -> Stop:
         return bare
     words = {"to": str(to), "back": "back " * (leg == REPLY), "gone": ""}
     if lost and lost.netns != space.name:
-        words["gone"] = f"; it had one by {lost.name}, which has gone to {named(lost.netns)}"
+        words["gone"] = f"; it had one by {lost.name}, which has gone to {in_words(lost.netns)}"
     elif lost and not lost.up:
         words["gone"] = f"; it went when {lost.name} was switched off"
     elif lost:

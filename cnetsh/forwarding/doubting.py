@@ -6,7 +6,7 @@ from typing import TypeAlias
 from cnetsh.forwarding.netfilter import REQUEST
 from cnetsh.forwarding.network import Link, Network
 from cnetsh.forwarding.seen import PLAIN
-from cnetsh.forwarding.stop import Stop, named
+from cnetsh.forwarding.stop import Stop, in_words
 from cnetsh.forwarding.wire import Crossing, End, flood, macs
 from cnetsh.kinds.change import Ref, Remove, Set
 
@@ -60,7 +60,7 @@ def _shared(network: Network, link: Link, end: End, leg: str) -> _Doubts:
         for twin in macs(network).get(one.mac, ()):
             wire = [link, *(other.link for other in flood(network, link)[0])]
             if twin is not one and twin in wire:
-                words = {"near": f"{twin.name} in {named(twin.netns)}", "mac": one.mac}
+                words = {"near": f"{twin.name} in {in_words(twin.netns)}", "mac": one.mac}
                 new = f"02:{one.mac[3:-2]}{(int(one.mac[-2:], 16) + 1) % 256:02x}"
                 stop = Stop("same_mac", leg, one.netns, one.name, words, one.ref, "address",
                             (Set(one.ref, "address", new),))  # fmt: skip

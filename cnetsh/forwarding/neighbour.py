@@ -6,7 +6,7 @@ from typing import TypeAlias
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import MAIN, Address, Link, Netns, Network, Route, Unknown
 from cnetsh.forwarding.route import is_local, lent, own, passes_on, refused_source
-from cnetsh.forwarding.stop import Layer, Stop, Stopped, named
+from cnetsh.forwarding.stop import Layer, Stop, Stopped, in_words
 from cnetsh.forwarding.wire import End, Held, answers, flood, having
 from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
@@ -55,7 +55,7 @@ def next_hop(
         if doubt.code != "arp_ignored":
             raise Stopped(doubt)
     if len({end.link.netns for end in found}) > 1:
-        spaces = sorted({named(end.link.netns) for end in found})
+        spaces = sorted({in_words(end.link.netns) for end in found})
         found = [end for end in found if end.link.netns in seen] or found
         doubt = _twice(packet.leg, space, hop, found[0].link, " and ".join(spaces))
     if asker and hop not in link.neighbours:
@@ -99,22 +99,22 @@ def _unanswered(
     link, hop, leg = route.link, route.via or packet.to, packet.leg
     assert link
     if hop in link.neighbours:
-        there = [f"{end.link.name} in {named(end.link.netns)}"
+        there = [f"{end.link.name} in {in_words(end.link.netns)}"
                  for end in _fixed(network, link, hop)]  # fmt: skip
         return fixed_neighbour(leg, link, hop, *there)
     if link.kind == "veth" and not link.carrier:
         return cable(leg, link)
     if link.kind == "veth" and link.peer and not link.far_seen:
-        raise Unknown(f"what is behind {link.name} of {named(space.name)}")
+        raise Unknown(f"what is behind {link.name} of {in_words(space.name)}")
     if silent := _silent(network, link, hop, asker, leg):
         return silent
     held = flood(network, link)[1]
-    gate = f" (the gateway of {named(space.name)}'s route to {route.name})" if route.via else ""
+    gate = f" (the gateway of {in_words(space.name)}'s route to {route.name})" if route.via else ""
     words = {"to": str(hop), "gate": gate}
     homes = [other for one in network.spaces.values()
              if (other := own(one).get(hop)) is not None]  # fmt: skip
     if any(one.code == "unseen" for one in held):
-        raise Unknown(f"what is on the wire of {link.name} of {named(space.name)}")
+        raise Unknown(f"what is on the wire of {link.name} of {in_words(space.name)}")
     if not homes:
         layer = None if route.via else Layer.ADDRESS
         gone = {"via": str(route.via), "dev": link.name}
@@ -140,7 +140,7 @@ def cable(leg: str, link: Link) -> Stop:
         return Stop("no_end", leg, link.netns, link.name, cause=link.ref)
     if not link.up:
         return down(leg, link)
-    words = {"far": f"{far.name} in {named(far.netns)}"}
+    words = {"far": f"{far.name} in {in_words(far.netns)}"}
     up = (Set(far.ref, "up", True),)
     return Stop("no_carrier", leg, link.netns, link.name, words, far.ref, "up", up)
 
@@ -212,7 +212,7 @@ def _elsewhere(
         child, under = (link, home) if home is link.below else (home, link)
         return Stop("macvlan", leg, under.netns, under.name, {}, child.ref)
     if link.below and home.below is link.below:
-        words = {"near": f"{home.name} in {named(home.netns)}", "under": link.below.name}
+        words = {"near": f"{home.name} in {in_words(home.netns)}", "under": link.below.name}
         return Stop("macvlan_mode", leg, space.name, link.name, words, link.ref)
     if twin := _twin(network, space, route, hop):
         return twin_stop(space, route, hop, twin, leg)
@@ -223,8 +223,8 @@ def _elsewhere(
     if bare := _unplugged(network, link, home, leg):
         return bare
     if held:
-        return _held(leg, held[0], hop, named(space.name))
-    words["near"] = f"{home.name} in {named(home.netns)}"
+        return _held(leg, held[0], hop, in_words(space.name))
+    words["near"] = f"{home.name} in {in_words(home.netns)}"
     return Stop("another_wire", leg, space.name, link.name, words, route_ref(space, route))
 
 
@@ -263,7 +263,7 @@ def _unplugged(network: Network, link: Link, home: Link, leg: str) -> Stop | Non
     # Only a cable that nobody plugged in anywhere, and without an address, was meant for it.
     if port is None or port.master or port.addresses or not here:
         return None
-    words = {"far": named(home.netns), "whose": f"no port of {here[0].name}"}
+    words = {"far": in_words(home.netns), "whose": f"no port of {here[0].name}"}
     mend = (Set(port.ref, "master", here[0].name),)
     return Stop("not_a_port", leg, port.netns, port.name, words, port.ref, "master", mend)
 

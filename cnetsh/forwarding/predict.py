@@ -12,7 +12,7 @@ from cnetsh.forwarding.network import Address, Network, Prefix, address
 from cnetsh.forwarding.route import decide, is_local, own
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS
 from cnetsh.forwarding.settle import settle
-from cnetsh.forwarding.stop import Layer, Stop, fix, named, sentence
+from cnetsh.forwarding.stop import Layer, Stop, fix, in_words, sentence
 from cnetsh.forwarding.trip import Verdict, follow
 from cnetsh.kinds import looks
 from cnetsh.kinds.change import Change, Make, Ref, Set, refs_of
@@ -153,7 +153,7 @@ def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
             if expect not in ("untried", sentence(stop)):
                 continue
             said.append(stop)
-            text = f"{named(sender)} and {to}, neighbours by their addresses"
+            text = f"{in_words(sender)} and {to}, neighbours by their addresses"
             yield Surprise("pair", number, text, f"will not reach each other: {sentence(stop)}",
                            maker_of(up.steps, stop), fix(stop))  # fmt: skip
 
@@ -200,7 +200,7 @@ def _makes(change: Change, stop: Stop) -> bool:
     return same and stop.cause in refs_of(change)
 
 
-def as_lines(surprise: Surprise) -> list[str]:
+def surprise_lines(surprise: Surprise) -> list[str]:
     """Give a surprise as lines for a person."""
     lines = [f"{surprise.part} {surprise.number} {surprise.says}", f"  {surprise.text}"]
     lines += [f"  made so by {surprise.step}"] if surprise.step else []

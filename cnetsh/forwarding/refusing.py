@@ -89,7 +89,7 @@ def no_address(space: Netns, route: Route, packet: Packet) -> Stop:
     return Stop("no_address", packet.leg, space.name, link.name, {}, link.ref)
 
 
-def refused(network: Network, space: Netns, route: Route | None, packet: Packet) -> Stop | None:
+def denied(network: Network, space: Netns, route: Route | None, packet: Packet) -> Stop | None:
     """Say why a routing decision is none: no route, one that refuses, or nobody's address."""
     to = packet.to
     if route is None:

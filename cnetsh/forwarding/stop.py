@@ -177,14 +177,14 @@ SAID: dict[str, tuple[Layer, str, str]] = {
 }  # fmt: skip
 
 
-def named(space: str) -> str:
+def in_words(space: str) -> str:
     """Give a namespace's name in a sentence; what has none is called by a process in it."""
     return f"process {space.split('/')[2]}" if space.startswith("/") else space or "the host"
 
 
 def sentence(stop: Stop) -> str:
     """Give the reason in a sentence, the only words that are said of it."""
-    words = {"who": named(stop.space), "link": stop.link, **stop.words}
+    words = {"who": in_words(stop.space), "link": stop.link, **stop.words}
     text = SAID[stop.code][1].format_map(words)
     # "has no route back" says already on which way.
     if stop.leg == "reply" and " back to " not in text:

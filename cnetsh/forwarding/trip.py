@@ -4,24 +4,24 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from cnetsh.forwarding.blame import Turn, blamed, translated, turned
+from cnetsh.forwarding.blame import Turn, blamed, translated, turned_by
 from cnetsh.forwarding.conntrack import Flow, Tracker
 from cnetsh.forwarding.doubting import doubted
 from cnetsh.forwarding.neighbour import Learned, fixed_neighbour, next_hop, refusal
 from cnetsh.forwarding.netfilter import REPLY, Dropped, Packet, as_question, filtered
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown, address, prefix
 from cnetsh.forwarding.refusing import (
+    denied,
     dropped,
     fits_link,
     fits_route,
     fits_wire,
     no_address,
     not_passed_on,
-    refused,
     refuses_ping,
 )
 from cnetsh.forwarding.route import decide, is_local, passes_on, source_of
-from cnetsh.forwarding.stop import Stop, Stopped, named, unsure
+from cnetsh.forwarding.stop import Stop, Stopped, in_words, unsure
 from cnetsh.forwarding.wire import Crossing, End, having, strays
 from cnetsh.kinds.change import Set
 
@@ -99,7 +99,7 @@ def follow(
         return trip.verdict(None, unknown=str(what))
     if why := trip.dark():
         return trip.verdict(None, unknown=why)
-    return replace(trip.verdict(None if trip.doubts else True), turn=turned(trip.tracker))
+    return replace(trip.verdict(None if trip.doubts else True), turn=turned_by(trip.tracker))
 
 
 class _Trip:
@@ -126,7 +126,7 @@ class _Trip:
     def there_and_back(self, sender: str, packet: Packet, only: str) -> None:
         space = self.network.space(sender)
         if only and only not in space.links:
-            raise Unknown(f"there is no link {only} in {named(sender)}")
+            raise Unknown(f"there is no link {only} in {in_words(sender)}")
         if not only and packet.to.version == 6 and packet.to.is_link_local:
             raise Unknown(f"which link {packet.to} is on")
         asked = packet.to
@@ -138,7 +138,7 @@ class _Trip:
         local = back.to.version == 6 and back.to.is_link_local
         home = self.go(at, back, self.came if local else None)
         if home is not space:
-            words = {"to": str(back.to), "other": named(home.name)}
+            words = {"to": str(back.to), "other": in_words(home.name)}
             raise Stopped(Stop("answer_to_another", REPLY, at.name, "", words))
         if back.source != asked and packet.proto == "icmp" and asked.version == 4:
             raise Unknown(f"whether an answer from {back.source} counts")
@@ -180,18 +180,18 @@ class _Trip:
             raise Stopped(no_address(space, route, packet))
         again = route if space.policy is None else self.decided(space, packet, None, only)
         if packet.proto == "icmp" and (again.link, again.via) != (route.link, route.via):
-            raise Unknown(f"by which of two routes {named(space.name)} sends to {packet.to}")
+            raise Unknown(f"by which of two routes {in_words(space.name)} sends to {packet.to}")
         return again
 
     def decided(
         self, space: Netns, packet: Packet, came: Link | None, only: Link | None = None
     ) -> Route:
         route = decide(space, packet.to, packet.source, came, only, packet.mark)
-        if stop := refused(self.network, space, route, packet):
+        if stop := denied(self.network, space, route, packet):
             raise Stopped(stop)
         assert route
         if route.type == "several":
-            raise Unknown(f"which of several next hops {named(space.name)} takes to {packet.to}")
+            raise Unknown(f"which of several next hops {in_words(space.name)} takes to {packet.to}")
         self.turns.append(Turn(space, route, packet.to, packet.leg))
         return route
 
@@ -290,7 +290,7 @@ class _Trip:
                 self.tracker.enter(space, replace(packet, came=end.link.name), "PREROUTING")
                 flow = self.tracker.flows[space.name][-1:]
                 if flow and flow[0].turned:
-                    raise Unknown(f"where {named(space.name)} sends what it translates")
+                    raise Unknown(f"where {in_words(space.name)} sends what it translates")
 
     def asks(self, space: Netns, route: Route, end: End, packet: Packet) -> None:
         """IPv6 asks for a neighbour by IPv6, which rules see as any packet (RFC 4861)."""

@@ -123,13 +123,13 @@ def _facts(info: Facts, link: Ref) -> dict[str, Any]:
 
 def places(fact: Fact, value: Any) -> Iterator[Reach]:
     """Give what takes an address along."""
-    kind = "local" if is_local(fact) else "address"
+    kind = "local" if is_link_local(fact) else "address"
     yield kind, fact.ref.netns, value["dev"]
     if ":" in fact.ref.name:
         yield from six_on(fact.ref.netns, value["dev"])
 
 
-def is_local(fact: Fact) -> bool:
+def is_link_local(fact: Fact) -> bool:
     """Say whether it is an address that the kernel makes of a link's MAC address."""
     return fact.ref.kind == "address" and fact.ref.name.startswith("fe80:")
 
@@ -141,7 +141,7 @@ def is_four(fact: Fact) -> bool:
 
 def derived(fact: Fact, found: Found) -> bool:
     """Say whether the kernel makes the address by itself."""
-    return is_local(fact) or fact.ref.name == "::1/128"
+    return is_link_local(fact) or fact.ref.name == "::1/128"
 
 
 def reach(change: Change, before: State) -> Iterator[Reach]:

@@ -7,7 +7,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.labs import builtin, render
 from cnetsh.labs.builtin import Lab
 from cnetsh.labs.expected import NO_WAY, with_reasons
-from cnetsh.plan.steps import Plan, Plans, parse, typed_in
+from cnetsh.plan.steps import Plan, Plans, commands_of, parse
 from cnetsh.plan.undo import down_plan
 
 LAB_FILES = (".yaml", ".yml")
@@ -57,7 +57,7 @@ def commands(name: str, settings: Sequence[str], which: str) -> list[str]:
     if not name.endswith(".json"):
         lab = _lab(name, settings)
         if lab.trusted and (text := render.render(lab, which)):
-            return typed_in(text)
+            return commands_of(text)
     return [step.text for step in part(name, settings, which).steps]
 
 

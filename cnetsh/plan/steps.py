@@ -177,7 +177,7 @@ def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
     return Plan(lab, title, part, tuple(_steps(text, part, origin)))
 
 
-def typed_in(text: str) -> list[str]:
+def commands_of(text: str) -> list[str]:
     """Give the commands of rendered text as they stand there, allowed or not."""
     lines = [line.strip() for line in text.split("\n") if line[:1] != "#"]
     return [line for line in lines if line]

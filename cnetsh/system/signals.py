@@ -72,7 +72,7 @@ def held_back() -> int:
     return min(signal.sigpending() & set(SIGNALS), default=0)
 
 
-def follow(pid: int) -> int:
+def wait_for(pid: int) -> int:
     """Wait for a child, pass on to it what was held and what comes, and give its exit code.
 
     As in every shell, that is 128 and the signal's number where one has ended it.

@@ -19,7 +19,7 @@ from typing import NoReturn
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system import namespace
 from cnetsh.system.process import tool
-from cnetsh.system.signals import SIGNALS, follow, hold_back, release
+from cnetsh.system.signals import SIGNALS, hold_back, release, wait_for
 from cnetsh.targets import sandbox
 from cnetsh.targets.ssh.connection import place
 
@@ -130,7 +130,7 @@ def _in_child(box: sandbox.Sandbox, action: Callable[[], int]) -> int:
     pid = os.fork()
     if not pid:
         os._exit(_entered(box, action))
-    return follow(pid)
+    return wait_for(pid)
 
 
 def _entered(box: sandbox.Sandbox, action: Callable[[], int]) -> int:
@@ -139,7 +139,7 @@ def _entered(box: sandbox.Sandbox, action: Callable[[], int]) -> int:
     # Only a grandchild is in the pid namespace; the kernel forgets the wish to die at every fork.
     pid = os.fork()
     if pid:
-        return follow(pid)
+        return wait_for(pid)
     namespace.die_with_parent(signal.SIGKILL)
     try:
         release()

@@ -44,7 +44,7 @@ def test_a_function_of_no_module_does_not_travel() -> None:
 @pytest.mark.parametrize("length", range(1, 40))
 def test_frames_come_whole_however_they_are_cut(length: int) -> None:
     given = [(frames.OUTPUT, b"one"), (frames.INPUT, b""), (frames.OUTPUT, bytes(range(60)))]
-    sent = b"".join(frames.packed(*one) for one in given)
+    sent = b"".join(frames.framed(*one) for one in given)
     reader, found = Reader(), []
     for at in range(0, len(sent), length):
         found += list(reader.frames(sent[at : at + length]))

@@ -151,7 +151,7 @@ def _act_for(given: dict[str, Any]) -> NoReturn:
     A terminal would do both, but it makes one stream of output and errors.
     """
     from cnetsh.system.namespace import die_with_parent
-    from cnetsh.system.signals import follow, hold_back, release
+    from cnetsh.system.signals import hold_back, release, wait_for
 
     theirs, ours = os.pipe()
     hold_back()
@@ -167,7 +167,7 @@ def _act_for(given: dict[str, Any]) -> NoReturn:
         _act(given)
     os.close(theirs)
     threading.Thread(target=_pass_on, args=(child, ours), daemon=True).start()
-    os._exit(follow(child))
+    os._exit(wait_for(child))
 
 
 def _pass_on(child: int, to: int) -> None:

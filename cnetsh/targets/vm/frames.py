@@ -35,7 +35,7 @@ class Exit:
     labs: list[str]
 
 
-def packed(letter: bytes, content: bytes = b"") -> bytes:
+def framed(letter: bytes, content: bytes = b"") -> bytes:
     """Give a frame's bytes."""
     return HEAD.pack(letter, len(content)) + content
 

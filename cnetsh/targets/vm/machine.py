@@ -268,7 +268,7 @@ def _connected(name: str, number: int) -> socket.socket:
 def say_hello(port: socket.socket, over: Callable[[], bool]) -> None:
     """Wait until the VM listens at a port. Raises OSError when it ends, or when it is over."""
     reader, word = frames.Reader(), os.urandom(8)
-    port.sendall(frames.packed(frames.HELLO, word))
+    port.sendall(frames.framed(frames.HELLO, word))
     while not over():
         if select.select([port], [], [], POLL)[0]:
             piece = port.recv(frames.PIECE)

@@ -45,7 +45,7 @@ def run_in(machine: Machine, action: Callable[[], int], seconds: float = math.in
     with free_port(machine.name) as port, StopSignal() as stopping:
         try:
             say_hello(port, lambda: bool(stopping()))
-            port.sendall(frames.packed(frames.REQUEST, frames.as_bytes(request)))
+            port.sendall(frames.framed(frames.REQUEST, frames.as_bytes(request)))
             with _raw(parcel.terminal):
                 return _followed(port, parcel, stopping, time.monotonic() + seconds)
         except TimeoutError:
@@ -66,14 +66,14 @@ def _followed(
     while time.monotonic() < deadline:
         ready = select.select(watched, [], [], POLL)[0]
         if stopping() and not passed_on:
-            port.sendall(frames.packed(frames.SIGNAL, str(stopping()).encode()))
+            port.sendall(frames.framed(frames.SIGNAL, str(stopping()).encode()))
             passed_on = True
         if parcel.terminal and size != shutil.get_terminal_size():
             size = shutil.get_terminal_size()
-            port.sendall(frames.packed(frames.SIZE, f"{size.lines} {size.columns}".encode()))
+            port.sendall(frames.framed(frames.SIZE, f"{size.lines} {size.columns}".encode()))
         if given in ready:
             piece = os.read(given, frames.PIECE)
-            port.sendall(frames.packed(frames.INPUT, piece))
+            port.sendall(frames.framed(frames.INPUT, piece))
             watched = watched if piece else watched[:1]
         if port.fileno() in ready:
             piece = port.recv(frames.PIECE)
