@@ -101,7 +101,10 @@ class Ending:
     @property
     def undone(self) -> Undone:
         """How the undo of a whole lab ended."""
-        notes = (*self._kept(), *self.pinned, *self._follows(), *self._trusted())
+        # Nobody has seen what these did, nor that it is undone.
+        trusted = (f"taken on trust, and not looked at: {step.text}"
+                   for step in self.steps if step.kind == "trusted")  # fmt: skip
+        notes = (*self._kept(), *self.pinned, *self._follows(), *trusted)
         return Undone(self.left, tuple(self._others()), notes)
 
     @property
@@ -121,12 +124,6 @@ class Ending:
     def _homes(self) -> dict[int, str]:
         """The names of the namespaces that the steps made, by their marks."""
         return self.sight.journal.homes_among(self._made)
-
-    def _trusted(self) -> Iterator[str]:
-        """Give the steps of which nobody has seen what they did, nor that it is undone."""
-        for step in self.steps:
-            if step.kind == "trusted":
-                yield f"taken on trust, and not looked at: {step.text}"
 
     def _objects(self) -> Iterator[Left]:
         """Give what the lab made and is still there."""

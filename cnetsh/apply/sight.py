@@ -12,16 +12,7 @@ from cnetsh.compare import snapshot
 from cnetsh.compare.revert import predicted, told
 from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
 from cnetsh.kinds import rule
-from cnetsh.kinds.change import (
-    Change,
-    Fact,
-    Facts,
-    Found,
-    Make,
-    Patch,
-    Ref,
-    State,
-)
+from cnetsh.kinds.change import Change, Fact, Facts, Found, Make, Patch, Ref, State
 from cnetsh.plan.steps import Step
 
 Key = tuple[str, int]

@@ -45,15 +45,12 @@ def _named(thing: str) -> Iterator[str]:
         yield f"cnetsh plan {word}"
     for trap in TRAPS:
         if trap.id == thing.upper():
+            # What a search says of itself, without its number.
+            seen = (trap.look.__doc__ or "").partition("\n")[0].partition(": ")[2]
             yield f"{trap.id}: {trap.title}"
-            yield f"  seen    {_sentence(trap.look.__doc__)}"
+            yield f"  seen    {seen}"
             yield f"  done    {trap.done}"
             yield f"  source  {trap.source}"
-
-
-def _sentence(text: str | None) -> str:
-    """Give the first line of what a search says of itself, without its number."""
-    return (text or "").partition("\n")[0].partition(": ")[2]
 
 
 def _step(text: str) -> Iterator[str]:

@@ -32,7 +32,8 @@ def _show(name: str, as_json: bool, width: int, coloured: bool, into: TextIO) ->
                     for ref, found in snapshot.look_closely(netns, ask).items()})  # fmt: skip
     found = {netns or HOST: inside.tables(state, netns) for netns in names}
     if as_json:
-        json.dump({netns: inside.as_rows(some) for netns, some in found.items()}, into, indent=1)
+        rows = {netns: {one.title: one.rows for one in some} for netns, some in found.items()}
+        json.dump(rows, into, indent=1)
         into.write("\n")
     else:
         paint = ansi if coloured else unpainted

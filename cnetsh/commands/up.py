@@ -201,7 +201,8 @@ def _findings(
 
 def _refuse_dangerous(wanted: Wanted, findings: Sequence[Finding]) -> None:
     """Raise CnetshError for what would damage the host or cannot work, and was not accepted."""
-    options = {_option(one.id) for one in findings if one.severity == "refuse"}
+    options = {"--allow-cut-off --try 60" if one.id in ("P15", "P28") else "--allow-overlap"
+               for one in findings if one.severity == "refuse"}  # fmt: skip
     options -= {"--allow-overlap"} if wanted.allow_overlap else set()
     options -= {"--allow-cut-off --try 60"} if wanted.allow_cut_off else set()
     lacks = any(one.severity == "lacks" for one in findings)
@@ -209,11 +210,6 @@ def _refuse_dangerous(wanted: Wanted, findings: Sequence[Finding]) -> None:
         hint = "nothing was executed" if lacks else f"{' '.join(sorted(options))} accepts it"
         traps = dict.fromkeys(one.id for one in findings if one.severity in ("lacks", "refuse"))
         raise CnetshError(f"{wanted.plans.up.lab} is not brought up here: {', '.join(traps)}", hint)
-
-
-def _option(trap: str) -> str:
-    """Give what has to be typed to run a plan in spite of a trap that refuses it."""
-    return "--allow-cut-off --try 60" if trap in ("P15", "P28") else "--allow-overlap"
 
 
 def _rolled_back(plan: Plan, ended: Ended) -> int:

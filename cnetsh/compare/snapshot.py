@@ -114,7 +114,9 @@ def look_everywhere(
     names = sorted((name for name, mark in marks.items() if mark), key=_in_order)
     few = len(names) <= MOST_TABLES
     read = _by_namespace(("", *names), paths)
-    state = _look_at_files(marks) | _look_around("", run, read[""], kernel.ids(run), True)
+    texts = _texts(kernel.folders_of_namespaces()[1])
+    state = kinds.see(Answers(namespaces=dict(sorted(marks.items())), texts=texts))
+    state |= _look_around("", run, read[""], kernel.ids(run), True)
     state |= _in_each(names, lambda name: _look_around(name, run, read[name], {}, few))
     return all_paired(paired(state), run)
 
@@ -123,11 +125,6 @@ def _in_order(name: str) -> list[tuple[str, int]]:
     """Have net2 come before net10."""
     parts = re.findall(r"(\D*)(\d*)", name)
     return [(text, int(number or 0)) for text, number in parts]
-
-
-def _look_at_files(marks: dict[str, int]) -> State:
-    _, inside = kernel.folders_of_namespaces()
-    return kinds.see(Answers(namespaces=dict(sorted(marks.items())), texts=_texts(inside)))
 
 
 def _texts(paths: Iterable[str]) -> dict[str, str]:

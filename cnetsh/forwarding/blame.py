@@ -107,15 +107,10 @@ def _wrong(network: Network, turn: Turn) -> Stop | None:
         if near(network, space, Route(prefix(str(to)), link), to):
             return _elsewhere(turn, link, words)
     own_net = any(to in one.network for one in route.link.addresses)
-    if route.via and own_net and near(network, space, replace_link(route), to):
+    if route.via and own_net and near(network, space, replace(route, via=None), to):
         return Stop("neighbour_by_router", leg, space.name, route.link.name, words,
                     route_ref(space, route), mend=_aside(space, route, to, route.link))  # fmt: skip
     return None
-
-
-def replace_link(route: Route) -> Route:
-    """Give a route on the same link without its gateway."""
-    return replace(route, via=None)
 
 
 def _elsewhere(turn: Turn, link: Link, words: dict[str, str]) -> Stop:

@@ -122,8 +122,9 @@ def _make_link(
 ) -> None:
     if on and on.kind == "link":
         _there(_space(network, on), on.name)
+    # Of a cable both ends can be made, or none is.
     for one in (ref, *also):
-        _refuse_name(network, one)
+        _free(network, one)
     link = _new(network, ref, facts)
     for other in also:
         link.peer = _new(network, other, {"kind": facts["kind"]})
@@ -133,10 +134,12 @@ def _make_link(
         link.mtu = facts.get("mtu") or (link.below.mtu if link.below else link.mtu)
 
 
-def _refuse_name(network: Network, ref: Ref) -> None:
-    """Of a cable both ends can be made, or none is."""
-    if ref.name in _space(network, ref).links:
+def _free(network: Network, ref: Ref) -> Netns:
+    """Give the namespace where a link is to be."""
+    space = _space(network, ref)
+    if ref.name in space.links:
         raise Refusal(f"the link {ref.name} is there already")
+    return space
 
 
 def _new(network: Network, ref: Ref, facts: Facts) -> Link:
@@ -160,7 +163,9 @@ def _take_link(network: Network, link: Link, change: Change) -> None:
         case Set(_, "master", str(name)):
             plug(link, _there(space, name))
         case Set(_, "mtu", int(size)):
-            _resize(space, link, size)
+            link.mtu = size
+            if size < LEAST_OF_SIX:
+                _lose_six(space, link)
         case Set(_, "address", str(mac)):
             link.mac = mac
         case Set(_, "arp", bool(on)):
@@ -210,17 +215,9 @@ def _lose_six(space: Netns, link: Link) -> None:
     _lose_routes(space, lambda route: route.link is link and route.to.version == 6)
 
 
-def _resize(space: Netns, link: Link, size: int) -> None:
-    link.mtu = size
-    if size < LEAST_OF_SIX:
-        _lose_six(space, link)
-
-
 def _move(network: Network, link: Link, to: Ref) -> None:
     """In another namespace a link has lost all but what it is (dev_change_net_namespace)."""
-    space = _space(network, to)
-    if to.name in space.links:
-        raise Refusal(f"the link {to.name} is there already")
+    space = _free(network, to)
     old = network.spaces[link.netns]
     _down(old, link)
     del old.links[link.name]

@@ -299,7 +299,9 @@ class _Trip:
         hop = route.via or packet.to
         if hop in route.link.neighbours:
             return
-        asks = as_question(packet, "neighbour-solicitation", packet.source, _group_of(hop))
+        # Who has it is asked in a group of its own (RFC 4291: solicited-node).
+        group = prefix("ff02::1:ff00:0/104")[int(hop) & 0xFFFFFF]
+        asks = as_question(packet, "neighbour-solicitation", packet.source, group)
         answer = as_question(packet, "neighbour-advertisement", hop, packet.source or hop)
         for one, chain, question, came, goes in (
             (space, "OUTPUT", asks, "", route.link.name),
@@ -382,11 +384,6 @@ class _Trip:
         packet.goes = route.link.name if route.link else ""
         self.passes(space, packet, "FORWARD")
         return route
-
-
-def _group_of(hop: Address) -> Address:
-    """Give the group in which an address of IPv6 is asked for (RFC 4291: solicited-node)."""
-    return prefix("ff02::1:ff00:0/104")[int(hop) & 0xFFFFFF]
 
 
 def _calls(space: Netns, packet: Packet) -> bool:

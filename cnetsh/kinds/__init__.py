@@ -222,7 +222,8 @@ def facts_of(state: State) -> Found:
     rules: dict[Ref, list[tuple[int, str]]] = {}
     for ref, several in state.items():
         if ref.kind in MARKED:
-            found |= {_fact(ref, key): several[0][key] for key in several[0].keys() - _UNCOMPARED}
+            found |= {Fact(ref, "" if key == "mark" else key): several[0][key]
+                      for key in several[0].keys() - _UNCOMPARED}  # fmt: skip
         elif ref.kind == "rule":
             for facts in several:
                 words = ref.name.split(" ", 3)[3]
@@ -240,10 +241,6 @@ def facts_of(state: State) -> Found:
 
 # A carrier comes and goes with the other end, and with it the state of a port.
 _UNCOMPARED = PLACE | {"ifindex", "carrier", "state", "vlan_filtering", "stp_state"}
-
-
-def _fact(ref: Ref, key: str) -> Fact:
-    return Fact(ref, "" if key == "mark" else key)
 
 
 def _told_apart(ref: Ref, several: list[Facts]) -> Found:

@@ -179,7 +179,11 @@ def _changed(rest: Words, netns: str) -> Changes | None:
         pairs[key] = value
     name = pairs.pop("dev", None)
     ref = Ref("link", netns, name or "")
-    return tuple([_change(ref, *pair) for pair in pairs.items()]) if name and pairs else None
+    changes: list[Change] = [
+        Move(ref, Ref("link", value, ref.name)) if key == "netns" else Set(ref, key, value)
+        for key, value in pairs.items()
+    ]
+    return tuple(changes) if name and pairs else None
 
 
 def _typed(key: str, value: str) -> Any:
@@ -192,10 +196,6 @@ def _typed(key: str, value: str) -> Any:
     # The kernel prints a MAC address in small letters, however it was typed.
     value = value.lower() if key == "address" else value
     return value if value or key == "alias" else _REFUSED
-
-
-def _change(ref: Ref, key: str, value: Any) -> Change:
-    return Move(ref, Ref("link", value, ref.name)) if key == "netns" else Set(ref, key, value)
 
 
 def spelled(command: Command) -> str:

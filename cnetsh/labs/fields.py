@@ -78,16 +78,12 @@ def unexpected(node: Node, path: str, expected: str) -> CnetshError:
     return CnetshError(f"{place_of(node, path)}: {found}, expected {expected}")
 
 
-def _as_written(text: str, where: str) -> str:
-    return text
-
-
 class Text(NamedTuple):
     """Words of a pattern; `means` makes the value of the text, given its place."""
 
     expected: str = "text"
     pattern: str = ""
-    means: Callable[[str, str], Any] = _as_written
+    means: Callable[[str, str], Any] = lambda text, _: text
     json: Entries[str, Any] = MappingProxyType({"type": "string"})
     empty: Any = ""
 

@@ -124,10 +124,7 @@ def never() -> int:
 
 
 def ask(
-    argv: Sequence[str],
-    stdin: str = "",
-    timeout: float = 60.0,
-    stopping: Callable[[], int] = never,
+    argv: Sequence[str], stdin: str = "", timeout: float = 60.0, stopping: Callable[[], int] = never
 ) -> Result:
     """Run one command that only reads, a Run too; it is ended when stopping says so.
 

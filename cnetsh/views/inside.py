@@ -45,11 +45,6 @@ def tables(state: State, netns: str) -> list[Table]:
     return found
 
 
-def as_rows(found: Sequence[Table]) -> dict[str, list[Row]]:
-    """Give tables for JSON: rows by title."""
-    return {table.title: table.rows for table in found}
-
-
 def tables_as_text(
     name: str, found: Sequence[Table], width: int, paint: Paint = unpainted
 ) -> Iterator[str]:
