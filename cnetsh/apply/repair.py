@@ -7,6 +7,7 @@ What the lab has found of others' when it came up stays what `down` puts back.
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from cnetsh import kinds
@@ -41,27 +42,21 @@ from cnetsh.system.process import Run, never
 ROUNDS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Repairing:
-    """What puts a lab back as it was planned, worked out before anything is touched.
-
-    drifted: what is not as planned; state: what there was; todo: commands, in their order, of a
-    step that is run again with its number.
-    """
+    """What puts a lab back as it was planned: what is not as planned, and what there was."""
 
     record: Journal
     steps: Mapping[int, Step]
     drifted: Sequence[Drifted]
     state: State
-    todo: Sequence[Mend]
 
     @classmethod
     def of(cls, record: Journal, ask: Run, gone: Collection[int] = ()) -> "Repairing":
         """Work out what repairs the lab of a journal; gone: steps that are to go anyway."""
         known = record.in_force(plan_of(record, "up").steps)
         steps = {number: step for number, step in known.items() if number not in gone}
-        found, state = drift(steps, record.made, ask)
-        return cls(record, steps, found, state, tuple(_Todo(record, steps, found, state).all()))
+        return cls(record, steps, *drift(steps, record.made, ask))
 
     def refuse(self) -> None:
         """Raise CnetshError where others have put something in the place of the lab's."""
@@ -87,17 +82,12 @@ class Repairing:
             return Step(one.text, "", "", "what is left of it", "change", 0)
         return self.steps[one.step]._replace(text=one.text)
 
+    @cached_property
+    def todo(self) -> list[Mend]:
+        """The commands in their order, of a step that is run again with its number."""
+        return list(self._todo())
 
-@dataclass(frozen=True, slots=True)
-class _Todo:
-    """Finds what puts back what has drifted."""
-
-    record: Journal
-    steps: Mapping[int, Step]
-    drifted: Sequence[Drifted]
-    state: State
-
-    def all(self) -> Iterator[Mend]:
+    def _todo(self) -> Iterator[Mend]:
         """Give the commands: what is left of what is gone is removed, then steps run again."""
         read: Read = {number: step.changes for number, step in self.steps.items()}
         makers = makers_in(read)

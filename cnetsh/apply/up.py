@@ -15,11 +15,11 @@ from cnetsh.apply.units import run_steps
 from cnetsh.compare import snapshot
 from cnetsh.compare.preview import refuse_taken
 from cnetsh.compare.revert import patch
-from cnetsh.compare.scope import Made, scope_of, without_links
+from cnetsh.compare.scope import scope_of, without_links
 from cnetsh.compare.snapshot import TABLES
 from cnetsh.errors import LEFT_BEHIND, CnetshError
 from cnetsh.kinds import rule
-from cnetsh.kinds.change import NOTHING, Change, Make, Move, Ref, State, namespace_ref, refs_of
+from cnetsh.kinds.change import Change, Make, Move, Ref, State, namespace_ref, refs_of
 from cnetsh.plan.steps import Plan, Plans, Step, made_by
 from cnetsh.system.process import Result
 
@@ -105,13 +105,10 @@ def refuse_unread(plan: Plan, now: State) -> None:
             )
 
 
-def refuse(plan: Plan, now: State, made: Made = NOTHING) -> None:
-    """Raise CnetshError for a plan whose names are taken, or of which no sure undo is known.
-
-    made: the identities of what the lab has made, when it is up.
-    """
+def refuse(plan: Plan, now: State) -> None:
+    """Raise CnetshError for a plan whose names are taken, or of which no sure undo is known."""
     refuse_foreign(plan)
-    refuse_taken(plan, now, made)
+    refuse_taken(plan, now)
     refuse_unread(plan, now)
 
 

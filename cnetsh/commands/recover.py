@@ -13,13 +13,7 @@ from cnetsh.commands.work import How, done
 from cnetsh.errors import DONE, LEFT_BEHIND
 
 
-def run(
-    on: str,
-    dry_run: bool = False,
-    verbose: bool = False,
-    quiet: bool = False,
-    log: Path | None = None,
-) -> int:
+def run(on: str, dry_run: bool, verbose: bool, quiet: bool, log: Path | None) -> int:
     """Undo every interrupted run of a target; give the exit code."""
     action = partial(_recover, How(dry_run), Telling.typed_here(verbose, quiet, log))
     return unless_killed(if_running(on, action, "nothing to recover"))

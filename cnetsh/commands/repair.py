@@ -18,13 +18,7 @@ from cnetsh.targets import target
 
 
 def run(
-    lab: str,
-    on: str,
-    dry_run: bool = False,
-    yes: bool = False,
-    verbose: bool = False,
-    quiet: bool = False,
-    log: Path | None = None,
+    lab: str, on: str, dry_run: bool, yes: bool, verbose: bool, quiet: bool, log: Path | None
 ) -> int:
     """Put back what of a lab has drifted; give the exit code. yes: without asking."""
     name = choose.name_of(lab) if lab else ""

@@ -19,6 +19,7 @@ from cnetsh.system.process import Run, installed, real
 NETNS = Path("/run/netns")
 LINKS = "/sys/class/net"
 SYSCTL = Path("/proc/sys/net")
+FORWARDING = {"inet": f"{SYSCTL}/ipv4/ip_forward", "inet6": f"{SYSCTL}/ipv6/conf/all/forwarding"}
 LEGACY = {"iptables-legacy-save": "ip_tables_names", "ip6tables-legacy-save": "ip6_tables_names"}
 # Whoever gives a link another one wants it so: these the kernel chooses (tc(8)).
 QUEUES = frozenset({"noqueue", "noop", "mq", "pfifo_fast", "fq_codel"})

@@ -12,6 +12,7 @@ from functools import partial
 
 from cnetsh import kinds
 from cnetsh.compare import kernel
+from cnetsh.compare.kernel import FORWARDING
 from cnetsh.compare.pairing import all_paired, paired
 from cnetsh.compare.scope import without_links
 from cnetsh.kinds import fdb, looks
@@ -25,10 +26,6 @@ LANES = 4  # namespaces that are asked at the same time
 SOCKETS = ("ss", "-Htulnp")
 # Of these no link has to be asked for.
 TABLES = frozenset({"chain", "rule", "table", "setting", "home", "folder", "file"})
-FORWARDING = {
-    "inet": f"{kernel.SYSCTL}/ipv4/ip_forward",
-    "inet6": f"{kernel.SYSCTL}/ipv6/conf/all/forwarding",
-}
 _AROUND = "address show\nroute show table all\nnetconf show"
 
 
@@ -74,7 +71,7 @@ def take_tables(run: Run, paths: Iterable[str]) -> State:
                              files=inside))  # fmt: skip
 
 
-def look_inside(names: Collection[str], run: Run, paths: Iterable[Ref] = ()) -> State:
+def look_inside(names: Collection[str], run: Run, paths: Iterable[Ref]) -> State:
     """Give what is in named namespaces, with the settings at paths.
 
     Raises OSError where there is none, and CnetshError as `take` does.
@@ -102,9 +99,7 @@ def _in_each(names: Iterable[str], look: Callable[[str], State]) -> State:
         return {ref: facts for found in pool.map(enter, names) for ref, facts in found.items()}
 
 
-def look_everywhere(
-    run: Run, paths: Iterable[Ref] = (), only: Collection[str] = frozenset()
-) -> State:
+def look_everywhere(run: Run, paths: Iterable[Ref], only: Collection[str]) -> State:
     """Give what is in the target's own namespace and in the named ones, ends of cables paired.
 
     paths: the settings to be read besides forwarding; only: the namespaces to look into, all where

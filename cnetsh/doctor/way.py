@@ -105,12 +105,12 @@ def _troubles(
             yield f"{one.name} is a port of {one.master.name}, which {takes} what comes in"
         if one.mtu < SMALLEST[to.version]:
             yield f"the MTU of {one.name} is below {SMALLEST[to.version]}"
-    ignored = space.larger(4, inward.name, "arp_ignore") if to.version == 4 else 0
+    ignored = space.larger(inward.name, "arp_ignore") if to.version == 4 else 0
     if ignored == 8 or (ignored in (1, 2) and home and home.kind == "lo"):
         yield f"{inward.name} answers no ARP"
     elif ignored == 2:
         yield f"{inward.name} may answer no ARP, when it is asked from another network"
-    strict = to.version == 4 and space.larger(4, inward.name, "rp_filter") == 1
+    strict = to.version == 4 and space.larger(inward.name, "rp_filter") == 1
     if inward is not link and strict:
         back = f"the answer goes by {link.name}"
         yield f"rp_filter of {inward.name} may drop what comes in, for {back}"

@@ -157,7 +157,7 @@ def _silent(
         if hop.version == 6 and end.link.has(hop):
             return six_off(leg, end.link)
         if hop.version == 4 and is_local(space, hop):
-            ignored = space.larger(4, end.link.name, "arp_ignore")
+            ignored = space.larger(end.link.name, "arp_ignore")
             if ignored:
                 path = setting_of(space, end.link, "arp_ignore")
                 return Stop("arp_ignored", leg, space.name, end.link.name,
@@ -188,7 +188,7 @@ def refusal(leg: str, space: Netns, link: Link, source: Address | None) -> Stop 
         return None
     if code == "own_address":
         return Stop(code, leg, space.name, link.name, {"source": str(source)}, link.ref)
-    value = space.larger(4, link.name, "rp_filter")
+    value = space.larger(link.name, "rp_filter")
     by = route.link.name if route and route.link else ""
     way = f"its own way there is by {by}" if by else "it has no route there"
     path = setting_of(space, link, "rp_filter")

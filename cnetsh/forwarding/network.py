@@ -141,7 +141,7 @@ class Netns:
     tables: "dict[tuple[str, int], list[tuple[int, dict[int, list[Route]]]]] | None" = None
 
     wide: list[Prefix] = field(default_factory=list)
-    known: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    known: dict[tuple[str, str], int] = field(default_factory=dict)
     asked: frozenset[str] | None = None
 
     def changed(self) -> None:
@@ -162,13 +162,12 @@ class Netns:
         begins = self.value(f"{folder}/default/{name}")
         return self.value(f"{folder}/{link}/{name}", begins)
 
-    def larger(self, version: int, link: str, name: str) -> int:
-        """Give the larger of a link's setting and that of all (ip-sysctl.rst: rp_filter …)."""
-        key = (version, link, name)
-        if key not in self.known:
-            every = self.value(f"ipv{version}/conf/all/{name}")
-            self.known[key] = max(every, self.conf(version, link, name))
-        return self.known[key]
+    def larger(self, link: str, name: str) -> int:
+        """Give the larger of a link's setting and all's, of IPv4 (ip-sysctl.rst: rp_filter …)."""
+        if (link, name) not in self.known:
+            every = self.value(f"ipv4/conf/all/{name}")
+            self.known[link, name] = max(every, self.conf(4, link, name))
+        return self.known[link, name]
 
     @property
     def addresses(self) -> Iterator[tuple[Interface, Link]]:

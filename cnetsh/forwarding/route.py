@@ -201,9 +201,9 @@ def refused_source(space: Netns, link: Link, source: Address | None) -> tuple[st
     if source is None or source.version == 6:
         return "", None
     mine = source in own(space) or source.is_loopback
-    if mine and not space.larger(4, link.name, "accept_local"):
+    if mine and not space.larger(link.name, "accept_local"):
         return "own_address", None
-    strict = space.larger(4, link.name, "rp_filter")
+    strict = space.larger(link.name, "rp_filter")
     if not strict:
         return "", None
     route = decide(space, source, None, None)

@@ -286,7 +286,7 @@ def _remove_address(space: Netns, link: Link, text: str) -> None:
         raise Refusal(f"{link.name} has no address {text} at this point")
     of_network = [one for one in link.addresses if one.network == gone.network]
     alone = gone.version == 6 or of_network[0] != gone
-    away = [gone] if alone or space.larger(4, link.name, "promote_secondaries") else of_network
+    away = [gone] if alone or space.larger(link.name, "promote_secondaries") else of_network
     link.addresses = [one for one in link.addresses if one not in away]
     sources = {one.ip for one in away}
     last = gone.version == 4 and not any(one.version == 4 for one in link.addresses)

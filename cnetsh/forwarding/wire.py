@@ -190,7 +190,7 @@ def _by_address(network: Network, link: Link) -> dict[Address | str | None, list
 
 
 def _proxies(space: Netns, link: Link) -> bool:
-    return bool(space.larger(4, link.name, "proxy_arp"))
+    return bool(space.larger(link.name, "proxy_arp"))
 
 
 def answers(network: Network, end: Link, wanted: Address, asker: Address | None) -> bool:
@@ -215,7 +215,7 @@ def _heeds(space: Netns, end: Link, wanted: Address, asker: Address | None) -> b
 
     With 2 one network of the link has to hold both; what stands for nothing is as 0 (arp_ignore).
     """
-    match space.larger(4, end.name, "arp_ignore"):
+    match space.larger(end.name, "arp_ignore"):
         case 1:
             return end.has(wanted)
         case 2:

@@ -81,12 +81,7 @@ class Drop(NamedTuple):
     handle: str
 
 
-def tried(
-    asked: Probe,
-    spaces: Sequence[str],
-    stopping: Callable[[], int] = never,
-    waits: Sequence[float] = WAITS,
-) -> ProbeResult:
+def tried(asked: Probe, spaces: Sequence[str], waits: Sequence[float] = WAITS) -> ProbeResult:
     """Send a packet, twice where nothing comes back, and give how that ended.
 
     spaces: the namespaces with a tap. Raises OSError where none can be opened.
@@ -97,9 +92,9 @@ def tried(
     with Taps(paths) as taps:
         for wait in waits:
             with closing(_socket(asked)) as opened:
-                found = _once(asked, opened, taps, wait, stopping)
+                found = _once(asked, opened, taps, wait)
             questions += found.asked
-            if found.answered or found.error or stopping():
+            if found.answered or found.error:
                 break
     return replace(found, asked=questions)
 
@@ -117,9 +112,7 @@ def _socket(asked: Probe) -> socket.socket:
     return opened
 
 
-def _once(
-    asked: Probe, opened: socket.socket, taps: Taps, wait: float, stopping: Callable[[], int]
-) -> ProbeResult:
+def _once(asked: Probe, opened: socket.socket, taps: Taps, wait: float) -> ProbeResult:
     sign = os.urandom(8)
     error = _said(lambda: _send(asked, opened, sign))
     ended: list[str] = [error] if error else []
@@ -128,7 +121,7 @@ def _once(
         found = _said(lambda: _hear(asked, opened, sign))
         if not ended and found:
             ended.append(found)
-        return stopping() or len(ended)
+        return len(ended)
 
     sightings = list(taps.sightings(wait, over))
     # The taps may have more than the socket was waited for.

@@ -14,7 +14,6 @@ from cnetsh.views.terminal import (
     Paint,
     columns_of,
     printable,
-    unpainted,
     wrapped,
 )
 
@@ -45,9 +44,7 @@ def tables(state: State, netns: str) -> list[Table]:
     return found
 
 
-def tables_as_text(
-    name: str, found: Sequence[Table], width: int, paint: Paint = unpainted
-) -> Iterator[str]:
+def tables_as_text(name: str, found: Sequence[Table], width: int, paint: Paint) -> Iterator[str]:
     """Give the lines of a namespace's tables; what a row means stands below if there is no room."""
     yield paint(name, HEADING)
     for number, table in enumerate(found):

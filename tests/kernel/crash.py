@@ -95,7 +95,7 @@ def down(lab: str) -> int:
 
 
 def recover() -> int:
-    return run_recover("host")
+    return run_recover("host", dry_run=False, verbose=False, quiet=False, log=None)
 
 
 def failing(folders: list[str]) -> Iterator[dict[str, Any]]:

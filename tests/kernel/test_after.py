@@ -25,7 +25,7 @@ changes = list(plans(lab).up.changes) if lab else []
 changes += [change for line in lines for change in changes_of(line)]
 wanted = after(changes)
 paths = {ref.name for ref in wanted if ref.kind == "setting"}
-now = look_everywhere(ask) | take(ask, paths)
+now = look_everywhere(ask, (), ()) | take(ask, paths)
 seen = {ref: facts for ref, facts in wanted.items()
         if ref.kind != "home" and not (ref.netns and ref.kind in ("rule", "chain", "setting"))}
 print(json.dumps([text for _, _, text in missing(seen, now)] + [len(seen)]))

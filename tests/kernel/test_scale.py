@@ -33,7 +33,7 @@ def plain(found):
 
 wanted = after(choose.part(sys.argv[1], [], "up").changes)
 paths = [ref for ref in wanted if ref.kind == "setting"]
-plan, live = drawn_network("", wanted), drawn_network("", look_everywhere(ask, paths))
+plan, live = drawn_network("", wanted), drawn_network("", look_everywhere(ask, paths, ()))
 print(json.dumps([plain(plan), plain(live), plan.heading, live.heading]))
 """
 
