@@ -16,9 +16,10 @@ FREE = {4: "10.{}.0.0/24", 6: "fd00:{}::/64"}
 
 
 class There(NamedTuple):
-    """A network that the target knows, and the address or route that says so."""
+    """A network that the target knows, the link it is on, and the address or route that says so."""
 
     network: Network
+    dev: str | None
     text: str
 
 
@@ -31,8 +32,10 @@ def overlap(case: Case) -> Iterator[Sign]:
         if lines := _meeting(network, there):
             effect = f"{dev} gets a route to {network}, beside or instead of what is there"
             yield Sign("refuse", few(lines), effect, _another(network, there))
+    # In a bridge of the host's own a container is in its network, and is meant to be.
+    apart = [one for one in there if one.dev not in case.asked.masters]
     for network, name in _networks(case, inside=True).items():
-        lines = _meeting(network, there)
+        lines = _meeting(network, apart)
         if lines and not any(_meets(network, one) for one in here):
             effect = f"{name} looks for {network} on its own link and cannot reach the host's"
             yield Sign("warn", few(lines), effect, _another(network, there))
@@ -56,13 +59,13 @@ def _there(case: Case) -> Iterator[There]:
         network, dev = ipaddress.ip_interface(name).network, facts["dev"]
         seen.add((dev, network))
         if dev not in case.ours:
-            yield There(network, f"address {name} on {dev}")
+            yield There(network, dev, f"address {name} on {dev}")
     for to, facts in case.seen.all_of("route"):
         dev = facts.get("dev")
         if is_default(to) or dev in case.ours or _belongs_to_address(facts):
             continue
         if (dev, network := ipaddress.ip_network(to)) not in seen:
-            yield There(network, f"route {route_text(to, facts)}")
+            yield There(network, dev, f"route {route_text(to, facts)}")
 
 
 def _belongs_to_address(route: Facts) -> bool:

@@ -49,7 +49,8 @@ class Requirements:
     ones; entered, looped (lo is brought up), routed (a default route): namespaces; uses: links of
     the target's own namespace; here: what is done to that, though not all that is done to links
     that the plan makes. Those with a text have it from the first command that says so. moved: links
-    of the target's own and the namespaces that they go to; pairs: both ends of cables.
+    of the target's own and the namespaces that they go to; pairs: both ends of cables; masters:
+    bridges of the target's own that get ports.
     """
 
     lab: str = ""
@@ -71,6 +72,7 @@ class Requirements:
     here: list[Here] = field(default_factory=list)
     moved: dict[str, str] = field(default_factory=dict)
     pairs: dict[str, str] = field(default_factory=dict)
+    masters: set[str] = field(default_factory=set)
 
     @property
     def own_links(self) -> set[str]:
@@ -172,6 +174,7 @@ def _take_value(step: Step, change: Set, found: Requirements) -> None:
             found.looped.add(netns)
         case "master", str(bridge):
             _use(netns, bridge, step, found)
+            found.masters.update(() if netns else (bridge,))
         case "address", _ if not netns:
             found.renumbered[name] = step.text
         case "mtu", _ if not netns:

@@ -290,6 +290,18 @@ MISSES = {
         ),
         host(),
     ),
+    "a bridge of the host's is meant to be joined": (
+        "P03",
+        plan(
+            "ip netns add a\nip link add v0 type veth peer name c0 netns a\n"
+            "ip link set dev v0 master br0\nip netns exec a ip address add 172.18.0.9/12 dev c0"
+        ),
+        host(
+            links={"br0": BR0},
+            addresses=[{"dev": "br0", "address": "172.18.0.1/12", "scope": "global"}],
+            routes=[route("172.16.0.0/12", "br0")],
+        ),
+    ),
     "the lab itself": (
         "P03", "bridge",
         host(
