@@ -118,9 +118,9 @@ class Journal:
         return self.header["lab"]
 
     @property
-    def links(self) -> set[str]:
-        """The names of the links that the lab has made."""
-        return {key[5:] for key in self.made if key.startswith("link ")}
+    def links(self) -> dict[str, list[Any]]:
+        """The links that the lab has made: identities by their names."""
+        return {key[5:]: mark for key, mark in self.made.items() if key.startswith("link ")}
 
     @property
     def homes(self) -> dict[int, str]:

@@ -6,9 +6,10 @@ these namespaces, a few milliseconds on an ordinary host.
 
 import contextlib
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any, TypeAlias
 
 from cnetsh import kinds
 from cnetsh.compare import kernel
@@ -16,7 +17,7 @@ from cnetsh.compare.kernel import FORWARDING
 from cnetsh.compare.pairing import all_paired, paired
 from cnetsh.compare.scope import without_links
 from cnetsh.kinds import fdb, looks
-from cnetsh.kinds.change import Answers, Ref, State
+from cnetsh.kinds.change import NOTHING, Answers, Ref, State
 from cnetsh.kinds.name_server import FILE
 from cnetsh.system import namespace
 from cnetsh.system.process import Run
@@ -27,14 +28,18 @@ SOCKETS = ("ss", "-Htulnp")
 # Of these no link has to be asked for.
 TABLES = frozenset({"chain", "rule", "table", "setting", "home", "folder", "file"})
 _AROUND = "address show\nroute show table all\nnetconf show"
+Marks: TypeAlias = Mapping[str, Sequence[Any]]
 
 
-def take(run: Run, written: Iterable[str] = (), own: Collection[str] = ()) -> State:
+def take(run: Run, written: Iterable[str] = (), made: Marks = NOTHING) -> State:
     """Read the target's own namespace, with the settings at the paths written.
 
-    The settings of a lab's own links are left out: they go with them. Raises CnetshError when a
-    tool answers nothing usable.
+    The settings of a lab's own links, made, are left out: they go with them. Raises CnetshError
+    when a tool answers nothing usable.
     """
+    # Not those that others have put in their place; the version before knew no number.
+    own = {name for name, mark in made.items()
+           if isinstance(mark[1], str) or kernel.link_mark(name) in (0, mark[1])}  # fmt: skip
     answers = kernel.whole(run, own)
     links = [link for link in answers.addresses if "ifname" in link]
     marks = {link["ifname"]: kernel.link_mark(link["ifname"]) for link in links}

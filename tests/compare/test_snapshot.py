@@ -59,7 +59,7 @@ class TestTake:
     def test_has_settings_but_those_of_own_links(self) -> None:
         found = names(snapshot.take(Tools()), "setting")
         assert {FORWARD, f"{LO}/forwarding", f"{LO}/proxy_arp"} <= set(found)
-        own = names(snapshot.take(Tools(), own=["lo"]), "setting")
+        own = names(snapshot.take(Tools(), made={"lo": [1, kernel.link_mark("lo")]}), "setting")
         left_out = set(found) - set(own)
         assert left_out == {name for name in found if "/conf/lo/" in name} and len(left_out) > 50
 
@@ -73,10 +73,12 @@ class TestTake:
 
     def test_asks_for_queues_where_somebody_has_chosen_one_and_for_entries_of_ports(self) -> None:
         port = {"info_kind": "veth", "info_slave_data": {}}
-        link = {"ifname": "p0", "ifindex": 7, "qdisc": "tbf", "linkinfo": port}
-        for own, asked in ((("p0",), set()), ((), {"bridge", "tc"})):
+        link = {"ifname": "lo", "ifindex": 7, "qdisc": "tbf", "linkinfo": port}
+        its, others = kernel.link_mark("lo"), {"bridge", "tc"}
+        # The last is one that others have put in the place of the lab's.
+        for mark, asked in ((its, set()), ("02:aa", set()), (its + 1, others)):
             tools = Tools([link])
-            snapshot.take(tools, own=own)
+            snapshot.take(tools, made={"lo": [7, mark]})
             assert {argv[0] for argv, _ in tools.asked} & {"bridge", "tc"} == asked
 
     def test_only_reads(self) -> None:

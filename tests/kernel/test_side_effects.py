@@ -173,6 +173,17 @@ class TestSideEffects:
         assert differs == [], report(done)
         assert_others_named(done, "v6", "br7")
 
+    def test_on_a_link_that_others_make_in_the_place_of_the_labs(
+        self, new_private: Hosts, tmp_path: Path
+    ) -> None:
+        default = "echo 1 | tee /proc/sys/net/ipv6/conf/default/disable_ipv6"
+        lab = template(tmp_path, "v6", f"{default}\nip link add br7 type bridge")
+        made = "ip link delete br7 2>/dev/null || :\n"
+        made += "ip link add br7 address 02:00:00:00:00:07 type bridge"
+        done, differs = beside_twin(new_private, TWO_LINKS, lab, "v6", made)
+        assert differs == [], report(done)
+        assert_others_named(done, "v6", "br7")
+
     @pytest.mark.parametrize(
         "command",
         [
