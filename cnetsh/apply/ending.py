@@ -164,15 +164,16 @@ class Ending:
         """
         before, now = self.sight.journal.before, self.sight.now
         for fact, was in before.items():
-            ref, link = fact.ref, kinds.link_of(fact, was)
-            default = fact._replace(ref=setting.default_of(ref)) if link else fact
-            by_hand = link and (link.name in self._got_four or fact in self.taken.done)
-            if by_hand and default in before and was == before[default] == now.get(fact):
-                theirs = self._without_labs(default, now.get(default, was))
-                if theirs != was:
-                    text = f"{self._called(ref)} is {was}, and the default {theirs} now"
-                    unknown = f"{text}: not known whether it would have followed"
-                    yield Left(unknown, self._command(Set(ref, "value", theirs)), final=True)
+            default = fact._replace(ref=setting.default_of(fact.ref))
+            if default == fact or not was == before.get(default) == now.get(fact):
+                continue
+            theirs = self._without_labs(default, now.get(default, was))
+            link = kinds.link_of(fact, was)
+            by_hand = fact in self.taken.done or (link and link.name in self._got_four)
+            if by_hand and theirs != was:
+                text = f"{self._called(fact.ref)} is {was}, and the default {theirs} now"
+                unknown = f"{text}: not known whether it would have followed"
+                yield Left(unknown, self._command(Set(fact.ref, "value", theirs)), final=True)
 
     @cached_property
     def _got_four(self) -> set[str]:

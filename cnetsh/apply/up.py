@@ -188,7 +188,7 @@ def _left_behind(record: Journal) -> Iterator[None]:
     except Exception as error:
         record.close()
         raise CnetshError(
-            f"{record.lab} is not undone: {getattr(error, 'message', error)}",
+            f"{record.lab} is not undone: {getattr(error, 'message', str(error)) or repr(error)}",
             "cnetsh recover, or down, undoes what is left",
             LEFT_BEHIND,
         ) from None

@@ -227,6 +227,19 @@ class TestTwoLabs:
         assert not_as(private, before) == [], "".join(map(report, done))
         assert_as_before(done[1], downs.split()[1])
 
+    def test_what_the_second_costs_the_first_comes_again(
+        self, private: Private, tmp_path: Path
+    ) -> None:
+        private.sh(UPLINK)
+        before = private.snapshot()
+        kept = "ip neigh add 10.66.0.31 lladdr 02:00:00:00:00:31 nud permanent dev eth7"
+        private.cnetsh("up", template(tmp_path, "t1", kept))
+        taking = template(tmp_path, "t2", "ip link set dev eth7 address 02:00:00:00:07:03")
+        private.cnetsh("up", taking)
+        for name in ("t2", "t1"):
+            assert_as_before(private.cnetsh("down", name, check=False), name)
+        assert not_as(private, before) == []
+
     @pytest.mark.parametrize("downs", often(("t1 t2", "t2 t1"), ("t1 t2",)))
     @pytest.mark.parametrize("at_first", ["nomaster", "master br9"])
     def test_each_has_the_same_port_in_a_bridge_of_its_own(
