@@ -384,7 +384,8 @@ def setting(dice: Dice, who: str) -> tuple[str, str, str, str]:
 
 def lab_setting(dice: Dice, who: str) -> Command:
     path, value, names, reach = setting(dice, who)
-    return command(f"echo {value} | tee {path}", names, reach)
+    lost = [f"{link}.six" for link in FOREIGN if f"{link}.addresses6" in reach.split()]
+    return command(f"echo {value} | tee {path}", " ".join([names, *lost]), reach)
 
 
 def own_setting(dice: Dice, who: str) -> Command:
@@ -588,8 +589,9 @@ def other_queue(dice: Dice, who: str) -> list[Command]:
 def flipped(dice: Dice, who: str) -> list[Command]:
     link = dice.choice(FOREIGN)
     far = f" {FAR[link]}.routes" if link in FAR else ""
-    reach = f"{_all_of(link)}{far}"
-    return [command(f"ip link set {link} {where}", f"{link}.up", reach) for where in ("down", "up")]
+    # Where a lab has taken the addresses of IPv6 already, nothing tells that this would have, too.
+    names, reach = f"{link}.up {link}.six", f"{_all_of(link)}{far}"
+    return [command(f"ip link set {link} {where}", names, reach) for where in ("down", "up")]
 
 
 THEIRS: dict[Callable[[Dice, str], list[Command]], int] = {
