@@ -238,7 +238,8 @@ class Ending:
     def _is_foreign(self, fact: Fact, was: object, is_now: object) -> bool:
         """Say whether a difference is by others, and is told by itself."""
         sight, value = self.sight, was if is_now is None else is_now
-        if fact in self.stays or self._is_taken_back(fact) or sight.holds(fact):
+        back = same(self.taken.aimed.wanted.get(fact), sight.journal.before.get(fact))
+        if fact in self.stays or (back and fact in self.taken.done) or sight.holds(fact):
             return False
         seen = [some for some in (sight.now, sight.journal.before, self.begun) if fact in some]
         if (
@@ -270,10 +271,6 @@ class Ending:
             elif same(value, mine):
                 value = base
         return value
-
-    def _is_taken_back(self, fact: Fact) -> bool:
-        wanted = self.taken.aimed.wanted.get(fact)
-        return fact in self.taken.done and same(wanted, self.sight.journal.before.get(fact))
 
     def _folders(self) -> Iterator[str]:
         for fact in self.taken.done:

@@ -61,15 +61,12 @@ def _there(case: Case) -> Iterator[There]:
         if dev not in case.ours:
             yield There(network, dev, f"address {name} on {dev}")
     for to, facts in case.seen.all_of("route"):
-        dev = facts.get("dev")
-        if is_default(to) or dev in case.ours or _belongs_to_address(facts):
+        dev, kind = facts.get("dev"), facts.get("type")
+        of_address = facts["table"] == "local" or kind in ("local", "broadcast", "multicast")
+        if is_default(to) or dev in case.ours or of_address:
             continue
         if (dev, network := ipaddress.ip_network(to)) not in seen:
             yield There(network, dev, f"route {route_text(to, facts)}")
-
-
-def _belongs_to_address(route: Facts) -> bool:
-    return route["table"] == "local" or route.get("type") in ("local", "broadcast", "multicast")
 
 
 def is_default(to: str) -> bool:

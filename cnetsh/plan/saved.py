@@ -97,16 +97,13 @@ def as_saved(
         | ({"found": line.found} if line.found else {})
         for line in lines
     ]
-    content = _head(plans, verb) | {"does": does, "relied_on": dict(relied_on)}
+    up, teaches = plans.up, plans.teaches
+    content = {"cnetsh_plan": FORM, "lab": up.lab, "title": up.title, "teaches": teaches}
+    content |= {"verb": verb, "does": does, "relied_on": dict(relied_on)}
     content |= {"warnings": [dict(one) for one in warnings]} | _steps(plans)
     text = [f"{json.dumps(key)}: {_value(key, value)}" for key, value in content.items()]
     text.append(f'"sha256": "{_digest(content)}"')
     return "{\n" + ",\n".join(text) + "\n}\n"
-
-
-def _head(plans: Plans, verb: str) -> dict[str, Any]:
-    up, teaches = plans.up, plans.teaches
-    return {"cnetsh_plan": FORM, "lab": up.lab, "title": up.title, "teaches": teaches, "verb": verb}
 
 
 def _steps(plans: Plans) -> dict[str, Any]:
