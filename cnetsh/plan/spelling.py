@@ -42,6 +42,7 @@ def _spellings(text: str) -> Iterator[str]:
     if meant:
         # What is written comes through the pipe, and only tee enters the namespace.
         yield _placed(place, meant)
+        return
     once = list(_respelled(inner))
     twice = (second for first in once for second in _respelled(first))
     yield from (" ".join((*place, *words)) for words in (*once, *twice))
@@ -67,8 +68,8 @@ def _respelled(words: Words) -> Iterator[Words]:
     """Give the command with one word in place of another that it is near to, or begins."""
     known = kinds.known_words()
     for at, word in enumerate(words):
-        # What has a digit in it is a name.
-        if not word.isalpha():
+        # What has a digit in it is a name, and so is a letter.
+        if not word.isalpha() or len(word) < 2:
             continue
         begun = sorted(one for one in known if one.startswith(word))
         for near in dict.fromkeys([*get_close_matches(word, known, 3, _NEAR), *begun[:5]]):

@@ -204,8 +204,9 @@ _INTRODUCTION = """\
 
 A lab file describes a network: `cnetsh plan FILE.yaml` shows the commands that build it,
 `cnetsh up FILE.yaml` runs them. `cnetsh new NAME` writes a commented one to start from,
-`cnetsh schema` the JSON Schema for an editor; [`examples/`](../examples) has six to read. All
-mistakes of a file are told at once, each with file, line, column and what was expected.
+`cnetsh schema` the JSON Schema for an editor; [`examples/`](../examples) has six to read.
+Mistakes are told together, each with file, line, column and what was expected: those of single
+values first, then those that several of them make.
 
 It is YAML without anchors, aliases and tags, of at most 1 MiB. Only `name` and `containers` must be
 there. This page is written by `make golden` from the same statement that reads the file.

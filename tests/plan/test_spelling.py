@@ -57,7 +57,15 @@ def test_of_any_sample_with_sudo_it_is_the_sample(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["modprobe dummy", "set -euo pipefail", "ip link show; reboot", "ip link set $X up", "cd /tmp"],
+    [
+        "ip link add name a type veth peer name a",
+        "ip link add a type veth peer name a",
+        "modprobe dummy",
+        "set -euo pipefail",
+        "ip link show; reboot",
+        "ip link set $X up",
+        "cd /tmp",
+    ],
 )
 def test_where_none_is_near_what_is_needed_is_named(text: str) -> None:
     error = refusal(text)
