@@ -185,7 +185,7 @@ def _why(
             metavar="NAME|PID",
         ),
     ] = None,
-    size: Annotated[int, option("--size", "Bytes of the packet, not to be cut.")] = 0,
+    size: Annotated[int, option("--size", "Bytes of the packet, not to be cut.", min=0)] = 0,
     six: Annotated[bool, option("-6", "By IPv6.")] = False,
     on: On = "sandbox",
     probe: Annotated[

@@ -7,6 +7,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import NamedTuple, NoReturn
 
+from cnetsh import names
 from cnetsh.commands.entering import HOST, entered
 from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import network_here
@@ -21,6 +22,7 @@ from cnetsh.probes.trial import Probe, tried
 from cnetsh.targets import target
 
 _PROCESS = "by the number of a process any (--ns PID)"
+_ALL = ip_address("255.255.255.255")  # of a link
 PING = 84  # bytes of the IP packet of a plain ping
 _TO = re.compile(r"(?:\[([^\]]+)\]|([^:/]+|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.:]*))"
                  r"(?::(\d+))?(?:/(tcp|udp))?")  # fmt: skip
@@ -55,7 +57,8 @@ def run(
     if found is None:
         raise CnetshError(f"{to} is nobody that a packet goes to", "NAME, ADDRESS, NAME:PORT, "
                           "ADDRESS:PORT/udp, [ADDRESS]:PORT")  # fmt: skip
-    name, port = found[1] or found[2], int(found[3] or 0)
+    name = found[1] or found[2]
+    port = names.count(found[3], "port", 1, 65535) if found[3] else 0
     proto = (found[4] or "tcp") if port else "icmp"
     wanted = Query(sender, name, others, port, proto, size, six, probe, as_json)
     where = target.named(on)
@@ -99,17 +102,23 @@ def _address(
 ) -> Address | Reason:
     """Give the address that is meant: of a namespace one on a network of the sender's, if any."""
     try:
-        return ip_address(wanted.to)
+        asked = ip_address(wanted.to)
     except ValueError:
         owner = _space(network, homes, wanted.to)
+    else:
+        if asked.is_multicast or asked.is_unspecified or asked == _ALL:
+            raise CnetshError(f"{asked} is no address of one host's")
+        return asked
     version = 6 if wanted.six else 4
     theirs = [one.ip for one, link in owner.addresses if one.version == version and
               link.kind != "lo"]  # fmt: skip
     near = [ip for ip in theirs if any(ip in one.network for one, _ in space.addresses)]
     if near or theirs:
         return (near or theirs)[0]
-    links = [link.name for link in owner.links.values() if link.kind != "lo"]
-    what = f"address of IPv{version}" if links else "link but lo"
+    links = [link for link in owner.links.values() if link.kind != "lo"]
+    local = wanted.six and any(link.local for link in links)
+    beside = " but those of one link alone" if local else ""
+    what = f"address of IPv{version}{beside}" if links else "link but lo"
     evidence = typed_in(owner.name, "ip", "address", "show")
     layer = Layer.ADDRESS if links else Layer.LINK
     planned = planned_here()

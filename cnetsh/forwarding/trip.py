@@ -172,6 +172,8 @@ class _Trip:
         Who connects is asked again with that source (ip_route_connect); ping does so to try, and
         then sends by the first answer (ping(8)).
         """
+        if packet.to.is_loopback and not space.links["lo"].up:
+            raise Stopped(_lo_down(space, packet))
         route = self.decided(space, packet, None, only)
         if packet.source:
             return route
@@ -216,9 +218,7 @@ class _Trip:
         """Hand a packet to oneself, through lo, which has to be up."""
         lo = space.links["lo"]
         if not lo.up:
-            words = {"to": str(packet.to)}
-            raise Stopped(Stop("lo_down", packet.leg, space.name, "lo", words, lo.ref, "up",
-                               (Set(lo.ref, "up", True),)))  # fmt: skip
+            raise Stopped(_lo_down(space, packet))
         self.path.append(Hop(packet.leg, space.name, "lo", "lo"))
         hop = ANYBODY if packet.to.version == 4 else packet.to
         if hop in lo.neighbours:
@@ -384,6 +384,12 @@ class _Trip:
         packet.goes = route.link.name if route.link else ""
         self.passes(space, packet, "FORWARD")
         return route
+
+
+def _lo_down(space: Netns, packet: Packet) -> Stop:
+    lo, words = space.links["lo"], {"to": str(packet.to)}
+    up = (Set(lo.ref, "up", True),)
+    return Stop("lo_down", packet.leg, space.name, "lo", words, lo.ref, "up", up)
 
 
 def _calls(space: Netns, packet: Packet) -> bool:

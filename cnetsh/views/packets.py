@@ -28,8 +28,9 @@ def packet_filter(words: Sequence[str]) -> Choice:
     left = [part for word in words for part in word.split()]
     while left:
         terms.append(_term(left))
-        if left and (left.pop(0) != "and" or not left):
-            raise _refusal("and" if not left else " ".join(words))
+        if left and (left[0] != "and" or len(left) == 1):
+            raise _refusal(" ".join(left))
+        left = left[1:]
     return lambda frame: all(term(frame) for term in terms)
 
 

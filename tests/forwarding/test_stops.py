@@ -216,6 +216,12 @@ def test_what_must_not_be_cut_stops_where_it_is_too_long() -> None:
     assert asks(network, OUT)
 
 
+@pytest.mark.parametrize("to", ["127.0.0.1", "::1"])
+def test_who_asks_itself_while_lo_is_down_gets_no_answer_from_elsewhere(to: str) -> None:
+    stop = follow(routing()[0], "net0", Packet(ip_address(to))).stop
+    assert stop and (stop.code, stop.space) == ("lo_down", "net0")
+
+
 def test_a_rule_that_would_translate_and_is_not_reached_is_put_first() -> None:
     network, _ = routing("iptables -t nat -I POSTROUTING -s 172.18.0.0/16 -j RETURN")
     stop = follow(network, "net0", Packet(ip_address(OUT[1]))).stop

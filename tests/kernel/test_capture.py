@@ -65,7 +65,7 @@ def test_as_lines_until_enough_are_seen(two: Private) -> None:
 
 def test_what_is_not_understood_or_not_there_is_refused(two: Private) -> None:
     for words, said in {
-        ("b", "y", "icmp", "or", "arp"): "not a filter: icmp or arp",
+        ("b", "y", "icmp", "or", "arp"): "not a filter: or arp",
         ("b", "y", "port", "http"): "'http' is not a whole number",
         ("b", "y", "vlan"): "not a filter: vlan",
         ("b", "y", "icmp", "and"): "not a filter: and",

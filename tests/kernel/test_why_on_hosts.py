@@ -162,6 +162,11 @@ def test_check_says_why_a_ping_fails(private: Private) -> None:
         "nobody 1.1.1.1",
         "host nobody",
         "host 1.1.1.1:x",
+        "host host:0",
+        "host host:65536",
+        "host 224.0.0.1",
+        "host 255.255.255.255",
+        "host ::",
         "host [",
     ],
 )

@@ -38,3 +38,9 @@ def test_are_chosen(words: str, echo: bool, syn: bool) -> None:
 def test_are_refused(words: str) -> None:
     with pytest.raises(CnetshError):
         packet_filter(words.split())
+
+
+@pytest.mark.parametrize("words", ["icmp or", "icmp and", "tcp or udp", "and"])
+def test_are_refused_by_the_words_that_are_wrong(words: str) -> None:
+    with pytest.raises(CnetshError, match=f"^not a filter: {words[words.find(' ') + 1 :]}$"):
+        packet_filter(words.split())
