@@ -283,7 +283,7 @@ class TestOutput:
     def test_to_a_full_disk_is_an_error_of_one_line(self) -> None:
         done = shell("cnetsh schema > /dev/full")
         assert done.returncode == 1
-        assert done.stderr == "cnetsh: [Errno 28] No space left on device\n"
+        assert done.stderr == "cnetsh: No space left on device\n"
 
 
 class TestFiles:

@@ -24,9 +24,14 @@ def exit_code_of(action: Callable[[], int], debug: bool = False) -> int:
     except (CnetshError, OSError) as error:
         if debug:
             raise
-        known = error if isinstance(error, CnetshError) else CnetshError(str(error), code=FAILED)
+        known = error if isinstance(error, CnetshError) else _told(error)
         show_error(known)
         return known.code
+
+
+def _told(error: OSError) -> CnetshError:
+    where = f"{error.filename}: " if error.filename else ""
+    return CnetshError(f"{where}{error.strerror or error}", code=FAILED)
 
 
 def flushed(action: Callable[[], int | None]) -> int:
