@@ -145,9 +145,14 @@ def derived(fact: Fact, found: Found) -> bool:
 
 
 def reach(change: Change, before: State) -> Iterator[Reach]:
-    """Give what goes with an address: the routes that it is the source of."""
+    """Give what goes with an address: the routes that it is the source of.
+
+    With the first one of a network of IPv4 the others of it go, and with the last one of a link its
+    neighbours (promote_secondaries in ip-sysctl.rst; kernel: fib_disable_ip).
+    """
     if isinstance(change, Remove):
-        yield "route", change.ref.netns, change.facts["dev"]
+        for kind in ("route",) if ":" in change.ref.name else ("route", "address", "neighbour"):
+            yield kind, change.ref.netns, change.facts["dev"]
 
 
 EXPLAINED = "An address is what others write on a packet; its prefix says who is on the same link."

@@ -289,6 +289,34 @@ class TestTakenAlong:
         assert differs == [], report(done)
         assert_as_before(done, "dn")
 
+    @pytest.mark.parametrize(
+        "meanwhile, told",
+        [
+            ("true", ()),
+            (
+                "ip address add 10.12.0.13/24 dev bx; ip route add 198.51.105.0/24 via 10.12.0.9",
+                (
+                    "address 10.12.0.13/24 on bx is new",
+                    "route 198.51.105.0/24 via 10.12.0.9 dev bx is new",
+                ),
+            ),
+        ],
+        ids=["neighbours", "an address of others in its network"],
+    )
+    def test_by_the_last_address_is_put_back(
+        self, new_private: Hosts, tmp_path: Path, meanwhile: str, told: tuple[str, ...]
+    ) -> None:
+        """Which is the lab's; it is the first of its network too, which takes the others along."""
+        lab = template(tmp_path, "dn", "ip address add 10.12.0.1/24 dev bx")
+        mac = "02:00:00:00:00:09"
+        there = f"ip link set bx up; ip neigh add 10.5.0.9 lladdr {mac} nud permanent dev bx"
+        done, differs = beside_twin(new_private, f"{MUCH}\n{there}", lab, "dn", meanwhile)
+        assert differs == [], report(done)
+        if told:
+            assert_others_named(done, "dn", *told)
+        else:
+            assert_as_before(done, "dn")
+
     @pytest.mark.parametrize("what", ["down", "another bridge"])
     def test_is_put_back_by_the_rollback_of_a_failed_up(
         self, private: Private, tmp_path: Path, what: str
