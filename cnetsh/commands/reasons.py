@@ -152,18 +152,22 @@ def _is_planned(gone: Remove, planned: Planned) -> bool:
 
 def _meant(stop: Stop, planned: Planned, network: Network) -> Iterator[str]:
     """Give the steps of a plan whose work is undone, near a stop: done again they mend it."""
-    lost = [one for known in planned.values() for one in known.drifted
-            if one.ref.kind in ("link", "address", "route", "rule")]  # fmt: skip
-    near = [one for one in lost if one.ref.netns == stop.space]
-    about = [one for one in lost if stop.words.get("to", "?") in one.ref.name]
     if again := repaired(planned, network, stop.space):
         yield from again
         return
+    lost = [one for one in lost_of(planned) if one.ref.kind in ("link", "address", "route", "rule")]
+    near = [one for one in lost if one.ref.netns == stop.space]
+    about = [one for one in lost if stop.words.get("to", "?") in one.ref.name]
     # A wire may be plugged in anywhere.
     found = near or about or [one for one in lost if one.ref.kind == "link"]
     yield from _brought_back(near, network)
     yield from _with_six(found, network)
     yield from list(dict.fromkeys(one.step.text for one in found))[:_MOST]
+
+
+def lost_of(planned: Planned) -> list[drift.Drifted]:
+    """Give what is not as the labs that are up planned it."""
+    return [one for known in planned.values() for one in known.drifted]
 
 
 def repaired(planned: Planned, network: Network, space: str) -> list[str]:

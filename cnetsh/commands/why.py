@@ -11,7 +11,7 @@ from cnetsh import names
 from cnetsh.commands.entering import HOST, entered
 from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import network_here
-from cnetsh.commands.reasons import Reason, planned_here, reason_of, repaired
+from cnetsh.commands.reasons import Planned, Reason, lost_of, planned_here, reason_of, repaired
 from cnetsh.compare import kernel
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
@@ -78,7 +78,7 @@ def _why(wanted: Query) -> int:
     more = {home for home in homes.values() if home.startswith("/")}
     network, planned = network_here(more), planned_here()
     space = _space(network, homes, wanted.sender)
-    to = _address(network, homes, space, wanted)
+    to = _address(network, homes, space, wanted, planned)
     if isinstance(to, Reason):
         return _tell(wanted, to)
     packet = Packet(to, proto=wanted.proto, port=wanted.port, size=wanted.size or PING,
@@ -98,7 +98,7 @@ def _space(network: Network, homes: Mapping[str, str], name: str) -> Netns:
 
 
 def _address(
-    network: Network, homes: Mapping[str, str], space: Netns, wanted: Query
+    network: Network, homes: Mapping[str, str], space: Netns, wanted: Query, planned: Planned
 ) -> Address | Reason:
     """Give the address that is meant: of a namespace one on a network of the sender's, if any."""
     try:
@@ -121,9 +121,7 @@ def _address(
     what = f"address of IPv{version}{beside}" if links else "link but lo"
     evidence = typed_in(owner.name, "ip", "address", "show")
     layer = Layer.ADDRESS if links else Layer.LINK
-    planned = planned_here()
-    lost = [one.step.text for known in planned.values() for one in known.drifted
-            if one.ref.netns == owner.name]  # fmt: skip
+    lost = [one.step.text for one in lost_of(planned) if one.ref.netns == owner.name]
     fix = repaired(planned, network, owner.name) or lost
     return Reason(False, (), layer, f"{wanted.to} has no {what}", evidence, "", tuple(fix))
 
