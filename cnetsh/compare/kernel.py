@@ -46,15 +46,15 @@ def whole(run: Run, own: Collection[str] = (), known: str = PERMANENT) -> Answer
     Entries and queues are asked for where a link of others, none of own, may have some.
     """
     questions = f"address show\nroute show table all\n{known}\nneigh show proxy\nrule show"
-    addresses, routes, neighbours, proxies, policy = ip(run, questions)
-    (policy6,) = ip(run, "rule show", "-6")
+    addresses, routes, neighbours, proxies, policy = ip_answers(run, questions)
+    (policy6,) = ip_answers(run, "rule show", "-6")
     policy += [{"family": 6, **rule} for rule in policy6]
     foreign = [link for link in addresses if link.get("ifname") not in own]
     return Answers(addresses, routes, [*neighbours, *proxies], policy, entries(run, foreign),
                    queues(run, foreign), saved_rules(run))  # fmt: skip
 
 
-def ip(run: Run, questions: str, *options: str) -> list[Answer]:
+def ip_answers(run: Run, questions: str, *options: str) -> list[Answer]:
     """Ask several things of one ip; each answer is a line of JSON."""
     answer = run(("ip", *options, "-j", "-d", "-batch", "-"), stdin=questions + "\n")
     lines = [line for line in answer.stdout.split("\n") if line]

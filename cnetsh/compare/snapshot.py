@@ -64,7 +64,7 @@ def _gone(run: Run, names: Iterable[str]) -> set[str]:
 
     Without its number one that went just now would be another thing than the lab's.
     """
-    (there,) = kernel.ip(run, "address show")
+    (there,) = kernel.ip_answers(run, "address show")
     return set(names) - {link.get("ifname") for link in there}
 
 
@@ -175,7 +175,7 @@ def _folders_of(version: str) -> list[str]:
 
 def _look(netns: str, run: Run, paths: Iterable[str]) -> State:
     questions = f"address show\nroute show table all\n{kernel.PERMANENT}\nneigh show proxy"
-    addresses, routes, known, proxies = kernel.ip(run, questions)
+    addresses, routes, known, proxies = kernel.ip_answers(run, questions)
     answers = Answers(addresses, routes, [*known, *proxies], settings=kernel.readable(paths),
                       queues=kernel.queues(run, addresses))  # fmt: skip
     return kinds.see(answers, netns)
@@ -185,7 +185,7 @@ def _look_around(
     netns: str, run: Run, paths: Iterable[str], ids: dict[int, str], tables: bool
 ) -> State:
     # In each namespace anew, a file below /proc/sys takes as long as ip does for everything.
-    addresses, routes, switches = kernel.ip(run, _AROUND)
+    addresses, routes, switches = kernel.ip_answers(run, _AROUND)
     forwarding = {FORWARDING[one["family"]]: str(int(one["forwarding"])) for one in switches
                   if one["interface"] == "all" and one["family"] in FORWARDING}  # fmt: skip
     answers = Answers(

@@ -20,7 +20,7 @@ def draw(network: DrawnNetwork, form: str, width: int) -> str:
 
     width: at most so many columns; a picture that needs more has them.
     """
-    told = in_words(network)
+    told = described(network)
     network = folded(network)
     if form == "mermaid":
         return as_mermaid(network)
@@ -37,7 +37,7 @@ def picture_of(network: DrawnNetwork, width: int) -> Picture:
     return wide(network, width) or ladder(network, width)
 
 
-def in_words(network: DrawnNetwork) -> str:
+def described(network: DrawnNetwork) -> str:
     """Give what the picture shows as sentences, for those who cannot see it."""
     return " ".join(_sentences(network))
 
