@@ -33,7 +33,7 @@ golden: dev ## write the expected texts in tests/golden and docs/lab-file.* anew
 bench: dev ## measure what planning and applying cost
 	@$(BIN)/python tests/bench/run.py
 
-against: dev ## measure `up` beside another checkout: make against OTHER=PATH
+against: dev ## measure `up` and `down` beside another checkout: make against OTHER=PATH
 	@$(BIN)/python tests/bench/against.py $(OTHER)
 
 vm-test: dev ## labs, examples and samples in VMs with four kernels, two at a time
