@@ -277,7 +277,8 @@ def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact
     What they are in the lab's, or was done to them in it, goes with their leaving.
     """
     left = {fact.ref for fact, (_, mine) in done.items()
-            if fact.key == "master" and same(now.get(fact), mine)}  # fmt: skip
+            if fact.key == "master" and Fact(fact.ref) in now
+            and same(now.get(fact), mine)}  # fmt: skip
     stays = {fact.ref for fact in done if fact.key == "master"} - left
     for fact in {**before, **now} if left or stays else ():
         value = now.get(fact, before.get(fact))

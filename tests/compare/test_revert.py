@@ -256,6 +256,12 @@ class TestAim:
         wanted, kept = self.aimed(done, now, {MASTER: "br9", COST: 7})
         assert (wanted, kept) == (now, {MASTER: ("br9", "br8", "br5")})
 
+    def test_of_a_port_that_others_have_deleted_nothing_is_wanted(self) -> None:
+        gone = Ref("link", "", "eth9")
+        before: Found = {Fact(gone, "master"): "br9", Fact(gone, "cost"): 7}
+        done: Patch = {fact: (was, None) for fact, was in before.items()}
+        assert self.aimed(done, {}, before) == ({}, {})
+
     def test_a_port_that_others_have_moved_begins_anew_there(self) -> None:
         before: Found = {MASTER: "br9", COST: 7}
         now: Found = {MASTER: "br8", COST: 100}
