@@ -127,6 +127,13 @@ class Sight:
         """Give what is in a folder and is not the lab's."""
         return [ref for ref in self.inside.get(folder.name, ()) if not self.wrote(ref)]
 
+    def keeps_others(self, home: Ref) -> bool:
+        """Say whether something of others' is below a folder that was made on the way."""
+        inside = (one for one in self.now if one.ref.name.startswith(f"{home.name}/"))
+        return home.kind == "home" and not all(
+            self.wrote(one.ref) if one.ref.kind == "file" else self.holds(one) for one in inside
+        )
+
     def wrote(self, file: Ref) -> bool:
         """Say whether a file is as the lab wrote it, and the very file."""
         made, mark = self.journal.made.get(f"name_server {file.name}"), self.now[Fact(file)]

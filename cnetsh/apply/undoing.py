@@ -55,12 +55,12 @@ class Todo(NamedTuple):
 
 
 def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
-    aimed = aim(done, sight.journal.before, sight.now, sight.scope)
+    # A folder that was made on the way stays where others have put something below it.
+    free = {fact: both for fact, both in done.items() if not sight.keeps_others(fact.ref)}
+    aimed = aim(free, sight.journal.before, sight.now, sight.scope)
     # What a killed undo has cost others meanwhile.
     aimed.wanted.update({fact: was for fact, (was, _) in sight.journal.aim.items()
                          if fact not in done})  # fmt: skip
-    # A folder that was made on the way stays where others have put something below it.
-    aimed.wanted.update({fact: sight.now[fact] for fact in done if _keeps_others(fact, sight)})
     blocked: dict[Ref, list[Left]] = {}
     going = {ref for number in numbers for ref in made_by(sight.steps[number])}
     for ref, line in _blocked(sight, aimed.wanted):
@@ -70,13 +70,6 @@ def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
     # What undoing a step reaches, the step has reached too.
     cost = cost_of([*ordered, *rest], sight) | sight.scope.reach
     return Todo(aimed, blocked, ordered, [one for one in rest if not _follows(one, cost)], cost)
-
-
-def _keeps_others(fact: Fact, sight: Sight) -> bool:
-    below = (name for name in sight.inside if name.startswith(f"{fact.ref.name}/"))
-    folders = (Ref("folder", "", name) for name in below)
-    there = fact.ref.kind == "home" and fact in sight.now
-    return there and any(map(sight.foreign_in, folders))
 
 
 def _follows(one: Mend, cost: frozenset[Reach]) -> bool:

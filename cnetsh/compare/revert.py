@@ -164,7 +164,7 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
         is_now, value = now.get(fact), mine if was is None else was
         if fact.key == "rules":
             put(wanted, fact, rebased(was, mine, is_now) or None)
-        elif not _can_be(fact, value, now, scope) or _is_elsewhere(fact, value, done, before, now):
+        elif not _can_be(fact, value, now) or _is_elsewhere(fact, value, done, before, now):
             continue
         elif same(is_now, mine):
             put(wanted, fact, was)
@@ -251,11 +251,8 @@ def put(wanted: Found, fact: Fact, value: Any) -> None:
         wanted[fact] = value
 
 
-def _can_be(fact: Fact, value: Any, now: Found, scope: Scope) -> bool:
-    """Say whether what a fact goes with is still there, and nobody else uses what is to go."""
-    if fact.ref.kind == "home":
-        inside = (one for one in now if one.ref.name.startswith(f"{fact.ref.name}/"))
-        return all(scope.holds(one, now[one]) for one in inside)
+def _can_be(fact: Fact, value: Any, now: Found) -> bool:
+    """Say whether what a fact goes with is still there."""
     link = kinds.link_of(fact, value)
     if link is None:
         return True
