@@ -88,7 +88,7 @@ class Sight:
         for ref in (Ref("link", "", name) for name in self.journal.links):
             (facts, *_) = self.state.get(ref) or [{}]
             if facts.get("master") and facts["master"] not in self.journal.links:
-                yield from ((Fact(ref, key), facts[key]) for key in ("master", "mtu"))
+                yield from ((Fact(ref, key), facts[key]) for key in ("master", "mtu", "address"))
 
     def ours(self, ref: Ref) -> bool:
         """Say whether an object of the target's own namespace is there and is the lab's."""

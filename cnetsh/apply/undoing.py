@@ -66,7 +66,7 @@ def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
     for ref, line in _blocked(sight, aimed.wanted):
         if ref in going:
             blocked.setdefault(ref, []).append(line)
-    ordered, rest = _in_order(sight, numbers, aimed.wanted, blocked)
+    ordered, rest = _in_order(sight, numbers, done, aimed.wanted, blocked)
     # What undoing a step reaches, the step has reached too.
     cost = cost_of([*ordered, *rest], sight) | sight.scope.reach
     return Todo(aimed, blocked, ordered, [one for one in rest if not _follows(one, cost)], cost)
@@ -166,11 +166,16 @@ def _jumps(fact: Fact, rules: list[str], sight: Sight) -> Iterator[tuple[Ref, Le
 
 
 def _in_order(
-    sight: Sight, numbers: Collection[int], wanted: Found, blocked: Collection[Ref]
+    sight: Sight,
+    numbers: Collection[int],
+    done: Patch,
+    wanted: Found,
+    blocked: Collection[Ref],
 ) -> tuple[list[Mend], list[Mend]]:
     """Give what takes steps back, in the order of the lab's `down`, and what the rest needs."""
     now, found = sight.now, []
-    left = {fact for fact in {**now, **wanted} if not is_link_local(fact)
+    # What of others' the lab alone has kept goes by itself.
+    left = {fact for fact in {**done, **wanted} if not is_link_local(fact)
             and not sight.holds(fact) and not same(now.get(fact), wanted.get(fact))}  # fmt: skip
     # What a port is in its bridge shows when it is there again.
     moved = {fact.ref for fact in left if fact.key == "master"}

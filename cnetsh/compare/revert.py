@@ -174,30 +174,49 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
         put(wanted, fact, was)
         kept.pop(fact, None)
     wanted |= _no_larger(before, now, wanted)
-    taken = frozenset(_taken_along(before, now, wanted))
-    for fact, (was, mine) in done.items():
-        if mine is None and not taken.isdisjoint(kinds.places(fact, was)):
-            wanted.pop(fact, None)
+    for fact, was in list(_taken_otherwise(before, now, wanted)):
+        put(wanted, fact, was)
     return Aim(wanted | _inherited(done, before, now), kept)
 
 
-def _taken_along(before: Found, now: Found, wanted: Found) -> Iterator[Reach]:
-    """Give how far others reach with what they did: what the lab has cost, they would have too.
+def _taken_otherwise(before: Found, now: Found, wanted: Found) -> Iterator[tuple[Fact, Any]]:
+    """Give what others' doing would have taken along without the lab, None, and what only with it.
 
-    A link that is down has no IPv6, no neighbours and no routes; one without an address of IPv4
-    none of those of IPv4 (kernel: addrconf_ifdown, fib_disable_ip).
+    The one the lab has taken as well, or kept by what goes now; the other comes back.
     """
-    with_four = {value["dev"] for fact, value in wanted.items() if is_four(fact)}
-    yield from _were_down(before, wanted)
+    down = [*_were_down(before, wanted)]
+    with_lab = frozenset((*down, *_taken_along(before, now, now)))
+    without = frozenset((*down, *_taken_along(before, now, wanted)))
+    for fact, was in before.items() if with_lab or without else ():
+        taken, would_be = (not reached.isdisjoint(kinds.places(fact, was))
+                           for reached in (with_lab, without))  # fmt: skip
+        if would_be and fact in wanted and not (taken and fact in now):
+            yield fact, None
+        elif taken and not would_be and fact not in now and _can_be(fact, was, now):
+            by_itself = kinds.derived(fact, before) and not is_link_local(fact)
+            yield from () if by_itself else [(fact, was)]
+
+
+def _taken_along(before: Found, now: Found, then: Found) -> Iterator[Reach]:
+    """Give how far it reaches that what was so before is as it is then: now, or without the lab.
+
+    A link that is down has no IPv6, no neighbours and no routes, one without an address of IPv4
+    none of those of IPv4, and one with another MAC address no neighbours that it had (kernel:
+    addrconf_ifdown, fib_disable_ip, neigh_changeaddr).
+    """
+    with_four = {value["dev"] for fact, value in then.items() if is_four(fact)}
     for fact, was in before.items():
-        ref, is_now = fact.ref, wanted.get(fact)
+        ref, is_now = fact.ref, then.get(fact)
         if is_four(fact) and was["dev"] not in with_four:
             yield "four", ref.netns, was["dev"]
         elif fact.key == "up" and was and is_now is False:
             yield from (("six", *ref[1:]), ("four", *ref[1:]))
-        elif fact.key == "mtu" and fact in wanted:
-            if was >= LEAST_OF_SIX > _size(fact, before, now, wanted):
+        elif fact.key == "mtu" and fact in then:
+            if was >= LEAST_OF_SIX > _made(fact, before, now, then):
                 yield from (("six", *ref[1:]), ("settings", *ref[1:]))
+        elif fact.key == "address" and fact in then:
+            if _made(fact, before, now, before) != _made(fact, before, now, then):
+                yield "known", *ref[1:]
         elif ref.name.endswith("/disable_ipv6") and (was, is_now) == ("0", "1"):
             link = kinds.link_of(fact, was)
             yield from [("six", *link[1:])] if link else []
@@ -212,19 +231,19 @@ def _no_larger(before: Found, now: Found, wanted: Found) -> Found:
     for (ref, _), below in (item for item in wanted.items() if item[0].key == "below"):
         size, under = Fact(ref, "mtu"), Fact(ref._replace(name=below), "mtu")
         if under in wanted:
-            most, own = _size(under, before, now, wanted), wanted[size]
+            most, own = _made(under, before, now, wanted), wanted[size]
             fell = own == wanted[under] < most
             sizes[size] = min(before.get(size, own) if fell else own, most)
     return sizes
 
 
-def _size(fact: Fact, before: Found, now: Found, wanted: Found) -> Any:
-    """Give an MTU, of a bridge that follows its ports what those of others make.
+def _made(fact: Fact, before: Found, now: Found, then: Found) -> Any:
+    """Give an MTU or a MAC address, of a bridge that follows its ports what those then make.
 
     One that has not what its ports make was set by others since, and follows no more.
     """
     follows = kinds.derived(fact, before) and kinds.derived(fact, now)
-    return by_ports(fact.ref, wanted) if follows else wanted.get(fact)
+    return by_ports(fact, then) if follows else then.get(fact)
 
 
 def _were_down(before: Found, wanted: Found) -> Iterator[Reach]:

@@ -331,7 +331,7 @@ def reach(change: Change, before: State) -> Iterator[Reach]:
 
 def _by_address(netns: str, link: str) -> Iterator[Reach]:
     """Give what another MAC address costs a link; a bridge's follows that of its ports."""
-    yield from (("local", netns, link), ("neighbour", netns, link))
+    yield from (("local", netns, link), ("known", netns, link))
 
 
 def _all_on(link: Ref) -> Iterator[Reach]:
@@ -354,7 +354,7 @@ def derived(fact: Fact, found: Found) -> bool:
     if fact.key == "address":
         return found.get(Fact(fact.ref, "assigned")) != SET_BY_HAND
     # Nothing tells a bridge's own MTU.
-    follows = fact.key == "mtu" and found.get(fact) == mtu.by_ports(fact.ref, found)
+    follows = fact.key == "mtu" and found.get(fact) == mtu.by_ports(fact, found)
     return fact.key == "kind" or follows
 
 

@@ -30,8 +30,12 @@ def reach(link: Ref, state: State) -> Iterator[Reach]:
         names += {*above, *values_of(ref, "master", state)}.difference(names)
 
 
-def by_ports(bridge: Ref, found: Found) -> Any:
-    """Give the MTU of a bridge that follows its ports (kernel: br_mtu_auto_adjust)."""
-    ports = [found.get(Fact(port.ref, "mtu"), 0) for port, master in found.items()
-             if port.key == "master" and master == bridge.name]  # fmt: skip
-    return min(ports, default=ETHERNET)
+def by_ports(fact: Fact, found: Found) -> Any:
+    """Give the MTU, or the MAC address, of a bridge that follows its ports: the least of theirs.
+
+    Of one without ports that is None (kernel: br_mtu_auto_adjust, br_stp_recalculate_bridge_id).
+    """
+    ports = [found.get(fact._replace(ref=port.ref)) for port, master in found.items()
+             if port.key == "master" and master == fact.ref.name]  # fmt: skip
+    known = [one for one in ports if one is not None]
+    return min(known, default=ETHERNET if fact.key == "mtu" else None)

@@ -81,8 +81,10 @@ def see(answers: Answers, netns: str) -> Seen:
 
 
 def places(fact: Fact, value: Any) -> Iterator[Reach]:
-    """Give the link whose end takes a neighbour along."""
+    """Give the link whose end takes a neighbour along; another MAC address leaves proxies."""
     yield "neighbour", fact.ref.netns, value["dev"]
+    if not value.get("proxy"):
+        yield "known", fact.ref.netns, value["dev"]
     if ":" in fact.ref.name:
         yield from six_on(fact.ref.netns, value["dev"])
     else:

@@ -117,8 +117,9 @@ def reach(change: Change, before: State) -> Iterator[Reach]:
 
 def places(fact: Fact, value: Any) -> Iterator[Reach]:
     """Give what sets a setting besides: its family, its link."""
-    yield "setting", *family(fact.ref.name)
-    if link := link_of(fact.ref):
+    version, name = family(fact.ref.name)
+    yield "setting", version, name
+    if version == "ipv6" and (link := link_of(fact.ref)):
         yield "settings", link.netns, link.name
 
 

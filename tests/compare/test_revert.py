@@ -301,6 +301,35 @@ class TestAim:
         wanted, _ = self.aimed({six: (facts, None)}, now, before)
         assert (six not in wanted) == taken
 
+    @pytest.mark.parametrize(
+        ("own_in", "lent_to", "mac", "known", "wanted"),
+        [
+            # The lab has taken the port, and cost the bridge its MAC address.
+            (None, None, "02:08", False, True),
+            # Others have given the port another one, but put the neighbour back themselves.
+            (None, None, "02:07", False, False),
+            (None, None, "02:07", True, True),
+            # They have given one to the port that the lab has lent the bridge.
+            ("br9", "br9", "02:08", False, True),
+            # The lab has nothing to do with it.
+            ("br9", None, "02:07", True, True),
+        ],
+    )
+    def test_what_others_took_is_what_they_would_have_taken_without_the_lab(
+        self, own_in: str | None, lent_to: str | None, mac: str, known: bool, wanted: bool
+    ) -> None:
+        """A bridge has the lowest MAC address of its ports, and no neighbour survives another."""
+        neighbour, facts = Fact(Ref("neighbour", "", "10.0.0.9"), "br9"), {"dev": "br9"}
+        own, lent = Fact(ETH0, "address"), Fact(ETH1, "address")
+        there: Found = {Fact(BR9, "kind"): "bridge", lent: "02:01", Fact(BR9, "address"): "02:08"}
+        before: Found = there | {MASTER: "br9", own: "02:08", neighbour: facts}
+        now = there | {own: mac, MASTER: own_in}
+        now |= {Fact(ETH1, "master"): lent_to} | ({neighbour: facts} if known else {})
+        done: Patch = {} if own_in else {MASTER: ("br9", None), neighbour: (facts, None)}
+        done |= {Fact(ETH1, "master"): (None, "br9")} if lent_to else {}
+        found, _ = self.aimed(done, now, before)
+        assert (neighbour in found) == wanted
+
     def test_what_goes_with_the_labs_own_is_not_wanted(self) -> None:
         address = Fact(Ref("address", "", "10.0.0.1/8"), "v0")
         text = "ip link add v0 type veth peer name c0"

@@ -128,6 +128,29 @@ BOTH = {
         "ip link set eth7 down\nip link set eth7 up",
         "ip -4 address flush dev eth7",
     ),
+    "neighbours, kept by an address of the lab's": (
+        "ip address add 10.12.0.1/24 dev br8",
+        "ip address delete 10.8.0.1/24 dev br8",
+    ),
+    "neighbours of a bridge without its port": (
+        "ip link set dev p8 master bx",
+        "ip link set p8 address 02:00:00:00:00:70",
+    ),
+    "IPv6 of a bridge without its port": (
+        "ip link set dev p8 master bx",
+        "ip link set p8 mtu 1200",
+    ),
+}
+# What a lab does, and what others do, who take along what they would not without the lab.
+WITH_THE_LAB = {
+    "IPv6 of a bridge, by a port": (
+        "ip link set dev q8 master br8",
+        "ip link set q8 mtu 1200",
+    ),
+    "neighbours, by the MAC address of the lab's port": (
+        PORT,
+        "! test -e /sys/class/net/v0 || ip link set v0 address 02:00:00:00:00:01",
+    ),
 }
 
 
@@ -251,7 +274,10 @@ class TestTakenAlong:
 
     @pytest.mark.parametrize(
         "what",
-        often(BOTH, ("a bridge too small for IPv6 twice", "routes, their last address")),
+        often(
+            BOTH,
+            ("a bridge too small for IPv6 twice", "neighbours, kept by an address of the lab's"),
+        ),
     )
     def test_is_not_put_back_where_others_would_have_taken_it_too(
         self, new_private: Hosts, tmp_path: Path, what: str
@@ -259,6 +285,18 @@ class TestTakenAlong:
         steps, meanwhile = BOTH[what]
         lab = template(tmp_path, "dn", steps)
         done, differs = beside_twin(new_private, MUCH, lab, "dn", f"cd /proc/sys/net; {meanwhile}")
+        assert differs == [], report(done)
+        assert done.returncode == 0, report(done)
+
+    @pytest.mark.parametrize("what", often(WITH_THE_LAB, ("IPv6 of a bridge, by a port",)))
+    def test_is_put_back_where_others_have_taken_it_by_what_the_lab_did(
+        self, new_private: Hosts, tmp_path: Path, what: str
+    ) -> None:
+        steps, meanwhile = WITH_THE_LAB[what]
+        there = "ip link add q8 address 02:00:00:00:08:03 type veth peer name q8x"
+        there = f"{there} address 02:00:00:00:08:04; ip link set q8 up"
+        lab = template(tmp_path, "dn", steps)
+        done, differs = beside_twin(new_private, f"{STACKED}\n{there}", lab, "dn", meanwhile)
         assert differs == [], report(done)
         assert done.returncode == 0, report(done)
 
