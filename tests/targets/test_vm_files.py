@@ -61,11 +61,12 @@ def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
     assert root.files == {}
 
 
-def test_the_code_is_cnetsh_its_templates_and_what_it_needs() -> None:
+def test_the_code_is_cnetsh_all_that_comes_with_it_and_what_it_needs() -> None:
     names = {name for name, _ in code_files()}
     own = {"cnetsh/commands/inside.py", "cnetsh/cli/main.py"}
     assert own | {"jinja2/__init__.py", "yaml/__init__.py"} <= names
-    assert any(name.endswith("templates/routing/up.sh.j2") for name in names)
+    for shipped in ("templates/routing/up.sh.j2", "examples/dual-stack-nat.yaml"):
+        assert any(name.endswith(shipped) for name in names)
     assert not any(name.startswith(("pytest", "rich/")) for name in names)
     assert CODE.is_absolute()
 

@@ -24,10 +24,10 @@ import oracle  # noqa: E402
 import warm  # noqa: E402
 
 from cnetsh.kinds import link  # noqa: E402
-from cnetsh.labs.builtin import LABS  # noqa: E402
+from cnetsh.labs.builtin import LABS, shipped  # noqa: E402
 from cnetsh.plan import saved  # noqa: E402
 
-EXAMPLES = TESTS.parent / "examples"
+EXAMPLES = shipped("examples")
 # What stays in the lab that a sample is taken out of.
 REST = "ip netns add rest\n"
 

@@ -10,8 +10,8 @@ sh tests/vm/kernels.sh "$kept" "$suite"
 # shellcheck disable=SC2046 # each example is a word
 set -- veth container conflict bridge routing $(basename -s .yaml examples/*.yaml) links "$number/4"
 code=0
-.venv/bin/cnetsh vm run --kernel "$kept/$suite" --deadline 1800 --copy tests/kernel --copy tests/vm \
-    --copy examples -- python3 "$PWD/tests/vm/in_vm.py" "$PWD/tests" "$@" >"$kept/$suite/said" 2>&1 || code=$?
+.venv/bin/cnetsh vm run --kernel "$kept/$suite" --deadline 1800 --copy tests/kernel --copy tests/vm -- \
+    python3 "$PWD/tests/vm/in_vm.py" "$PWD/tests" "$@" >"$kept/$suite/said" 2>&1 || code=$?
 cat "$kept/$suite/said"
 echo "$suite: exit $code after $(($(date +%s) - began)) s"
 exit "$code"

@@ -13,7 +13,8 @@ COMMAND_LINE = ("typer", "click", "shellingham", "annotated_doc", "typing_extens
 def code_files() -> Iterator[tuple[str, Path]]:
     """Give the files by the name that they have in a folder of modules."""
     yield from _below(PACKAGE, "cnetsh")
-    yield from _below(PACKAGE.parent / "templates", "templates")
+    for name in ("templates", "examples"):
+        yield from _below(PACKAGE.parent / name, name)
     for name in (*DEPENDENCIES, *COMMAND_LINE):
         if (spec := PathFinder.find_spec(name)) and spec.origin:
             file = Path(spec.origin)
