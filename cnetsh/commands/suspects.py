@@ -36,6 +36,8 @@ from cnetsh.system.process import ask
 MOST_TRACED = 6  # namespaces
 _QUEUES = re.compile(r"qdisc (\S+) \S+ dev (\S+) .*\n Sent .*\(dropped (\d+),")
 _NEIGHBOURS = re.compile(r"^(\S+) .*?(?:lladdr (\S+)|(FAILED|INCOMPLETE))", re.M)
+# No queues but places for filters, whose drops they count (tc-filter of what comes in).
+_FILTERING = ("ingress", "clsact")
 _TABLES = {"ip": "iptables", "ip6": "ip6tables"}
 
 
@@ -161,7 +163,7 @@ def _dropped(spaces: Iterable[str]) -> Counter[tuple[str, str, str]]:
     """Give how many packets each queue has dropped, by namespace, link and kind."""
     return Counter({(space, link, kind): int(lost) for space in spaces for kind, link, lost in
                     _QUEUES.findall(_ask(space, "tc", "-s", "qdisc", "show"))
-                    if kind in KINDS_OF_QUEUES})  # fmt: skip
+                    if kind in (*KINDS_OF_QUEUES, *_FILTERING)})  # fmt: skip
 
 
 def _by_error(network: Network, asked: Probe, verdict: Verdict, trial: ProbeResult) -> Stop | None:
@@ -250,9 +252,12 @@ def _by_trace(network: Network, verdict: Verdict, asked: Probe, trial: ProbeResu
     if drops:
         return _said_by_nft(network, min(drops, key=lambda one: spaces.index(one.space)), leg)
     for (space, link, kind), more in (_dropped(spaces) - lost).items():
-        if more and space in (*(one.space for one in again.seen), asked.sender):
-            ref = Ref("queue", space, link)
-            return Stop("queue", leg, space, link, {"queue": kind}, ref, mend=(Remove(ref),))
+        if more and space in (*(one.space for one in (*again.seen, *again.asked)), asked.sender):
+            ref, words = Ref("queue", space, link), {"queue": kind}
+            if kind not in _FILTERING:
+                return Stop("queue", leg, space, link, words, ref, mend=(Remove(ref),))
+            words["help"] = typed_in(space, "tc", "qdisc", "delete", "dev", link, kind)
+            return Stop("queue", leg, space, link, words, ref)
     if no_room(ask, asked.sender) != before:
         last = again.seen[-1].space if again.seen else asked.sender
         return Stop("neighbours_full", leg, last, "", {"to": asked.to})

@@ -27,17 +27,18 @@ def _lossy(link: Link, end: End) -> _Doubts:
     ways = [link, *(one.goes for one in end.through)]
     ways += [one.peer for one in ways if one.peer]
     for one in ways:
-        if one.queue:
-            ref = Ref("queue", one.netns, one.name)
-            yield Stop("queue", REQUEST, one.netns, one.name, {"queue": one.queue}, ref,
-                       mend=(Remove(ref),)), None  # fmt: skip
+        if one.queue or one.slow:
+            ref, code = Ref("queue", one.netns, one.name), "slow" if one.slow else "queue"
+            words = {"queue": one.queue, "time": one.slow}
+            yield Stop(code, REQUEST, one.netns, one.name, words, ref, mend=(Remove(ref),)), None
 
 
 def _odd(crossing: Crossing, leg: str) -> _Doubts:
     for link in filter(None, (crossing.bridge, crossing.come, crossing.goes)):
         for key in ("flood", "neigh_suppress", "locked", "vlan_filtering"):
             if key in link.options and crossing.come:
-                yield Stop("odd_port", leg, link.netns, link.name, {"key": key}, link.ref, key,
+                words = {"what": "bridge" if link.kind == "bridge" else "port", "key": key}
+                yield Stop("odd_port", leg, link.netns, link.name, words, link.ref, key,
                            (Set(link.ref, key, PLAIN[key]),)), None  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
 
 Learned: TypeAlias = dict[tuple[Link, Address], Link]
+# What shares a link with its host, which gets nothing of what it sends.
+_SHARING = {"macvlan": "a macvlan", "ipvlan": "an ipvlan"}
 
 
 def next_hop(
@@ -86,7 +88,9 @@ def _takes(network: Network, link: Link, hop: Address) -> bool:
 
 
 def down(leg: str, link: Link, having: str = "") -> Stop:
-    """Give the stop at a link that is not switched on."""
+    """Give the stop at a link that is not switched on, or at what a VLAN is made on."""
+    if link.kind == "vlan" and link.below and not link.below.up:
+        return down(leg, link.below)
     words = {"having": f", which has {having}," if having else ""}
     up = (Set(link.ref, "up", True),)
     return Stop("link_down", leg, link.netns, link.name, words, link.ref, "up", up)
@@ -108,11 +112,13 @@ def _unanswered(
         raise Unknown(f"what is behind {link.name} of {in_words(space.name)}")
     if silent := _silent(network, link, hop, asker, leg):
         return silent
-    held = flood(network, link)[1]
     gate = f" (the gateway of {in_words(space.name)}'s route to {route.name})" if route.via else ""
     words = {"to": str(hop), "gate": gate}
     homes = [other for one in network.spaces.values()
              if (other := own(one).get(hop)) is not None]  # fmt: skip
+    if homes and (parted := _parted(leg, link, homes[0])):
+        return parted
+    held = flood(network, link)[1]
     if any(one.code == "unseen" for one in held):
         raise Unknown(f"what is on the wire of {link.name} of {in_words(space.name)}")
     if not homes:
@@ -208,12 +214,6 @@ def _elsewhere(
     """Say why somebody who has the address is not reached on this wire."""
     link, hop, leg = route.link, route.via or packet.to, packet.leg
     assert link
-    if home is link.below or home.below is link:
-        child, under = (link, home) if home is link.below else (home, link)
-        return Stop("macvlan", leg, under.netns, under.name, {}, child.ref)
-    if link.below and home.below is link.below:
-        words = {"near": f"{home.name} in {in_words(home.netns)}", "under": link.below.name}
-        return Stop("macvlan_mode", leg, space.name, link.name, words, link.ref)
     if twin := _twin(network, space, route, hop):
         return twin_stop(space, route, hop, twin, leg)
     if not home.up and home.peer and home.peer.up and home.peer.master:
@@ -226,6 +226,24 @@ def _elsewhere(
         return _held(leg, held[0], hop, in_words(space.name))
     words["near"] = f"{home.name} in {in_words(home.netns)}"
     return Stop("another_wire", leg, space.name, link.name, words, route_ref(space, route))
+
+
+def _parted(leg: str, link: Link, home: Link) -> Stop | None:
+    """Say why two links never hear each other, whatever else is on their wires."""
+    words = {"near": f"{home.name} in {in_words(home.netns)}"}
+    for child, under in ((link, home), (home, link)):
+        if child.below is under and child.kind in _SHARING:
+            a_kind = {"a_kind": _SHARING[child.kind]}
+            return Stop("macvlan", leg, under.netns, under.name, a_kind, child.ref)
+    if link.kind == "macvlan" and link.below and home.below is link.below:
+        words["under"] = link.below.name
+        return Stop("macvlan_mode", leg, link.netns, link.name, words, link.ref)
+    for key in ("id", "dstport") if link.kind == home.kind in ("vlan", "vxlan") else ():
+        mine, other = (str(one.made.get(key)) for one in (link, home))
+        if mine != other:
+            words |= {"key": key, "value": mine, "other": other}
+            return Stop("apart", leg, link.netns, link.name, words, link.ref)
+    return None
 
 
 def _twin(network: Network, space: Netns, route: Route, hop: Address) -> Route | None:

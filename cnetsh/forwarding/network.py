@@ -59,7 +59,8 @@ class Refusal(Exception):
 class Link:
     """One link. below: what it is made on; above: what is made on it; ports: those of a bridge.
 
-    far_seen: whether what is at the other end of its cable, or behind it, can be seen.
+    made: by which options; far_seen: whether what is at the other end of its cable, or behind it,
+    can be seen.
     """
 
     netns: str
@@ -68,7 +69,6 @@ class Link:
     up: bool = False
     mtu: int = ETHERNET
     mac: str = ""
-    mode: str = ""
     arp: bool = True
     peer: "Link | None" = None
     below: "Link | None" = None
@@ -82,6 +82,8 @@ class Link:
     fdb: dict[str, str] = field(default_factory=dict)  # MAC address to port, given by hand
     options: dict[str, Any] = field(default_factory=dict)  # of a port, or of a bridge
     queue: str = ""  # what it is called, when it may drop
+    slow: str = ""  # for how long it holds back, when that is longer than anybody waits
+    made: Facts = field(default_factory=dict)
 
     @property
     def ref(self) -> Ref:
@@ -94,7 +96,7 @@ class Link:
         if self.kind == "veth" and self.far_seen:
             return self.up and self.peer is not None and self.peer.up
         return self.up and (
-            self.kind != "macvlan" or (self.below is not None and self.below.carrier)
+            self.kind not in ("macvlan", "vlan") or (self.below is not None and self.below.carrier)
         )
 
     def has(self, wanted: Address) -> bool:

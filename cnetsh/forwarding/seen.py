@@ -1,5 +1,6 @@
 """A state that was seen, made into what forwards packets."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +38,8 @@ PLAIN: Facts = {
     "neigh_suppress": False, "locked": False, "vlan_filtering": 0, "state": "forwarding",
     "stp_state": 0,
 }  # fmt: skip
+WAITED = 1.0  # seconds, by ping -W1 and by what why sends
+_DELAY = re.compile(r"\bdelay (([\d.]+)(m?)s)")
 # Of these tables the kernel alone is the author.
 _KERNELS = frozenset({"local", "broadcast", "multicast", "anycast"})
 
@@ -78,8 +81,9 @@ def new_machine(fresh: Mapping[str, str]) -> Network:
 def _link(ref: Ref, facts: Facts) -> Link:
     link = Link(ref.netns, ref.name, "lo" if ref.name == "lo" else facts.get("kind", ""))
     link.up, link.mtu = bool(facts.get("up")), facts.get("mtu") or link.mtu
-    link.mac, link.mode = facts.get("address") or "", facts.get("mode") or ""
-    link.arp = facts.get("arp", True)
+    link.mac, link.made = facts.get("address") or "", facts
+    # A dummy does none by itself, and there is nobody to do it with.
+    link.arp = facts.get("arp", True) or link.kind == "dummy"
     link.far_seen = link.kind in ("lo", "bridge", "dummy") or "peer" in facts
     return link
 
@@ -154,8 +158,11 @@ def _to(name: str, via: Address | None, facts: Facts) -> Prefix:
 
 
 def take_queue(link: Link, facts: Facts) -> None:
-    """Note a queue that may drop what it gets (tc-netem(8): loss, tc-tbf(8): limit)."""
+    """Note a queue that may drop what it gets (tc-netem(8): loss, delay; tc-tbf(8): limit)."""
     words: Any = facts.get("typed") or str(facts.get("said", "")).split()
+    if delay := _DELAY.search(" ".join(words)):
+        time, number, thousandth = delay.groups()
+        link.slow = time if float(number) >= WAITED * (1000 if thousandth else 1) else ""
     if facts.get("kind") not in ("tbf", "netem") or {"loss", "corrupt", "limit"} & {*words}:
         # A netem that was seen always has its limit, of a thousand packets when nobody said one.
         plain = facts.get("kind") == "netem" and not {"loss", "corrupt"} & {*words}

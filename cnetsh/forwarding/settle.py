@@ -144,7 +144,7 @@ def _free(network: Network, ref: Ref) -> Netns:
 
 def _new(network: Network, ref: Ref, facts: Facts) -> Link:
     space = network.spaces[ref.netns]
-    link = Link(ref.netns, ref.name, facts["kind"], mode=facts.get("mode") or "vepa",
+    link = Link(ref.netns, ref.name, facts["kind"], made=facts,
                 mtu=facts.get("mtu", ETHERNET), mac=facts.get("address", ""))  # fmt: skip
     space.links[ref.name] = link
     space.changed()
@@ -154,10 +154,8 @@ def _new(network: Network, ref: Ref, facts: Facts) -> Link:
 def _take_link(network: Network, link: Link, change: Change) -> None:
     space = network.spaces[link.netns]
     match change:
-        case Set(_, "up", True):
-            _up(space, link)
-        case Set(_, "up", False):
-            _down(space, link)
+        case Set(_, "up", bool(on)):
+            _switch(network, link, on)
         case Set(_, "master", None):
             plug(link, None)
         case Set(_, "master", str(name)):
@@ -180,10 +178,20 @@ def _take_link(network: Network, link: Link, change: Change) -> None:
             _drop(network, link)
 
 
+def _switch(network: Network, link: Link, on: bool) -> None:
+    """VLANs go down, and come up, with what they are made on (vlan_device_event)."""
+    (_up if on else _down)(network.spaces[link.netns], link)
+    for child in link.above:
+        if child.kind == "vlan":
+            _switch(network, child, on)
+
+
 def _up(space: Netns, link: Link) -> None:
     """Connected routes come when a link is switched on, in that order (fib_netdev_event)."""
     if link.up:
         return
+    if link.kind == "vlan" and link.below and not link.below.up:
+        raise Refusal(f"{link.name} is made on {link.below.name}, which is down")
     link.up = True
     if link.kind == "lo":
         link.addresses[:0] = [one for one in LOOPBACK if one not in link.addresses]
@@ -219,7 +227,7 @@ def _move(network: Network, link: Link, to: Ref) -> None:
     """In another namespace a link has lost all but what it is (dev_change_net_namespace)."""
     space = _free(network, to)
     old = network.spaces[link.netns]
-    _down(old, link)
+    _switch(network, link, False)
     del old.links[link.name]
     plug(link, None)
     link.netns, link.name, link.addresses, link.neighbours, link.queue = *to[1:], [], {}, ""

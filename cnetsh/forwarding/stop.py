@@ -109,10 +109,12 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                     "arp_ignore"),
     "fixed_neighbour": (Layer.NEIGHBOUR, "{who} has the fixed neighbour {to} at {mac}, which "
                         "{whose} has", "ip neigh show {to}"),
-    "macvlan": (Layer.CABLE, "a macvlan and its own host never reach each other through {link}",
+    "macvlan": (Layer.CABLE, "{a_kind} and its own host never reach each other through {link}",
                 "ip -d link show {link}"),
     "macvlan_mode": (Layer.CABLE, "{link} in {who} and {near} are both made on {under}, and only "
                      "macvlans in mode bridge reach each other", "ip -d link show {link}"),
+    "apart": (Layer.CABLE, "{link} in {who} has {key} {value}, and {near} has {key} {other}, so "
+              "they do not hear each other", "ip -d link show {link}"),
     "port_address": (Layer.BRIDGE, "{who} sends {to} by {link}, a port of {bridge}; what comes "
                      "back to a port belongs to the bridge", "ip -d address show dev {link}"),
     "own_address": (Layer.ADDRESS, "{who} gets a packet on {link} from {source}, which is an "
@@ -155,8 +157,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
     "ttl": (Layer.FORWARDING, "{who} sends it with a TTL that is over at {at}", "sysctl {dotted}"),
     "ttl_rule": (Layer.FIREWALL, "{who} gives it a TTL that is over at {at}: {rule}",
                  "iptables -t mangle -S"),
-    "odd_port": (Layer.BRIDGE, "the port {link} in {who} has {key}, which holds it up",
-                 "bridge -d link show dev {link}"),
+    "odd_port": (Layer.BRIDGE, "the {what} {link} in {who} has {key}, which holds it up",
+                 "ip -d link show dev {link}"),
     "ping_off": (Layer.RECEIVER, "{who} ignores pings", "sysctl {dotted}"),
     "link_local": (Layer.ADDRESS, "{to} is of one link alone, and {who} does not pass it on",
                    "ip -6 address show"),
@@ -168,6 +170,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                  "table {table}", "nft -a list chain {table} {chain}"),
     "queue": (Layer.QUEUE, "the queue {queue} of {link} in {who} drops it",
               "tc -s qdisc show dev {link}"),
+    "slow": (Layer.QUEUE, "the queue netem of {link} in {who} holds it back for {time}, longer "
+             "than anybody waits", "tc -s qdisc show dev {link}"),
     "twice": (Layer.ADDRESS, "{to} is there twice, in {both}; whoever answers last gets the "
               "packets", "ip address show to {to}"),
     "same_mac": (Layer.BRIDGE, "{link} in {who} and {near} have the same MAC address {mac}",

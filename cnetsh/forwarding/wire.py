@@ -40,7 +40,7 @@ def flood(network: Network, link: Link) -> Flood:
     Raises Unknown for a kind of link that is not modelled, or an end that cannot be seen.
     """
     if link not in network.floods:
-        spread = _Spread([], [], set())
+        spread = _Spread([], [], set(), "")
         spread.leave(link)
         found = (spread.ends, spread.held)
         if link.kind != "bridge" and len(spread.ends) > FEW:
@@ -51,29 +51,32 @@ def flood(network: Network, link: Link) -> Flood:
 
 
 class _Spread(NamedTuple):
-    """A frame that spreads over a wire."""
+    """A frame that spreads over a wire. tag: the number of its VLAN, "" without one."""
 
     ends: list[End]
     held: list[Held]
-    done: set[tuple[Link, Link | None]]
+    done: set[tuple[Link, Link | None, str]]
+    tag: str
 
-    def leave(self, link: Link) -> None:
+    def leave(self, link: Link, through: tuple[Crossing, ...] = ()) -> None:
         """Send it from a link; a macvlan's goes to its sisters, and to the wire of its parent."""
         if link.kind == "bridge":
-            self.flood(link, None, ())
+            self.flood(link, None, through)
         elif link.kind == "macvlan" and link.below:
-            if link.mode == "bridge":
-                self.children(link.below, (), link)
+            if link.made.get("mode") == "bridge":
+                self.children(link.below, through, link)
             if link.below.up:
-                self.wire(link.below, ())
+                self.leave(link.below, through)
         else:
-            self.wire(link, ())
+            self.wire(link, through)
 
     def wire(self, link: Link, through: tuple[Crossing, ...]) -> None:
         """Send it along a cable; the other end hears nothing while it is down."""
         if link.kind in ("dummy", "lo"):
             return
-        if link.kind != "veth" or not link.far_seen:
+        if link.kind == "vlan" and link.below and not self.tag:
+            self._replace(tag=link.made["id"]).leave(link.below, through)
+        elif link.kind != "veth" or not link.far_seen:
             self.held.append(Held("unseen", link))
         elif link.peer is None or not link.peer.up:
             self.held.append(Held("no_carrier", link, link.peer))
@@ -84,29 +87,40 @@ class _Spread(NamedTuple):
         """Have it come in by a link: a port hands all to its bridge (br_handle_frame)."""
         bridge = link.master
         if bridge is None:
-            self.ends.append(End(link, through))
-            self.children(link, through)
+            self.hear(link, through)
         elif not bridge.up:
             # All its ports are disabled then, by itself (br_stp_disable_bridge).
             self.held.append(Held("bridge_down", bridge))
         elif not _forwards(link):
             self.held.append(Held("port_state", link))
-        elif (bridge, link) not in self.done:
-            self.done.add((bridge, link))
-            self.ends.append(End(bridge, through))
+        elif (bridge, link, self.tag) not in self.done:
+            self.done.add((bridge, link, self.tag))
+            self.hear(bridge, through)
             self.flood(bridge, link, through)
+
+    def hear(self, link: Link, through: tuple[Crossing, ...]) -> None:
+        """Have a link get it, and what is made on it; with a tag it is for the latter alone."""
+        if not self.tag:
+            self.ends.append(End(link, through))
+        self.children(link, through)
 
     def children(
         self, link: Link, through: tuple[Crossing, ...], sister: Link | None = None
     ) -> None:
-        """Hand it to what is made on a link; of sisters only those in mode bridge (macvlan.c)."""
+        """Hand it to what is made on a link; of sisters only those in mode bridge (macvlan.c).
+
+        One with a tag is for the VLAN of its number, which takes that off (vlan_do_receive).
+        """
         for child in link.above:
-            if child is sister or child.master or (sister and child.mode != "bridge"):
+            numbered = child.kind == "vlan"
+            if child is sister or self.tag != (child.made.get("id") if numbered else ""):
                 continue
-            if child.kind != "macvlan":
+            if not numbered and (child.master or (sister and child.made.get("mode") != "bridge")):
+                continue
+            if child.kind not in ("macvlan", "vlan"):
                 self.held.append(Held("unseen", child))
             elif child.up:
-                self.ends.append(End(child, through))
+                self._replace(tag="").arrive(child, through)
             else:
                 self.held.append(Held("link_down", child))
 
@@ -157,9 +171,9 @@ def having(network: Network, link: Link, wanted: Address) -> list[End]:
 
 
 def _is_plain(network: Network, bridge: Link) -> bool:
-    """Say whether all ports of a bridge are alike."""
+    """Say whether all ports of a bridge are alike, and nothing is made on it."""
     if bridge not in network.plain:
-        network.plain[bridge] = not any(port.options for port in bridge.ports)
+        network.plain[bridge] = not (bridge.above or any(port.options for port in bridge.ports))
     return network.plain[bridge]
 
 

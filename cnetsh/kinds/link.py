@@ -218,8 +218,8 @@ def _set(change: Change) -> str:
         case Set(_, "state", value):
             words = ("bridge", "link", "set", "dev", name, "state", str(value))
             return typed_in(change.ref.netns, *words)
-        case Set(_, "stp_state", value):
-            words = ("set", "dev", name, "type", "bridge", "stp_state", str(value))
+        case Set(_, "stp_state" | "vlan_filtering" as key, value):
+            words = ("set", "dev", name, "type", "bridge", key, str(value))
         case Remove():
             words = ("delete", *_plain(name))
         case Move(_, to):

@@ -167,7 +167,7 @@ CUTS = {
         "ip link set eth8 down",
         joined(
             {ref: facts for ref, facts in UPLINK.items() if ref != Ref("link", "", "eth7")},
-            link("eth7", kind="vlan", on=Ref("link", "", "eth8")), SECOND,
+            link("eth7", kind="macvlan", on=Ref("link", "", "eth8")), SECOND,
         ),
         ["step 1", THE_SSH, "eth8"],
     ),

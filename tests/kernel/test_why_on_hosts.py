@@ -30,9 +30,10 @@ BY_DESIGN = {"conflict-by-design", "nobody-listens", "listens-on-loopback"}
 ROUNDS = 3
 FEW = ("host-end-down", "no-default-route", "forward-rule", "redirected-port", "no-rule-for-main")
 # Nothing names these: the packet was last seen before what stops it.
-UNNAMED = {"vxlan-of-two-numbers", "vxlan-to-nobody", "vxlan-under-a-firewall"}
-# For this there is no room: what carries it takes as much as it takes itself.
-UNMENDED = {"vxlan-room"}
+UNNAMED = {"vxlan-to-nobody", "vxlan-under-a-firewall"}
+# For this there is no room: what carries it takes as much as it takes itself. Of two numbers nobody
+# knows which was meant.
+UNMENDED = {"vxlan-room", "vxlan-of-two-numbers"}
 ECHO = """
 import socket, sys
 own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

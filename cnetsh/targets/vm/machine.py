@@ -40,8 +40,8 @@ POLL = 0.2
 WATCH = 'read -r over || kill -KILL "$1"'
 # Becomes a program once a line has come, and ends without one.
 GATE = 'read -r go && exec "$@" </dev/null'
-# Programs are mapped at the same addresses each time: what QEMU has translated of one is good for all
-# that run it later, which halves what a lab takes.
+# Programs are mapped at the same addresses each time: what QEMU has translated of one is good for
+# all that run it later, which halves what a lab takes.
 OPTIONS = "console=ttyS0 quiet panic=-1 nokaslr norandmaps mitigations=off random.trust_cpu=on"
 CPU = "qemu64,+cx16,+popcnt,+sse4.1,+sse4.2,+ssse3,+rdrand"
 ACCELERATORS = {
