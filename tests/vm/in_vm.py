@@ -1,18 +1,23 @@
 """Inside a VM: labs, examples and the samples of all kinds, up, changed, checked and down again.
 
-`in_vm.py FOLDER PART...`: FOLDER is the tests' own, PART a lab, an example's name, a sample,
-`links` for the samples of links, or N/M for each M-th sample from the N-th on. A line for each of
-them, and exit code 1 when one of them went wrong.
+Networks are broken too, and `why` has to name what does it, and to mend it.
+
+`in_vm.py FOLDER PART...`: FOLDER is the tests' own, PART a lab, an example's name, a sample, the id
+of a breakage, `links` for the samples of links, or N/M for each M-th sample and breakage from the
+N-th on. A line for each of them, and exit code 1 when one of them went wrong.
 """
 
+import csv
+import json
 import os
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 TESTS = Path(sys.argv[1])
 sys.path[:0] = ["/usr/lib/cnetsh", str(TESTS / "kernel")]
@@ -24,12 +29,18 @@ import oracle  # noqa: E402
 import warm  # noqa: E402
 
 from cnetsh.kinds import link  # noqa: E402
+from cnetsh.labs import choose  # noqa: E402
 from cnetsh.labs.builtin import LABS, shipped  # noqa: E402
 from cnetsh.plan import saved  # noqa: E402
 
 EXAMPLES = shipped("examples")
 # What stays in the lab that a sample is taken out of.
 REST = "ip netns add rest\n"
+SANDBOX = "\n".join(step.text for step in choose.part("sandbox", (), "up").steps)
+with (TESTS / "vm/breakages.tsv").open(newline="") as file:
+    BREAKAGES = {row["id"]: row for row in csv.DictReader(file, delimiter="\t", quoting=3)}
+# Of these what was meant is not known, or there is no way.
+UNMENDED = {"vlan-of-two-numbers", "ipvlan-of-the-host-itself", "vxlan-of-two-ports"}
 
 
 def cnetsh(*words: str) -> tuple[int, str]:
@@ -71,6 +82,26 @@ def sample(text: str) -> Iterator[str]:
         yield from oracle.diff(before, inverse.kernel(dict))
 
 
+def breakage(name: str) -> Iterator[str]:
+    """A network that one command breaks: `why` names what does it, and what it prints mends it."""
+    row = BREAKAGES[name]
+    inverse.host(SANDBOX)
+    yield from expect(0, "up", row["lab"])
+    inverse.sh(row["command"])
+    before, found = inverse.kernel(dict), why(row)
+    yield from oracle.diff(before, inverse.kernel(dict))
+    if found["layer"] != row["layer"]:
+        yield f"not {row['layer']}: {found}"
+    inverse.sh("\n".join(found["fix"]))
+    if name not in UNMENDED and not (still := why(row))["arrives"]:
+        yield f"not mended by {found['fix']}: {still}"
+
+
+def why(row: dict[str, str]) -> dict[str, Any]:
+    said = cnetsh("why", *row["asked"].split(), "--json")[1]
+    return dict(json.loads(said))
+
+
 def tried(name: str, action: Callable[[], Iterator[str]]) -> bool:
     """Do it in a process of its own, which may go into other namespaces, and tell of it."""
     began = time.monotonic()
@@ -89,9 +120,9 @@ def tried(name: str, action: Callable[[], Iterator[str]]) -> bool:
     return not code
 
 
-def chosen(parts: list[str]) -> Iterator[str]:
-    """The samples that the parts name."""
-    for number, text in enumerate(battery.SAMPLES):
+def chosen(parts: list[str], names: Iterable[str]) -> Iterator[str]:
+    """Those of the names that the parts name."""
+    for number, text in enumerate(names):
         nth = [map(int, part.split("/")) for part in parts if re.fullmatch(r"\d+/\d+", part)]
         of_links = "links" in parts and text in link.SAMPLES
         if text in parts or of_links or any(number % every == first for first, every in nth):
@@ -104,7 +135,8 @@ def main() -> int:
     labs += [str(EXAMPLES / f"{one}.yaml") for one in parts if (EXAMPLES / f"{one}.yaml").exists()]
     warm.load()
     well = [tried(Path(one).stem, partial(lab, one)) for one in labs]
-    well += [tried(text, partial(sample, text)) for text in chosen(parts)]
+    well += [tried(text, partial(sample, text)) for text in chosen(parts, battery.SAMPLES)]
+    well += [tried(one, partial(breakage, one)) for one in chosen(parts, BREAKAGES)]
     print(f"{sum(well)} of {len(well)} well on Linux {os.uname().release}", flush=True)
     return not all(well)
 

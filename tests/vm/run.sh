@@ -1,6 +1,7 @@
 #!/bin/sh
-# The five labs, the examples and samples in a VM with the kernel of a suite: run.sh NUMBER:SUITE. Each of four suites has the
-# samples of all links, and each fourth of the other kinds' from NUMBER on, so that together they try all. Exit code 1 if one fails.
+# The five labs, the examples, samples and breakages in a VM with the kernel of a suite: run.sh NUMBER:SUITE. Each of four suites
+# has the samples of all links, and each fourth of the other kinds' and of the breakages from NUMBER on, so that together they try
+# all. Exit code 1 if one fails.
 set -eu
 cd "$(dirname "$0")/../.."
 PATH="$PATH:/usr/sbin:/sbin"
