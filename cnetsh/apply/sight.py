@@ -1,6 +1,6 @@
 """A lab as it is found on its target: by the names that its objects had, whatever they are now."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -71,23 +71,24 @@ class Sight:
 
     def look(self) -> Found:
         """See the target anew; give what is so."""
-        seen = snapshot.take(self.means.ask, self.paths, self.journal.links)
+        own = self.journal.links
+        seen = snapshot.take(self.means.ask, self.paths, own)
         then = dict(_names_then(seen, self.journal))
         self.names = {ref._replace(name=name): ref.name for ref, name in then.items()}
         self.state = kinds.renamed(seen, then) if then else seen
         # A thousand links of the lab's own have sixteen thousand facts that nobody asks for.
-        found = kinds.facts_of(without_links(self.state, self.journal.links)) | dict(self._ports())
+        found = kinds.facts_of(without_links(self.state, own)) | dict(self._ports(own))
         self.now = upgrade.reduced(found) if self.journal.old else found
         self.inside = {}
         for ref in (fact.ref for fact in found if fact.ref.kind == "file"):
             self.inside.setdefault(ref.name.rpartition("/")[0], []).append(ref)
         return self.now
 
-    def _ports(self) -> Iterator[tuple[Fact, Any]]:
+    def _ports(self, own: Collection[str]) -> Iterator[tuple[Fact, Any]]:
         """Give of the lab's own links what bridges of others follow."""
-        for ref in (Ref("link", "", name) for name in self.journal.links):
+        for ref in (Ref("link", "", name) for name in own):
             (facts, *_) = self.state.get(ref) or [{}]
-            if facts.get("master") and facts["master"] not in self.journal.links:
+            if facts.get("master") and facts["master"] not in own:
                 yield from ((Fact(ref, key), facts[key]) for key in ("master", "mtu", "address"))
 
     def ours(self, ref: Ref) -> bool:

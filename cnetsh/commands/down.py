@@ -101,8 +101,7 @@ def to_take_down(lab: Sought, kill: bool, means: Means, known: Saved | None = No
     refused = first_refusal(
         lambda: refuse_in_use(record, inside, kill), lambda: _refuse_stale(known, record, work)
     )
-    known_by = {f"lab {lab.name}": standing(record)}
-    return replace(work, refused=refused, relied_on=lambda: known_by)
+    return replace(work, refused=refused, relied_on=lambda: {f"lab {lab.name}": standing(record)})
 
 
 def _refuse_stale(known: Saved | None, record: Journal, work: Work) -> None:
