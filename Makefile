@@ -36,7 +36,7 @@ bench: dev ## measure what planning and applying cost
 against: dev ## measure `up` and `down` beside another checkout: make against OTHER=PATH
 	@$(BIN)/python tests/bench/against.py $(OTHER)
 
-vm-test: dev ## labs, examples and samples in VMs with four kernels, two at a time
+vm-test: dev ## labs, examples, samples and breakages in VMs with four kernels, two at a time
 	@printf '%s\n' 0:bullseye 1:bookworm 2:trixie 3:trixie-backports | xargs -P 2 -n 1 sh tests/vm/run.sh
 
 soak: dev ## the long figures of the reliability battery

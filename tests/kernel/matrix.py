@@ -271,6 +271,30 @@ def one_lab(lab: dict[str, Any]) -> dict[str, Any]:
             "full": full() != fulls, "rows": rows}  # fmt: skip
 
 
+def wrong(found: dict[str, Any]) -> list[str]:
+    """What the model said otherwise than the kernel did."""
+    if found["full"]:
+        return []  # the machine's one table of neighbours was full, so this says nothing
+    lines = []
+    if not found["unread"] and {*map(int, found["refused"])} != {*found["failed"]}:
+        lines = [f"refused {found['refused']}, but {found['failed']} failed"]
+    for row in found["rows"]:
+        for said in (row[way] for way in ("plan", "seen") if way in row):
+            place = row["works"] or row["place"] in said["places"] or _known(said, row)
+            if said["works"] is not None and (said["works"] is not row["works"] or not place):
+                lines.append(f"{row['sender'] or 'host'} to {row['to']}: {row} {said}")
+    return [f"{found['name']}: {line}" for line in lines]
+
+
+def _known(said: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Say whether who refuses a source was known, so that the packet got there unasked."""
+    return said["refused"] is not None and said["refused"] in row["place"][said["leg"]]
+
+
+def unknown(found: dict[str, Any]) -> int:
+    return sum(row["seen"]["works"] is None for row in found["rows"])
+
+
 def main() -> None:
     for line in sys.stdin:
         lab = json.loads(line)

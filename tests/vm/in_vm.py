@@ -1,10 +1,11 @@
 """Inside a VM: labs, examples and the samples of all kinds, up, changed, checked and down again.
 
-Networks are broken too, and `why` has to name what does it, and to mend it.
+Networks are broken too, and `why` has to name what does it, and to mend it; of others it is
+foretold who reaches whom.
 
 `in_vm.py FOLDER PART...`: FOLDER is the tests' own, PART a lab, an example's name, a sample, the id
-of a breakage, `links` for the samples of links, or N/M for each M-th sample and breakage from the
-N-th on. A line for each of them, and exit code 1 when one of them went wrong.
+of a breakage, `links` for the samples of links, or N/M for each M-th sample, breakage and network
+from the N-th on. A line for each of them, and exit code 1 when one of them went wrong.
 """
 
 import csv
@@ -25,6 +26,7 @@ sys.path[:0] = ["/usr/lib/cnetsh", str(TESTS / "kernel")]
 import battery  # noqa: E402
 import crash  # noqa: E402
 import inverse  # noqa: E402
+import matrix  # noqa: E402
 import oracle  # noqa: E402
 import warm  # noqa: E402
 
@@ -39,6 +41,7 @@ REST = "ip netns add rest\n"
 SANDBOX = "\n".join(step.text for step in choose.part("sandbox", (), "up").steps)
 with (TESTS / "vm/breakages.tsv").open(newline="") as file:
     BREAKAGES = {row["id"]: row for row in csv.DictReader(file, delimiter="\t", quoting=3)}
+NETWORKS = ("vlans",)
 # Of these what was meant is not known, or there is no way.
 UNMENDED = {"vlan-of-two-numbers", "ipvlan-of-the-host-itself", "vxlan-of-two-ports"}
 
@@ -102,6 +105,17 @@ def why(row: dict[str, str]) -> dict[str, Any]:
     return dict(json.loads(said))
 
 
+def foretold(name: str) -> Iterator[str]:
+    """A network of which the model says of everybody and every address what the kernel does."""
+    inverse.host("")
+    lines = (TESTS / f"vm/hard/{name}.sh").read_text().splitlines()[1:]
+    before = SANDBOX.splitlines()
+    found = matrix.one_lab({"name": name, "before": before, "lines": lines})
+    yield from matrix.wrong(found)
+    if count := matrix.unknown(found):
+        yield f"not known of {count} pairs"
+
+
 def tried(name: str, action: Callable[[], Iterator[str]]) -> bool:
     """Do it in a process of its own, which may go into other namespaces, and tell of it."""
     began = time.monotonic()
@@ -137,6 +151,7 @@ def main() -> int:
     well = [tried(Path(one).stem, partial(lab, one)) for one in labs]
     well += [tried(text, partial(sample, text)) for text in chosen(parts, battery.SAMPLES)]
     well += [tried(one, partial(breakage, one)) for one in chosen(parts, BREAKAGES)]
+    well += [tried(one, partial(foretold, one)) for one in chosen(parts, NETWORKS)]
     print(f"{sum(well)} of {len(well)} well on Linux {os.uname().release}", flush=True)
     return not all(well)
 
