@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from cnetsh.apply import journal
 from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
-from cnetsh.commands.naming import Sought, elsewhere
+from cnetsh.commands.naming import Sought
 from cnetsh.commands.output import say, tell, unicode_fits
 from cnetsh.commands.progress import Meter
 from cnetsh.compare import drift
 from cnetsh.errors import DONE, FAILED
 from cnetsh.kinds import looks
-from cnetsh.labs import choose
 from cnetsh.plan.lines import amount
 from cnetsh.plan.steps import Plan, Step
 from cnetsh.probes import checks
@@ -42,10 +41,9 @@ def run(
     lab: str, settings: Sequence[str], on: str, verbose: bool, quiet: bool, as_json: bool
 ) -> int:
     """Check a lab that is up; give the exit code."""
-    name = choose.name_of(lab, settings) if lab else ""
-    others = elsewhere(name, on, "check")
-    action = partial(_check, Sought(name, others), Shown(verbose, quiet, as_json))
-    return entered(target.named(on), action, Sought(lab, others).refuse)
+    sought = Sought.typed_here(lab, on, "check", settings)
+    action = partial(_check, sought, Shown(verbose, quiet, as_json))
+    return entered(target.named(on), action, sought.refuse)
 
 
 def _check(lab: Sought, how: Shown) -> int:

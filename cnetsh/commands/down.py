@@ -1,5 +1,6 @@
 """The command `down`: a lab that is up is undone, from its journal."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,16 +9,15 @@ from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal, standing
 from cnetsh.apply.run import Means
 from cnetsh.commands.changing import changing, unless_killed
-from cnetsh.commands.entering import if_running
-from cnetsh.commands.naming import Sought, elsewhere
+from cnetsh.commands.entering import entered
+from cnetsh.commands.naming import Sought
 from cnetsh.commands.output import exit_code_of, say, show_error
 from cnetsh.commands.progress import Telling
 from cnetsh.commands.taking_down import forgetting_record, in_use, refuse_in_use, taking_down
 from cnetsh.commands.work import How, Work, done, first_refusal, nothing
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
-from cnetsh.labs import choose
-from cnetsh.names import nearest
 from cnetsh.plan.saved import Saved, read_saved
+from cnetsh.targets import target
 
 
 def run(
@@ -36,25 +36,31 @@ def run(
     """
     if lab and every:
         raise CnetshError(f"--all takes down {lab} too", "leave one of them out")
-    # The name alone: the journal knows the rest, however the lab was edited since.
-    name = choose.name_of(lab) if lab else ""
     known = read_saved(Path(lab)) if lab.endswith(".json") else None
     if known and known.verb != "down":
         # The plan of an `up` says what the lab is, not how it goes.
         known = None
 
     telling = Telling.typed_here(verbose, quiet, log)
-    sought = Sought(name, elsewhere(name, on, "down"))
+    sought = Sought.typed_here(lab, on, "down")
     action = partial(_down, sought, every, known, kill, How(dry_run), telling)
-    return unless_killed(if_running(on, action, _is_not_up(sought)))
+    return unless_killed(entered(target.named(on), action, partial(_all_is_down, sought)))
 
 
-def _is_not_up(lab: Sought) -> str:
-    if not lab.name:
-        return f"no lab is up{lab.elsewhere}"
-    refusal = lab.not_up()
-    told = lab.elsewhere or choose.is_known(lab.name)
-    return refusal.message if told else f"{refusal.message}\n  {refusal.hint}"
+def _all_is_down(lab: Sought) -> int:
+    say(_is_not_up(lab))
+    return DONE
+
+
+def _is_not_up(lab: Sought, up: Sequence[str] = ()) -> str:
+    """Say that a lab is not up, which is as was asked.
+
+    Raises CnetshError for a name that nothing has, here or elsewhere: it is misspelt.
+    """
+    refusal = lab.not_up(up)
+    if lab.name and not lab.elsewhere and not lab.source:
+        raise refusal
+    return refusal.message
 
 
 def _down(
@@ -80,20 +86,14 @@ def _all_down(lab: Sought, kill: bool, how: How, means: Means) -> int:
         if not means.stopping():
             work = partial(to_take_down, Sought(record.lab), kill, means)
             codes.append(exit_code_of(partial(done, work, how)))
-    if not codes:
-        say(_is_not_up(lab))
-    return max(codes, default=DONE)
+    return max(codes) if codes else _all_is_down(lab)
 
 
 def to_take_down(lab: Sought, kill: bool, means: Means, known: Saved | None = None) -> Work:
     """Work out how a lab is undone; known: the plan of it that was saved."""
     record = journal.find(lab.name)
     if record is None:
-        up = journal.labs_here()
-        # What is down already is as was asked; another one's name misspelt is not.
-        if nearest(lab.name, up) and not choose.is_known(lab.name) and not lab.elsewhere:
-            raise lab.not_up(up)
-        return nothing(_is_not_up(lab))
+        return nothing(_is_not_up(lab, journal.labs_here()))
     if not record.same_boot:
         return forgetting_record(record)
     inside = in_use(record, record.homes)

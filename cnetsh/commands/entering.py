@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from cnetsh import __version__
 from cnetsh.commands.output import exit_code_of, say
 from cnetsh.compare import kernel
-from cnetsh.errors import DONE, CnetshError
+from cnetsh.errors import CnetshError
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
 
@@ -39,17 +39,6 @@ def refuse_no_container(name: str) -> None:
     if name != HOST and not there.get(name):
         known = ", ".join(sorted(there)) or "none"
         raise CnetshError(f"there is no container {name}", f"there are: {known}")
-
-
-def if_running(on: str, action: Action, otherwise: str = "") -> int:
-    """Call action in a target; a sandbox or VM that does not run has nothing to act on."""
-    where = target.named(on)
-
-    def missing() -> int:
-        say(otherwise or f"{where.kind} {where.name} does not run")
-        return DONE
-
-    return entered(where, action, missing)
 
 
 def tell_version(record: "Journal") -> None:

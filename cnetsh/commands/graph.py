@@ -67,10 +67,10 @@ def _live(
     output: Path | None,
 ) -> int:
     # Only this needs a target, which takes as long to load as a plan takes to draw.
-    from cnetsh.commands.entering import if_running
+    from cnetsh.commands.entering import HOST, in_container
 
     into = collected(output)
-    return kept(into, output, if_running(on, partial(_show, wanted, title, drawn, into)))
+    return kept(into, output, in_container(HOST, on, partial(_show, wanted, title, drawn, into)))
 
 
 def _show(

@@ -17,8 +17,6 @@ from cnetsh.names import nearest
 if TYPE_CHECKING:
     from cnetsh.apply.journal import Journal
 
-NO_LAB = CnetshError("no lab is up", "cnetsh up LAB")
-
 
 @contextmanager
 def resolved(lab: str, on: str) -> Iterator[str]:
@@ -68,10 +66,21 @@ def _save(lab: str, into: TextIO) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A lab that is asked for, "" being the only one that is up; elsewhere: where else it is."""
+    """A lab that is asked for, "" being the only one that is up.
+
+    elsewhere: where else it is; source: what `up` takes for it where it was typed, "" for nothing.
+    """
 
     name: str
     elsewhere: str = ""
+    source: str = ""
+
+    @classmethod
+    def typed_here(cls, lab: str, on: str, verb: str, settings: Sequence[str] = ()) -> "Sought":
+        """Give the lab that a word of the command line means, before a target is entered."""
+        # The name alone: the journal knows the rest, however the lab was edited since.
+        name = choose.name_of(lab, settings) if lab else ""
+        return cls(name, elsewhere(name, on, verb), choose.source_of(lab))
 
     def only(self) -> "Sought":
         """Give the lab, where no name was typed the only one that is up here.
@@ -83,7 +92,7 @@ class Sought:
         up = [] if self.name else journal.labs_here()
         if not self.name and len(up) != 1:
             several = f"{len(up)} labs are up: {', '.join(up)}"
-            raise CnetshError(several, "name one") if up else NO_LAB
+            raise CnetshError(several, "name one") if up else self.not_up()
         return replace(self, name=self.name or up[0])
 
     def up_here(self) -> "Journal":
@@ -98,22 +107,25 @@ class Sought:
 
     def refuse(self) -> NoReturn:
         """Raise CnetshError: the lab is not up, or none is."""
-        raise self.not_up() if self.name else NO_LAB
+        raise self.not_up()
 
     def not_up(self, up: Sequence[str] = ()) -> CnetshError:
         """Give the refusal of a lab that is not up, with where it is or what was probably meant."""
         lab = self.name
+        said = f"{lab} is not up" if lab else "no lab is up"
         if self.elsewhere:
-            return CnetshError(f"{lab} is not up{self.elsewhere}")
+            return CnetshError(f"{said}{self.elsewhere}")
+        if not lab:
+            return CnetshError(said, "cnetsh up LAB")
         if near := nearest(lab, up):
             hint = f"did you mean {near}, which is up?"
-        elif choose.is_known(lab):
-            hint = f"cnetsh up {lab}"
+        elif self.source:
+            hint = f"cnetsh up {self.source}"
         elif near := nearest(lab, builtin.LABS):
             hint = f"did you mean {near}?"
         else:
             hint = f"up are: {', '.join(up)}" if up else "cnetsh status lists those that are"
-        return CnetshError(f"{lab} is not up", hint)
+        return CnetshError(said, hint)
 
 
 def elsewhere(lab: str, on: str, verb: str) -> str:

@@ -5,18 +5,19 @@ from pathlib import Path
 
 from cnetsh.apply import journal
 from cnetsh.commands.changing import changing, unless_killed
-from cnetsh.commands.entering import if_running
+from cnetsh.commands.entering import entered
 from cnetsh.commands.output import say, show_error
 from cnetsh.commands.progress import Telling
 from cnetsh.commands.taking_down import taking_down
 from cnetsh.commands.work import How, done
 from cnetsh.errors import DONE, LEFT_BEHIND
+from cnetsh.targets import target
 
 
 def run(on: str, dry_run: bool, verbose: bool, quiet: bool, log: Path | None) -> int:
     """Undo every interrupted run of a target; give the exit code."""
     action = partial(_recover, How(dry_run), Telling.typed_here(verbose, quiet, log))
-    return unless_killed(if_running(on, action, "nothing to recover"))
+    return unless_killed(entered(target.named(on), action, _nothing))
 
 
 def _recover(how: How, telling: Telling) -> int:
@@ -30,6 +31,9 @@ def _recover(how: How, telling: Telling) -> int:
         # One that is damaged must not keep the others from being undone.
         show_error(error)
         codes.append(LEFT_BEHIND)
-    if not codes:
-        say("nothing to recover")
-    return max(codes, default=DONE)
+    return max(codes) if codes else _nothing()
+
+
+def _nothing() -> int:
+    say("nothing to recover")
+    return DONE

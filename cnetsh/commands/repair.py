@@ -13,7 +13,6 @@ from cnetsh.commands.progress import Telling
 from cnetsh.commands.taking_down import refuse_interrupted, undone_by
 from cnetsh.commands.work import How, Work, asked, done, nothing
 from cnetsh.errors import DONE, LEFT_BEHIND
-from cnetsh.labs import choose
 from cnetsh.targets import target
 
 
@@ -21,20 +20,20 @@ def run(
     lab: str, on: str, dry_run: bool, yes: bool, verbose: bool, quiet: bool, log: Path | None
 ) -> int:
     """Put back what of a lab has drifted; give the exit code. yes: without asking."""
-    name = choose.name_of(lab) if lab else ""
     how = How.typed_here(dry_run, yes)
     telling = Telling.typed_here(verbose, quiet, log)
-    action = partial(_repair, name, on, how, telling)
-    return unless_killed(entered(target.named(on), action, Sought(lab).refuse))
+    sought = Sought.typed_here(lab, on, "repair")
+    action = partial(_repair, sought, on, how, telling)
+    return unless_killed(entered(target.named(on), action, sought.refuse))
 
 
-def _repair(name: str, on: str, how: How, telling: Telling) -> int:
+def _repair(lab: Sought, on: str, how: How, telling: Telling) -> int:
     with changing(telling) as means:
-        return done(lambda: _work(name, on, means), how, means.stopping)
+        return done(lambda: _work(lab, on, means), how, means.stopping)
 
 
-def _work(name: str, on: str, means: Means) -> Work:
-    record = Sought(name).up_here()
+def _work(lab: Sought, on: str, means: Means) -> Work:
+    record = lab.up_here()
     refuse_interrupted(record)
     known = Repairing.of(record, means.ask)
     if not known.drifted:

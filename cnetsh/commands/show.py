@@ -7,7 +7,7 @@ from functools import partial
 from typing import TextIO
 
 from cnetsh.apply import journal
-from cnetsh.commands.entering import HOST, if_running, in_container
+from cnetsh.commands.entering import HOST, in_container
 from cnetsh.commands.output import paint_of, width_of
 from cnetsh.compare import kernel, snapshot
 from cnetsh.compare.pairing import paired
@@ -23,7 +23,7 @@ def run(name: str, on: str, as_json: bool) -> int:
     width = width_of(sys.stdout) or PIPED
     coloured = paint_of(sys.stdout) is ansi
     action = partial(_show, name, as_json, width, coloured, sys.stdout)
-    return in_container(name, on, action) if name else if_running(on, action)
+    return in_container(name or HOST, on, action)
 
 
 def _show(name: str, as_json: bool, width: int, coloured: bool, into: TextIO) -> int:

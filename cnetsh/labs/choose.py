@@ -1,5 +1,6 @@
 """What a name on the command line stands for, as the plans of a lab."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def name_of(name: str, settings: Sequence[str] = ()) -> str:
 def is_known(name: str) -> bool:
     """Say whether a name stands for a lab, whether it is up or not."""
     return is_file(name) or builtin.is_lab(name)
+
+
+def source_of(name: str) -> str:
+    """Give what stands for a lab that is not up: the name, a lab file here of that name, or ""."""
+    if not name or is_known(name):
+        return name
+    for path in sorted(Path().glob("*.y*ml")):
+        # Not each of them is a lab's.
+        with contextlib.suppress(CnetshError):
+            if name_of(str(path)) == name:
+                return str(path)
+    return ""
 
 
 def is_file(name: str) -> bool:

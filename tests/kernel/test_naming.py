@@ -55,9 +55,20 @@ def test_a_misspelt_name_is_no_success(private: Private, file: str, command: str
     assert "tier3" in private.cnetsh("status").stdout
 
 
-def test_down_of_what_is_down_is_done_and_says_what_was_meant(private: Private) -> None:
-    for name, said in {"veth": "", "rooting": "  did you mean routing?\n"}.items():
-        assert private.cnetsh("down", name).stderr == f"{name} is not up\n{said}"
+def test_down_of_what_is_down_is_done_and_of_what_nobody_knows_is_refused(
+    private: Private, file: str
+) -> None:
+    private.cnetsh("down", file)
+    for name in ("veth", file, "tier3"):
+        done = private.cnetsh("down", name, cwd=Path(file).parent)
+        assert done.stderr == f"{'veth' if name == 'veth' else 'tier3'} is not up\n"
+    for name, said in {
+        "rooting": "did you mean routing?",
+        "foo": "cnetsh status lists those that are",
+    }.items():
+        done = private.cnetsh("down", name, check=False)
+        assert done.returncode == 2, report(done)
+        assert done.stderr == f"cnetsh: {name} is not up\n  {said}\n"
     assert "unknown lab: 'tier3'" in private.cnetsh("plan", "tier3", check=False).stderr
 
 
@@ -81,8 +92,10 @@ def test_what_is_up_elsewhere_is_pointed_to(ordinary: Ordinary) -> None:
         assert ordinary.cnetsh("down", "veth").stderr == f"veth is not up {there.format('down')}"
         assert ordinary.cnetsh("down").stderr == f"no lab is up {there.format('down')}"
         assert ordinary.cnetsh("down", "bridge").stderr == "bridge is not up\n"
-        done = ordinary.cnetsh("check", "veth", check=False)
-        assert done.returncode == 2, report(done)
-        assert done.stderr == f"cnetsh: veth is not up {there.format('check')}"
+        for verb in ("check", "repair"):
+            for words, said in ((["veth"], "veth is not up"), ([], "no lab is up")):
+                done = ordinary.cnetsh(verb, *words, check=False)
+                assert done.returncode == 2, report(done)
+                assert done.stderr == f"cnetsh: {said} {there.format(verb)}"
     assert "veth is down" in ordinary.cnetsh("down", "veth", "--on", "sandbox:two").stderr
     assert ordinary.cnetsh("down", "veth").stderr == "veth is not up\n"
