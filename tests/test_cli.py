@@ -182,6 +182,11 @@ def test_the_lines_that_labs_prints_can_be_typed() -> None:
 
 
 class TestRefused:
+    @pytest.fixture(autouse=True)
+    def no_sandbox(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A name that no lab here has is looked for in the sandbox, which may be up."""
+        monkeypatch.setenv("CNETSH_ON", "sandbox:nosuch")
+
     @pytest.mark.parametrize("command", ["plan", "up", "script", "graph", "doctor", "up --dry-run"])
     @pytest.mark.parametrize(("lab", "nearest"), [("brigde", "bridge"), ("Routing", "routing")])
     def test_an_unknown_lab_names_the_nearest(self, command: str, lab: str, nearest: str) -> None:
@@ -242,7 +247,7 @@ class TestRefused:
         is_a_clean_refusal(*cnetsh("plan", "bridge", "--set", "bridge=-force"))
 
     def test_debug_shows_where_it_comes_from(self) -> None:
-        done = process("plan", "brigde", "--debug")
+        done = process("plan", "brigde", "--debug", "--on", "sandbox:nosuch")
         assert done.returncode == 1 and "Traceback" in done.stderr
         assert "CnetshError: unknown lab" in done.stderr
 
