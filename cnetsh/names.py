@@ -6,7 +6,7 @@ broadcast address on a host. Only these functions stand between a typo and the n
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple, NoReturn
 
 from cnetsh.errors import CnetshError
@@ -129,7 +129,7 @@ def netns_name(text: str, what: str) -> str:
 
 def lab_name(text: str, what: str) -> str:
     """Give back a lab's name, which also names its journal. Raises CnetshError."""
-    return _shape(text, what, _NETNS, 64)
+    return _shape(text, what, _NETNS, 64, frozenset())
 
 
 def count(text: str, what: str, low: int, high: int, limit: str = "") -> int:
@@ -189,7 +189,9 @@ def _refuse(text: str, what: str, reason: str) -> NoReturn:
     raise CnetshError(f"{what}: '{shown}' {reason}")
 
 
-def _shape(text: str, what: str, allowed: re.Pattern[str], limit: int) -> str:
+def _shape(
+    text: str, what: str, allowed: re.Pattern[str], limit: int, reserved: Container[str] = _RESERVED
+) -> str:
     if not text:
         _refuse(text, what, "is empty, and a name is wanted")
     if not text.isascii():
@@ -199,7 +201,7 @@ def _shape(text: str, what: str, allowed: re.Pattern[str], limit: int) -> str:
     if not allowed.fullmatch(text):
         dot = " ." if allowed is _NETNS else ""
         _refuse(text, what, f"is not a name: a letter first, then letters, digits, - _{dot}")
-    if text in _RESERVED:
+    if text in reserved:
         _refuse(text, what, "is reserved: ip, the kernel or cnetsh means something else by it")
     return text
 

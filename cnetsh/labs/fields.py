@@ -95,6 +95,9 @@ class Text(NamedTuple):
         """Give the value. Raises CnetshError for another text, and for what is no text."""
         if not isinstance(node.value, str) or not self.fits(node.value):
             raise unexpected(node, path, self.expected)
+        # An editor that has the schema says so too.
+        if node.quoted and "string" not in self.json["type"]:
+            raise unexpected(node, path, f"{self.expected}, without quotation marks")
         return self.means(node.value, place_of(node, path))
 
     def schema(self) -> dict[str, Any]:

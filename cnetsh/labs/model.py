@@ -71,6 +71,14 @@ def _one_line(text: str, where: str) -> str:
     return text
 
 
+def _rate(text: str, where: str) -> str:
+    bits = float(text.rstrip("kmgbit")) * {"k": 1e3, "m": 1e6, "g": 1e9}.get(text[-4], 1)
+    # tc counts whole bytes, and takes a rate of none for one that is not said.
+    if bits < 8:
+        raise CnetshError(f"{where}: '{text}', expected at least 8bit")
+    return text
+
+
 TRUE_OR_FALSE = {"true": True, "false": False}
 TEXT = Text()
 FLAG = choice(TRUE_OR_FALSE, empty=False)
@@ -80,7 +88,7 @@ SERVER = Text("an address like 1.1.1.1", means=names.ip)
 LAB = Text(
     "a letter, then letters, digits, _ and -, at most 40 characters", "[A-Za-z][A-Za-z0-9_-]{0,39}"
 )
-RATE = Text("a rate like 10mbit", r"[0-9]+(\.[0-9]+)?[kmg]?bit")
+RATE = Text("a rate like 10mbit", r"[0-9]+(\.[0-9]+)?[kmg]?bit", means=_rate)
 DELAY = Text("a time like 20ms", r"[0-9]+(\.[0-9]+)?(us|ms|s)")
 LOSS = Text("a share like 1%", r"([0-9]|[1-9][0-9]|100)(\.[0-9]+)?%")
 CALLED = Text(means=_called, empty=Called(""))

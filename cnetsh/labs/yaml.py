@@ -34,13 +34,17 @@ _NO_KEY = Key()
 
 
 class Node(NamedTuple):
-    """A scalar, list or mapping, with where it stands (from 1) and its key."""
+    """A scalar, list or mapping, with where it stands (from 1) and its key.
+
+    quoted: whether it is text in quotation marks, whatever it says.
+    """
 
     value: "str | list[Node] | dict[str, Node]"
     origin: str
     line: int = 0
     column: int = 0
     key: Key = _NO_KEY
+    quoted: bool = False
 
 
 def place_of(node: Node, path: str = "", *, at_key: bool = False) -> str:
@@ -143,7 +147,9 @@ def _node(found: yaml.Node, origin: str, key: Key = _NO_KEY) -> Node:
         value = _entries(found, origin)
     elif isinstance(found, yaml.SequenceNode):
         value = [_node(item, origin) for item in found.value]
-    return Node(value, origin, found.start_mark.line + 1, found.start_mark.column + 1, key)
+    quoted = isinstance(found, yaml.ScalarNode) and found.style in ("'", '"')
+    mark = found.start_mark
+    return Node(value, origin, mark.line + 1, mark.column + 1, key, quoted)
 
 
 def _entries(found: yaml.MappingNode, origin: str) -> dict[str, Node]:

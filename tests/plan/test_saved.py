@@ -58,6 +58,13 @@ def test_is_read_back_as_it_was(tmp_path: Path, lab: str) -> None:
     assert found.plans.teaches == plans.teaches and found.plans.up.title == plans.up.title
 
 
+def test_of_a_lab_that_is_called_as_a_word_of_ip_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text("name: all\ncontainers: {a: }\n")
+    plans = choose.plans(str(file))
+    assert saved.read_saved(written(tmp_path, plans)).plans.up.lab == "all"
+
+
 def test_is_as_expected(golden: Callable[[str, str], None]) -> None:
     golden("plans/routing.json", saved.as_saved(choose.plans("routing")))
 

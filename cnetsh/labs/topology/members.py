@@ -68,7 +68,7 @@ def members(topology: Topology) -> dict[str, Member]:
         for copy, name in enumerate(_names(model)):
             ports = [_port(name, plug, segment, rows[copy], ends) for plug, segment, rows in plugs]
             found.append(Member(name, model, tuple(ports)))
-    _refuse_twice(found)
+    _refuse_twice(found, topology)
     return {member.name: member for member in found}
 
 
@@ -222,7 +222,7 @@ def _refuse_crowd(topology: Topology) -> None:
             raise CnetshError(f"{container.place()}: {total} containers, expected at most {NAMES}")
 
 
-def _refuse_twice(found: list[Member]) -> None:
+def _refuse_twice(found: list[Member], topology: Topology) -> None:
     if len({member.name for member in found}) != len(found):
         name = next(n for n, times in Counter(m.name for m in found).items() if times > 1)
         where = [member.model.place() for member in found if member.name == name][1]
@@ -232,3 +232,7 @@ def _refuse_twice(found: list[Member]) -> None:
         host = next(n for n, times in Counter(host for host, _ in ports).items() if times > 1)
         second = [member for name, member in ports if name == host][1]
         raise CnetshError(f"{second.model.place()}: a second host end called {host}, expected one")
+    if host := next((name for name, _ in ports if name in topology.bridges), ""):
+        model = next(member.model for name, member in ports if name == host)
+        what = f"a host end called {host} as a bridge is, expected another name"
+        raise CnetshError(f"{model.place()}: {what}")
