@@ -7,10 +7,12 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from shutil import which
 from typing import TextIO
 
 from cnetsh.commands.entering import HOST, in_container, refuse_no_container
 from cnetsh.errors import CnetshError
+from cnetsh.system import signals
 from cnetsh.system.process import FOLDERS, tool
 
 # A folder with what zsh reads in place of the user's own files.
@@ -22,16 +24,20 @@ def run(name: str, command: Sequence[str], on: str) -> int:
 
     No command: the shell of who runs it there.
     """
-    return in_container(name, on, partial(become, name, command, (sys.stdin, sys.stdout)))
+    with signals.terminal_kept():
+        return in_container(name, on, partial(become, name, command, (sys.stdin, sys.stdout)))
 
 
 def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
     """Be a command in a container, or here; it gives its own exit code. Raises CnetshError."""
     refuse_no_container(name)
     prompt = {} if command else _prompt(name)
+    if not command:
+        signals.take_terminal()
     command = command or [os.environ.get("SHELL", "/bin/sh")]
     # The user's own commands first; sbin is missing in the PATH of many.
     path = f"{os.environ.get('PATH', '')}:{':'.join(FOLDERS)}"
+    _refuse_no_command(command[0], path)
     argv = list(command) if name == HOST else [tool("ip"), "netns", "exec", name, *command]
     for stream in streams:
         # What is buffered would go with this program, in whose place the other one comes.
@@ -39,7 +45,19 @@ def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
     # A word of nothing is no command either, which execve has Python say in its own way.
     with contextlib.suppress(FileNotFoundError, ValueError):
         os.execvpe(argv[0], argv, {**os.environ, **prompt, "PATH": path})
-    raise CnetshError(f"there is no command {command[0] or 'of that name'}", code=127)
+    raise _no_command(command[0])
+
+
+def _refuse_no_command(word: str, path: str) -> None:
+    """Raise CnetshError, as a shell ends, for what is no command: `ip netns exec` ends with 1."""
+    if which(word, path=path) is None:
+        if "/" in word and Path(word).exists():
+            raise CnetshError(f"{word} cannot be run: it is no program, or not for you", code=126)
+        raise _no_command(word)
+
+
+def _no_command(word: str) -> CnetshError:
+    return CnetshError(f"there is no command {word or 'of that name'}", code=127)
 
 
 def _prompt(name: str) -> dict[str, str]:

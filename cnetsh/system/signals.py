@@ -7,7 +7,8 @@ handler is as late as what is waited for.
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -52,6 +53,42 @@ class StopSignal:
     def __call__(self) -> int:
         first = os.pread(self._numbers, 1, 0)
         return first[0] if first else 0
+
+
+@contextmanager
+def terminal_kept() -> Iterator[None]:
+    """Give the terminal back to whom it has in front: a shell in a sandbox cannot name them."""
+    front = _in_front()
+    try:
+        yield
+    finally:
+        if front > 0:
+            _give_terminal(front)
+
+
+def take_terminal() -> None:
+    """Come in front of the terminal in a group of one's own, where who is there has no number here.
+
+    pid_namespaces(7): a process outside is 0, and a shell wants to give the terminal back to it.
+    """
+    if _in_front() == 0:
+        os.setpgid(0, 0)
+        _give_terminal(os.getpgrp())
+
+
+def _in_front() -> int:
+    try:
+        return os.tcgetpgrp(0)
+    except OSError:
+        return -1
+
+
+def _give_terminal(group: int) -> None:
+    # tcsetpgrp(3): who is not in front is stopped, unless the signal is held.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    with suppress(OSError):
+        os.tcsetpgrp(0, group)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTTOU})
 
 
 def hold_back() -> None:

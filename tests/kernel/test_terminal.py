@@ -7,7 +7,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from hosts import Private
+from hosts import Ordinary, Private
 from terminals import screen, written
 from warm import served
 
@@ -178,6 +178,20 @@ def test_a_prompt_says_where_a_shell_is(private: Private, shell: str, tmp_path: 
     typed = "ip -br link show ceth0\nexit\n" if shell == "sh" else "where\nexit\n"
     text = written(partial(private.start, argv, env=env), 80, typed)
     assert "[net0] # " in text and "mine>" not in text and "ceth0@" in text, text
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
+def test_a_shell_in_a_sandbox_gives_the_terminal_back(ordinary: Ordinary, shell: str) -> None:
+    if not (program := which(shell)):
+        pytest.skip(f"there is no {shell} here")
+    ordinary.cnetsh("sandbox", "start")
+    (ordinary.home / ".zshrc").touch()
+    env = ordinary.env | {"SHELL": program, "TERM": "dumb", "ENV": ""}
+    then = f"{ordinary.program} shell; echo code $?; read -r line; echo read $line"
+    argv = ["setsid", "--ctty", "--wait", "sh", "-c", then]
+    text = written(partial(ordinary.start, argv, env=env), 80, "exit\nhello\n")
+    assert "[host] # " in text and "code 0" in text and "read hello" in text, text
+    assert "tty process group" not in text
 
 
 @pytest.mark.parametrize("name", ["a$(touch no)", "a';touch no;'", "a`touch no`"])
