@@ -19,11 +19,12 @@ from cnetsh.apply.sight import Sight, done_by
 from cnetsh.apply.undoing import Undoing
 from cnetsh.apply.units import run_steps
 from cnetsh.apply.up import settled
+from cnetsh.compare.drift import drift_from
 from cnetsh.compare.plans import LiveChange, between, leaning
 from cnetsh.compare.revert import composed, patch, predicted, same, without_own
 from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.errors import CnetshError
-from cnetsh.kinds.change import Patch
+from cnetsh.kinds.change import Make, Patch
 from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
 from cnetsh.system.process import Result, never
 
@@ -146,8 +147,10 @@ def _undo(what: Undoing, left: Patch) -> Undone:
     sight, record = what.sight, what.sight.journal
     hand_over(what.handed)
     begun, taken = sight.now, take_back(what)
-    # What a step that failed has not done cannot be undone either.
-    taken = taken._replace(failed=tuple(one for one in taken.failed if one.step in record.done))
+    # What a step that failed has not done cannot be undone either, nor what is gone already.
+    failed = [one for one in taken.failed if one.step in record.done]
+    lost = _lost(sight, {one.step for one in failed if one.step is not None})
+    taken = taken._replace(failed=tuple(one for one in failed if one.step not in lost))
     left = left | taken.missed(sight.now)
     steps = [sight.steps[number] for number in sorted(what.numbers)]
     ending = Ending(sight, steps, taken, begun, what.beside, what.handed.stays)
@@ -163,6 +166,17 @@ def _undo(what: Undoing, left: Patch) -> Undone:
     for other in what.beside:
         other.journal.close()
     return undone
+
+
+def _lost(sight: Sight, numbers: Collection[int]) -> set[int]:
+    """Give those of some steps of which a namespace that the lab keeps has nothing any more.
+
+    What is in it is looked at just where something failed there.
+    """
+    only = {number: sight.steps[number] for number in numbers
+            if all(isinstance(one, Make) for one in sight.steps[number].changes)}  # fmt: skip
+    found = drift_from(only, sight.state, sight.journal.made, sight.means.ask)[0] if only else ()
+    return {one.number for one in found if not one.key}
 
 
 def _still_there(sight: Sight, numbers: Collection[int]) -> set[int]:

@@ -185,6 +185,23 @@ def test_what_another_lab_needs_stays(private: Private, tmp_path: Path, order: s
     assert oracle.diff(before, private.snapshot()) == []
 
 
+@pytest.mark.parametrize(
+    "gone", ["ip -n n0 route delete default", "ip -n n0 address flush dev ceth0"]
+)
+def test_what_is_gone_already_is_not_left_behind(
+    private: Private, tmp_path: Path, gone: str
+) -> None:
+    before = private.snapshot()
+    private.cnetsh("up", lab(tmp_path, "one", BRIDGE, N0))
+    private.sh(gone)
+    moved = lab(tmp_path, "two", BRIDGE, "  n0: {bridge: br0, address: 10.1.0.77/24}\n")
+    done = private.cnetsh("up", moved, "--yes")
+    assert "left behind" not in done.stderr and "x is up as planned now" in done.stderr
+    assert "0 failed, 0 not tried, 0 changed" in private.cnetsh("check", "x").stderr
+    private.cnetsh("down", "x")
+    assert oracle.diff(before, private.snapshot()) == []
+
+
 def test_what_is_not_the_labs_any_more_is_not_touched(private: Private, tmp_path: Path) -> None:
     private.cnetsh("up", lab(tmp_path, "one", BRIDGE, N0 + N1))
     private.sh("ip netns delete n1; ip netns add n1; ip -n n1 link add precious type bridge")
