@@ -139,17 +139,24 @@ def _aside(space: Netns, route: Route, to: Address, link: Link) -> tuple[Make | 
 
 
 def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
-    """Blame a route to a gateway that passes nothing on, when another one there would."""
+    """Blame a route to a gateway that is nobody or passes nothing on, when another one there would.
+
+    Without one nobody knows what was meant.
+    """
     last = turns[-1] if turns else None
-    if stop.code != "not_forwarding" or last is None or not last.route.via:
+    if stop.code not in ("not_forwarding", "nobody") or last is None or not last.route.via:
         return stop
-    better = _routers(network, last.space, last.to.version, but=stop.space)
+    owner = next((one for one in network.spaces.values() if last.to in own(one)), None)
+    better = _routers(network, last.space, last.to.version, but=stop.space, owner=owner)
     if not better:
         return stop
     words = {"to": str(last.to), "via": str(last.route.via), "other": in_words(stop.space)}
-    ref = route_ref(last.space, last.route)
-    old = {"via": str(last.route.via)}
-    mend = (Remove(ref, old), Make(ref, {"via": str(better[0])}))
+    ref, table = route_ref(last.space, last.route), last.route.table
+    beside = {} if table == MAIN else {"table": table}
+    old = {"via": str(last.route.via), **({"dev": last.route.link.name} if last.route.link else {})}
+    mend = (Remove(ref, old | beside), Make(ref, {"via": str(better[0])} | beside))
+    if stop.code == "nobody":
+        return replace(stop, mend=mend)
     return Stop("gateway_no_router", stop.leg, last.space.name, "", words, ref, mend=mend)
 
 

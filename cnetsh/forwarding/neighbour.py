@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import TypeAlias
 
 from cnetsh.forwarding.netfilter import Packet
-from cnetsh.forwarding.network import MAIN, Address, Link, Netns, Network, Route, Unknown
+from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
 from cnetsh.forwarding.route import is_local, lent, own, passes_on, refused_source
 from cnetsh.forwarding.stop import Layer, Stop, Stopped, in_words
 from cnetsh.forwarding.wire import End, Held, answers, flood, having
@@ -123,11 +123,8 @@ def _unanswered(
         raise Unknown(f"what is on the wire of {link.name} of {in_words(space.name)}")
     if not homes:
         layer = None if route.via else Layer.ADDRESS
-        gone = {"via": str(route.via), "dev": link.name}
-        gone |= {} if route.table == MAIN else {"table": route.table}
-        off = (Remove(route_ref(space, route), gone),) if route.via else ()
-        return Stop("nobody", leg, space.name, link.name, words, route_ref(space, route),
-                    mend=off, layer_=layer)  # fmt: skip
+        cause = route_ref(space, route)
+        return Stop("nobody", leg, space.name, link.name, words, cause, layer_=layer)
     return _elsewhere(network, space, route, packet, homes[0], held, words)
 
 

@@ -103,6 +103,38 @@ def test_a_link_that_is_down_is_to_blame_and_not_the_rule_that_turns_a_packet_to
     assert stop and stop.code == "link_down" and "br0" in sentence(stop)
 
 
+@pytest.mark.parametrize(
+    ("lines", "mended"),
+    [
+        (["route del default via 172.18.0.1", "route add default via 172.18.0.99"],
+         ["route delete default via 172.18.0.99 dev ceth0", "route add default via 172.18.0.1"]),
+        # By the other route it gets there too, but who asked for one of its own wants one.
+        (["route add 1.1.1.0/24 via 172.18.0.99"],
+         ["route delete 1.1.1.0/24 via 172.18.0.99 dev ceth0",
+          "route add 1.1.1.0/24 via 172.18.0.1"]),
+    ],
+)  # fmt: skip
+def test_instead_of_a_gateway_that_nobody_is_one_that_passes_on_is_asked(
+    lines: list[str], mended: list[str]
+) -> None:
+    network, _ = routing(*(f"ip netns exec net0 ip {line}" for line in lines))
+    stop = follow(network, "net0", Packet(ip_address("1.1.1.1"))).stop
+    assert stop and stop.code == "nobody"
+    assert list(fix(stop)) == [f"ip netns exec net0 ip {line}" for line in mended]
+    settle(stop.mend, network)
+    assert asks(network, OUT)
+
+
+def test_where_nobody_passes_on_no_gateway_is_better_than_another() -> None:
+    network, _ = routing(
+        "echo 0 | tee /proc/sys/net/ipv4/ip_forward",
+        "ip netns exec net0 ip route del default via 172.18.0.1",
+        "ip netns exec net0 ip route add default via 172.18.0.99",
+    )
+    stop = follow(network, "net0", Packet(ip_address("1.1.1.1"))).stop
+    assert stop and stop.code == "nobody" and fix(stop) == ()
+
+
 def test_a_port_that_is_redirected_says_to_which() -> None:
     rule = "iptables -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 81"
     network, _ = routing(f"ip netns exec net1 {rule}")
