@@ -192,6 +192,7 @@ take_back() {
 
 as_typed() {
     local word words=""
+    [ "$1" != sudo ] || [ "$(type -t sudo)" = file ] || shift
     for word; do
         if [[ $word == *[^A-Za-z0-9_./:@%+=,-]* ]]; then word="'$word'"; fi
         words+=" $word"
@@ -228,9 +229,9 @@ fails() {
 }
 look() {
     if [ "$verb" = add ]; then
-        tell "$*"
+        tell "$(as_typed "$@")"
     else
-        tell "\$ $*"
+        tell "\$ $(as_typed "$@")"
         "$@" || failed "$*"
     fi
 }

@@ -307,6 +307,17 @@ class TestFiles:
         else:
             assert "sudo ip link add veth0 type veth peer name ceth0\n" in text
 
+    def test_a_picture_is_of_a_form_that_there_is(self, tmp_path: Path) -> None:
+        code, out, err = cnetsh("graph", "veth", "-o", str(tmp_path / "lab.png"))
+        is_a_clean_refusal(code, out, err)
+        assert ".svg" in err and not (tmp_path / "lab.png").exists()
+
+    @pytest.mark.parametrize("command", ["plan veth", "graph veth", "new own", "examples dumbbell"])
+    def test_a_hyphen_is_standard_output(self, tmp_path: Path, command: str) -> None:
+        code, out, err = cnetsh(*command.split(), "-o", "-")
+        assert (code, err) == (0, "") and out.count("\n") > 4
+        assert not Path("-").exists()
+
     @pytest.mark.parametrize(
         "command", ["plan veth", "script veth", "graph veth", "new own", "plan veth --format json"]
     )

@@ -32,6 +32,7 @@ ADVICE = {
     "the journal ": "the step was not run: make room there",
     "Resource temporarily unavailable": NO_PROCESS,
     "new thread": NO_PROCESS,
+    "is not installed": "install its package",
     "Exchange full": "a bridge has at most 1,023 ports (kernel: BR_MAX_PORTS)",
 }
 OTHERWISE = "cnetsh doctor, with this lab, tells what stands in its way"

@@ -21,8 +21,8 @@ def run() -> int:
     _stop_abandoned()
     name = f"demo-{os.getpid()}"
     try:
-        for lab in builtin.LABS:
-            code = _shown(lab, f"sandbox:{name}") or _paused()
+        for number, lab in enumerate(builtin.LABS):
+            code = (_paused() if number else DONE) or _shown(lab, f"sandbox:{name}")
             if code != DONE:
                 return code
     finally:

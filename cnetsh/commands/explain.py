@@ -1,5 +1,6 @@
 """The command `explain`: what a step does, or a word, a kind, a finding or a lab is about."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,8 @@ def _named(thing: str) -> Iterator[str]:
 
 def _step(text: str) -> Iterator[str]:
     """Give what a step changes, why labs have one like it, and how it is undone."""
+    # As a script has it; it belongs to the target.
+    text = re.sub(r"(^|\| )sudo ", r"\1", text)
     plan = parse(text, "", "", "down", "explain")
     changes = tuple(plan.changes)
     if not changes:

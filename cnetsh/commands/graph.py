@@ -54,6 +54,8 @@ def run(
 
 
 def _form(output: Path | None) -> str:
+    if output and output.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".pdf", ".webp"):
+        raise CnetshError(f"{output}: no form of a picture here", f"known: {', '.join(ENDINGS)}")
     if output:
         return ENDINGS.get(output.suffix.lower(), "unicode")
     return "unicode" if unicode_fits(sys.stdout) else "ascii"

@@ -81,7 +81,8 @@ def tell(text: str, style: str = "", whole: bool = False) -> None:
 def _laid_out(text: str, stream: TextIO, style: str, whole: bool) -> str:
     """Give lines in a stream's width, with their control characters shown."""
     paint, width = paint_of(stream), 0 if whole else width_of(stream)
-    lines = (line for each in text.split("\n") for line in fitted(printable(each), width))
+    told = (printable(each.expandtabs()) for each in text.split("\n"))
+    lines = (line for each in told for line in fitted(each, width))
     return "".join([f"{paint(line, style)}\n" for line in lines])
 
 
@@ -145,11 +146,11 @@ def kept(stream: TextIO, path: Path | None, code: int) -> int:
 
 
 def deliver(text: str, path: Path | None) -> None:
-    """Print what was asked for, a long text by the pager, or write it to a new file.
+    """Print what was asked for, a long text by the pager, or write it to a new file but "-".
 
     Raises CnetshError when there is such a file: nothing is overwritten.
     """
-    if path is None:
+    if path is None or path == Path("-"):
         if sys.stdout.isatty():
             # What is piped goes without it.
             from cnetsh.system.pager import paged

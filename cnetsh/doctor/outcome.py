@@ -36,6 +36,6 @@ def _evidence(one: Surprise) -> str:
 
 _ADVICE = {
     "check": "the plan or the check is mistaken: change one of them",
-    "step": "what it needs has to be there before it: see the order of the steps",
+    "step": "the plan is mistaken: what a step needs is to be there before it, what it makes not",
     "pair": "nothing, where it is meant so",
 }

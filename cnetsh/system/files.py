@@ -42,7 +42,7 @@ def private_folder(path: Path) -> Path:
     except OSError as error:
         raise CnetshError(
             f"the state folder {path} cannot be used: {error.strerror or 'no permission'}",
-            "cnetsh needs it to remember how to undo; give it back to its owner, mode 0700",
+            "it has to be yours, mode 0700; XDG_RUNTIME_DIR and XDG_CACHE_HOME say where else",
         ) from None
     return path
 

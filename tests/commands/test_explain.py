@@ -35,6 +35,16 @@ def test_all_that_has_a_name_is_known(capsys: pytest.CaptureFixture[str]) -> Non
     assert said("p01", capsys) == said("P01", capsys)
 
 
+@pytest.mark.parametrize(
+    "step", ["ip link set a0 up", "echo 1 | tee /proc/sys/net/ipv4/ip_forward"]
+)
+def test_a_line_of_a_script_is_explained_with_its_sudo(
+    step: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, pipe, last = step.rpartition("| ")
+    assert said(f"{before}{pipe}sudo {last}", capsys) == said(step, capsys)
+
+
 def test_a_step_says_what_it_changes_why_and_its_undo(capsys: pytest.CaptureFixture[str]) -> None:
     lines = said("ip netns exec net0 ip  route add default via 172.18.0.1", capsys).splitlines()
     assert lines[:3] == [

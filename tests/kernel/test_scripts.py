@@ -341,8 +341,10 @@ def test_root_needs_no_sudo(private: Private, tmp_path: Path) -> None:
     ):
         (tools / tool).symlink_to(str(shutil.which(tool, path=oracle.PATH)))
     before = page.seen()
-    page.ends("add", 0, PATH=str(tools))
+    told = page.ends("add", 0, PATH=str(tools))
     assert page.seen() != before
+    # What it says to try can be typed here.
+    assert "\nip netns exec net0 ping " in told and "\nsudo" not in told
     page.ends("delete", 0, PATH=str(tools))
     page.comes_to(before)
 

@@ -245,9 +245,9 @@ fails() {
 }
 look() {
     if [ "$verb" = add ]; then
-        tell "$*"
+        tell "$(as_typed "$@")"
     else
-        tell "\$ $*"
+        tell "\$ $(as_typed "$@")"
         "$@" || failed "$*"
     fi
 }
