@@ -75,7 +75,7 @@ class _Spread(NamedTuple):
         if link.kind in ("dummy", "lo"):
             return
         if link.kind == "vlan" and link.below and not self.tag:
-            self._replace(tag=link.made["id"]).leave(link.below, through)
+            self._replace(tag=link.made.get("id") or "?").leave(link.below, through)
         elif link.kind != "veth" or not link.far_seen:
             self.held.append(Held("unseen", link))
         elif link.peer is None or not link.peer.up:

@@ -74,6 +74,10 @@ def test_a_vlan_goes_down_and_comes_up_with_what_it_is_made_on() -> None:
     assert [one.why for one in refused] == ["v is made on ceth1, which is down"]
 
 
+def test_a_vlan_without_a_number_reaches_nobody() -> None:
+    assert follows(*pair(VLAN.removesuffix(" id {id}"))).works is False
+
+
 def test_a_tunnel_is_not_modelled() -> None:
     assert follows(*pair(VXLAN)).works is None
 
