@@ -21,7 +21,7 @@ from cnetsh.apply.units import run_steps
 from cnetsh.apply.up import settled
 from cnetsh.compare.drift import drift_from
 from cnetsh.compare.plans import LiveChange, between, leaning
-from cnetsh.compare.revert import composed, patch, predicted, same, without_own
+from cnetsh.compare.revert import composed, inherited, patch, predicted, same, without_own
 from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Make, Patch
@@ -208,8 +208,9 @@ def _own_of(sight: Sight, new: Sequence[Step]) -> Scope:
 def _did(sight: Sight, steps: Sequence[Step]) -> Record:
     """Give what the lab has done so far to what is not its own, with these steps."""
     before = sight.begun
+    first = inherited(sight.journal.patch or {}, sight.journal.before, before)
     did = patch(before, sight.look(), _own_of(sight, steps))
-    return {"up": True, "patch": rows(composed(sight.journal.patch or {}, did))}
+    return {"up": True, "patch": rows(composed(first, did))}
 
 
 def _append(sight: Sight, steps: Sequence[Step], means: Means) -> Outcome:

@@ -13,7 +13,7 @@ from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.run import Means
 from cnetsh.apply.sharing import Handed, Other, handed, others
 from cnetsh.apply.sight import Sight, done_by
-from cnetsh.compare.revert import Aim, aim, is_a_ports, same
+from cnetsh.compare.revert import Aim, aim, inherited, is_a_ports, same
 from cnetsh.compare.scope import is_named_by
 from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_link_local
@@ -96,7 +96,7 @@ class Undoing:
     @classmethod
     def of(cls, sight: Sight, numbers: Collection[int], done: Patch) -> "Undoing":
         """Work out what takes steps back, and what they have done to things of others."""
-        beside = others(sight)
+        done, beside = inherited(done, sight.journal.before, sight.now), others(sight)
         known = handed(done, beside, sight)
         todo = _todo(sight, numbers, {f: v for f, v in done.items() if f not in known.stays})
         return cls(sight, numbers, done, beside, known, todo)

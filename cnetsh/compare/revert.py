@@ -176,7 +176,7 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
     wanted |= _no_larger(before, now, wanted)
     for fact, was in list(_taken_otherwise(before, now, wanted)):
         put(wanted, fact, was)
-    return Aim(wanted | _inherited(done, before, now), kept)
+    return Aim(wanted, kept)
 
 
 def _taken_otherwise(before: Found, now: Found, wanted: Found) -> Iterator[tuple[Fact, Any]]:
@@ -319,9 +319,9 @@ def lost(fact: Fact, wanted: Found, now: Found, cost: frozenset[Reach]) -> bool:
     return home is None or home.kind != "link" or Fact(home) in now
 
 
-def _inherited(done: Patch, before: Found, now: Found) -> Found:
-    """Give what links of others that came since took from a default that the lab had set."""
-    more: Found = {}
+def inherited(done: Patch, before: Found, now: Found) -> Patch:
+    """Give what a lab has done, and what links that came since took from a default of the lab's."""
+    more: Patch = {}
     for fact, (was, mine) in done.items():
         head, default, name = fact.ref.name.partition("/default/")
         if fact.ref.kind != "setting" or not default:
@@ -329,8 +329,8 @@ def _inherited(done: Patch, before: Found, now: Found) -> Found:
         for other, is_now in now.items():
             link = kinds.holder(other, is_now) if other.ref.kind == "setting" else None
             if link and other.ref.name == f"{head}/{link.name}/{name}" and same(is_now, mine):
-                more |= {other: was} if Fact(link) not in before and other not in done else {}
-    return more
+                more |= {} if Fact(link) in before else {other: (was, mine)}
+    return more | done
 
 
 def told(fact: Fact, was: Any, is_now: Any) -> list[str]:

@@ -8,6 +8,7 @@ from cnetsh.compare.revert import (
     aim,
     composed,
     handed_over,
+    inherited,
     patch,
     predicted,
     same,
@@ -272,9 +273,11 @@ class TestAim:
         old, other = setting(f"{CONF}/eth0/rp_filter"), setting(f"{CONF}/br9/rp_filter")
         before: Found = {default: "0", old: "2", **links("eth0")}
         now: Found = {default: "2", old: "2", new: "2", other: "1"}
-        wanted, _ = self.aimed({default: ("0", "2")}, now, before)
+        done: Patch = {default: ("0", "2")}
         # The one of before had the value by itself, the other was given one by its owner.
-        assert wanted == {default: "0", old: "2", new: "0", other: "1"}
+        assert inherited(done, before, now | links("eth1", "br9")) == {**done, new: ("0", "2")}
+        # By then the lab has changed it itself.
+        assert inherited({new: ("1", "2")}, before, now) == {new: ("1", "2")}
 
     @pytest.mark.parametrize(
         ("left", "taken"),
