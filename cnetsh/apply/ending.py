@@ -233,7 +233,22 @@ class Ending:
             gone = gone and not any(fact in one.done for one in self.beside)
             if gone and self._is_foreign(fact, value, None):
                 yield f"{self.sight.told(fact, value, None)[0]}: it went with this lab's"
+        yield from self._of_ports()
         yield from self._folders()
+
+    def _of_ports(self) -> Iterator[str]:
+        """Tell what others set of a port in the bridge that the lab had moved it to."""
+        before, begun, now = self.sight.journal.before, self.begun, self.sight.now
+        for fact, value in begun.items():
+            link = kinds.link_of(fact, value)
+            if not link or not is_a_ports(fact, value) or kinds.derived(fact, begun):
+                continue
+            was, there, is_now = (one.get(Fact(link, "master")) for one in (before, begun, now))
+            _, mine = self.taken.done.get(fact, (None, before.get(fact)))
+            theirs = not same(value, mine) and not any(fact in one.done for one in self.beside)
+            if there != was == is_now and was and theirs:
+                (line, *_) = self.sight.told(fact, value, now.get(fact))
+                yield f"{line}: it went with {there}"
 
     def _is_foreign(self, fact: Fact, was: object, is_now: object) -> bool:
         """Say whether a difference is by others, and is told by itself."""

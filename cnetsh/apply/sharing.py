@@ -60,9 +60,33 @@ def handed(done: Patch, beside: Iterable[Other], sight: Sight) -> Handed:
         base = {fact: value for fact, value in _without(other, sight, gone, needed).items()
                 if not same(value, known.get(fact))}  # fmt: skip
         its = without_lab(other.done, gone, other.scope, _below(other, sight)) | needed
+        its |= _by_ports(other, its, gone, base, sight)
         told += [(other, base, its)] if base or its != other.done else []
         stays |= dict.fromkeys(needed, other.journal.lab)
     return Handed(stays, told)
+
+
+def _by_ports(other: Other, its: Patch, gone: Patch, base: Found, sight: Sight) -> Patch:
+    """Give what another lab has done where ports and their bridges follow each other.
+
+    What a port is in the other's bridge, and what a bridge that this one has set by hand keeps of
+    the other's port, is the other's doing from now on; what it had by a port of this one's was
+    never before it.
+    """
+    known, before = other.journal.before, sight.journal.before
+    moved = {fact.ref for fact in its if fact.key == "master"}
+    found: Patch = {}
+    for fact, was in base.items():
+        value = known.get(fact, was)
+        if fact in its and kinds.derived(fact, known):
+            found[fact] = was, its[fact][1]
+        elif fact not in its and is_a_ports(fact, value) and kinds.link_of(fact, value) in moved:
+            found[fact] = was, known.get(fact)
+    for fact, (was, _) in gone.items():
+        reached = ("settings", *fact.ref[1:]) in other.scope.reach
+        if fact.key == "mtu" and reached and kinds.derived(fact, before) and fact in known:
+            found |= {} if fact in its or _is_later(other, sight) else {fact: (known[fact], was)}
+    return found
 
 
 def hand_over(what: Handed) -> None:

@@ -244,7 +244,16 @@ def mac(dice: Dice, who: str) -> Command:
     link = dice.choice(("eth7", "q9", "q8", "p9", "eth7x", "d0"))
     number = dice.randint(16, 99)
     reach = f"{link}.neighbours {link}.addresses6{_of_bridge(link)}"
-    return command(f"ip link set dev {link} address 02:cc:00:00:00:{number}", f"{link}.mac", reach)
+    names = f"{link}.mac" + (f" {_one_loss(ON_A_BRIDGE.get(link, ''))}" if who != "others" else "")
+    return command(f"ip link set dev {link} address 02:cc:00:00:00:{number}", names, reach)
+
+
+def _one_loss(bridge: str) -> str:
+    """A bridge of which down takes nothing but neighbours, which another MAC takes as well.
+
+    Where a lab has taken them already, nothing tells that it was down for a while.
+    """
+    return f"{bridge}.known" if bridge == "br9" else ""
 
 
 def master(dice: Dice, who: str) -> Command:
@@ -255,7 +264,10 @@ def master(dice: Dice, who: str) -> Command:
     bridge = "" if link == "d0" and bridge == "br8" else bridge
     text = f"ip link set dev {link} " + (f"master {bridge}" if bridge else "nomaster")
     bridges = "br9.mac br9.mtu br8.mac br8.mtu"
-    names = f"{link}.master" + (" br8.pinned br9.pinned" if who == "others" else "")
+    # What others set of a port in another bridge may be meant for its place there: it is told.
+    names = f"{link}.master" + (
+        " br8.pinned br9.pinned" if who == "others" else f" {link}.port {_one_loss('br9')}"
+    )
     return command(text, names, f"{link}.port {link}.table {link}.routes {bridges}")
 
 
@@ -574,7 +586,7 @@ def table(dice: Dice, who: str) -> list[Command]:
         f"bridge link set dev {port} isolated {dice.choice(('on', 'off'))}",
         f"bridge link set dev {port} learning off flood off",
     ))  # fmt: skip
-    return [command(text, "", f"{port}.port {port}.table")]
+    return [command(text, f"{port}.port", f"{port}.table")]
 
 
 def other_queue(dice: Dice, who: str) -> list[Command]:
@@ -590,7 +602,7 @@ def flipped(dice: Dice, who: str) -> list[Command]:
     link = dice.choice(FOREIGN)
     far = f" {FAR[link]}.routes" if link in FAR else ""
     # Where a lab has taken the addresses of IPv6 already, nothing tells that this would have, too.
-    names, reach = f"{link}.up {link}.six", f"{_all_of(link)}{far}"
+    names, reach = f"{link}.up {link}.six {_one_loss(link)}", f"{_all_of(link)}{far}"
     return [command(f"ip link set {link} {where}", names, reach) for where in ("down", "up")]
 
 
@@ -710,6 +722,7 @@ def ready(dice: Dice, who: str) -> Lab:
     if kind < 0.6:
         file = dice.choice(EXAMPLES).read_text()
         name = next(line.split()[1] for line in file.splitlines() if line.startswith("name:"))
+        names |= {"set6.forwarding"} if "::" in file else set()
         return Lab(name, "x.yaml", {"x.yaml": file}, {}, names, reach)
     seed = dice.randint(0, 400)
     text, other = lab_file(seed), lab_file(seed + 1000).replace(f"g{seed + 1000}", f"g{seed}")

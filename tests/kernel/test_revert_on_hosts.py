@@ -227,6 +227,18 @@ class TestTwoLabs:
         assert not_as(private, before) == [], "".join(map(report, done))
         assert_as_before(done[1], downs.split()[1])
 
+    @pytest.mark.parametrize("downs", often(("t1 t2", "t2 t1"), ("t1 t2",)))
+    def test_what_a_bridge_has_by_the_first_is_not_what_the_second_found(
+        self, private: Private, tmp_path: Path, downs: str
+    ) -> None:
+        private.sh(BRIDGE)
+        before = private.snapshot()
+        private.cnetsh("up", template(tmp_path, "t1", "ip link set dev p9 mtu 1450"))
+        private.cnetsh("up", template(tmp_path, "t2", "ip link set dev br9 mtu 1400"))
+        done = [private.cnetsh("down", name, check=False) for name in downs.split()]
+        assert not_as(private, before) == [], "".join(map(report, done))
+        assert_as_before(done[1], downs.split()[1])
+
     def test_what_the_second_costs_the_first_comes_again(
         self, private: Private, tmp_path: Path
     ) -> None:

@@ -6,7 +6,7 @@ import oracle
 import pytest
 from endings import assert_as_before, assert_not_known, assert_others_named, assert_undone
 from hosts import Private, report
-from others import UPLINK, Hosts, beside_twin, not_as, often, template
+from others import UPLINK, Hosts, beside_twin, not_as, not_as_twin, often, template
 
 TWO_LINKS = f"""{UPLINK}
 cd /proc/sys/net
@@ -27,6 +27,7 @@ SETTINGS = (
     *("ipv6/conf/eth7/addr_gen_mode", "ipv6/conf/default/addr_gen_mode"),
     *("ipv4/ip_forward", "ipv4/conf/default/forwarding", "ipv4/conf/all/proxy_arp"),
 )
+IPV4, FORWARDS = "/proc/sys/net/ipv4", "echo 1 | tee IPV4/ip_forward"
 DEFAULT = "echo 1 > /proc/sys/net/ipv4/conf/default/log_martians"
 
 MUCH = f"""{UPLINK}
@@ -196,6 +197,27 @@ class TestSideEffects:
         assert differs == [], report(done)
         assert_others_named(done, "v6", "br7")
 
+    @pytest.mark.parametrize(
+        "new",
+        ["echo 0 | tee IPV4/ip_forward", f"{FORWARDS}\necho 0 | tee IPV4/conf/br7/forwarding"],
+    )
+    def test_on_a_link_that_others_make_before_the_lab_is_changed(
+        self, new_private: Hosts, tmp_path: Path, new: str
+    ) -> None:
+        """What it took from the lab's default, and another lab's, is not what it has without."""
+        host, twin = new_private(), new_private()
+        labs = [template(tmp_path, name, FORWARDS.replace("IPV4", IPV4)) for name in ("v4", "w4")]
+        host.cnetsh("up", labs[0])
+        for each in (host, twin):
+            each.sh("ip link add br7 address 02:00:00:00:00:07 type bridge")
+        host.cnetsh("up", labs[1], "--yes")
+        (tmp_path / "v4" / "up.sh.j2").write_text(f"{new}\n".replace("IPV4", IPV4))
+        host.cnetsh("up", labs[0], "--yes")
+        host.cnetsh("down", "w4", check=False)
+        done = host.cnetsh("down", "v4", check=False)
+        assert not_as_twin(host, twin) == [], report(done)
+        assert_others_named(done, "v4", "br7")
+
     def test_on_a_link_that_others_make_in_the_place_of_the_labs(
         self, new_private: Hosts, tmp_path: Path
     ) -> None:
@@ -354,6 +376,22 @@ class TestTakenAlong:
             assert_others_named(done, "dn", *told)
         else:
             assert_as_before(done, "dn")
+
+    def test_is_told_of_a_port_that_others_set_anew_in_the_bridge_of_the_lab(
+        self, private: Private, tmp_path: Path
+    ) -> None:
+        """Nobody can see whether that was for the port or for its place there: it goes with it."""
+        private.sh(MUCH)
+        before = private.snapshot()
+        private.cnetsh("up", template(tmp_path, "dn", TAKING["another bridge"]))
+        private.sh("bridge link set dev p8 cost 17; bridge link set dev p8 guard on")
+        private.sh("bridge fdb add 02:00:00:00:00:98 dev p8 master static")
+        done = private.cnetsh("down", "dn")
+        assert not_as(private, before) == [], report(done)
+        lines = ("link p8: cost was 17, is 77", "link p8: guard was True, is False",
+                 "fdb 02:00:00:00:00:98 by master state static on p8 is gone")  # fmt: skip
+        told = assert_others_named(done, "dn")
+        assert sorted(told) == sorted(f"{line}: it went with bx" for line in lines)
 
     @pytest.mark.parametrize("what", ["down", "another bridge"])
     def test_is_put_back_by_the_rollback_of_a_failed_up(
