@@ -401,13 +401,22 @@ def _other_codes(one: Sequence, run: Played) -> frozenset[int]:
         if number in codes and bool(codes[number][0]) != bool(codes[number][1])
     }
     # What hangs on an object of a lab goes with it, and on the twin there is nothing to hang it on.
-    hung = {
-        number
+    own = {
+        number: event.command.text
         for number, event in enumerate(one.events)
         if event.command.own and number in codes and codes[number][0] == 0 != codes[number][1]
-        if " master " in event.command.text
     }
+    hung = {number for number, text in own.items() if " master " in text or _left_small(text, own)}
     return frozenset(others | hung)
+
+
+def _left_small(text: str, own: dict[int, str]) -> bool:
+    """Whether it makes a lab's port small that others delete, too.
+
+    What is made on the bridge stays small, and nothing tells any more that it was by the port.
+    """
+    words = text.split()
+    return words[4:5] == ["mtu"] and f"ip link delete {words[3]}" in own.values()
 
 
 def _same_facts(one: Sequence) -> frozenset[int]:
