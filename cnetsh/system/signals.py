@@ -5,8 +5,10 @@ gives a signal to another thread, or to that one just before a wait, nothing end
 handler is as late as what is waited for.
 """
 
+import errno
 import os
 import signal
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -57,13 +59,16 @@ class StopSignal:
 
 @contextmanager
 def terminal_kept() -> Iterator[None]:
-    """Give the terminal back to whom it has in front: a shell in a sandbox cannot name them."""
-    front = _in_front()
+    """Have the terminal back from a shell that has ended in a sandbox: it cannot name who is here.
+
+    Whoever came in front meanwhile, while this ran in the background, keeps it.
+    """
+    ours = _in_front() == os.getpgrp()
     try:
         yield
     finally:
-        if front > 0:
-            _give_terminal(front)
+        if ours and not _is_alive(_in_front()):
+            _give_terminal(os.getpgrp())
 
 
 def take_terminal() -> None:
@@ -72,6 +77,9 @@ def take_terminal() -> None:
     pid_namespaces(7): a process outside is 0, and a shell wants to give the terminal back to it.
     """
     if _in_front() == 0:
+        with suppress(termios.error):
+            # Who is in the background is stopped here, until it is in front.
+            termios.tcdrain(0)
         os.setpgid(0, 0)
         _give_terminal(os.getpgrp())
 
@@ -81,6 +89,16 @@ def _in_front() -> int:
         return os.tcgetpgrp(0)
     except OSError:
         return -1
+
+
+def _is_alive(group: int) -> bool:
+    """Say whether a group in front has processes; it is -1 where there is no terminal."""
+    if group > 0:
+        try:
+            os.killpg(group, 0)
+        except OSError as error:
+            return error.errno == errno.EPERM
+    return group != 0
 
 
 def _give_terminal(group: int) -> None:
