@@ -72,7 +72,7 @@ class Unit:
 class Means:
     """What a run needs: single commands, the host lane's start, a watcher, a stop signal (or 0).
 
-    ask: the commands that only read.
+    ask: the commands that only read; typed: what has a line that is told run in the target.
     """
 
     run: Run
@@ -80,6 +80,7 @@ class Means:
     watch: Watch
     stopping: Callable[[], int]
     ask: Run = ask
+    typed: str = "sudo sh -c"
 
 
 def batch_line(step: Step) -> str | None:

@@ -52,13 +52,14 @@ def changing(telling: Telling | None = None) -> Iterator[Means]:
     """Hold the target's lock and give the means to change it."""
     require_descriptors()
     # Before the lock: a pipe that nobody reads would keep all others waiting.
+    telling = telling or Telling()
     echo = Echo(telling)
     # Children keep the lock open, so it is held until the last of them has ended.
     with StopSignal() as stop, held(sys.argv, stop) as lock:
         # What a plan makes is for all to read, whatever the caller keeps of his own files.
         os.umask(0o022)
         try:
-            yield Means(runner(lock), through_sh((lock,)), echo, stop)
+            yield Means(runner(lock), through_sh((lock,)), echo, stop, typed=telling.typed)
         finally:
             echo.over()
 

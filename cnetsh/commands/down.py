@@ -41,7 +41,7 @@ def run(
         # The plan of an `up` says what the lab is, not how it goes.
         known = None
 
-    telling = Telling.typed_here(verbose, quiet, log)
+    telling = Telling.typed_here(verbose, quiet, log, on)
     sought = Sought.typed_here(lab, on, "down")
     action = partial(_down, sought, every, known, kill, How(dry_run), telling)
     return unless_killed(entered(target.named(on), action, partial(_all_is_down, sought)))
@@ -55,10 +55,10 @@ def _all_is_down(lab: Sought) -> int:
 def _is_not_up(lab: Sought, up: Sequence[str] = ()) -> str:
     """Say that a lab is not up, which is as was asked.
 
-    Raises CnetshError for a name that nothing has, here or elsewhere: it is misspelt.
+    Raises CnetshError for a name that no lab has or had, here or elsewhere: it is misspelt.
     """
     refusal = lab.not_up(up)
-    if lab.name and not lab.elsewhere and not lab.source:
+    if lab.name and not lab.elsewhere and not lab.known:
         raise refusal
     return refusal.message
 

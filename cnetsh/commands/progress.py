@@ -15,24 +15,32 @@ from cnetsh.commands.output import say, show, width_of
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step
 from cnetsh.system.process import Result
+from cnetsh.targets import target
 
 WORTH_A_PACE = 0.5  # seconds, after which it is known how fast it goes
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """How much is told of a run: with verbose each step and its time, with quiet how it ended."""
+    """How much is told of a run: with verbose each step and its time, with quiet how it ended.
+
+    typed: what has a line that is told run in the target.
+    """
 
     verbose: bool = False
     quiet: bool = False
     log: TextIO | None = None
+    typed: str = "sudo sh -c"
 
     @classmethod
-    def typed_here(cls, verbose: bool, quiet: bool, log: Path | None) -> "Telling":
+    def typed_here(cls, verbose: bool, quiet: bool, log: Path | None, on: str) -> "Telling":
         """Give what was typed on the command line of this process. Raises CnetshError."""
         if verbose and quiet:
             raise CnetshError("--verbose and --quiet contradict each other", "leave one out")
-        return cls(verbose, quiet, opened_log(log))
+        where = target.named(on)
+        inside = f"cnetsh exec host{where.option} -- sh -c"
+        typed = "sudo sh -c" if where.kind == "host" else inside
+        return cls(verbose, quiet, opened_log(log), typed)
 
 
 class Meter:

@@ -21,7 +21,7 @@ def run(
 ) -> int:
     """Put back what of a lab has drifted; give the exit code. yes: without asking."""
     how = How.typed_here(dry_run, yes)
-    telling = Telling.typed_here(verbose, quiet, log)
+    telling = Telling.typed_here(verbose, quiet, log, on)
     sought = Sought.typed_here(lab, on, "repair")
     action = partial(_repair, sought, on, how, telling)
     return unless_killed(entered(target.named(on), action, sought.refuse))

@@ -29,7 +29,8 @@ def taking_down(record: Journal, means: Means, inside: Sequence[Inside] = ()) ->
         began = time.monotonic()
         end(record, record.homes, inside)
         undone = undo(known)
-        return tell_ended(undone, f"{record.lab} is down", f"in {time.monotonic() - began:.2f} s")
+        seconds = f"in {time.monotonic() - began:.2f} s"
+        return tell_ended(undone, means.typed, f"{record.lab} is down", seconds)
 
     said = f"ends {process_list(inside)} first" if inside else ""
     return Work(carry_out, lambda: known.lines, said, then_put_back(known))
@@ -91,7 +92,7 @@ def forgetting_record(record: Journal) -> Work:
     return Work(carry_out, said=gone)
 
 
-def tell_ended(undone: Undone, what: str, seconds: str = "") -> int:
+def tell_ended(undone: Undone, typed: str, what: str, seconds: str = "") -> int:
     """Tell how an undo ended; give 3 when something of the lab is left, else 0."""
     for line in undone.notes:
         say(f"  {visible(line)}")
@@ -103,16 +104,19 @@ def tell_ended(undone: Undone, what: str, seconds: str = "") -> int:
         say("not as before, besides:" if undone.left else meanwhile)
     for line in undone.others:
         say(f"  {visible(line)}")
-    return tell_left(undone.left)
+    return tell_left(undone.left, typed)
 
 
-def tell_left(left: Sequence[Left]) -> int:
-    """Name what is left, each with the command that ends that; give 3 when there is something."""
+def tell_left(left: Sequence[Left], typed: str) -> int:
+    """Name what is left, each with the command that ends that; give 3 when there is something.
+
+    typed: what has a line run in the target, as `Means` has it.
+    """
     if not left:
         return DONE
     say("left behind:")
     for one in left:
         say(f"  {visible(one.text)}")
         if one.advice:
-            say(f"    sudo sh -c {shlex.quote(one.advice)}", whole=True)
+            say(f"    {typed} {shlex.quote(one.advice)}", whole=True)
     return LEFT_BEHIND

@@ -30,6 +30,7 @@ from cnetsh.apply.up import (
 )
 from cnetsh.commands.changing import changing, in_started, unless_killed
 from cnetsh.commands.entering import tell_version
+from cnetsh.commands.naming import note_up
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import Telling
 from cnetsh.commands.taking_down import (
@@ -110,8 +111,10 @@ def run(
         refuse_untrusted(found.plans.up)
     typed = sys.stdin if trial else None
     wanted = Wanted(found, on, allow_overlap, allow_cut_off, kill, trial, typed, verbose)
-    telling = Telling.typed_here(verbose, quiet, log)
+    telling = Telling.typed_here(verbose, quiet, log, on)
     action = partial(_up, wanted, How.typed_here(dry_run, yes), telling)
+    if not dry_run:
+        note_up(found.plans.up.lab)
     return unless_killed(in_started(where, action))
 
 
@@ -167,7 +170,7 @@ def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
             forgetting_record(record).carry_out()
         ended = bring_up(plans, before, means)
         if ended.undone is not None:
-            return _rolled_back(plans.up, ended)
+            return _rolled_back(plans.up, ended, means)
         steps = amount(len(plans.up.steps), "step", "steps")
         say(f"{plans.up.lab} is up: {steps} in {ended.seconds:.2f} s")
         return _confirmed(wanted, means)
@@ -212,12 +215,12 @@ def _refuse_dangerous(wanted: Wanted, findings: Sequence[Finding]) -> None:
         raise CnetshError(f"{wanted.plans.up.lab} is not brought up here: {', '.join(traps)}", hint)
 
 
-def _rolled_back(plan: Plan, ended: Ended) -> int:
+def _rolled_back(plan: Plan, ended: Ended, means: Means) -> int:
     """Tell why and how a run was undone; give the exit code."""
     if text := reason(plan, ended.outcome):
         say(text)
     assert ended.undone
-    return tell_ended(ended.undone, "undone") or undone_by(ended.outcome.signal)
+    return tell_ended(ended.undone, means.typed, "undone") or undone_by(ended.outcome.signal)
 
 
 def _confirmed(wanted: Wanted, means: Means) -> int:
@@ -238,7 +241,7 @@ def _confirmed(wanted: Wanted, means: Means) -> int:
     # The lock is held since it came up, so nobody else can have taken it down.
     assert record
     undone = undo(to_undo(record, means))
-    return tell_ended(undone, "not confirmed: undone") or undone_by(means.stopping())
+    return tell_ended(undone, means.typed, "not confirmed: undone") or undone_by(means.stopping())
 
 
 def _has_typed(stream: TextIO) -> bool:
@@ -316,7 +319,7 @@ def _changed(
     if outcome.well:
         but = "is changed, but not all that went is undone"
         say(f"{record.lab} {but if undone.left else 'is up as planned now'}")
-        code = tell_left(undone.left)
+        code = tell_left(undone.left, means.typed)
         return _confirmed(wanted, means) or code
     if text := change.why_not(known.change, outcome):
         say(text)
@@ -325,6 +328,6 @@ def _changed(
         return LEFT_BEHIND
     if undone.left:
         say("the change is undone, but not all of it:")
-        return tell_left(undone.left)
+        return tell_left(undone.left, means.typed)
     say("the change is undone: the lab is as it was before")
     return undone_by(outcome.signal)

@@ -29,7 +29,10 @@ _TO = re.compile(r"(?:\[([^\]]+)\]|([^:/]+|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F
 
 
 class Query(NamedTuple):
-    """What was typed: whom, and how to ask it; others: more namespaces, or processes in them."""
+    """What was typed: whom, and how to ask it; others: more namespaces, or processes in them.
+
+    shell: where commands for the target are typed, "" for here.
+    """
 
     sender: str
     to: str
@@ -40,6 +43,7 @@ class Query(NamedTuple):
     six: bool
     probe: bool
     as_json: bool
+    shell: str
 
 
 def run(
@@ -60,8 +64,9 @@ def run(
     name = found[1] or found[2]
     port = names.count(found[3], "port", 1, 65535) if found[3] else 0
     proto = (found[4] or "tcp") if port else "icmp"
-    wanted = Query(sender, name, others, port, proto, size, six, probe, as_json)
     where = target.named(on)
+    shell = "" if where.kind == "host" else f"cnetsh shell{where.option}"
+    wanted = Query(sender, name, others, port, proto, size, six, probe, as_json, shell)
     return entered(where, partial(_why, wanted), partial(_missing, where.name))
 
 
@@ -146,8 +151,9 @@ def _tell(wanted: Query, found: Reason) -> int:
         tell(f"  {line}")
     for head, texts in (("stops", [found.reason]), ("layer", [found.layer]),
                         ("shows", [found.evidence]), ("step", [found.step]),
-                        ("fix", list(found.fix))):  # fmt: skip
+                        ("fix", list(found.fix)),
+                        ("in", [wanted.shell] if found.evidence or found.fix else [])):  # fmt: skip
         for text in filter(None, texts):
             # A line to be typed stays one.
-            tell(f"  {head:<6} {text}", whole=head in ("shows", "fix"))
+            tell(f"  {head:<6} {text}", whole=head in ("shows", "fix", "in"))
     return found.code

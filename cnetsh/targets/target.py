@@ -40,6 +40,11 @@ class Target:
         """Whether it is cnetsh's own, and nobody depends on its network."""
         return self.kind in ("sandbox", "vm")
 
+    @property
+    def option(self) -> str:
+        """What says on a command line that it is this one: nothing for the usual one."""
+        return "" if str(self) == "sandbox" else f" --on {self}"
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name not in ("", "default") else self.kind
 

@@ -19,6 +19,7 @@ from cnetsh.plan.steps import Step, parse
 from cnetsh.system.process import Result
 
 DONE = Result(0, "", "")
+SUDO = "sudo sh -c"
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 TEXT = f"ip netns add n0\necho 1 | tee {FORWARD}\n"
 
@@ -136,8 +137,8 @@ class TestSaid:
         )
 
     def test_as_before(self, capsys: Captured) -> None:
-        assert tell_ended(Undone(), "own is down", "in 0.30 s") == 0
-        assert tell_ended(Undone(), "undone") == 0
+        assert tell_ended(Undone(), SUDO, "own is down", "in 0.30 s") == 0
+        assert tell_ended(Undone(), SUDO, "undone") == 0
         assert capsys.readouterr().err == "own is down, as before, in 0.30 s\nundone, as before\n"
 
     def test_what_is_left_has_the_commands_that_end_it(self, capsys: Captured) -> None:
@@ -145,7 +146,7 @@ class TestSaid:
             Left("link p\x1b0 is still there"),
             Left("link p0: alias was it's, is None", "ip link set dev p0 alias 'it'\\''s'; true"),
         )
-        assert tell_ended(Undone(left), "own is down", "in 0.30 s") == 3
+        assert tell_ended(Undone(left), SUDO, "own is down", "in 0.30 s") == 3
         lines = capsys.readouterr().err.splitlines()
         assert lines[:3] == [
             "left behind:",
@@ -160,7 +161,7 @@ class TestSaid:
 
     def test_what_others_changed_is_told_apart(self, capsys: Captured) -> None:
         undone = Undone((), ("link x\x1b is new",), ("ip_forward was 0, is 1: stays for b",))
-        assert tell_ended(undone, "own is down", "in 0.30 s") == 0
+        assert tell_ended(undone, SUDO, "own is down", "in 0.30 s") == 0
         assert capsys.readouterr().err.splitlines() == [
             "  ip_forward was 0, is 1: stays for b",
             "own is down, as before, but for what others changed meanwhile:",
@@ -168,7 +169,9 @@ class TestSaid:
         ]
 
     def test_with_something_left_it_is_not_said_to_be_as_before(self, capsys: Captured) -> None:
-        assert tell_ended(Undone((Left("link p0 is gone"),), ("link x is new",)), "undone") == 3
+        assert (
+            tell_ended(Undone((Left("link p0 is gone"),), ("link x is new",)), SUDO, "undone") == 3
+        )
         assert capsys.readouterr().err.splitlines() == [
             "not as before, besides:",
             "  link x is new",
@@ -177,7 +180,7 @@ class TestSaid:
         ]
 
     def test_what_stays_for_another_lab_is_no_difference(self, capsys: Captured) -> None:
-        assert tell_ended(Undone(notes=("br0 stays for b",)), "own is down", "in 0.30 s") == 0
+        assert tell_ended(Undone(notes=("br0 stays for b",)), SUDO, "own is down", "in 0.30 s") == 0
         first, last = capsys.readouterr().err.splitlines()
         assert (first, last) == ("  br0 stays for b", "own is down, as before, in 0.30 s")
 

@@ -60,7 +60,7 @@ def test_down_of_what_is_down_is_done_and_of_what_nobody_knows_is_refused(
 ) -> None:
     private.cnetsh("down", file)
     for name in ("veth", file, "tier3"):
-        done = private.cnetsh("down", name, cwd=Path(file).parent)
+        done = private.cnetsh("down", name)
         assert done.stderr == f"{'veth' if name == 'veth' else 'tier3'} is not up\n"
     for name, said in {
         "rooting": "did you mean routing?",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from endings import assert_as_before, assert_left, assert_not_blamed, assert_undone, ending
-from hosts import Private, report
+from hosts import Ordinary, Private, report
 from others import UPLINK, Hosts, nat, not_as, not_as_twin, often, template
 
 DNS = ", dns: 1.1.1.1"
@@ -105,6 +105,20 @@ class TestAdvice:
         assert_pasted(private, "n1", done.returncode, ending(done).advice, report(done))
         private.sh(unmade)
         assert not_as(private, before) == []
+
+
+@pytest.mark.parametrize("on", ["sandbox", "sandbox:two"])
+def test_advice_of_a_sandbox_is_typed_outside_of_it(ordinary: Ordinary, on: str) -> None:
+    """A line with sudo would change what has that name in the machine's own network."""
+    ordinary.cnetsh("up", "bridge", "--on", on)
+    made = "ip link add zz type veth peer name zy && ip link set zz master br0"
+    ordinary.cnetsh("exec", "host", "--on", on, "--", "sh", "-c", made)
+    done = ordinary.cnetsh("down", "bridge", "--on", on, check=False)
+    (line,) = (text.strip() for text in done.stderr.splitlines() if text.startswith("    "))
+    assert done.returncode == 3 and line.startswith("cnetsh exec host"), report(done)
+    env = ordinary.env | {"PATH": f"{ordinary.program.parent}:{ordinary.env['PATH']}"}
+    assert ordinary.run(["sh", "-c", line], env=env).returncode == 0
+    assert "bridge is down" in ordinary.cnetsh("down", "bridge", "--on", on).stderr
 
 
 def assert_pasted(host: Private, name: str, code: int, advice: list[str], said: str) -> None:
