@@ -16,6 +16,7 @@ from cnetsh.commands.progress import Telling
 from cnetsh.commands.taking_down import forgetting_record, in_use, refuse_in_use, taking_down
 from cnetsh.commands.work import How, Work, done, first_refusal, nothing
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
+from cnetsh.names import nearest
 from cnetsh.plan.saved import Saved, read_saved
 from cnetsh.targets import target
 
@@ -53,14 +54,16 @@ def _all_is_down(lab: Sought) -> int:
 
 
 def _is_not_up(lab: Sought, up: Sequence[str] = ()) -> str:
-    """Say that a lab is not up, which is as was asked.
+    """Say that a lab is not up, which is as was asked: nobody knows what was up before.
 
-    Raises CnetshError for a name that no lab has or had, here or elsewhere: it is misspelt.
+    Raises CnetshError where it is the name of one that is up misspelt.
     """
     refusal = lab.not_up(up)
-    if lab.name and not lab.elsewhere and not lab.known:
+    if lab.source or lab.elsewhere or not lab.name:
+        return refusal.message
+    if nearest(lab.name, up):
         raise refusal
-    return refusal.message
+    return f"{refusal.message}\n  {refusal.hint}"
 
 
 def _down(

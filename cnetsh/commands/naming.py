@@ -13,14 +13,9 @@ from cnetsh.commands.output import collected
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.labs import builtin, choose
 from cnetsh.names import nearest
-from cnetsh.system.files import private_folder, runtime_folder
 
 if TYPE_CHECKING:
     from cnetsh.apply.journal import Journal
-
-
-# Names alone: they tell a lab that is down from one that is misspelt.
-NOTED = "names"
 
 
 @contextmanager
@@ -73,22 +68,19 @@ def _save(lab: str, into: TextIO) -> int:
 class Sought:
     """A lab that is asked for, "" being the only one that is up.
 
-    elsewhere: where else it is; source: what `up` takes for it where it was typed, "" for nothing;
-    known: whether there is such a lab, or this user has had one up since the machine was started.
+    elsewhere: where else it is; source: what `up` takes for it where it was typed, "" for nothing.
     """
 
     name: str
     elsewhere: str = ""
     source: str = ""
-    known: bool = False
 
     @classmethod
     def typed_here(cls, lab: str, on: str, verb: str, settings: Sequence[str] = ()) -> "Sought":
         """Give the lab that a word of the command line means, before a target is entered."""
         # The name alone: the journal knows the rest, however the lab was edited since.
         name = choose.name_of(lab, settings) if lab else ""
-        source = choose.source_of(lab)
-        return cls(name, elsewhere(name, on, verb), source, bool(source) or _was_up(name))
+        return cls(name, elsewhere(name, on, verb), choose.source_of(lab))
 
     def only(self) -> "Sought":
         """Give the lab, where no name was typed the only one that is up here.
@@ -134,19 +126,6 @@ class Sought:
         else:
             hint = f"up are: {', '.join(up)}" if up else "cnetsh status lists those that are"
         return CnetshError(said, hint)
-
-
-def note_up(lab: str) -> None:
-    """Note that a lab comes up, so that its name is known when it is down."""
-    # Nothing depends on it, so that a full disk may keep it from being noted.
-    with contextlib.suppress(CnetshError, OSError):
-        (private_folder(runtime_folder() / NOTED) / lab).touch()
-
-
-def _was_up(lab: str) -> bool:
-    with contextlib.suppress(CnetshError, OSError):
-        return any(path.name == lab for path in (runtime_folder() / NOTED).iterdir())
-    return False
 
 
 def elsewhere(lab: str, on: str, verb: str) -> str:

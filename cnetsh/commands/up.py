@@ -30,7 +30,6 @@ from cnetsh.apply.up import (
 )
 from cnetsh.commands.changing import changing, in_started, unless_killed
 from cnetsh.commands.entering import tell_version
-from cnetsh.commands.naming import note_up
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import Telling
 from cnetsh.commands.taking_down import (
@@ -113,8 +112,6 @@ def run(
     wanted = Wanted(found, on, allow_overlap, allow_cut_off, kill, trial, typed, verbose)
     telling = Telling.typed_here(verbose, quiet, log, on)
     action = partial(_up, wanted, How.typed_here(dry_run, yes), telling)
-    if not dry_run:
-        note_up(found.plans.up.lab)
     return unless_killed(in_started(where, action))
 
 
