@@ -23,6 +23,7 @@ from cnetsh.compare.drift import drift_from
 from cnetsh.compare.plans import LiveChange, between, leaning
 from cnetsh.compare.revert import composed, inherited, patch, predicted, same, without_own
 from cnetsh.compare.scope import Scope, scope_of
+from cnetsh.compare.snapshot import refuse_unread
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Make, Patch
 from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
@@ -45,7 +46,7 @@ class Changing:
     def of(cls, record: Journal, plans: Plans, means: Means) -> "Changing | None":
         """Work out a change, None where nothing differs.
 
-        Raises CnetshError where others use what is to go.
+        Raises CnetshError where others use what is to go, or it could not be seen.
         """
         steps = plan_of(record, "up").steps
         change = between(record.in_force(steps), plans.up)
@@ -53,6 +54,7 @@ class Changing:
             return None
         # What is undone is undone to its end, whatever signal comes; then nothing new begins.
         sight = Sight.of(record, replace(means, stopping=never), (*steps, *change.new))
+        refuse_unread((one.ref for step in sight.steps for one in step.changes), sight.state)
         going, left = _parted(sight, change.gone)
         found = Undoing.of(sight, change.gone, going)
         for line in (line for some in found.todo.blocked.values() for line in some):

@@ -18,7 +18,6 @@ from cnetsh.compare.revert import patch
 from cnetsh.compare.scope import scope_of, without_links
 from cnetsh.compare.snapshot import TABLES
 from cnetsh.errors import LEFT_BEHIND, CnetshError
-from cnetsh.kinds import rule
 from cnetsh.kinds.change import Change, Make, Move, Ref, State, namespace_ref, refs_of
 from cnetsh.plan.steps import Plan, Plans, Step, made_by
 from cnetsh.system.process import Result
@@ -92,25 +91,11 @@ def refuse_untrusted(plan: Plan) -> None:
         raise CnetshError("\n".join(f"{plan.lab}: {one}: {why}" for one in found), hint)
 
 
-def refuse_unread(plan: Plan, now: State) -> None:
-    """Raise CnetshError for a rule in a table that cannot be read: its undo could not be seen."""
-    # Nearly always all can be read, and a large plan need not be read for it.
-    unread = any(ref.kind == "table" for ref in now)
-    for change in plan.changes if unread else ():
-        if rule.is_unread(change.ref, now):
-            tool, table, *_ = change.ref.name.split(" ", 2)
-            raise CnetshError(
-                f"{plan.lab}: {tool} cannot read its table {table}, so it could not be seen "
-                "whether the lab's rules are gone again",
-                f"see what others use there: nft list table ip {table}",
-            )
-
-
 def refuse(plan: Plan, now: State) -> None:
     """Raise CnetshError for a plan whose names are taken, or of which no sure undo is known."""
     refuse_foreign(plan)
     refuse_taken(plan, now)
-    refuse_unread(plan, now)
+    snapshot.refuse_unread((change.ref for change in plan.changes), now)
 
 
 def bring_up(plans: Plans, before: State, means: Means) -> Ended:

@@ -13,7 +13,7 @@ from cnetsh.apply.lock import held_by
 from cnetsh.commands.entering import entered, tell_version
 from cnetsh.commands.output import say, scratch, show_error, tell
 from cnetsh.compare import drift
-from cnetsh.errors import DONE, LEFT_BEHIND
+from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.system.process import ask
 from cnetsh.targets import sandbox, target
 from cnetsh.targets.target import Target
@@ -59,32 +59,38 @@ def _here(with_drift: bool, into: TextIO) -> int:
     working = {before, held_by()}
     for record in here:
         tell_version(record)
-    for error in unreadable:
-        show_error(error)
-    for record in here:
-        into.write(json.dumps(_row(record, working, with_drift)) + "\n")
+        row = _row(record, working)
+        if with_drift and row["state"] == "up":
+            try:
+                row["drift"] = _drift(record)
+            except CnetshError as error:
+                unreadable.append(error)
+        into.write(json.dumps(row) + "\n")
+        record.close()
     into.flush()
+    for unread in unreadable:
+        show_error(unread)
     return LEFT_BEHIND if unreadable else DONE
 
 
-def _row(record: Journal, working: Collection[int], with_drift: bool) -> dict[str, Any]:
-    state = _state(record, working)
-    row = {
+def _row(record: Journal, working: Collection[int]) -> dict[str, Any]:
+    return {
         "lab": record.lab,
         "title": record.header["title"],
-        "state": state,
+        "state": _state(record, working),
         "version": record.header.get("version", ""),
         "started": record.header["started"],
         # The marks of what was made are kept by kind and name.
         "containers": [key[6:] for key in record.made if key.startswith("netns ")],
         "left": list(record.left),
     }
-    if with_drift and state == "up":
-        steps = record.in_force(journal.plan_of(record, "up").steps)
-        found, _ = drift.drift(steps, record.made, ask)
-        row["drift"] = [one.text for one in found]
-    record.close()
-    return row
+
+
+def _drift(record: Journal) -> list[str]:
+    """Give what of a lab is not as planned. Raises CnetshError where that cannot be seen."""
+    steps = record.in_force(journal.plan_of(record, "up").steps)
+    found, _ = drift.drift(steps, record.made, ask)
+    return [one.text for one in found]
 
 
 def _state(record: Journal, working: Collection[int]) -> str:

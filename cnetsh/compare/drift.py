@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.compare.scope import Made, is_own, written
-from cnetsh.compare.snapshot import look_inside, take
+from cnetsh.compare.snapshot import look_inside, refuse_unread, take
 from cnetsh.kinds.change import (
     MARKED,
     NOTHING,
@@ -51,11 +51,12 @@ def drift(steps: Mapping[int, Step], made: Made, run: Run) -> tuple[list[Drifted
 def drift_from(
     steps: Mapping[int, Step], now: State, made: Made, run: Run
 ) -> tuple[list[Drifted], State]:
-    """Give the drift where the target's own namespace has been looked at."""
+    """Give the drift where the target's own namespace has been looked at. Raises CnetshError."""
     changes = [(change, number) for number, step in steps.items() for change in step.changes]
     # The last step that speaks of an object or a value is the one to name.
     planned = {key: number for change, number in changes for key in _keys(change)}
     wanted, state = _asked(after(change for change, _ in changes), now, run)
+    refuse_unread(wanted, state)
     found = []
     for ref, key, text in missing(wanted, state, made):
         asked = ((ref, text), (ref, key), (ref, ""))

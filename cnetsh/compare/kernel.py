@@ -14,7 +14,7 @@ from cnetsh.kinds.change import Answers, Facts, Ref
 from cnetsh.kinds.name_server import HOME
 from cnetsh.kinds.setting import link_of
 from cnetsh.system import files, namespace
-from cnetsh.system.process import Run, installed, real
+from cnetsh.system.process import Result, Run, installed, real
 
 NETNS = Path("/run/netns")
 LINKS = "/sys/class/net"
@@ -91,8 +91,13 @@ def saved_rules(run: Run) -> dict[str, str | None]:
 
 
 def _saved(run: Run, saver: str) -> str | None:
-    """Give what a tool prints of its tables, None where it could not say."""
-    answer = run((saver,))
+    """Give what a tool prints of its tables, None where it could not say, asked once more."""
+    # One that was killed would have its tables taken for such as nobody can read.
+    once = _said_whole(run((saver,)))
+    return _said_whole(run((saver,))) if once is None else once
+
+
+def _said_whole(answer: Result) -> str | None:
     whole = answer.stdout.count("\nCOMMIT") == len(re.findall(r"^\*", answer.stdout, re.M))
     # Where the legacy tables are in use too, it warns of them: they are asked for themselves.
     trouble = [line for line in answer.stderr.splitlines() if not line.startswith("# Warning: ")]

@@ -16,7 +16,8 @@ from cnetsh.compare import kernel
 from cnetsh.compare.kernel import FORWARDING
 from cnetsh.compare.pairing import all_paired, paired
 from cnetsh.compare.scope import without_links
-from cnetsh.kinds import fdb, looks
+from cnetsh.errors import CnetshError
+from cnetsh.kinds import fdb, looks, rule
 from cnetsh.kinds.change import NOTHING, Answers, Ref, State
 from cnetsh.kinds.name_server import FILE
 from cnetsh.system import namespace
@@ -66,6 +67,20 @@ def _gone(run: Run, names: Iterable[str]) -> set[str]:
     """
     (there,) = kernel.ip_answers(run, "address show")
     return set(names) - {link.get("ifname") for link in there}
+
+
+def refuse_unread(refs: Iterable[Ref], seen: State) -> None:
+    """Raise CnetshError for a rule or chain in a table that could not be read: it may be there."""
+    # Nearly always all can be read, and what a large plan makes need not be asked for.
+    unread = any(ref.kind == "table" for ref in seen)
+    for ref in refs if unread else ():
+        if rule.is_unread(ref, seen):
+            tool, table, *_ = ref.name.split(" ", 2)
+            raise CnetshError(
+                f"{tool} cannot read its table {table}, so it cannot be seen whether the lab's "
+                "rules are there, or are gone again",
+                f"see what others use there: nft list table ip {table}",
+            )
 
 
 def take_tables(run: Run, paths: Iterable[str]) -> State:

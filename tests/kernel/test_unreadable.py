@@ -35,6 +35,7 @@ BROKEN = {
     "says nothing, and warns": 'echo "# Table `nat is incompatible, use nft tool."',
 }
 
+KILLED_ONCE = 'test -e /run/once || { : > /run/once; kill -9 $$; }; exec iptables-nft-save "$@"'
 
 # Empty chains, that iptables makes on the way, change nothing.
 RULESET = "nft list table ip nat | grep -v 'chain\\|type\\|^$\\|}'"
@@ -71,6 +72,39 @@ class TestRules:
         down = private.cnetsh("down", "n1", check=False)
         assert not_as(private, before) == [], report(down)
         assert_as_before(down, "n1")
+
+    def test_where_a_lab_is_up(self, private: Private, tmp_path: Path) -> None:
+        """Nothing is said of rules that nobody has seen, and none is touched."""
+        before = private.snapshot()
+        private.cnetsh("up", nat(tmp_path, ", publish: ['8080:80']"))
+        changed = nat(tmp_path)
+        up = private.snapshot()
+        private.sh(LAID_OVER.format(tool="iptables-save", script=BROKEN["fails"]))
+        for words, code in {f"up {changed} --yes": 2, "check": 2, "repair": 2}.items():
+            done = private.cnetsh(*words.split(), check=False)
+            assert done.returncode == code and "cannot read its table" in done.stderr, report(done)
+            assert "is missing" not in done.stdout + done.stderr, report(done)
+        done = private.cnetsh("status", "--drift", check=False)
+        assert done.returncode == 3 and "cannot read its table" in done.stderr, report(done)
+        assert done.stdout.split()[:2] == ["n1", "up"], report(done)
+        private.sh("umount /usr/sbin")
+        assert not_as(private, up) == []
+        private.cnetsh("down", "n1")
+        assert not_as(private, before) == []
+
+    @pytest.mark.parametrize("verb", ["up", "down n1"])
+    def test_of_which_the_reading_is_killed_is_done_again(
+        self, private: Private, tmp_path: Path, verb: str
+    ) -> None:
+        before = private.snapshot()
+        private.cnetsh("up", nat(tmp_path, ", publish: ['8080:80']"))
+        changed = nat(tmp_path)
+        private.sh(LAID_OVER.format(tool="iptables-save", script=KILLED_ONCE))
+        private.cnetsh(*verb.split(), *([changed, "--yes"] if verb == "up" else []))
+        assert private.sh("ls /run/once")
+        private.sh("umount /usr/sbin; rm /run/once")
+        private.cnetsh("down", "n1")
+        assert not_as(private, before) == []
 
     def test_before_an_up(self, private: Private, tmp_path: Path) -> None:
         """Either nothing is executed, or all that was is taken back."""
