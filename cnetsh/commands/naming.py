@@ -80,7 +80,7 @@ class Sought:
         """Give the lab that a word of the command line means, before a target is entered."""
         # The name alone: the journal knows the rest, however the lab was edited since.
         name = choose.name_of(lab, settings) if lab else ""
-        return cls(name, elsewhere(name, on, verb), choose.source_of(lab))
+        return cls(name, elsewhere(name, on, verb), choose.what_up_takes(lab))
 
     def only(self) -> "Sought":
         """Give the lab, where no name was typed the only one that is up here.

@@ -78,7 +78,7 @@ def is_known(name: str) -> bool:
     return is_file(name) or builtin.is_lab(name)
 
 
-def source_of(name: str) -> str:
+def what_up_takes(name: str) -> str:
     """Give what stands for a lab that is not up: the name, a lab file here of that name, or ""."""
     if not name or is_known(name):
         return name
