@@ -21,6 +21,8 @@ from cnetsh.system import files, namespace
 from cnetsh.system.process import Result, Run, Start, ask, never, spawn
 
 SHORT = 50
+# What has a line that is told run on the host, by who types it.
+AS_ROOT = "sudo sh -c"
 _PLAIN = re.compile(r"[\w ./:,=@%+!-]*")
 
 
@@ -80,7 +82,7 @@ class Means:
     watch: Watch
     stopping: Callable[[], int]
     ask: Run = ask
-    typed: str = "sudo sh -c"
+    typed: str = AS_ROOT
 
 
 def batch_line(step: Step) -> str | None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from cnetsh.apply.run import SHORT
+from cnetsh.apply.run import AS_ROOT, SHORT
 from cnetsh.commands.output import say, show, width_of
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step
@@ -30,7 +30,7 @@ class Telling:
     verbose: bool = False
     quiet: bool = False
     log: TextIO | None = None
-    typed: str = "sudo sh -c"
+    typed: str = AS_ROOT
 
     @classmethod
     def typed_here(cls, verbose: bool, quiet: bool, log: Path | None, on: str) -> "Telling":
@@ -39,7 +39,7 @@ class Telling:
             raise CnetshError("--verbose and --quiet contradict each other", "leave one out")
         where = target.named(on)
         inside = f"cnetsh exec host{where.option} -- sh -c"
-        typed = "sudo sh -c" if where.kind == "host" else inside
+        typed = AS_ROOT if where.kind == "host" else inside
         return cls(verbose, quiet, opened_log(log), typed)
 
 

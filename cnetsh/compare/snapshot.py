@@ -76,10 +76,11 @@ def refuse_unread(refs: Iterable[Ref], seen: State) -> None:
     for ref in refs if unread else ():
         if rule.is_unread(ref, seen):
             tool, table, *_ = ref.name.split(" ", 2)
+            family = "ip6" if tool.startswith("ip6") else "ip"
             raise CnetshError(
                 f"{tool} cannot read its table {table}, so it cannot be seen whether the lab's "
                 "rules are there, or are gone again",
-                f"see what others use there: nft list table ip {table}",
+                f"see what others use there: nft list table {family} {table}",
             )
 
 

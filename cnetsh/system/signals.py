@@ -8,7 +8,6 @@ handler is as late as what is waited for.
 import errno
 import os
 import signal
-import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -77,6 +76,9 @@ def take_terminal() -> None:
     pid_namespaces(7): a process outside is 0, and a shell wants to give the terminal back to it.
     """
     if _in_front() == 0:
+        # Every start loads this file, and few begin a shell.
+        import termios
+
         with suppress(termios.error):
             # Who is in the background is stopped here, until it is in front.
             termios.tcdrain(0)
