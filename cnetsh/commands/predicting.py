@@ -9,7 +9,7 @@ from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import BEGINS, Surprise, foretold, surprise_lines
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS, network_of, new_machine
 from cnetsh.forwarding.settle import settle
-from cnetsh.kinds.change import Change
+from cnetsh.kinds.change import Answers, Change
 from cnetsh.labs import choose
 from cnetsh.labs.expected import MOST_STEPS
 from cnetsh.plan.steps import Plan, Plans, Step
@@ -48,17 +48,20 @@ def _beginnings() -> dict[str, str]:
     return {path: value for path, value in found.items() if "/ipv6/" not in path}
 
 
-def surprises_before(plans: Plans) -> list[Surprise]:
-    """Give what will surprise; of a plan whose checks only doctor goes through that is told."""
+def surprises_before(plans: Plans, seen: Answers | None = None) -> list[Surprise]:
+    """Give what will surprise; of a plan whose checks only doctor goes through that is told.
+
+    seen: what tools have said of the target's own namespace, where they were asked just now.
+    """
     if is_long(plans.up):
         say(_LEFT)
         return []
-    return surprises_here(plans)
+    return surprises_here(plans, seen)
 
 
-def surprises_here(plans: Plans) -> list[Surprise]:
+def surprises_here(plans: Plans, seen: Answers | None = None) -> list[Surprise]:
     """Give what will surprise whoever runs a plan in the target that this process is in."""
-    return foretold(plans.up, plans.check, network_here())
+    return foretold(plans.up, plans.check, network_here(seen=seen))
 
 
 def surprises_of_change(
@@ -76,7 +79,7 @@ def surprises_of_change(
     return foretold(plans.up, plans.check, network, frozenset(new))
 
 
-def network_here(more: Collection[str] = ()) -> Network:
+def network_here(more: Collection[str] = (), seen: Answers | None = None) -> Network:
     """Give what forwards packets in the target that this process is in.
 
     more: namespaces without a name, by their paths.
@@ -85,7 +88,7 @@ def network_here(more: Collection[str] = ()) -> Network:
     from cnetsh.compare import snapshot
     from cnetsh.system.process import ask
 
-    state = snapshot.look_through(ask, OF_ALL, OF_LINKS, more)
+    state = snapshot.look_through(ask, OF_ALL, OF_LINKS, more, seen)
     return network_of(state, snapshot.beginnings(BEGINS))
 
 

@@ -44,12 +44,12 @@ from cnetsh.commands.taking_down import (
     undone_by,
 )
 from cnetsh.commands.work import How, Work, asked, done, first_refusal, nothing
-from cnetsh.compare import snapshot
+from cnetsh.compare import kernel, snapshot
 from cnetsh.compare.preview import as_lines, refuse_changed, refuse_taken, relied_on
 from cnetsh.compare.scope import without_links, written
 from cnetsh.doctor.finding import Finding
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
-from cnetsh.kinds.change import State
+from cnetsh.kinds.change import Answers, State
 from cnetsh.labs import choose
 from cnetsh.names import visible
 from cnetsh.plan.lines import Line, amount, counted
@@ -154,8 +154,9 @@ def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
     """Work out how a lab comes up; record: one that went with the last reboot."""
     plans = wanted.plans
     # One look serves all that follows: what may be refused, and what the undo puts back.
-    before = snapshot.take(means.ask, written(plans.up.steps))
-    findings = _findings(wanted, before, means)
+    seen = kernel.whole(means.ask)
+    before = snapshot.take(means.ask, written(plans.up.steps), seen=seen)
+    findings = _findings(wanted, before, means, seen=seen)
     refused = first_refusal(
         lambda: refuse_changed(wanted.saved.relied_on, plans.up, before),
         lambda: _refuse_dangerous(wanted, findings),
@@ -179,9 +180,16 @@ def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
 
 
 def _findings(
-    wanted: Wanted, before: State, means: Means, known: Changing | None = None
+    wanted: Wanted,
+    before: State,
+    means: Means,
+    known: Changing | None = None,
+    seen: Answers | None = None,
 ) -> list[Finding]:
-    """Give what doctor warns of; known: how a lab that is up is changed, None for another."""
+    """Give what doctor warns of; known: how a lab that is up is changed, None for another.
+
+    seen: what the tools have said for the look before.
+    """
     # A look at a plan goes without the traps, which take a while to load.
     from cnetsh.commands.predicting import surprises_before, surprises_of_change, tell_unknown
     from cnetsh.doctor import diagnose
@@ -190,7 +198,7 @@ def _findings(
     if known:
         surprises = surprises_of_change(wanted.plans, known.undoing.changes, new)
     else:
-        surprises = surprises_before(wanted.plans)
+        surprises = surprises_before(wanted.plans, seen)
     if wanted.verbose:
         tell_unknown(surprises)
     facts = diagnose.gather(means.ask, before, wanted.plans.up)

@@ -32,16 +32,21 @@ _AROUND = "address show\nroute show table all\nnetconf show"
 Marks: TypeAlias = Mapping[str, Sequence[Any]]
 
 
-def take(run: Run, written: Iterable[str] = (), made: Marks = NOTHING) -> State:
+def take(
+    run: Run,
+    written: Iterable[str] = (),
+    made: Marks = NOTHING,
+    seen: Answers | None = None,
+) -> State:
     """Read the target's own namespace, with the settings at the paths written.
 
-    The settings of a lab's own links, made, are left out: they go with them. Raises CnetshError
-    when a tool answers nothing usable.
+    The settings of a lab's own links, made, are left out: they go with them. seen: what the tools
+    have said, where they were asked just now. Raises CnetshError when one answers nothing usable.
     """
     # Not those that others have put in their place; the version before knew no number.
     own = {name for name, mark in made.items()
            if isinstance(mark[1], str) or kernel.link_mark(name) in (0, mark[1])}  # fmt: skip
-    answers = kernel.whole(run, own)
+    answers = seen or kernel.whole(run, own)
     links = [link for link in answers.addresses if "ifname" in link]
     marks = {link["ifname"]: kernel.link_mark(link["ifname"]) for link in links}
     foreign = [link for link in links if link["ifname"] not in own]
@@ -148,16 +153,22 @@ def _texts(paths: Iterable[str]) -> dict[str, str]:
 
 
 def look_through(
-    run: Run, settings: Iterable[str], of_links: Iterable[str], more: Collection[str] = ()
+    run: Run,
+    settings: Iterable[str],
+    of_links: Iterable[str],
+    more: Collection[str] = (),
+    seen: Answers | None = None,
 ) -> State:
     """Give what packets pass in all namespaces: links and routes, rules, settings by their names.
 
     settings: paths below /proc/sys/net; of_links: names in the folders conf of both versions of IP;
-    more: namespaces without a name, by their paths.
+    more: namespaces without a name, by their paths; seen: what the tools have said of the target's
+    own, where they were asked just now.
     """
     marks = kernel.namespaces()
+    ids = kernel.ids(run, more) if marks or more else {}
     inside = partial(_look_deep, run=run, settings=tuple(settings), of_links=tuple(of_links))
-    state = kinds.see(Answers(namespaces=marks)) | inside("", ids=kernel.ids(run, more))
+    state = kinds.see(Answers(namespaces=marks)) | inside("", ids=ids, seen=seen)
     names = [*more, *(name for name, mark in sorted(marks.items()) if mark)]
     state |= _in_each(names, partial(inside, ids={}))
     return all_paired(paired(state), run, more)
@@ -174,12 +185,17 @@ def beginnings(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _look_deep(
-    netns: str, run: Run, settings: Iterable[str], of_links: Iterable[str], ids: dict[int, str]
+    netns: str,
+    run: Run,
+    settings: Iterable[str],
+    of_links: Iterable[str],
+    ids: dict[int, str],
+    seen: Answers | None = None,
 ) -> State:
     folders = [folder for version in ("ipv4", "ipv6") for folder in _folders_of(version)]
     paths = [*(f"{kernel.SYSCTL}/{name}" for name in settings),
              *(f"{folder}/{name}" for folder in folders for name in of_links)]  # fmt: skip
-    answers = kernel.whole(run)._replace(settings=kernel.readable(paths), ids=ids)
+    answers = (seen or kernel.whole(run))._replace(settings=kernel.readable(paths), ids=ids)
     return kinds.see(answers, netns)
 
 
