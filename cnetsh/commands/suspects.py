@@ -13,10 +13,10 @@ from cnetsh.forwarding.netfilter import Fate, target_of
 from cnetsh.forwarding.network import Network, address
 from cnetsh.forwarding.refusing import dropped
 from cnetsh.forwarding.route import is_local, own
-from cnetsh.forwarding.stop import Stop, in_words
+from cnetsh.forwarding.stop import Stop, by_value, in_words
 from cnetsh.forwarding.trip import Doubt, Hop, Verdict
 from cnetsh.forwarding.wire import flood
-from cnetsh.kinds.change import Ref, Remove, Set, typed_in
+from cnetsh.kinds.change import Ref, Remove, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
 from cnetsh.kinds.setting import ROOT, dotted
 from cnetsh.probes.checks import no_room
@@ -187,8 +187,7 @@ def _expired(network: Network, asked: Probe, verdict: Verdict, space: str) -> St
     if int(within(asked.sender, Path(ROOT + path).read_text)) <= len(verdict.path):
         ref = Ref("setting", asked.sender, ROOT + path)
         words = {"dotted": dotted(path), "at": in_words(space)}
-        return Stop("ttl", "request", asked.sender, "", words, ref, "value",
-                    (Set(ref, "value", "64"),))  # fmt: skip
+        return by_value("ttl", "request", ref, "value", "64", words)
     for one in dict.fromkeys(hop.space for hop in verdict.path):
         for key, rules in network.spaces[one].chains.items():
             for rule in rules:
@@ -234,8 +233,7 @@ def _outdated(network: Network, out: Hop, into: Hop) -> Stop | None:
         if state and within(out.space, Path(ROOT + path).read_text).strip() == "0":
             ref = Ref("setting", out.space, ROOT + path)
             words = {"to": to, "dotted": dotted(path)}
-            return Stop("never_asks", out.leg, out.space, out.link, words, ref, "value",
-                        (Set(ref, "value", "3"),))  # fmt: skip
+            return by_value("never_asks", out.leg, ref, "value", "3", words, out.link)
     return None
 
 

@@ -6,9 +6,9 @@ from typing import TypeAlias
 from cnetsh.forwarding.netfilter import REQUEST
 from cnetsh.forwarding.network import Link, Network
 from cnetsh.forwarding.seen import PLAIN
-from cnetsh.forwarding.stop import Stop, in_words
+from cnetsh.forwarding.stop import Stop, by_value, in_words
 from cnetsh.forwarding.wire import Crossing, End, flood, macs
-from cnetsh.kinds.change import Ref, Remove, Set
+from cnetsh.kinds.change import Ref, Remove
 
 _Doubts: TypeAlias = Iterator[tuple[Stop, tuple[str, str] | None]]
 
@@ -38,8 +38,7 @@ def _odd(crossing: Crossing, leg: str) -> _Doubts:
         for key in ("flood", "neigh_suppress", "locked", "vlan_filtering"):
             if key in link.options and crossing.come:
                 words = {"what": "bridge" if link.kind == "bridge" else "port", "key": key}
-                yield Stop("odd_port", leg, link.netns, link.name, words, link.ref, key,
-                           (Set(link.ref, key, PLAIN[key]),)), None  # fmt: skip
+                yield by_value("odd_port", leg, link.ref, key, PLAIN[key], words), None
 
 
 def _given(crossing: Crossing, end: End, leg: str) -> _Doubts:
@@ -63,6 +62,5 @@ def _shared(network: Network, link: Link, end: End, leg: str) -> _Doubts:
             if twin is not one and twin in wire:
                 words = {"near": f"{twin.name} in {in_words(twin.netns)}", "mac": one.mac}
                 new = f"02:{one.mac[3:-2]}{(int(one.mac[-2:], 16) + 1) % 256:02x}"
-                stop = Stop("same_mac", leg, one.netns, one.name, words, one.ref, "address",
-                            (Set(one.ref, "address", new),))  # fmt: skip
+                stop = by_value("same_mac", leg, one.ref, "address", new, words)
                 yield stop, None if twin in (link, end.link) else (twin.netns, twin.name)

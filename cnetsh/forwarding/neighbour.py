@@ -6,7 +6,7 @@ from typing import TypeAlias
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
 from cnetsh.forwarding.route import is_local, lent, own, passes_on, refused_source
-from cnetsh.forwarding.stop import Layer, Stop, Stopped, in_words
+from cnetsh.forwarding.stop import Layer, Stop, Stopped, by_value, in_words
 from cnetsh.forwarding.wire import End, Held, answers, flood, having
 from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
@@ -41,8 +41,7 @@ def next_hop(
         found = [end for end in asked
                  if end.link is asked_us or answers(network, end.link, hop, asker)]  # fmt: skip
     if hop not in link.neighbours and not link.arp:
-        raise Stopped(Stop("arp_off", packet.leg, space.name, link.name, cause=link.ref, key="arp",
-                           mend=(Set(link.ref, "arp", True),)))  # fmt: skip
+        raise Stopped(by_value("arp_off", packet.leg, link.ref, "arp", True))
     if link.master:
         words = {"to": str(hop), "bridge": link.master.name}
         gone = tuple(Remove(Ref("address", space.name, str(one)), {"dev": link.name})
@@ -92,8 +91,7 @@ def down(leg: str, link: Link, having: str = "") -> Stop:
     if link.kind == "vlan" and link.below and not link.below.up:
         return down(leg, link.below)
     words = {"having": f", which has {having}," if having else ""}
-    up = (Set(link.ref, "up", True),)
-    return Stop("link_down", leg, link.netns, link.name, words, link.ref, "up", up)
+    return by_value("link_down", leg, link.ref, "up", True, words)
 
 
 def _unanswered(
@@ -155,17 +153,15 @@ def _silent(
     for end in having(network, link, hop):
         space = network.spaces[end.link.netns]
         if not end.link.arp:
-            return Stop("arp_off", leg, space.name, end.link.name, cause=end.link.ref, key="arp",
-                        mend=(Set(end.link.ref, "arp", True),))  # fmt: skip
+            return by_value("arp_off", leg, end.link.ref, "arp", True)
         if hop.version == 6 and end.link.has(hop):
             return six_off(leg, end.link)
         if hop.version == 4 and is_local(space, hop):
             ignored = space.larger(end.link.name, "arp_ignore")
             if ignored:
                 path = setting_of(space, end.link, "arp_ignore")
-                return Stop("arp_ignored", leg, space.name, end.link.name,
-                            {"to": str(hop), "value": str(ignored)}, path, "value",
-                            (Set(path, "value", "0"),))  # fmt: skip
+                words = {"to": str(hop), "value": str(ignored)}
+                return by_value("arp_ignored", leg, path, "value", "0", words, end.link.name)
             return refusal(leg, space, end.link, asker)
     return None
 
@@ -173,8 +169,7 @@ def _silent(
 def six_off(leg: str, link: Link) -> Stop:
     """Give the stop at a link without IPv6."""
     path = Ref("setting", link.netns, f"{ROOT}ipv6/conf/{link.name}/disable_ipv6")
-    return Stop("six_off", leg, link.netns, link.name, {}, path, "value",
-                (Set(path, "value", "0"),))  # fmt: skip
+    return by_value("six_off", leg, path, "value", "0", link=link.name)
 
 
 def setting_of(space: Netns, link: Link, name: str) -> Ref:
@@ -196,7 +191,7 @@ def refusal(leg: str, space: Netns, link: Link, source: Address | None) -> Stop 
     way = f"its own way there is by {by}" if by else "it has no route there"
     path = setting_of(space, link, "rp_filter")
     words = {"source": str(source), "way": way, "value": str(value)}
-    return Stop(code, leg, space.name, link.name, words, path, "value", (Set(path, "value", "0"),))
+    return by_value(code, leg, path, "value", "0", words, link.name)
 
 
 def route_ref(space: Netns, route: Route) -> Ref:
@@ -279,8 +274,7 @@ def _unplugged(network: Network, link: Link, home: Link, leg: str) -> Stop | Non
     if port is None or port.master or port.addresses or not here:
         return None
     words = {"far": in_words(home.netns), "whose": f"no port of {here[0].name}"}
-    mend = (Set(port.ref, "master", here[0].name),)
-    return Stop("not_a_port", leg, port.netns, port.name, words, port.ref, "master", mend)
+    return by_value("not_a_port", leg, port.ref, "master", here[0].name, words)
 
 
 def _held(leg: str, held: Held, hop: Address, asker: str) -> Stop:
@@ -289,20 +283,17 @@ def _held(leg: str, held: Held, hop: Address, asker: str) -> Stop:
     words = {"to": str(hop), "asker": asker, "bridge": bridge.name if bridge else "",
              "other": held.other.name if held.other else "",
              "state": str(link.options.get("state", ""))}  # fmt: skip
-    up = (Set(link.ref, "up", True),)
     match held.code:
         case "no_carrier":
             return cable(leg, link)
         case "link_down":
             return down(leg, link)
         case "bridge_down" | "port_down":
-            return Stop(held.code, leg, link.netns, link.name, words, link.ref, "up", up)
+            return by_value(held.code, leg, link.ref, "up", True, words)
         case "isolated":
-            off = (Set(link.ref, "isolated", False),)
-            return Stop("isolated", leg, link.netns, link.name, words, link.ref, "isolated", off)
+            return by_value("isolated", leg, link.ref, "isolated", False, words)
         case "flooding":
-            on = (Set(link.ref, "bcast_flood", True),)
-            return Stop("flooding", leg, link.netns, link.name, words, link.ref, "bcast_flood", on)
+            return by_value("flooding", leg, link.ref, "bcast_flood", True, words)
     plain: tuple[Change, ...] = (Set(link.ref, "state", "forwarding"),)
     if bridge and bridge.options.get("stp_state"):
         ports = (Set(port.ref, "state", "forwarding") for port in bridge.ports)

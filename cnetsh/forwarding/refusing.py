@@ -4,7 +4,7 @@ from cnetsh.forwarding.blame import no_route
 from cnetsh.forwarding.neighbour import route_ref
 from cnetsh.forwarding.netfilter import REQUEST, Fate, Packet
 from cnetsh.forwarding.network import Link, Netns, Network, Route
-from cnetsh.forwarding.stop import Stop, Stopped
+from cnetsh.forwarding.stop import Stop, Stopped, by_value
 from cnetsh.kinds.change import Ref, Remove, Set, typed_in, unquoted
 from cnetsh.kinds.mtu import ETHERNET
 from cnetsh.kinds.setting import ROOT, dotted
@@ -18,9 +18,7 @@ def refuses_ping(space: Netns, packet: Packet) -> None:
     place = "ipv4/icmp_echo_ignore_all" if packet.to.version == 4 else "ipv6/icmp/echo_ignore_all"
     if packet.proto == "icmp" and space.value(place):
         ref = Ref("setting", space.name, f"{ROOT}{place}")
-        off = (Set(ref, "value", "0"),)
-        words = {"dotted": dotted(place)}
-        raise Stopped(Stop("ping_off", REQUEST, space.name, "", words, ref, "value", off))
+        raise Stopped(by_value("ping_off", REQUEST, ref, "value", "0", {"dotted": dotted(place)}))
 
 
 def fits_link(link: Link, packet: Packet) -> None:
@@ -53,9 +51,7 @@ def fits_wire(link: Link, one: Link, packet: Packet) -> None:
     size = min(packet.size, link.mtu)
     if one.kind not in ("lo", "bridge") and size > one.mtu + TAG:
         words = {"mtu": str(one.mtu), "size": str(size)}
-        more = (Set(one.ref, "mtu", link.mtu),)
-        raise Stopped(Stop("mtu_wire", packet.leg, one.netns, one.name, words, one.ref, "mtu",
-                           more))  # fmt: skip
+        raise Stopped(by_value("mtu_wire", packet.leg, one.ref, "mtu", link.mtu, words))
 
 
 def dropped(leg: str, space: str, by: Fate, bridged: str = "") -> Stop:
@@ -67,9 +63,7 @@ def dropped(leg: str, space: str, by: Fate, bridged: str = "") -> Stop:
     if by.rule:
         ref = Ref("rule", space, f"{by.chain} {by.rule}")
         return Stop("firewall", leg, space, "", words, ref, mend=(Remove(ref),))
-    ref = Ref("chain", space, by.chain)
-    accept = (Set(ref, "policy", "ACCEPT"),)
-    return Stop("firewall", leg, space, "", words, ref, "policy", accept)
+    return by_value("firewall", leg, Ref("chain", space, by.chain), "policy", "ACCEPT", words)
 
 
 def not_passed_on(space: Netns, link: Link, packet: Packet) -> Stop:
@@ -79,8 +73,7 @@ def not_passed_on(space: Netns, link: Link, packet: Packet) -> Stop:
     path = f"ipv4/conf/{link.name}/forwarding" if version == 4 and every else path
     ref = Ref("setting", space.name, ROOT + path)
     words = {"to": str(packet.to), "setting": dotted(path), "dotted": dotted(path)}
-    on = (Set(ref, "value", "1"),)
-    return Stop("not_forwarding", packet.leg, space.name, link.name, words, ref, "value", on)
+    return by_value("not_forwarding", packet.leg, ref, "value", "1", words, link.name)
 
 
 def no_address(space: Netns, route: Route, packet: Packet) -> Stop:

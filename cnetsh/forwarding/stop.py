@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from cnetsh import kinds
-from cnetsh.kinds.change import Change, Ref, typed_in
+from cnetsh.kinds.change import NOTHING, Change, Ref, Set, typed_in
 
 
 class Layer(StrEnum):
@@ -50,6 +51,18 @@ class Stop:
     def layer(self) -> Layer:
         """Where the cause lies."""
         return self.layer_ or SAID[self.code][0]
+
+
+def by_value(
+    code: str, leg: str, cause: Ref, key: str, value: Any,
+    words: Mapping[str, str] = NOTHING, link: str = "",
+) -> Stop:  # fmt: skip
+    """Give the stop that a value of an object makes, which is mended by another value.
+
+    link: where it is, if the object is not that link itself.
+    """
+    where = cause.name if cause.kind == "link" else link
+    return Stop(code, leg, cause.netns, where, words, cause, key, (Set(cause, key, value),))
 
 
 # By code: the layer, the sentence, the command that shows it, run where the packet stopped.

@@ -21,9 +21,8 @@ from cnetsh.forwarding.refusing import (
     refuses_ping,
 )
 from cnetsh.forwarding.route import decide, is_local, passes_on, source_of
-from cnetsh.forwarding.stop import Stop, Stopped, in_words, unsure
+from cnetsh.forwarding.stop import Stop, Stopped, by_value, in_words, unsure
 from cnetsh.forwarding.wire import Crossing, End, having, strays
-from cnetsh.kinds.change import Set
 
 MOST_HOPS = 64
 # On lo IPv4 has one neighbour for all addresses (arp_constructor).
@@ -368,9 +367,7 @@ class _Trip:
             port = end.through[0].goes if end.through else None
             if port and port is sent.peer and not port.options.get("hairpin"):
                 words = {"was": str(was), "to": str(packet.to)}
-                on = (Set(port.ref, "hairpin", True),)
-                raise Stopped(Stop("hairpin", packet.leg, space.name, port.name, words, port.ref,
-                                   "hairpin", on))  # fmt: skip
+                raise Stopped(by_value("hairpin", packet.leg, port.ref, "hairpin", True, words))
 
     def passed_on(self, space: Netns, link: Link, packet: Packet) -> Route:
         """Give the route by which a namespace passes a packet on, which it may not do."""
@@ -388,8 +385,7 @@ class _Trip:
 
 def _lo_down(space: Netns, packet: Packet) -> Stop:
     lo, words = space.links["lo"], {"to": str(packet.to)}
-    up = (Set(lo.ref, "up", True),)
-    return Stop("lo_down", packet.leg, space.name, "lo", words, lo.ref, "up", up)
+    return by_value("lo_down", packet.leg, lo.ref, "up", True, words)
 
 
 def _calls(space: Netns, packet: Packet) -> bool:
