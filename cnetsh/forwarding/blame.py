@@ -26,8 +26,6 @@ from cnetsh.kinds.change import Make, Ref, Remove, typed_in, unquoted
 # Where a packet is lost by these, an earlier decision may be to blame.
 _ASTRAY = frozenset({"not_forwarding", "no_route", "own_address", "nobody", "another_wire", "loop"})
 
-_LOST = _ASTRAY | {"another_wire"}
-
 
 class Turn(NamedTuple):
     """A routing decision: where, which, for whom, and on which leg."""
@@ -53,7 +51,7 @@ def blamed(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
 def translated(tracker: Tracker, stop: Stop) -> Stop | None:
     """Blame the rule that turned a packet, or its answer, to somebody who is not there."""
     back = stop.leg == REPLY
-    for space, flows in tracker.flows.items() if stop.code in _LOST else ():
+    for space, flows in tracker.flows.items() if stop.code in _ASTRAY else ():
         for flow in flows:
             fate, now = (flow.hidden, flow.now_source) if back else (flow.turned, flow.now_to)
             if fate and str(now) == stop.words.get("to"):

@@ -78,10 +78,9 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
 
 def _said(facts: Facts, six: bool) -> Iterator[str]:
     """Give the words for what was typed, or seen, of an address."""
-    names = {"brd": "brd", "label": "label", "metric": "metric", "scope": "scope"}
-    for key, word in names.items():
-        if facts.get(key) not in (None, "global"):
-            yield from (word, str(facts[key]))
+    for word in ("brd", "label", "metric", "scope"):
+        if facts.get(word) not in (None, "global"):
+            yield from (word, str(facts[word]))
     if facts.get("noprefixroute"):
         yield "noprefixroute"
     for word, seconds in zip(("valid_lft", "preferred_lft"), facts.get("left", ()), strict=False):

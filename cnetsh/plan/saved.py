@@ -58,9 +58,10 @@ class Saved:
         plan = self.plans.down if self.verb == "down" else self.plans.up
         steps = lines_of(plan)
         known = {line.step.text: line for line in reversed(steps)}
-        bare = Line("", Step("", "", "", "", "change", 0))
         lines = [
-            known.get(text, bare._replace(step=bare.step._replace(text=text)))._replace(mark=mark)
+            known[text]._replace(mark=mark)
+            if text in known
+            else Line(mark, Step(text, "", "", "", "change", 0))
             for mark, text in self.does
         ]
         return lines or steps
@@ -108,17 +109,14 @@ def as_saved(
 
 def _steps(plans: Plans) -> dict[str, Any]:
     ways = undos(plans.up.steps)
-    parts = {part.part: list(map(_entry, part.steps)) for part in _parts(plans)}
+    parts = {part.part: list(map(_entry, part.steps))
+             for part in (plans.up, plans.check, plans.down)}  # fmt: skip
     for entry, undo in zip(parts["up"], ways, strict=True):
         if undo.covered_by is not None:
             entry["covered_by"] = undo.covered_by + 1
         elif undo.texts:
             entry["undone_by"] = list(undo.texts)
     return parts
-
-
-def _parts(plans: Plans) -> tuple[Plan, Plan, Plan]:
-    return plans.up, plans.check, plans.down
 
 
 def _value(key: str, value: object) -> str:
