@@ -9,12 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnetsh.apply import journal
+from cnetsh.apply.repair import Repairing
 from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
 from cnetsh.commands.naming import Sought
 from cnetsh.commands.output import say, tell, unicode_fits
 from cnetsh.commands.progress import Meter
-from cnetsh.compare import drift
 from cnetsh.errors import DONE, FAILED
 from cnetsh.kinds import looks
 from cnetsh.plan.lines import amount
@@ -52,12 +52,11 @@ def _check(lab: Sought, how: Shown) -> int:
     tell_version(record)
     # The plan of the journal, not of the lab file: that is what is up.
     plan = journal.plan_of(record, "check")
-    in_force = record.in_force(journal.plan_of(record, "up").steps)
-    found, seen = drift.drift(in_force, record.made, ask)
-    drifted = [one.text for one in found]
+    known = Repairing.of(record, ask)
+    drifted = [one.text for one in known.drifted]
     # Up to here nothing needs an end of its own; the pings do, for they would live on.
     with StopSignal() as stop:
-        forgetting = checks.forgetting(checks.entering(stop), seen, len(plan.steps))
+        forgetting = checks.forgetting(checks.entering(stop), known.state, len(plan.steps))
         with _telling(plan, how, stop) as telling, forgetting as ping:
             findings = checks.run_checks(plan, checks.patient(ping, stop), telling, stop)
         if stop():

@@ -59,5 +59,4 @@ def _named(name: str) -> Sequence[str]:
         known = ", ".join([HOST, *there])
         raise CnetshError(f"there is no container and no lab {name}", f"there are: {known}")
     record.close()
-    made = [key.removeprefix("netns ") for key in record.made if key.startswith("netns ")]
-    return ["", *(one for one in made if one in there)]
+    return ["", *(one for one in record.homes.values() if one in there)]

@@ -10,9 +10,9 @@ from typing import Any, TextIO
 from cnetsh.apply import journal
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.lock import held_by
+from cnetsh.apply.repair import Repairing
 from cnetsh.commands.entering import entered, tell_version
 from cnetsh.commands.output import say, scratch, show_error, tell
-from cnetsh.compare import drift
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.system.process import ask
 from cnetsh.targets import sandbox, target
@@ -62,7 +62,7 @@ def _here(with_drift: bool, into: TextIO) -> int:
         row = _row(record, working)
         if with_drift and row["state"] == "up":
             try:
-                row["drift"] = _drift(record)
+                row["drift"] = [one.text for one in Repairing.of(record, ask).drifted]
             except CnetshError as error:
                 unreadable.append(error)
         into.write(json.dumps(row) + "\n")
@@ -80,17 +80,9 @@ def _row(record: Journal, working: Collection[int]) -> dict[str, Any]:
         "state": _state(record, working),
         "version": record.header.get("version", ""),
         "started": record.header["started"],
-        # The marks of what was made are kept by kind and name.
-        "containers": [key[6:] for key in record.made if key.startswith("netns ")],
+        "containers": list(record.homes.values()),
         "left": list(record.left),
     }
-
-
-def _drift(record: Journal) -> list[str]:
-    """Give what of a lab is not as planned. Raises CnetshError where that cannot be seen."""
-    steps = record.in_force(journal.plan_of(record, "up").steps)
-    found, _ = drift.drift(steps, record.made, ask)
-    return [one.text for one in found]
 
 
 def _state(record: Journal, working: Collection[int]) -> str:
