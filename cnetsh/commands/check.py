@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnetsh.apply import journal
 from cnetsh.apply.repair import Repairing
-from cnetsh.apply.run import SHORT
+from cnetsh.apply.run import AS_ROOT, SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
 from cnetsh.commands.naming import Sought
 from cnetsh.commands.output import say, tell, unicode_fits
-from cnetsh.commands.progress import Meter
+from cnetsh.commands.progress import Meter, typed_for
 from cnetsh.errors import DONE, FAILED
 from cnetsh.kinds import looks
 from cnetsh.plan.lines import amount
@@ -25,16 +25,18 @@ from cnetsh.system.signals import StopSignal
 from cnetsh.targets import target
 from cnetsh.views.terminal import DOUBT, WRONG
 
+MOST = 20  # lines of what a look shows
 if TYPE_CHECKING:
     from cnetsh.commands.reasons import Reason
 
 
 class Shown(NamedTuple):
-    """How much is shown of checks, and as what."""
+    """How much is shown of checks, and as what; typed: what has a line run in the target."""
 
     verbose: bool
     quiet: bool
     as_json: bool
+    typed: str
 
 
 def run(
@@ -42,7 +44,7 @@ def run(
 ) -> int:
     """Check a lab that is up; give the exit code."""
     sought = Sought.typed_here(lab, on, "check", settings)
-    action = partial(_check, sought, Shown(verbose, quiet, as_json))
+    action = partial(_check, sought, Shown(verbose, quiet, as_json, typed_for(on)))
     return entered(target.named(on), action, sought.refuse)
 
 
@@ -71,7 +73,7 @@ def _check(lab: Sought, how: Shown) -> int:
         ]
         print(json.dumps({"lab": record.lab, "checks": rows, "drift": drifted}, indent=1))
     else:
-        _repeat([one for one in findings if one.verdict == "failed"], reasons)
+        _repeat([one for one in findings if one.verdict == "failed"], reasons, how.typed)
     return _summary(record.lab, findings, drifted)
 
 
@@ -93,7 +95,9 @@ def _reasons(findings: Sequence[checks.CheckResult]) -> dict[Step, "Reason"]:
             for step, one in asked.items()}  # fmt: skip
 
 
-def _repeat(failed: Sequence[checks.CheckResult], reasons: Mapping[Step, "Reason"]) -> None:
+def _repeat(
+    failed: Sequence[checks.CheckResult], reasons: Mapping[Step, "Reason"], typed: str
+) -> None:
     """Tell at the end what has failed, with all that is known of it: each reason once."""
     alike: dict[tuple[str, ...], list[checks.CheckResult]] = {}
     for one in failed:
@@ -110,6 +114,9 @@ def _repeat(failed: Sequence[checks.CheckResult], reasons: Mapping[Step, "Reason
             say(f"why       {found.reason or f'nothing that is known stops it: cnetsh why {ends}'}")
             for text in found.fix:
                 say(f"          would help: {text}", whole=True)
+    # Typed outside of its target, a line would change what has that name there.
+    if typed != AS_ROOT and any(one.fix for one in reasons.values()):
+        say(f"what would help is typed so: {typed} 'COMMAND'", whole=True)
 
 
 def _summary(name: str, findings: Sequence[checks.CheckResult], drifted: Sequence[str]) -> int:
@@ -167,7 +174,11 @@ def _as_typed(_: int, one: checks.CheckResult) -> None:
 
 def _in_a_line(width: int, one: checks.CheckResult) -> None:
     if one.verdict == "look":
-        _as_typed(width, one)
+        tell(one.step.text, whole=True)
+        lines = one.detail.splitlines()
+        tell("\n".join(lines[:MOST]))
+        if len(lines) > MOST:
+            say(f"{len(lines) - MOST} more lines: -v shows all")
         return
     expected = f"fails, as it must: {one.step.said.expect}" if one.step.said.expect else one.took
     said = expected if one.verdict == "ok" else one.detail

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +16,7 @@ from cnetsh.names import nearest
 
 if TYPE_CHECKING:
     from cnetsh.apply.journal import Journal
+    from cnetsh.targets.target import Target
 
 
 @contextmanager
@@ -78,9 +79,14 @@ class Sought:
     @classmethod
     def typed_here(cls, lab: str, on: str, verb: str, settings: Sequence[str] = ()) -> "Sought":
         """Give the lab that a word of the command line means, before a target is entered."""
+        from cnetsh.targets import target
+
         # The name alone: the journal knows the rest, however the lab was edited since.
         name = choose.name_of(lab, settings) if lab else ""
-        return cls(name, elsewhere(name, on, verb), choose.what_up_takes(lab))
+        here, labs = target.named(on), _labs_seen()
+        # What is up needs no look at the files of the current folder.
+        source = "" if name in labs.get(here, ()) else choose.what_up_takes(lab)
+        return cls(name, _elsewhere(name, here, labs, verb), source)
 
     def only(self) -> "Sought":
         """Give the lab, where no name was typed the only one that is up here.
@@ -128,19 +134,23 @@ class Sought:
         return CnetshError(said, hint)
 
 
-def elsewhere(lab: str, on: str, verb: str) -> str:
+def _labs_seen() -> dict["Target", list[str]]:
+    """Give the labs that are up on the targets that this user may see."""
+    from cnetsh.apply import journal
+    from cnetsh.targets import sandbox, target
+
+    labs = dict[target.Target, list[str]]()
+    # What is asked for can be done without.
+    with contextlib.suppress(CnetshError):
+        labs |= {target.Target("sandbox", box.name): box.labs for box in sandbox.running()}
+    return labs | ({} if os.geteuid() else {target.Target("host"): journal.labs_here()})
+
+
+def _elsewhere(lab: str, here: "Target", labs: Mapping["Target", Sequence[str]], verb: str) -> str:
     """Say where a lab is else that this user may see, or any lab where no name was typed.
 
     It goes on after `is not up`; nothing where there is none.
     """
-    from cnetsh.apply import journal
-    from cnetsh.targets import sandbox, target
-
-    here, labs = target.named(on), dict[target.Target, list[str]]()
-    # What is asked for can be done without.
-    with contextlib.suppress(CnetshError):
-        labs |= {target.Target("sandbox", box.name): box.labs for box in sandbox.running()}
-    labs |= {} if os.geteuid() else {target.Target("host"): journal.labs_here()}
     lines = [f"\n  {where} has {one}: cnetsh {verb} {one} --on {where}"
              for where, several in labs.items() if where != here
              for one in several if lab in ("", one)]  # fmt: skip

@@ -37,10 +37,13 @@ class Telling:
         """Give what was typed on the command line of this process. Raises CnetshError."""
         if verbose and quiet:
             raise CnetshError("--verbose and --quiet contradict each other", "leave one out")
-        where = target.named(on)
-        inside = f"cnetsh exec host{where.option} -- sh -c"
-        typed = AS_ROOT if where.kind == "host" else inside
-        return cls(verbose, quiet, opened_log(log), typed)
+        return cls(verbose, quiet, opened_log(log), typed_for(on))
+
+
+def typed_for(on: str) -> str:
+    """Give what has a line that is told run in a target."""
+    where = target.named(on)
+    return AS_ROOT if where.kind == "host" else f"cnetsh exec host{where.option} -- sh -c"
 
 
 class Meter:

@@ -13,7 +13,7 @@ from cnetsh.compare.scope import Scope
 from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_four, is_link_local
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set, unquoted
-from cnetsh.kinds.mtu import LEAST_OF_SIX, by_ports
+from cnetsh.kinds.mtu import LEAST_OF_SIX, least_of_ports
 from cnetsh.kinds.setting import family
 
 
@@ -243,7 +243,7 @@ def _made(fact: Fact, before: Found, now: Found, then: Found) -> Any:
     One that has not what its ports make was set by others since, and follows no more.
     """
     follows = kinds.derived(fact, before) and kinds.derived(fact, now)
-    return by_ports(fact, then) if follows else then.get(fact)
+    return least_of_ports(fact, then) if follows else then.get(fact)
 
 
 def _were_down(before: Found, wanted: Found) -> Iterator[Reach]:

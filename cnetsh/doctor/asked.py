@@ -50,12 +50,13 @@ class Requirements:
     the target's own namespace; here: what is done to that, though not all that is done to links
     that the plan makes. Those with a text have it from the first command that says so. moved: links
     of the target's own and the namespaces that they go to; pairs: both ends of cables; masters:
-    bridges of the target's own that get ports.
+    bridges of the target's own that get ports; inside: settings of other namespaces.
     """
 
     lab: str = ""
     addresses: list[Address] = field(default_factory=list)
     settings: set[tuple[str, str]] = field(default_factory=set)
+    inside: set[str] = field(default_factory=set)
     rules: list[IptablesCommand] = field(default_factory=list)
     links: dict[tuple[str, str], str] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)
@@ -137,6 +138,8 @@ def _take(step: Step, change: Change, found: Requirements) -> None:
             found.rules.append(_rule(step, change.ref))
         case Set(Ref("setting"), _, value) if not netns:
             found.settings.add((name, value))
+        case Set(Ref("setting")):
+            found.inside.add(name)
         case Set(Ref("link")):
             _take_value(step, change, found)
         case Move(to=to):

@@ -13,6 +13,7 @@ from cnetsh.doctor.asked import IptablesCommand, Requirements
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import State
 from cnetsh.kinds.name_server import HOME
+from cnetsh.names import nearest
 from cnetsh.system.process import Run
 
 # A link of one byte is refused too, but only of a kind that is known; so none is made, whose end
@@ -34,6 +35,8 @@ _QUEUES = {
     "tbf": "qdisc replace dev lo root tbf rate 10mbit burst 100kbit latency 400ms",
 }
 _CHAINS = {"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"}
+# What another namespace has as this one: no link has to be made for it.
+_ALWAYS = re.compile(r"/proc/sys/net/ipv[46](/(conf|neigh)/(all|default))?/[^/]+")
 _FAILED = re.compile(r"(.*)\nCommand failed -:(\d+)")
 
 
@@ -65,9 +68,16 @@ def _tried(run: Run, tool: str, known: Mapping[str, str], asked: set[str]) -> di
 
 def _settings(asked: Requirements) -> dict[str, str]:
     """Give the settings that are not there, but for those of links that the plan makes."""
-    paths = sorted({path for path, _ in asked.settings if not Path(path).exists()})
+    written = {path for path, _ in asked.settings} | {*filter(_ALWAYS.fullmatch, asked.inside)}
+    paths = sorted(path for path in written if not Path(path).exists())
     own = asked.own_links
-    return {path: "there is no such setting" for path in paths if not own & {*Path(path).parts}}
+    return {path: _no_setting(Path(path)) for path in paths if not own & {*Path(path).parts}}
+
+
+def _no_setting(path: Path) -> str:
+    known = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = nearest(path.name, known)
+    return "there is no such setting" + (f", but {near}" if near else "")
 
 
 def _folders(asked: Requirements) -> dict[str, str]:

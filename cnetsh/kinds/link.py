@@ -3,6 +3,7 @@
 Sources: ip-link(8), bridge(8).
 """
 
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -62,6 +63,9 @@ TYPES: dict[str, dict[str, str]] = {
 # How `ip -j link` calls what `ip link set` types, and what may also be given to a new link.
 KEYS = {"mtu": "mtu", "address": "address", "alias": "ifalias", "txqueuelen": "txqlen"}
 _NUMBERS = frozenset({"mtu", "txqueuelen"})
+_NUMBERED = frozenset({"id", "dstport"})
+# As strtoul(3) reads one: with a 0 before it in octal.
+_NUMBER = re.compile("[1-9][0-9]*|0[0-7]*|0[xX][0-9a-fA-F]+")
 _NEW = frozenset({"name", "link", "netns", "address", "mtu", "type"})
 _SET = frozenset({"dev", "master", "netns", *KEYS})
 _REFUSED = object()
@@ -115,8 +119,13 @@ def _added(rest: Words, netns: str) -> Changes | None:
     parent, facts = given.pop("link", None), {"kind": kind, **given}
     if kind == "veth":
         return _cable(ref, facts, more, netns) if not parent else None
-    options = dict(zip(more[::2], more[1::2], strict=False))
-    if len(more) % 2 or len(options) != len(more) // 2 or not options.keys() <= TYPES[kind].keys():
+    options = {key: _typed(key, text) for key, text in zip(more[::2], more[1::2], strict=False)}
+    if (
+        len(more) % 2
+        or _REFUSED in options.values()
+        or len(options) != len(more) // 2
+        or not options.keys() <= TYPES[kind].keys()
+    ):
         return None
     parent = parent or options.get("dev")
     return (Make(ref, facts | options, on=Ref("link", netns, parent) if parent else None),)
@@ -188,8 +197,10 @@ def _changed(rest: Words, netns: str) -> Changes | None:
 
 def _typed(key: str, value: str) -> Any:
     """Give a value as the kernel has it, _REFUSED for one that may not be given."""
-    if key in _NUMBERS:
-        return int(value) if value.isdigit() else _REFUSED
+    if key in _NUMBERS or key in _NUMBERED:
+        known = _NUMBER.fullmatch(value) is not None
+        number = int(value, 8 if value.isdigit() and value[0] == "0" else 0) if known else 0
+        return (number if key in _NUMBERS else str(number)) if known else _REFUSED
     if key == "netns" and (value.isdigit() or "/" in value):
         # `netns 1` would mean process 1 of the caller's pid namespace.
         return _REFUSED
@@ -354,7 +365,7 @@ def derived(fact: Fact, found: Found) -> bool:
     if fact.key == "address":
         return found.get(Fact(fact.ref, "assigned")) != SET_BY_HAND
     # Nothing tells a bridge's own MTU.
-    follows = fact.key == "mtu" and found.get(fact) == mtu.by_ports(fact, found)
+    follows = fact.key == "mtu" and found.get(fact) == mtu.least_of_ports(fact, found)
     return fact.key == "kind" or follows
 
 

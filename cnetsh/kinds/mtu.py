@@ -30,7 +30,7 @@ def reach(link: Ref, state: State) -> Iterator[Reach]:
         names += {*above, *values_of(ref, "master", state)}.difference(names)
 
 
-def by_ports(fact: Fact, found: Found) -> Any:
+def least_of_ports(fact: Fact, found: Found) -> Any:
     """Give the MTU, or the MAC address, of a bridge that follows its ports: the least of theirs.
 
     Of one without ports that is None (kernel: br_mtu_auto_adjust, br_stp_recalculate_bridge_id).

@@ -1,9 +1,10 @@
 """What check says of a lab that is up follows from pings that could have ended otherwise."""
 
+import re
 import time
 from pathlib import Path
 
-from hosts import Private, report
+from hosts import Ordinary, Private, report
 
 from cnetsh.labs.topology.ping import Patience
 
@@ -56,6 +57,26 @@ def test_one_answer_to_many_packets_is_enough(private: Private) -> None:
     done = private.run(["ping", *Patience(9, lossy=True).options.split(), "127.0.0.1"])
     assert done.returncode == 0 and "1 received, 80% packet loss" in done.stdout, report(done)
     assert time.monotonic() - began < 8
+
+
+def test_of_a_long_look_the_first_lines_are_shown(private: Private) -> None:
+    private.cnetsh("up", "bridge", "--set", "containers=60")
+    done = private.cnetsh("check", "bridge")
+    assert "40 more lines: -v shows all" in done.stderr, report(done)
+    assert done.stdout.count("master br0") == 20
+    assert private.cnetsh("check", "-v", "bridge").stdout.count("master br0") == 60
+
+
+def test_in_a_sandbox_it_is_told_where_what_would_help_is_typed(ordinary: Ordinary) -> None:
+    ordinary.cnetsh("up", "bridge", "--on", "sandbox:two")
+    typed = ("cnetsh", "exec", "host", "--on", "sandbox:two", "--", "sh", "-c")
+    ordinary.cnetsh(*typed[1:], "ip address del 172.18.0.1/12 dev br0")
+    done = ordinary.cnetsh("check", "bridge", "--on", "sandbox:two", check=False)
+    assert f"what would help is typed so: {' '.join(typed)} 'COMMAND'" in done.stderr, report(done)
+    helps = re.findall("would help: (.*)", done.stderr)
+    assert set(helps) == {"ip address add 172.18.0.1/12 dev br0"}
+    ordinary.cnetsh(*typed[1:], helps[0])
+    ordinary.cnetsh("check", "bridge", "--on", "sandbox:two")
 
 
 def test_nothing_tried_is_not_all_well(private: Private, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import Private, wait_for
+from hosts import Private, report, wait_for
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
@@ -239,6 +239,30 @@ import json; print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, Tr
         private.sh(f"echo {value} > {settings}/eth0/accept_ra")
         done = private.python("-c", lab)
         assert severities(json.loads(done.stdout), "P15") == expected, value
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("echo 1 | tee /proc/sys/net/ipv4/ip_forwrd", "there is no such setting, but ip_forward"),
+        ("echo 1 | ip netns exec a tee /proc/sys/net/ipv6/conf/all/forwardin", "but forwarding"),
+        ("echo 1 | tee /proc/sys/net/core/somax", "there is no such setting"),
+        ("echo 0 | ip netns exec a tee /proc/sys/net/ipv4/conf/y/rp_filter", ""),
+        ("echo 0 | tee /proc/sys/net/ipv4/conf/x/rp_filter", ""),
+        ("echo 0 | tee /proc/sys/net/ipv6/conf/default/accept_ra", ""),
+    ],
+)
+def test_a_setting_that_no_kernel_has_is_refused_beforehand(
+    private: Private, tmp_path: Path, line: str, said: str
+) -> None:
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "lab.yaml").write_text("title: t\n")
+    made = "ip netns add a\nip link add x type veth peer name y netns a\n"
+    (lab / "up.sh.j2").write_text(f"{made}{line}\n")
+    done = private.cnetsh("up", str(lab), check=False)
+    assert done.returncode == (2 if said else 0) and said in done.stderr, report(done)
+    assert ("nothing was executed" in done.stderr) == bool(said)
 
 
 def test_what_the_kernel_lacks_is_found_before_the_first_step(private: Private) -> None:

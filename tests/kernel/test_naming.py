@@ -1,6 +1,7 @@
 """A lab that is up is known to every command by its own name, whatever became of its file."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,19 @@ def test_down_of_what_is_down_is_done_and_says_what_was_meant(private: Private, 
     }.items():
         assert private.cnetsh("down", name).stderr == said
     assert "unknown lab: 'tier3'" in private.cnetsh("plan", "tier3", check=False).stderr
+
+
+def test_what_is_up_needs_no_look_at_other_files(private: Private, tmp_path: Path) -> None:
+    private.cnetsh("up", "veth")
+    (tmp_path / "other.yaml").write_text("name: two\n")
+    code = (
+        "import os, sys; os.chdir(sys.argv.pop(1))\n"
+        "sys.addaudithook(lambda event, a: event == 'open' and print(a[0], file=sys.stderr))\n"
+        "from cnetsh.__main__ import begin; begin()"
+    )
+    for name, reads in (("veth", False), ("two", True)):
+        done = private.run([sys.executable, "-c", code, str(tmp_path), "check", name])
+        assert ("other.yaml\n" in done.stderr) == reads, report(done)
 
 
 def test_in_a_sandbox(ordinary: Ordinary) -> None:

@@ -336,6 +336,20 @@ def test_a_change_is_written_as_a_command_that_does_it(text: str) -> None:
         assert written == [change]
 
 
+@pytest.mark.parametrize(
+    ("typed", "read"), [("5", "5"), ("05", "5"), ("010", "8"), ("0x10", "16"), ("0", "0")]
+)
+def test_a_number_is_read_as_ip_reads_it(typed: str, read: str) -> None:
+    for text in (
+        "ip link add link eth0 name v0 type vlan id {}",
+        "ip link add name vx0 type vxlan id 7 dstport {}",
+        "ip link set dev eth0 mtu {}",
+    ):
+        assert changes_of(text.format(typed)) == changes_of(text.format(read))
+        for wrong in ("08", "1_0", "0b1", "-1", "٣"):
+            assert allowed(text.format(wrong), "") is None
+
+
 @pytest.mark.parametrize("text", SAMPLES)
 def test_after_its_inverse_nothing_is_left(text: str) -> None:
     there = [change for change in changes_of(text) if isinstance(change, Make)]
