@@ -8,13 +8,14 @@ import os
 import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cnetsh import kinds
 from cnetsh.apply.ending import Ending, Mend, Taken, Undone
 from cnetsh.apply.journal import rows
-from cnetsh.apply.run import identities, link_index
+from cnetsh.apply.run import Further, identities, link_index
 from cnetsh.apply.sharing import hand_over, pass_on
 from cnetsh.apply.sight import Sight
 from cnetsh.apply.undoing import Undoing, cost_of, in_phases, mends_of, still_there
@@ -112,7 +113,8 @@ def run_mends(todo: Sequence[Mend], sight: Sight, verb: str = "mend ") -> list[M
             if known := [number for number in ended if number is not None]:
                 sight.journal.write(undone=known)
 
-        outcome = run_steps(steps[start:], note, sight.means)
+        means = replace(sight.means, watch=Further(sight.means.watch, start))
+        outcome = run_steps(steps[start:], note, means)
         if outcome.well:
             break
         # One that failed without a step, as where the journal could not be written, is the next.

@@ -44,6 +44,26 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Further:
+    """Watches what goes on after a step that failed: it is numbered after those before it."""
+
+    watch: Watch
+    before: int
+
+    def expect(self, total: int, verb: str = "") -> None:
+        """Get ready for so many steps."""
+        self.watch.expect(total, verb)
+
+    def begins(self, number: int, step: Step) -> None:
+        """Tell of a step before it runs."""
+        self.watch.begins(self.before + number, step)
+
+    def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None:
+        """Tell of its end."""
+        self.watch.ended(self.before + number, step, result, seconds)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How far it came: the failed step's index and result, or the signal that stopped it.
 

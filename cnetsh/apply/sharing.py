@@ -61,6 +61,8 @@ def handed(done: Patch, beside: Iterable[Other], sight: Sight) -> Handed:
                 if not same(value, known.get(fact))}  # fmt: skip
         its = without_lab(other.done, gone, other.scope, _below(other, sight)) | needed
         its |= _by_ports(other, its, gone, base, sight)
+        # What is of neither any more nobody has done: with a link that goes goes all that it had.
+        its = {fact: both for fact, both in its.items() if not same(*both)}
         told += [(other, base, its)] if base or its != other.done else []
         stays |= dict.fromkeys(needed, other.journal.lab)
     return Handed(stays, told)
@@ -104,7 +106,11 @@ def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
     for fact, was in sight.journal.before.items():
         if later and fact in known and kinds.derived(fact, known):
             found[fact] = was
+    own = set() if later else {fact.ref for fact in other.done if fact.key == "master"}
     for fact, (was, mine) in {**gone, **needed}.items():
+        if is_a_ports(fact, mine if was is None else was) and kinds.link_of(fact, was) in own:
+            # What a port is in the other's bridge it was not before the other came up.
+            continue
         if fact.key == "rules":
             found[fact] = rebased(was, mine, known.get(fact)) or None
         elif same(known.get(fact), mine) and (

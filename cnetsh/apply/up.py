@@ -34,7 +34,6 @@ ADVICE = {
     "is not installed": "install its package",
     "Exchange full": "a bridge has at most 1,023 ports (kernel: BR_MAX_PORTS)",
 }
-OTHERWISE = "cnetsh doctor, with this lab, tells what stands in its way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +186,12 @@ def reason(plan: Plan, outcome: Outcome) -> str:
         return result.stderr
     step = plan.steps[outcome.failed]
     said = result.stderr.strip() or f"exit code {result.exit_code}"
-    return f"step {outcome.failed + 1} failed: {step.text}\n  {said}\n  {_advice(step, said)}"
+    lines = (f"step {outcome.failed + 1} failed: {step.text}", said, _advice(step, said))
+    return "\n  ".join(filter(None, lines))
 
 
 def _advice(step: Step, said: str) -> str:
     if "File exists" in said:
         made = ", ".join(f"{ref.kind} {ref.name}" for ref in made_by(step)) or step.text
         return f"{made} was there already: remove it, or give it another name"
-    return next((advice for words, advice in ADVICE.items() if words in said), OTHERWISE)
+    return next((advice for words, advice in ADVICE.items() if words in said), "")

@@ -1,10 +1,11 @@
 """`down` takes back what the lab did, and not one thing that somebody else did meanwhile."""
 
+import re
 from pathlib import Path
 
 import pytest
 from endings import KEPT, assert_as_before, assert_others_named
-from hosts import Private, report
+from hosts import Private, report, wait_for
 from others import (
     BRIDGE,
     UPLINK,
@@ -326,3 +327,37 @@ def test_what_is_lost_by_two_labs_comes_again_with_the_last(
     for name in order:
         assert_as_before(private.cnetsh("down", name), name)
     assert not_as(private, before) == []
+
+
+def test_what_went_with_another_labs_link_is_nobodys(private: Private, tmp_path: Path) -> None:
+    """The second lab has cost the first one's link an address, and then that went."""
+    cable = "ip link add v7 type veth peer name v8\nip link set v7 up\nip link set v8 up"
+    private.cnetsh("up", template(tmp_path, "ta", cable))
+    local = "ip -6 -o address show dev v7 scope link -tentative"
+    assert wait_for(lambda: private.sh(local) != "")
+    off = "echo 1 | tee /proc/sys/net/ipv6/conf/all/disable_ipv6"
+    private.cnetsh("up", template(tmp_path, "tb", off))
+    for name in ("ta", "tb"):
+        assert_as_before(private.cnetsh("down", name), name)
+
+
+def test_a_port_of_a_labs_that_another_took_out_was_no_port_before(
+    private: Private, tmp_path: Path
+) -> None:
+    private.sh(UPLINK)
+    before = private.snapshot()
+    joins = "ip link add name b7 type bridge\nip link set dev eth7x master b7"
+    private.cnetsh("up", template(tmp_path, "ta", joins))
+    private.cnetsh("up", template(tmp_path, "tb", "ip link set dev eth7x nomaster"))
+    for name in ("tb", "ta"):
+        assert_as_before(private.cnetsh("down", name), name)
+    assert not_as(private, before) == []
+
+
+def test_an_undo_counts_on_after_a_failure(private: Private, tmp_path: Path) -> None:
+    failing = "ip netns add t1\n#: undo ip netns delete other\nip netns add t2\nip netns add t3"
+    private.cnetsh("up", template(tmp_path, "ta", failing))
+    done = private.cnetsh("down", "ta", check=False)
+    assert re.findall(r"^undo \[(\d)/3\]", done.stderr, re.MULTILINE) == ["1", "2", "3"], report(
+        done
+    )
