@@ -130,7 +130,7 @@ def _fetched(package: str) -> Kernel:
         # The modules are a package of their own in Ubuntu, and so is the kernel in newer Debians.
         packages = (package, *_depends(package, ("linux-modules-", "linux-binary-")))
         print(f"cnetsh: fetching {' '.join(packages)}", file=sys.stderr)
-        _must("env", "-C", str(folder), "apt-get", "download", *packages)
+        _must("apt-get", "download", *packages, at=folder)
         return _taken(sorted(folder.glob("*.deb")), folder)
 
 
@@ -203,8 +203,8 @@ def _copy(files: Iterable[Path], base: Path, to: Path) -> None:
             shutil.copyfile(file, target)
 
 
-def _must(*argv: str) -> None:
-    done = ask(argv, timeout=DOWNLOAD_TIMEOUT)
+def _must(*argv: str, at: Path = Path()) -> None:
+    done = ask(("env", "-C", str(at), *argv), timeout=DOWNLOAD_TIMEOUT)
     if done.exit_code:
         said = (done.stderr or done.stdout).strip().split("\n")[-1]
         raise CnetshError(f"{argv[0]} failed: {said}", code=FAILED)
