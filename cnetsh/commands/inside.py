@@ -4,34 +4,22 @@ All of cnetsh is loaded once, and each command is a copy of this process: Python
 seconds where a processor is emulated.
 """
 
-import base64
 import contextlib
 import fcntl
-import json
 import os
 import pkgutil
-import pty
 import select
 import signal
-import sys
-import termios
 import time
-import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 import cnetsh
-from cnetsh.commands.output import exit_code_of
-from cnetsh.errors import FAILED
 from cnetsh.system import namespace
 from cnetsh.system.process import ENVIRONMENT, ask
-from cnetsh.system.signals import end_at_once
-from cnetsh.targets import travel
-from cnetsh.targets.vm import frames
-from cnetsh.targets.vm.frames import Exit, Request
+from cnetsh.targets import far, frames
 
 FOLDERS = {"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs", "/run": "tmpfs"}
 # What this process alone does, and the command line; all else is loaded, so that no command has to.
@@ -70,6 +58,9 @@ def begin() -> None:
 class _Port:
     """A port of the VM's. Whoever comes says HELLO first, and is told by it that he is heard."""
 
+    # What nobody waits for is hung up, for others wait for the port.
+    ends_it = True
+
     def __init__(self, path: Path) -> None:
         self.fd = os.open(path, os.O_RDWR)
         self._reader = frames.Reader()
@@ -93,9 +84,7 @@ class _Port:
                 while not self.send(frames.HELLO, content):
                     signal.sigtimedwait({signal.SIGIO}, PAUSE)
             elif letter == frames.REQUEST:
-                code = _Command(self, Request(**json.loads(content))).run()
-                labs = sorted(path.stem for path in Path("/run/cnetsh").glob("*/*.journal"))
-                self.send(frames.ENDED, frames.as_bytes(Exit(code, labs)))
+                far.act(self, content)
 
     def take(self) -> bool:
         """Read what has come; give whether anybody is at the other end."""
@@ -105,15 +94,12 @@ class _Port:
             return False
         return True
 
-    def heard(self) -> Iterator[tuple[bytes, bytes]]:
-        """Give what has been read, up to the word of somebody who comes anew."""
+    def heard(self) -> list[tuple[bytes, bytes]] | None:
+        """Give what has come; None when the caller has gone, or somebody has come anew."""
+        here, found = self.take(), []
         while self._read and self._read[0][0] != frames.HELLO:
-            yield self._read.popleft()
-
-    @property
-    def left(self) -> bool:
-        """Whether somebody has come anew, so that the one before must have gone."""
-        return bool(self._read)
+            found.append(self._read.popleft())
+        return found if here and not self._read else None
 
     def send(self, letter: bytes, content: bytes = b"") -> bool:
         """Say something, and give whether anybody was there; else it is lost."""
@@ -127,112 +113,3 @@ class _Port:
                 if any(event & select.POLLHUP for _, event in poll.poll()):
                     return False
         return True
-
-
-class _Command:
-    """A command that runs, with what connects it to a port."""
-
-    def __init__(self, port: _Port, request: Request) -> None:
-        self.port = port
-        if request.terminal:
-            self.input, theirs = pty.openpty()
-            self.outputs, given = {self.input: 1}, [theirs, theirs, theirs]
-        else:
-            theirs, self.input = os.pipe()
-            self.outputs, given = {}, [theirs]
-        while len(given) <= request.outputs:
-            ours, theirs = os.pipe()
-            self.outputs[ours] = len(given)
-            given.append(theirs)
-        self.pid = os.fork()
-        if not self.pid:
-            _become(request, given)
-        for fd in {*given}:
-            os.close(fd)
-        self.end = os.pidfd_open(self.pid)
-
-    def run(self) -> int:
-        """Pass on what comes from either side until the command has ended; give its exit code."""
-        poll = select.poll()
-        for fd in (self.port.fd, self.end, *self.outputs):
-            poll.register(fd, select.POLLIN)
-        # What followed the request may have been read along with it.
-        self._heard()
-        while True:
-            ready = dict(poll.poll())
-            for fd in ready.keys() & self.outputs.keys():
-                if not self._told(fd):
-                    poll.unregister(fd)
-                    del self.outputs[fd]
-                    os.close(fd)
-            if self.port.fd in ready and not self._heard():
-                # As with a terminal that goes away, what nobody waits for is hung up.
-                poll.unregister(self.port.fd)
-                self._signalled(signal.SIGHUP)
-            elif ready.keys() == {self.end}:
-                return self._ended()
-
-    def _told(self, fd: int) -> bool:
-        """Pass on what the command has said; give whether more may come."""
-        # A terminal whose last user has gone cannot be read any more.
-        with contextlib.suppress(OSError):
-            if piece := os.read(fd, frames.PIECE):
-                self.port.send(frames.OUTPUT, bytes([self.outputs[fd]]) + piece)
-                return True
-        return False
-
-    def _heard(self) -> bool:
-        """Pass on what has come in; give whether the caller is still there."""
-        here = self.port.take()
-        for letter, content in self.port.heard():
-            # It may have closed its input, or ended.
-            with contextlib.suppress(OSError):
-                match letter:
-                    case frames.INPUT if content:
-                        os.write(self.input, content)
-                    case frames.INPUT:
-                        self._close_input()
-                    case frames.SIGNAL:
-                        self._signalled(int(content))
-                    case frames.SIZE:
-                        rows, columns = map(int, content.split())
-                        termios.tcsetwinsize(self.input, (rows, columns))
-        return here and not self.port.left
-
-    def _close_input(self) -> None:
-        # A terminal is output too, and closed as such.
-        if self.input not in (-1, *self.outputs):
-            os.close(self.input)
-            self.input = -1
-
-    def _signalled(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
-
-    def _ended(self) -> int:
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        self._close_input()
-        for fd in (self.end, *self.outputs):
-            os.close(fd)
-        return code if code >= 0 else 128 - code
-
-
-def _become(request: Request, streams: Sequence[int]) -> NoReturn:
-    """Do what is asked for in this process, with these streams."""
-    code = FAILED
-    try:
-        os.setsid()
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        end_at_once()
-        for to, fd in enumerate(streams[:3]):
-            os.dup2(fd, to)
-        if request.terminal:
-            fcntl.ioctl(0, termios.TIOCSCTTY)
-        os.environ.update(request.environment)
-        sys.argv = request.argv
-        files = [sys.stdin, sys.stdout, sys.stderr, *(os.fdopen(fd, "w") for fd in streams[3:])]
-        code = exit_code_of(travel.unpacked(base64.b64decode(request.action), files))
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)

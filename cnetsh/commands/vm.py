@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TextIO
 
 from cnetsh.commands import exec
-from cnetsh.commands.output import say, tell
+from cnetsh.commands.output import exit_code_of, say, tell
 from cnetsh.targets import target
-from cnetsh.targets.vm import entry, machine, port
+from cnetsh.targets.vm import entry, machine
 from cnetsh.targets.vm.machine import VMS
 
 KEYS = ("name", "pid", "kernel", "accelerator", "kept")
@@ -57,7 +57,7 @@ def run_run(
         action = partial(_in_folder, str(Path.cwd()), command, (sys.stdin, sys.stdout))
         one = machine.running_as(name)
         assert one
-        return port.run_in(one, action, deadline).code
+        return entry.run_in(one, partial(exit_code_of, action), deadline).code
     finally:
         if left := machine.running_as(name):
             machine.stop(left)

@@ -1,17 +1,15 @@
-"""What is said between here and another machine, without one: places, files, answers in pieces."""
+"""What is said between here and another machine, without one: places and files."""
 
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from cnetsh.errors import CnetshError
-from cnetsh.targets import travel
-from cnetsh.targets.ssh import code, starter
+from cnetsh.targets import code
+from cnetsh.targets.ssh import starter
 from cnetsh.targets.ssh.connection import Place, place
-from cnetsh.targets.ssh.session import Session
 from cnetsh.targets.target import Target, named
 
 
@@ -55,7 +53,7 @@ def test_a_digest_tells_each_change(tmp_path: Path) -> None:
 
 
 def test_the_files_that_are_sent_are_all_that_every_command_needs(tmp_path: Path) -> None:
-    for name, text in code.files().items():
+    for name, text in code.texts().items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     imports = (
@@ -77,15 +75,4 @@ def test_the_files_are_found_where_sh_is_at_work() -> None:
     import sh
 
     assert sh.__spec__ is None
-    assert "sh/__init__.py" in code.files()
-
-
-def test_answers_are_found_wherever_a_piece_ends(capfd: pytest.CaptureFixture[str]) -> None:
-    text = b"noise\0begun /usr/bin/python3\nsaid\0unknown\nmore"
-    for size in range(1, len(text)):
-        session = Session(Place("vm"), travel.packed(partial(int)))
-        waiting = b""
-        for at in range(0, len(text), size):
-            waiting = session._heard(waiting + text[at : at + size])
-        assert (session.said, session.python, waiting) == (b"noise", "/usr/bin/python3", b"")
-        assert capfd.readouterr().err == "said\0unknown\nmore"
+    assert "sh/__init__.py" in code.texts()

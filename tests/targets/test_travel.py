@@ -1,7 +1,6 @@
 """An action and its streams there and back, and the frames that carry them."""
 
 import io
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -10,9 +9,8 @@ from typing import TextIO
 
 import pytest
 
-from cnetsh.targets import travel
-from cnetsh.targets.vm import frames
-from cnetsh.targets.vm.frames import Exit, Reader
+from cnetsh.targets import frames, travel
+from cnetsh.targets.frames import Exit, Reader
 
 
 def written(streams: Sequence[TextIO], text: str) -> int:
@@ -43,7 +41,7 @@ def test_a_function_of_no_module_does_not_travel() -> None:
 
 @pytest.mark.parametrize("length", range(1, 40))
 def test_frames_come_whole_however_they_are_cut(length: int) -> None:
-    given = [(frames.OUTPUT, b"one"), (frames.INPUT, b""), (frames.OUTPUT, bytes(range(60)))]
+    given = [(frames.STREAM, b"one"), (frames.SIGNAL, b""), (frames.STREAM, bytes(range(60)))]
     sent = b"".join(frames.framed(*one) for one in given)
     reader, found = Reader(), []
     for at in range(0, len(sent), length):
@@ -53,4 +51,4 @@ def test_frames_come_whole_however_they_are_cut(length: int) -> None:
 
 def test_an_end_is_read_as_it_was_said() -> None:
     ended = Exit(3, ["routing"])
-    assert Exit(**json.loads(frames.as_bytes(ended))) == ended
+    assert frames.read_exit(frames.told(ended)) == ended

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from cnetsh.errors import CnetshError
+from cnetsh.targets import code
 from cnetsh.targets.target import Target, named
 from cnetsh.targets.vm import kernel, machine
-from cnetsh.targets.vm.root import CODE, Root, code_files, write
+from cnetsh.targets.vm.root import CODE, Root, write
 
 
 def unpacked(archive: bytes) -> Iterator[tuple[str, int, bytes]]:
@@ -62,7 +63,7 @@ def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
 
 
 def test_the_code_is_cnetsh_all_that_comes_with_it_and_what_it_needs() -> None:
-    names = {name for name, _ in code_files()}
+    names = {name for name, _ in code.files()}
     own = {"cnetsh/commands/inside.py", "cnetsh/cli/main.py"}
     assert own | {"jinja2/__init__.py", "yaml/__init__.py"} <= names
     for shipped in ("templates/routing/up.sh.j2", "examples/dual-stack-nat.yaml"):

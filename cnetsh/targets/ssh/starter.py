@@ -1,35 +1,24 @@
 """What begins cnetsh on another machine: it is sent there each time, ahead of what is to be done.
 
 It stands alone, because it decides whether the cnetsh that is there, of an earlier time, is the one
-that is meant: nobody else's, and unchanged. It reads a line of JSON (`code`, `content`, `streams`,
-`argv`, `environment`) and, where it asks for it, one with the files. Its answers go to standard
-error, marked by NUL, among what the action says there.
+that is meant: nobody else's, and unchanged. What it hears and says are frames, as `targets/frames`
+has them: the request, and the files where it asks for them.
 """
 
-import contextlib
-import gc
 import hashlib
-import io
 import json
 import os
 import shutil
-import signal
 import stat
+import struct
 import sys
-import threading
 import zlib
-from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 FOLDER = Path("/run/cnetsh/code")
-BEGUN, WANTS, REFUSED = "begun", "wants", "refused"
-# What comes later, a line each: what was typed, that no more is, or the number of a signal.
-TYPED, END = b":", b".\n"
-# As the caller opens a log; at once, for this process may be killed.
-TEXT: dict[str, Any] = {
-    "encoding": "utf-8", "errors": "backslashreplace", "newline": "\n", "write_through": True,
-}  # fmt: skip
+HEAD = struct.Struct(">cI")
+CODE, REFUSED = b"c", b"n"
 Files = dict[str, str]
 
 
@@ -54,28 +43,20 @@ def read_folder(folder: Path) -> Files:
     return found
 
 
-class Stream(io.BufferedIOBase):
-    """A stream of the caller's beside the three: what is written goes back by its number."""
-
-    name = "of the caller's"
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def writable(self) -> bool:
-        """Say that it is there to be written."""
-        return True
-
-    def write(self, content: Any) -> int:
-        """Send some bytes back."""
-        _answer(self.number, b64encode(content).decode())
-        return len(content)
+def _frame() -> bytes:
+    """Give the content of the next frame, and read no byte more."""
+    return _read(HEAD.unpack(_read(HEAD.size))[1])
 
 
-def _answer(*words: object) -> None:
-    # One write, for others may print at the same time.
-    sys.stderr.buffer.write("\0{}\n".format(" ".join(map(str, words))).encode())
-    sys.stderr.buffer.flush()
+def _read(size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        content += os.read(0, size - len(content)) or sys.exit(1)
+    return content
+
+
+def _answer(letter: bytes, text: str = "") -> None:
+    os.write(1, HEAD.pack(letter, len(text.encode())) + text.encode())
 
 
 def _refuse(what: str) -> NoReturn:
@@ -83,9 +64,9 @@ def _refuse(what: str) -> NoReturn:
     sys.exit(2)
 
 
-def start(given: dict[str, Any]) -> NoReturn:
-    """Do an action by the cnetsh that is here or comes now, and end with its exit code."""
-    code, folder = given["code"], FOLDER / given["code"]
+def start(code: str) -> None:
+    """Do what is asked for by the cnetsh that is here or comes now."""
+    request, folder = _frame(), FOLDER / code
     try:
         for each in (FOLDER.parent, FOLDER, folder):
             _make_private(each)
@@ -96,9 +77,9 @@ def start(given: dict[str, Any]) -> NoReturn:
     except OSError as error:
         _refuse(f"{error.filename}: {error.strerror}")
     sys.path.insert(0, str(folder))
-    sys.argv = given["argv"]
-    os.environ.update(given["environment"])
-    (_act if given["terminal"] else _act_for)(given)
+    from cnetsh.targets import far
+
+    far.act(far.Streams(), request)
 
 
 def _make_private(folder: Path) -> None:
@@ -114,8 +95,8 @@ def _make_private(folder: Path) -> None:
 
 def _unpack(folder: Path, code: str) -> None:
     """Fill an empty folder with the files that are sent now: with all of them, or none."""
-    _answer(WANTS)
-    files = json.loads(zlib.decompress(b64decode(sys.stdin.buffer.readline())))
+    _answer(CODE)
+    files = json.loads(zlib.decompress(_frame()))
     if digest(files) != code:
         _refuse("cnetsh did not arrive as it was sent")
     new = folder.with_suffix(f".{os.getpid()}")
@@ -130,60 +111,5 @@ def _unpack(folder: Path, code: str) -> None:
         shutil.rmtree(new)
 
 
-def _act(given: dict[str, Any]) -> NoReturn:
-    from cnetsh.system.signals import end_at_once
-    from cnetsh.targets.travel import unpacked
-
-    end_at_once()
-    gc.disable()
-    streams = [sys.stdin, sys.stdout, sys.stderr]
-    for number in range(3, given["streams"]):
-        streams.append(io.TextIOWrapper(Stream(number), **TEXT))
-    action = unpacked(zlib.decompress(b64decode(given["content"])), streams)
-    if not given["terminal"]:
-        _answer(BEGUN, sys.executable)
-    sys.exit(action())
-
-
-def _act_for(given: dict[str, Any]) -> NoReturn:
-    """Have a child do the action, and pass on to it what is typed and the signals at the caller's.
-
-    A terminal would do both, but it makes one stream of output and errors.
-    """
-    from cnetsh.system.namespace import die_with_parent
-    from cnetsh.system.signals import hold_back, release, wait_for
-
-    theirs, ours = os.pipe()
-    hold_back()
-    child = os.fork()
-    if not child:
-        die_with_parent(signal.SIGKILL)
-        # A signal is for all that it starts, as at a terminal.
-        os.setpgrp()
-        os.dup2(theirs, 0)
-        os.close(ours)
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115 (what was read of the old one is not its)
-        release()
-        _act(given)
-    os.close(theirs)
-    threading.Thread(target=_pass_on, args=(child, ours), daemon=True).start()
-    os._exit(wait_for(child))
-
-
-def _pass_on(child: int, to: int) -> None:
-    # When the connection breaks there is no more to come, and nobody is told to stop.
-    for line in sys.stdin.buffer:
-        with contextlib.suppress(OSError):
-            if line[:1] == TYPED:
-                os.write(to, b64decode(line[1:]))
-            elif line == END:
-                os.close(to)
-                to = -1
-            else:
-                os.killpg(child, int(line))
-    with contextlib.suppress(OSError):
-        os.close(to)
-
-
 if __name__ == "__main__":
-    start(json.loads(b64decode(sys.argv[1]) if sys.argv[1:] else sys.stdin.buffer.readline()))
+    start(sys.argv[1])

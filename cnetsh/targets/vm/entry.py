@@ -2,14 +2,20 @@
 
 import contextlib
 import fcntl
+import math
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from cnetsh.errors import FAILED, CnetshError
+from cnetsh.system.signals import held_back, hold_back
+from cnetsh.targets import travel
+from cnetsh.targets.frames import Exit
+from cnetsh.targets.near import Near
 from cnetsh.targets.vm import machine
 from cnetsh.targets.vm.kernel import chosen
 from cnetsh.targets.vm.machine import MEMORY, VMS, Machine, NewMachine
-from cnetsh.targets.vm.port import run_in
 
 
 def ensure(name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, ...] = ()) -> None:
@@ -32,6 +38,27 @@ def in_vm(name: str, action: Callable[[], int]) -> int | None:
     if not ended.labs and not one.kept:
         _stop_if_idle(name)
     return ended.code
+
+
+def run_in(one: Machine, action: Callable[[], int], seconds: float = math.inf) -> Exit:
+    """Do an action in a VM, its streams the caller's.
+
+    After so many seconds it has ended with 124, whatever it does. Raises CnetshError when the VM
+    ends meanwhile.
+    """
+    parcel, ended = travel.packed(action), None
+    hold_back()
+    with machine.free_port(one.name) as port:
+        try:
+            machine.say_hello(port, lambda: bool(held_back()))
+            ended = Near(parcel).follow(port.fileno(), port.fileno(), seconds=seconds)
+        except TimeoutError:
+            sys.exit(128 + held_back())
+        except ConnectionError:
+            ended = None
+    if ended is None:
+        raise CnetshError(*machine.why_ended(one), code=FAILED)
+    return ended
 
 
 def _ready(name: str) -> Machine | None:

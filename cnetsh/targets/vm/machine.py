@@ -21,8 +21,8 @@ from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system.files import open_private
 from cnetsh.system.process import Child, installed, spawn, tool
 from cnetsh.system.signals import StopSignal
+from cnetsh.targets import frames
 from cnetsh.targets.registry import Registry
-from cnetsh.targets.vm import frames
 from cnetsh.targets.vm.kernel import Kernel, cache
 from cnetsh.targets.vm.root import image_of
 
@@ -36,6 +36,8 @@ USUAL = 10.0
 STOP_TIMEOUT = 10.0
 CONSOLE_LINES = 12
 POLL = 0.2
+# As many commands may run in a VM at a time.
+PORTS = 6
 # Kills a process when what this reads ends before a line has come.
 WATCH = 'read -r over || kill -KILL "$1"'
 # Becomes a program once a line has come, and ends without one.
@@ -227,7 +229,7 @@ def _qemu(
 ) -> Iterator[Child]:
     """Start QEMU, which holds the lock from then on; its ports are sockets that wait already."""
     said = open_private(console, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-    sockets = [_listening(wanted.name, number) for number in range(frames.PORTS)]
+    sockets = [_listening(wanted.name, number) for number in range(PORTS)]
     given = [said, said, lock, *(one.fileno() for one in sockets)]
     # Out of the way of the numbers that they get there.
     streams = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in given]
@@ -237,7 +239,7 @@ def _qemu(
         "-no-reboot", "-serial", "stdio", "-device", "virtio-serial-pci",
         "-kernel", str(wanted.kernel.image), "-initrd", str(image), "-append", OPTIONS,
     ]  # fmt: skip
-    for number in range(frames.PORTS):
+    for number in range(PORTS):
         argv += ["-chardev", f"socket,id=port{number},fd={number + 4},server=on,wait=off"]
         argv += ["-device", f"virtserialport,chardev=port{number},nr={number + 1}"]
     with started(argv, streams) as child:
@@ -285,7 +287,7 @@ def say_hello(port: socket.socket, over: Callable[[], bool]) -> None:
 @contextmanager
 def free_port(name: str) -> Iterator[socket.socket]:
     """Give a connection to a port of a VM that nobody else uses. Raises CnetshError without one."""
-    for number in range(frames.PORTS):
+    for number in range(PORTS):
         lock = open_private(VMS.file(name, f"lock{number}"), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -296,7 +298,7 @@ def free_port(name: str) -> Iterator[socket.socket]:
             continue
         finally:
             os.close(lock)
-    raise CnetshError(f"{frames.PORTS} commands are running in vm {name} already", "end one first")
+    raise CnetshError(f"{PORTS} commands are running in vm {name} already", "end one first")
 
 
 def stop(machine: Machine) -> None:

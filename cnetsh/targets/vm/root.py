@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from cnetsh.system.process import FOLDERS, ask
-from cnetsh.targets.vm.code import code_files
+from cnetsh.targets import code as own
 from cnetsh.targets.vm.kernel import Kernel, cache
 
 # What commands and scripts of labs are made of; which of iptables' back ends is the machine's.
@@ -56,7 +56,7 @@ def image_of(kernel: Kernel, more: Sequence[Path] = ()) -> Path:
 
     more: files and folders of this machine that it has besides, at the same place.
     """
-    code = list(code_files())
+    code = list(own.files())
     key = _key(kernel, [file for _, file in code], more)
     image = cache() / f"root-{kernel.version}-{key}.cpio"
     if not image.exists():

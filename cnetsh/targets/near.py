@@ -1,0 +1,153 @@
+"""An action that is done far away, seen from here: what goes there, what comes back, its end.
+
+Signals are told to the far side as what is typed is: the end of the way there does not stop it.
+"""
+
+import contextlib
+import math
+import os
+import select
+import shutil
+import signal
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from cnetsh.system.process import TIMED_OUT
+from cnetsh.system.signals import SIGNALS, hold_back
+from cnetsh.targets import frames
+from cnetsh.targets.frames import Exit, Reader, Request
+from cnetsh.targets.travel import Parcel
+
+POLL = 0.2
+# What an action prints there depends on these of the caller's.
+ENVIRONMENT = ("NO_COLOR", "TERM")
+
+
+class Near:
+    """The caller's end of the way to a far side; code: what cnetsh is, where that is wanted."""
+
+    def __init__(self, parcel: Parcel, code: Callable[[], bytes] = bytes) -> None:
+        self.parcel, self.code = parcel, code
+        # Whether the action has begun there, and why it did not.
+        self.begun, self.refused = False, ""
+        self.size = _size() if parcel.terminal else None
+        self.reads = parcel.reads
+        self.unsent = b""
+
+    def follow(
+        self, to: int, back: int, first: bytes = b"", seconds: float = math.inf
+    ) -> Exit | None:
+        """Have it done, its streams the caller's; None when the far side says no more.
+
+        first: what is sent ahead. After so many seconds it has ended with 124, whatever it does.
+        """
+        for stream in self.parcel.streams[1:]:
+            stream.flush()
+        hold_back()
+        os.set_blocking(to, False)
+        self.unsent = first + frames.framed(frames.REQUEST, frames.asked(self._request()))
+        with _raw(self.parcel.terminal):
+            return self._followed(to, back, time.monotonic() + seconds)
+
+    def _request(self) -> Request:
+        kept = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
+        parcel = self.parcel
+        return Request(parcel.content, len(parcel.streams), sys.argv, kept, self.size)
+
+    def _followed(self, to: int, back: int, deadline: float) -> Exit | None:
+        reader = Reader()
+        while time.monotonic() < deadline:
+            # What is typed waits until the way is free: nobody could stop it on its way.
+            given = [self.parcel.streams[0].fileno()] if self._listens else []
+            ready, free, _ = select.select([back, *given], [to] * bool(self.unsent), [], POLL)
+            if free:
+                self._send(to)
+            if self.begun:
+                self._pass_on()
+            if {*given} & {*ready}:
+                piece = _read(given[0])
+                self.reads = bool(piece)
+                self._say(frames.STREAM, b"\0" + piece)
+            if back in ready:
+                if not (piece := _read(back)):
+                    return None
+                for letter, content in reader.frames(piece):
+                    if letter == frames.ENDED:
+                        return frames.read_exit(content)
+                    self._heard(letter, content)
+        return Exit(TIMED_OUT, [])
+
+    @property
+    def _listens(self) -> bool:
+        return self.begun and self.reads and not self.unsent
+
+    def _say(self, letter: bytes, content: bytes) -> None:
+        self.unsent += frames.framed(letter, content)
+
+    def _send(self, to: int) -> None:
+        try:
+            self.unsent = self.unsent[os.write(to, self.unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            # Why nobody is there any more is told by the end of what comes back.
+            self.unsent = b""
+
+    def _pass_on(self) -> None:
+        while came := signal.sigtimedwait(SIGNALS, 0):
+            self._say(frames.SIGNAL, b"%d" % came.si_signo)
+        if self.size and self.size != _size():
+            self.size = _size()
+            self._say(frames.SIZE, b"%d %d" % self.size)
+
+    def _heard(self, letter: bytes, content: bytes) -> None:
+        match letter:
+            case frames.BEGUN:
+                self.begun = True
+            case frames.STREAM:
+                self._write(content[0], content[1:])
+            case frames.CODE:
+                self._say(frames.CODE, self.code())
+            case frames.REFUSED:
+                self.refused = content.decode(errors="replace")
+
+    def _write(self, number: int, content: bytes) -> None:
+        stream = self.parcel.streams[number]
+        try:
+            while content:
+                content = content[os.write(stream.fileno(), content) :]
+        except BrokenPipeError:
+            self._say(frames.STREAM, bytes([number]))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                print(f"{stream.name} cannot be written: {error.strerror}", file=sys.stderr)
+
+
+def _read(fd: int) -> bytes:
+    # A connection that was torn is at its end, and so is a terminal that has gone.
+    with contextlib.suppress(OSError):
+        return os.read(fd, frames.PIECE)
+    return b""
+
+
+def _size() -> tuple[int, int]:
+    found = shutil.get_terminal_size()
+    return found.lines, found.columns
+
+
+@contextmanager
+def _raw(terminal: bool) -> Iterator[None]:
+    """Have what is typed go there as it is: the terminal there makes signals of it."""
+    if not terminal:
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setraw(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
