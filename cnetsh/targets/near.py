@@ -146,7 +146,8 @@ def _raw(terminal: bool) -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(sys.stdin)
-    tty.setraw(sys.stdin)
+    # What has been typed ahead is for it too.
+    tty.setraw(sys.stdin, termios.TCSADRAIN)
     try:
         yield
     finally:
