@@ -65,7 +65,7 @@ def _instead(names: list[str], case: Case) -> Iterator[str]:
     for lab in sorted(case.seen.labs):
         yield f"cnetsh down {lab}, if what is there is of that lab, which is up"
     for name in names:
-        if name in asked.moved and name in asked.pairs:
+        if name in asked.moved and asked.pairs.get(name, name) not in names:
             made = f"type veth peer name {name} netns {asked.moved[name]}"
             yield f"make it where it goes: ip link add {asked.pairs[name]} {made}"
     other = "another name (in the lab file, else with --set)"

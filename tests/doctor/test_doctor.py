@@ -253,6 +253,9 @@ def test_advice_for_a_name_that_is_taken_fits_what_is_there() -> None:
     (one,) = found(POD, host(), "P26")
     assert "ip link add vhost type veth peer name eth0 netns pod" in one.advice
     assert "eth0 is in use and stays" in one.advice and "remove" not in one.advice
+    taken = {"eth0": {"link_type": "ether"}, "vhost": {"link_type": "ether"}}
+    (one,) = found(POD, host(links=taken), "P26")
+    assert "make it where it goes" not in one.advice
     (one,) = found(lab_plan("bridge"), host(links={"br0": BR0}), "P26")
     assert one.advice.endswith(", or remove what is there")
     for used in (
