@@ -20,6 +20,7 @@ from cnetsh.kinds.change import (
     State,
     placed,
 )
+from cnetsh.names import nearest
 
 TOOLS = ("tee",)
 SAMPLES = (
@@ -56,6 +57,14 @@ def spelled(command: Command) -> str:
 def is_setting(path: str) -> bool:
     """Say whether a path is a network setting of the kernel, /proc/sys/net/…, with no way out."""
     return path.startswith(ROOT) and ".." not in path and "//" not in path
+
+
+def near(path: Path) -> str:
+    """Give the name of the setting that was probably meant by one that this kernel has not."""
+    # A link that a plan makes has the settings of default.
+    folder = path.parent if path.parent.is_dir() else path.parent.parent / "default"
+    known = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+    return "" if path.name in known else nearest(path.name, known)
 
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:

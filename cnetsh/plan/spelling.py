@@ -3,8 +3,11 @@
 import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from pathlib import Path
+from re import Match
 
 from cnetsh import kinds
+from cnetsh.kinds import setting
 from cnetsh.kinds.change import Words
 
 MOST = 400  # spellings that are tried of one command
@@ -14,6 +17,7 @@ _PLAIN = re.compile(r"[\w ./:@%=,+!-]+", re.ASCII)
 _SUDO = re.compile(r"(^|\| *|exec \S+ )sudo (?:-\S+ )*")
 _SHELL = re.compile(r"""^(|ip netns exec \S+ )(?:ba)?sh -c (['"])(.*)\2$""")
 _WRITTEN = re.compile(r"""echo ['"]?([^'"]*?)['"]? *(?:>|\|) *(?:tee )?(/proc/sys/net/\S+)""")
+_SETTING = re.compile(rf"{setting.ROOT}\S+")
 
 
 def accepted(text: str, fits: Callable[[str], bool]) -> str:
@@ -22,8 +26,14 @@ def accepted(text: str, fits: Callable[[str], bool]) -> str:
         if number > MOST:
             break
         if spelling != text and fits(spelling):
-            return spelling
+            return _SETTING.sub(_as_known, spelling)
     return ""
+
+
+def _as_known(path: Match[str]) -> str:
+    """Give a setting's path, by another name where only that is one of this kernel's."""
+    name = setting.near(Path(path[0]))
+    return str(Path(path[0]).with_name(name)) if name else path[0]
 
 
 def _spellings(text: str) -> Iterator[str]:
