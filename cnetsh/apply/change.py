@@ -100,18 +100,20 @@ def apply(what: Changing, means: Means) -> tuple[Outcome, Undone]:
     if not outcome.well:
         # Written down or not, it stays interrupted unless all is again as it was.
         with suppress(Exception):
-            undone = _put_back(record, what.change, first, sight.means)
+            undone = _put_back(sight, what.change, first)
     return outcome, undone
 
 
-def _put_back(record: Journal, change: LiveChange, new: int, means: Means) -> Undone:
+def _put_back(failed: Sight, change: LiveChange, new: int) -> Undone:
     """Undo the new steps, those from that number on, and run again what was undone for them."""
+    record, means, begun = failed.journal, failed.means, failed.begun
     steps = plan_of(record, "up").steps
     old = [steps[number] for number in change.gone if number in record.dropped]
     sight = Sight.of(record, means, (*steps, *old))
-    done = predicted(record.before, sight.now, _own_of(sight, steps[new:]))
+    added = sorted(number for number in record.applied if number >= new)
+    # What had gone before they began, or is within reach of none that ran, they have not taken.
+    done = predicted(begun, sight.now, _own_of(sight, [steps[number] for number in added]))
     record.patch = composed(record.patch or {}, done)
-    added = [number for number in record.applied if number >= new]
     going, left = _parted(sight, added)
     undone = _undo(Undoing.of(sight, added, going), left)
     sight.begun = sight.now

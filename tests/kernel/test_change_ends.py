@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from endings import assert_as_before, assert_left, assert_not_blamed
 from hosts import PATIENCE, Private, report, wait_for
+from others import BRIDGE as BORROWED
 from others import NO_IPV6, UPLINK, Hosts, lab_file, not_as, not_shaped_as, often, template
 
 HOME = "containers:\n  a: {bridge: br1}\n"
@@ -222,3 +223,24 @@ def test_what_a_change_leaves_behind_is_named_and_goes_with_the_lab(
     done = private.cnetsh("down", "k", check=False)
     assert_as_before(done, "k")
     assert not_as(private, before) == []
+
+
+LATE = "ip link add v7 type veth peer name v8\nip link set dev v7 master br9"
+FAILS = "ip route add 203.0.113.0/24 via 10.5.0.254 dev br9"
+
+
+@pytest.mark.parametrize("new", [f"{LATE}\n{FAILS}", f"{FAILS}\n{LATE}"], ids=["run", "not run"])
+def test_what_others_had_taken_before_a_change_that_fails_stays_gone(
+    private: Private, tmp_path: Path, new: str
+) -> None:
+    """Whether the change had come to the step that could have cost it or not."""
+    known = "ip neigh add 10.5.0.9 lladdr 02:00:00:00:00:59 nud permanent dev br9"
+    private.sh(f"{BORROWED}{known}")
+    private.cnetsh("up", template(tmp_path, "k", "ip link set p9 alias lab"))
+    private.sh("ip address delete 10.5.0.1/24 dev br9; ip address add 10.6.0.1/24 dev br9")
+    meanwhile = private.snapshot()
+    (tmp_path / "k/up.sh.j2").write_text(f"{new}\n", encoding="utf-8")
+    done = private.cnetsh("up", str(tmp_path / "k"), "--yes", check=False)
+    assert done.returncode == 1 and not_as(private, meanwhile) == [], report(done)
+    private.cnetsh("down", "k")
+    assert "10.5.0.9" not in private.sh("ip neigh show nud permanent")
