@@ -40,6 +40,8 @@ from cnetsh.cli.main import main as cnetsh
 
 Answer = dict[str, Any]
 CRASHED = 70
+# How ip ends: by the kernel's refusal, or because it knows no such link.
+REFUSED, NOT_THERE = 2, 255
 LIBC = ctypes.CDLL(None, use_errno=True)
 NET_AND_MOUNT = 0x40000000 | 0x00020000
 SETTING = re.compile(r"echo (\S+) > (/proc/sys/\S+)")
@@ -407,6 +409,13 @@ def _other_codes(one: Sequence, run: Played) -> frozenset[int]:
         if event.command.own and number in codes and codes[number][0] == 0 != codes[number][1]
     }
     hung = {number for number, text in own.items() if " master " in text or _left_small(text, own)}
+    # A master that the kernel refuses has cost a port its old one first (kernel: do_set_master),
+    # one that is not there costs it nothing.
+    hung |= {
+        number
+        for number, event in enumerate(one.events)
+        if codes.get(number) == (REFUSED, NOT_THERE) and " master " in event.command.text
+    }
     return frozenset(others | hung)
 
 
