@@ -15,6 +15,7 @@ NAT = "{address: 10.1.0.1/24, nat: true}"
 TWO = "{address: 10.1.0.1/24, nat: true}\n  br1: {address: 10.2.0.1/24}"
 N0, N1, N2 = (f"  n{number}: {{bridge: br0}}\n" for number in range(3))
 M = "  m: {bridge: br1}\n"
+NO_TTL = "net.ipv4.ip_default_ttl: 999"
 
 # The bridges and the containers, before and after.
 CHANGES = {
@@ -116,7 +117,7 @@ def test_a_change_that_fails_leaves_the_lab_as_it_was(private: Private, tmp_path
     others = {
         "namespace taken": lab(tmp_path, "name", TWO, M + "  taken: {bridge: br0}\n"),
         "bridge x-2": lab(tmp_path, "end", '{address: "fd00:1::1/64", mtu: 1400}', N0 + N1 + N2),
-        "": lab(tmp_path, "route", NAT, N1 + "  n0: {bridge: br0, sysctls: {net.ipv4.no: 1}}\n"),
+        "": lab(tmp_path, "value", NAT, f"{N1}  n0: {{bridge: br0, sysctls: {{{NO_TTL}}}}}\n"),
     }
     *runs, down = ran(private, "failing", lab=first, others=list(others.values()))
     for one, said in zip(runs[:2], others, strict=False):
