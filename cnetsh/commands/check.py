@@ -83,15 +83,16 @@ def _reasons(findings: Sequence[checks.CheckResult]) -> dict[Step, "Reason"]:
     if not failed:
         return {}
     # Only what fails needs the model, which takes a while to load.
-    from cnetsh.commands.predicting import network_here
-    from cnetsh.commands.reasons import planned_here, reason_of
+    from cnetsh.commands.predicting import networks_here
+    from cnetsh.commands.reasons import Case, planned_here, reason_of
     from cnetsh.forwarding.predict import asked_by
 
     asked = {step: one for step in failed if (one := asked_by(step))}
     if not asked:
         return {}
-    network, planned = network_here(), planned_here()
-    return {step: reason_of(network, one.sender, one.packet, planned, None)
+    networks, planned = networks_here(), planned_here()
+    network = next(networks)
+    return {step: reason_of(Case(network, networks, one.sender, one.packet), planned, None)
             for step, one in asked.items()}  # fmt: skip
 
 

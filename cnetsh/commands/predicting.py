@@ -1,6 +1,6 @@
 """What commands say of a plan's checks before anything runs: only what will surprise."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from cnetsh.labs import choose
 from cnetsh.labs.expected import MOST_STEPS
 from cnetsh.plan.steps import Plan, Plans, Step
 
+MOST_TRIED = 30  # networks of one look; one of a thousand namespaces takes a tenth of a second
 _LEFT = f"more than {MOST_STEPS:,} steps: cnetsh doctor tells how the checks will end"
 
 
@@ -80,7 +81,12 @@ def surprises_of_change(
 
 
 def network_here(more: Collection[str] = (), seen: Answers | None = None) -> Network:
-    """Give what forwards packets in the target that this process is in.
+    """Give what forwards packets in the target that this process is in."""
+    return next(networks_here(more, seen))
+
+
+def networks_here(more: Collection[str] = (), seen: Answers | None = None) -> Iterator[Network]:
+    """Give what forwards packets here, of one look, again and again: each can be changed.
 
     more: namespaces without a name, by their paths.
     """
@@ -89,7 +95,9 @@ def network_here(more: Collection[str] = (), seen: Answers | None = None) -> Net
     from cnetsh.system.process import ask
 
     state = snapshot.look_through(ask, OF_ALL, OF_LINKS, more, seen)
-    return network_of(state, snapshot.beginnings(BEGINS))
+    begins = snapshot.beginnings(BEGINS)
+    for _ in range(MOST_TRIED):
+        yield network_of(state, begins)
 
 
 def tell_surprises(surprises: list[Surprise], verbose: bool) -> None:

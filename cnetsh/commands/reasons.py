@@ -1,8 +1,9 @@
 """Why a packet arrives or does not, by the model, by one real packet, and by the plans."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from cnetsh import kinds
@@ -14,9 +15,10 @@ from cnetsh.errors import DONE, FAILED, STOPPED
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import maker_of
+from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, in_words, sentence
 from cnetsh.forwarding.trip import Hop, Verdict, follow
-from cnetsh.kinds.change import Make, Ref, Remove, Set, typed_in
+from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, typed_in
 from cnetsh.kinds.setting import ROOT
 from cnetsh.probes.trial import Probe, ProbeResult, Seen
 from cnetsh.system.process import ask
@@ -26,6 +28,7 @@ _MEANT = frozenset({Layer.ADDRESS, Layer.ROUTE, Layer.NEIGHBOUR, Layer.NAT, Laye
 _SURE = frozenset({"no_network", "never_asks"})  # what mends these is known all the same
 _BARE = "no_link"  # a namespace that has lost all, whatever the layer
 _MOST = 4  # commands of a fix
+_ARRIVES = 2
 # The labs that are up, by their names.
 Planned: TypeAlias = Mapping[str, Repairing]
 
@@ -63,16 +66,39 @@ def planned_here() -> Planned:
     return found
 
 
-def reason_of(
-    network: Network, sender: str, packet: Packet, planned: Planned, trial: ProbeResult | None
-) -> Reason:
+@dataclass(frozen=True)
+class Case:
+    """One packet in a network; others: more networks like it, to be changed and tried."""
+
+    network: Network
+    others: Iterator[Network]
+    sender: str
+    packet: Packet
+
+    def comes(self, stop: Stop, changes: Iterable[Change]) -> int:
+        """Give how far it comes after changes: _ARRIVES, there and back, 1 past a stop, else 0."""
+        network = next(self.others, None)
+        if network is None:
+            return 0
+        settle(changes, network)
+        again = follow(network, self.sender, replace(self.packet))
+        past = again.stop is None or _place(again.stop) != _place(stop)
+        return _ARRIVES if again.works else int(past)
+
+
+def _place(stop: Stop) -> tuple[str, ...]:
+    return stop.code, stop.leg, stop.space, stop.link
+
+
+def reason_of(case: Case, planned: Planned, trial: ProbeResult | None) -> Reason:
     """Give how a packet fares; trial: how one fared that was sent."""
+    network, sender, packet = case.network, case.sender, case.packet
     trial = trial and replace(trial, seen=tuple(_concerned(network, trial.seen)))
     came = {one.space for one in (trial.seen if trial else ()) if one.direction == "in"}
     verdict = follow(network, sender, replace(packet), seen=came)
     path = tuple(map(told_hop, verdict.path))
     if trial is None:
-        return _by_model(verdict, path, planned, network)
+        return _by_model(verdict, path, planned, case)
     # A second try goes the same way.
     seen = tuple(dict.fromkeys(map(_told_seen, trial.seen)))
     if trial.answered:
@@ -80,12 +106,12 @@ def reason_of(
         note = f"it arrives, though it should not: {mistaken}" if mistaken else ""
         return Reason(True, seen if verdict.works is not True else path, reason=note)
     if verdict.stop and not verdict.doubts:
-        return _stopped(verdict.stop, path, planned, network)
+        return _stopped(verdict.stop, path, planned, case)
     asked = Probe(sender, str(packet.to), packet.proto, packet.port, packet.size * packet.whole)
     stop = suspect(network, verdict, asked, trial, partial(_step_of, planned))
     if stop := stop or _of_two(network, sender, packet, verdict, trial):
         path = tuple(map(told_hop, passed(verdict, trial)))
-        return _stopped(stop, path, planned, network)
+        return _stopped(stop, path, planned, case)
     return _unknown(verdict, seen, trial)
 
 
@@ -110,22 +136,19 @@ def _of_two(
     return verdict.stop if verdict.works is False else None
 
 
-def _by_model(
-    verdict: Verdict, path: tuple[str, ...], planned: Planned, network: Network
-) -> Reason:
+def _by_model(verdict: Verdict, path: tuple[str, ...], planned: Planned, case: Case) -> Reason:
     if verdict.stop and verdict.works is False:
-        return _stopped(verdict.stop, path, planned, network)
+        return _stopped(verdict.stop, path, planned, case)
     if verdict.works:
         return Reason(True, path)
     return Reason(None, path, Layer.UNKNOWN, f"it is not known {verdict.open}")
 
 
-def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, network: Network) -> Reason:
+def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, case: Case) -> Reason:
     by_plan = stop.code == _BARE or (stop.layer in _MEANT and stop.code not in _SURE)
-    meant = tuple(_meant(stop, planned, network)) if by_plan and "help" not in stop.words else ()
-    commands = (*_cleared(stop, planned), *meant) if meant else fix(stop)
+    meant = tuple(_meant(stop, planned, case)) if by_plan and "help" not in stop.words else ()
     step = _step_of(planned, stop)
-    return Reason(False, path, stop.layer, sentence(stop), evidence(stop), step, commands)
+    return Reason(False, path, stop.layer, sentence(stop), evidence(stop), step, meant or fix(stop))
 
 
 def _step_of(planned: Planned, stop: Stop) -> str:
@@ -133,12 +156,12 @@ def _step_of(planned: Planned, stop: Stop) -> str:
     return next((f"{lab}, {maker}" for lab, maker in makers if maker), "")
 
 
-def _cleared(stop: Stop, planned: Planned) -> Iterator[str]:
+def _cleared(stop: Stop, planned: Planned) -> Iterator[Change]:
     """Give what takes away, or turns, the wrong thing that stands in the place of the planned."""
     for change in stop.mend:
         wrong = isinstance(change, Remove) and not _is_planned(change, planned)
         if wrong or isinstance(change, Set):
-            yield from kinds.write(change)
+            yield change
 
 
 def _is_planned(gone: Remove, planned: Planned) -> bool:
@@ -150,19 +173,45 @@ def _is_planned(gone: Remove, planned: Planned) -> bool:
                for facts in made)  # fmt: skip
 
 
-def _meant(stop: Stop, planned: Planned, network: Network) -> Iterator[str]:
+def _meant(stop: Stop, planned: Planned, case: Case) -> Iterator[str]:
     """Give the steps of a plan whose work is undone, near a stop: done again they mend it."""
+    first, network = tuple(_cleared(stop, planned)), case.network
     if again := repaired(planned, network, stop.space):
-        yield from again
+        yield from (*_written(first), *again)
         return
     lost = [one for one in lost_of(planned) if one.ref.kind in ("link", "address", "route", "rule")]
     near = [one for one in lost if one.ref.netns == stop.space]
     about = [one for one in lost if stop.words.get("to", "?") in one.ref.name]
     # A wire may be plugged in anywhere.
-    found = near or about or [one for one in lost if one.ref.kind == "link"]
-    yield from _brought_back(near, network)
-    yield from _with_six(found, network)
-    yield from list(dict.fromkeys(one.step.text for one in found))[:_MOST]
+    wires = [one for one in lost if one.ref.kind == "link"]
+    found = _helpful([near, about, wires], partial(_comes, stop, first, case))
+    back, six = [*_brought_back(found, network)], [*_with_six(found, network)]
+    texts = list(dict.fromkeys(one.step.text for one in found))[:_MOST]
+    if texts:
+        yield from (*_written(first), *back, *_written(six), *texts)
+
+
+def _written(changes: Iterable[Change]) -> Iterator[str]:
+    return (text for change in changes for text in kinds.write(change))
+
+
+def _comes(stop: Stop, first: Sequence[Change], case: Case, lost: Sequence[drift.Drifted]) -> int:
+    """Give how far the packet comes when what is lost is there again."""
+    six = _with_six(lost, case.network)
+    steps = dict.fromkeys(one.step for one in lost)
+    return case.comes(stop, [*first, *six, *(change for step in steps for change in step.changes)])
+
+
+def _helpful(
+    several: Sequence[list[drift.Drifted]], comes: Callable[[Sequence[drift.Drifted]], int]
+) -> list[drift.Drifted]:
+    """Give of what is lost that with which the packet comes furthest; of the like the first."""
+    asked = {tuple(one.text for one in some): some for some in several if some}
+    if len(asked) < 2 and all(len(some) == 1 for some in asked.values()):
+        return next(iter(asked.values()), [])
+    found, far = max(((some, comes(some)) for some in asked.values()), key=itemgetter(1))
+    enough = [one for one in found if comes([one]) == far] if far == _ARRIVES else []
+    return enough or found
 
 
 def lost_of(planned: Planned) -> list[drift.Drifted]:
@@ -180,7 +229,7 @@ def repaired(planned: Planned, network: Network, space: str) -> list[str]:
     return []
 
 
-def _with_six(lost: list[drift.Drifted], network: Network) -> Iterator[str]:
+def _with_six(lost: Sequence[drift.Drifted], network: Network) -> Iterator[Change]:
     """Give what lets links have an address of IPv6 again."""
     for one in lost:
         words = one.step.inner
@@ -188,10 +237,10 @@ def _with_six(lost: list[drift.Drifted], network: Network) -> Iterator[str]:
             link, space = words[words.index("dev") + 1], one.ref.netns
             if network.space(space).conf(6, link, "disable_ipv6"):
                 path = Ref("setting", space, f"{ROOT}ipv6/conf/{link}/disable_ipv6")
-                yield from kinds.write(Set(path, "value", "0"))
+                yield Set(path, "value", "0")
 
 
-def _brought_back(lost: list[drift.Drifted], network: Network) -> Iterator[str]:
+def _brought_back(lost: Sequence[drift.Drifted], network: Network) -> Iterator[str]:
     """Give what brings links back that have gone to another namespace."""
     gone = dict.fromkeys(one.ref for one in lost if one.ref.kind == "link" and one.ref.netns)
     for ref in gone:

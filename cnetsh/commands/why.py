@@ -10,8 +10,16 @@ from typing import NamedTuple, NoReturn
 from cnetsh import names
 from cnetsh.commands.entering import HOST, entered
 from cnetsh.commands.output import tell
-from cnetsh.commands.predicting import network_here
-from cnetsh.commands.reasons import Planned, Reason, lost_of, planned_here, reason_of, repaired
+from cnetsh.commands.predicting import networks_here
+from cnetsh.commands.reasons import (
+    Case,
+    Planned,
+    Reason,
+    lost_of,
+    planned_here,
+    reason_of,
+    repaired,
+)
 from cnetsh.compare import kernel
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
@@ -81,7 +89,8 @@ def _why(wanted: Query) -> int:
         if text not in homes:
             raise CnetshError(f"there is no namespace {text}", _PROCESS)
     more = {home for home in homes.values() if home.startswith("/")}
-    network, planned = network_here(more), planned_here()
+    networks, planned = networks_here(more), planned_here()
+    network = next(networks)
     space = _space(network, homes, wanted.sender)
     to = _address(network, homes, space, wanted, planned)
     if isinstance(to, Reason):
@@ -90,7 +99,8 @@ def _why(wanted: Query) -> int:
                     whole=bool(wanted.size))  # fmt: skip
     asked = Probe(space.name, str(to), wanted.proto, wanted.port, wanted.size)
     trial = tried(asked, list(network.spaces)) if wanted.probe else None
-    return _tell(wanted, reason_of(network, space.name, packet, planned, trial))
+    case = Case(network, networks, space.name, packet)
+    return _tell(wanted, reason_of(case, planned, trial))
 
 
 def _space(network: Network, homes: Mapping[str, str], name: str) -> Netns:

@@ -155,6 +155,40 @@ def test_check_says_why_a_ping_fails(private: Private) -> None:
     }
 
 
+# What is lost besides, of which the first has nothing to do with the packet, and what mends it.
+BESIDES = {
+    "of the sender's": (
+        "ip -n net0 route del default; ip addr del 172.18.0.1/12 dev br0", "net0 172.18.0.1",
+        ["ip address add 172.18.0.1/12 dev br0"],
+    ),
+    "an address that begins alike": (
+        "ip addr del 172.18.0.1/12 dev br0; ip -n net0 addr del 172.18.0.10/12 dev ceth0",
+        "net1 172.18.0.1", ["ip address add 172.18.0.1/12 dev br0"],
+    ),
+    "a cable's other end": (
+        "ip -n net0 route del default; ip link set veth1 nomaster", "net0 172.18.0.20",
+        ["ip link set dev veth1 master br0"],
+    ),
+    "both are needed": (
+        "ip -n net0 addr flush dev ceth0", "net0 1.1.1.1",
+        ["ip netns exec net0 ip address add 172.18.0.10/12 dev ceth0",
+         "ip netns exec net0 ip route add default via 172.18.0.1"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lost", "asked", "helps"), BESIDES.values(), ids=BESIDES)
+def test_of_all_that_a_lab_has_lost_what_helps_is_told(
+    private: Private, lost: str, asked: str, helps: list[str]
+) -> None:
+    private.sh(SANDBOX)
+    private.cnetsh("up", "routing")
+    private.sh(lost)
+    assert why(private, asked, 1)["fix"] == helps
+    private.sh("\n".join(helps))
+    why(private, asked, 0)
+
+
 @pytest.mark.parametrize(
     "asked",
     [
