@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnetsh.apply import journal
 from cnetsh.apply.repair import Repairing
-from cnetsh.apply.run import AS_ROOT, SHORT
+from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
 from cnetsh.commands.naming import Sought
 from cnetsh.commands.output import say, tell, unicode_fits
-from cnetsh.commands.progress import Meter, typed_for
+from cnetsh.commands.progress import Meter, tell_where_typed, typed_for
 from cnetsh.errors import DONE, FAILED
 from cnetsh.kinds import looks
 from cnetsh.plan.lines import amount
@@ -115,9 +115,8 @@ def _repeat(
             say(f"why       {found.reason or f'nothing that is known stops it: cnetsh why {ends}'}")
             for text in found.fix:
                 say(f"          would help: {text}", whole=True)
-    # Typed outside of its target, a line would change what has that name there.
-    if typed != AS_ROOT and any(one.fix for one in reasons.values()):
-        say(f"what would help is typed so: {typed} 'COMMAND'", whole=True)
+    if any(one.fix for one in reasons.values()):
+        tell_where_typed(typed)
 
 
 def _summary(name: str, findings: Sequence[checks.CheckResult], drifted: Sequence[str]) -> int:

@@ -1,21 +1,28 @@
 """The command `doctor`: what stands in a lab's way on a target."""
 
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 
+from cnetsh.apply.run import AS_ROOT
 from cnetsh.commands.changing import in_started, start_target
 from cnetsh.commands.naming import resolved
 from cnetsh.commands.output import say, tell
 from cnetsh.commands.predicting import surprises_here, tell_unknown
+from cnetsh.commands.progress import tell_where_typed, typed_for
 from cnetsh.commands.work import tell_finding
 from cnetsh.doctor import diagnose
+from cnetsh.doctor.evidence import TOOLS
 from cnetsh.errors import DONE, REFUSED, CnetshError
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plans
 from cnetsh.system.process import ask
 from cnetsh.system.signals import release
 from cnetsh.targets import target
+
+# What of advice is a command for the target.
+_COMMAND = re.compile(rf"(?:^|: )(?:{'|'.join(TOOLS)}|bridge|echo) ", re.MULTILINE)
 
 
 def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool) -> int:
@@ -28,8 +35,9 @@ def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool
             raise
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
         release()
-        return _tell(None, False, verbose, as_json)
-    return in_started(where, partial(_tell, plans, not where.is_private, verbose, as_json))
+        return _tell(None, False, verbose, as_json, AS_ROOT)
+    action = partial(_tell, plans, not where.is_private, verbose, as_json, typed_for(on))
+    return in_started(where, action)
 
 
 def _planned(lab: str, settings: Sequence[str], on: str) -> Plans:
@@ -37,7 +45,7 @@ def _planned(lab: str, settings: Sequence[str], on: str) -> Plans:
         return choose.plans(name, settings)
 
 
-def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool) -> int:
+def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool, typed: str) -> int:
     plan = plans.up if plans else None
     seen = diagnose.gather(ask, None, plan)
     # What a lab that is up is like, `check` tells.
@@ -49,6 +57,8 @@ def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool) -> i
     else:
         for one in findings:
             tell_finding(one, tell)
+        if any(_COMMAND.search(one.advice) for one in findings):
+            tell_where_typed(typed)
     if verbose:
         tell_unknown(surprises)
     if not findings:

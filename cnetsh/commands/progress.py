@@ -46,6 +46,13 @@ def typed_for(on: str) -> str:
     return AS_ROOT if where.kind == "host" else f"cnetsh exec host{where.option} -- sh -c"
 
 
+def tell_where_typed(typed: str) -> None:
+    """Say where commands that were told are typed, if not here."""
+    # Typed outside of its target, a line would change what has that name there.
+    if typed != AS_ROOT:
+        say(f"what would help is typed so: {typed} 'COMMAND'", whole=True)
+
+
 class Meter:
     """Shows on a terminal how far a long work is, in a line that is ended when the work is."""
 

@@ -79,6 +79,14 @@ def test_in_a_sandbox_it_is_told_where_what_would_help_is_typed(ordinary: Ordina
     ordinary.cnetsh("check", "bridge", "--on", "sandbox:two")
 
 
+def test_doctor_tells_where_its_commands_are_typed(ordinary: Ordinary, private: Private) -> None:
+    told = "what would help is typed so: cnetsh exec host --on sandbox:two -- sh -c 'COMMAND'"
+    done = ordinary.cnetsh("doctor", "bridge", "--on", "sandbox:two")
+    assert done.stderr.count(told) == 1, report(done)
+    assert "typed so" not in ordinary.cnetsh("doctor", "--on", "sandbox:two").stderr
+    assert "typed so" not in private.cnetsh("doctor", "bridge").stderr
+
+
 def test_nothing_tried_is_not_all_well(private: Private, tmp_path: Path) -> None:
     file = up(private, tmp_path, ALONE + "checks: [{from: a, to: 192.0.2.7}]\n")
     done = private.cnetsh("check", file, check=False)
