@@ -12,6 +12,7 @@ from cnetsh.commands.output import say, tell
 from cnetsh.commands.predicting import surprises_here, tell_unknown
 from cnetsh.commands.progress import tell_where_typed, typed_for
 from cnetsh.commands.work import tell_finding
+from cnetsh.compare import kernel, snapshot
 from cnetsh.doctor import diagnose
 from cnetsh.doctor.evidence import TOOLS
 from cnetsh.errors import DONE, REFUSED, CnetshError
@@ -47,10 +48,11 @@ def _planned(lab: str, settings: Sequence[str], on: str) -> Plans:
 
 def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool, typed: str) -> int:
     plan = plans.up if plans else None
-    seen = diagnose.gather(ask, None, plan)
+    said = kernel.whole(ask)
+    seen = diagnose.gather(ask, snapshot.take(ask, seen=said), plan)
     # What a lab that is up is like, `check` tells.
     new = plans if plans and plans.up.lab not in seen.labs else None
-    surprises = surprises_here(new) if new else []
+    surprises = surprises_here(new, said) if new else []
     findings = diagnose.diagnose(plan, on_host, seen, (), surprises)
     if as_json:
         print(json.dumps(diagnose.findings_as_json(findings), indent=1))

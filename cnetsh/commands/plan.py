@@ -157,8 +157,8 @@ def _compared(plans: Plans, how: _Form, on: str, into: TextIO) -> int:
         text = how.shown(plan, found, warnings=warnings)
     into.write(text)
     into.flush()
-    if how.which == "up" and how.form == "table" and journal.find(plan.lab) is None:
-        from cnetsh.commands.predicting import surprises_before, tell_surprises
+    if work.surprises and how.form == "table":
+        from cnetsh.commands.predicting import tell_surprises
 
-        tell_surprises(surprises_before(plans), how.verbose)
+        tell_surprises(work.surprises, how.verbose)
     return DONE

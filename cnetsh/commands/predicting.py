@@ -49,10 +49,10 @@ def _beginnings() -> dict[str, str]:
     return {path: value for path, value in found.items() if "/ipv6/" not in path}
 
 
-def surprises_before(plans: Plans, seen: Answers | None = None) -> list[Surprise]:
+def surprises_before(plans: Plans, seen: Answers) -> list[Surprise]:
     """Give what will surprise; of a plan whose checks only doctor goes through that is told.
 
-    seen: what tools have said of the target's own namespace, where they were asked just now.
+    seen: what tools have just said of the target's own namespace.
     """
     if is_long(plans.up):
         say(_LEFT)
@@ -60,13 +60,13 @@ def surprises_before(plans: Plans, seen: Answers | None = None) -> list[Surprise
     return surprises_here(plans, seen)
 
 
-def surprises_here(plans: Plans, seen: Answers | None = None) -> list[Surprise]:
+def surprises_here(plans: Plans, seen: Answers) -> list[Surprise]:
     """Give what will surprise whoever runs a plan in the target that this process is in."""
     return foretold(plans.up, plans.check, network_here(seen=seen))
 
 
 def surprises_of_change(
-    plans: Plans, undone: Iterable[Change], new: Sequence[Step]
+    plans: Plans, undone: Iterable[Change], new: Sequence[Step], seen: Answers
 ) -> list[Surprise]:
     """Give what will surprise whoever makes a lab that is up into a plan's.
 
@@ -75,7 +75,7 @@ def surprises_of_change(
     if is_long(plans.up):
         # Of a lab that is up doctor does not tell it either.
         return []
-    network = network_here()
+    network = network_here(seen=seen)
     settle(undone, network)
     return foretold(plans.up, plans.check, network, frozenset(new))
 
@@ -100,7 +100,7 @@ def networks_here(more: Collection[str] = (), seen: Answers | None = None) -> It
         yield network_of(state, begins)
 
 
-def tell_surprises(surprises: list[Surprise], verbose: bool) -> None:
+def tell_surprises(surprises: Sequence[Surprise], verbose: bool) -> None:
     """Tell how steps and checks will end otherwise than they say.
 
     verbose: and what may end either way.
@@ -113,7 +113,7 @@ def tell_surprises(surprises: list[Surprise], verbose: bool) -> None:
         tell_unknown(surprises)
 
 
-def tell_unknown(surprises: list[Surprise]) -> None:
+def tell_unknown(surprises: Sequence[Surprise]) -> None:
     """Tell of the checks that may end either way, and why."""
     for one in surprises:
         if one.part == "unknown":

@@ -49,7 +49,8 @@ from cnetsh.compare.preview import as_lines, refuse_changed, refuse_taken, relie
 from cnetsh.compare.scope import without_links, written
 from cnetsh.doctor.finding import Finding
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
-from cnetsh.kinds.change import Answers, State
+from cnetsh.forwarding.predict import Surprise
+from cnetsh.kinds.change import State
 from cnetsh.labs import choose
 from cnetsh.names import visible
 from cnetsh.plan.lines import Line, amount, counted
@@ -153,10 +154,14 @@ def _but(found: Repairing) -> str:
 def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
     """Work out how a lab comes up; record: one that went with the last reboot."""
     plans = wanted.plans
+    # A look at a plan goes without it.
+    from cnetsh.commands.predicting import surprises_before
+
     # One look serves all that follows: what may be refused, and what the undo puts back.
     seen = kernel.whole(means.ask)
     before = snapshot.take(means.ask, written(plans.up.steps), seen=seen)
-    findings = _findings(wanted, before, means, seen=seen)
+    surprises = surprises_before(plans, seen)
+    findings = _findings(wanted, before, means, surprises)
     refused = first_refusal(
         lambda: refuse_changed(wanted.saved.relied_on, plans.up, before),
         lambda: _refuse_dangerous(wanted, findings),
@@ -174,8 +179,8 @@ def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
         return _confirmed(wanted, means)
 
     return Work(
-        carry_out, lambda: as_lines(plans.up.steps, before), warnings=findings, refused=refused,
-        relied_on=lambda: relied_on(plans.up, before),
+        carry_out, lambda: as_lines(plans.up.steps, before), warnings=findings,
+        surprises=surprises, refused=refused, relied_on=lambda: relied_on(plans.up, before),
     )  # fmt: skip
 
 
@@ -183,22 +188,14 @@ def _findings(
     wanted: Wanted,
     before: State,
     means: Means,
-    known: Changing | None = None,
-    seen: Answers | None = None,
+    surprises: list[Surprise],
+    new: Sequence[Step] = (),
 ) -> list[Finding]:
-    """Give what doctor warns of; known: how a lab that is up is changed, None for another.
-
-    seen: what the tools have said for the look before.
-    """
+    """Give what doctor warns of; new: the steps to run of a lab that is up."""
     # A look at a plan goes without the traps, which take a while to load.
-    from cnetsh.commands.predicting import surprises_before, surprises_of_change, tell_unknown
+    from cnetsh.commands.predicting import tell_unknown
     from cnetsh.doctor import diagnose
 
-    new: Sequence[Step] = known.change.new if known else ()
-    if known:
-        surprises = surprises_of_change(wanted.plans, known.undoing.changes, new)
-    else:
-        surprises = surprises_before(wanted.plans, seen)
     if wanted.verbose:
         tell_unknown(surprises)
     facts = diagnose.gather(means.ask, before, wanted.plans.up)
@@ -258,11 +255,16 @@ def _has_typed(stream: TextIO) -> bool:
 
 def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
     """Work out how a lab that is up is made into the plan's."""
+    # A look at a plan goes without it.
+    from cnetsh.commands.predicting import surprises_of_change
+
     record, plans, new = known.record, wanted.plans, known.change.new
-    now = snapshot.take(means.ask, written(plans.up.steps))
+    seen = kernel.whole(means.ask)
+    now = snapshot.take(means.ask, written(plans.up.steps), seen=seen)
     standing = journal.standing(record)
     # What is the lab's own goes, or is there already.
-    findings = _findings(wanted, without_links(now, record.links), means, known)
+    surprises = surprises_of_change(plans, known.undoing.changes, new, seen)
+    findings = _findings(wanted, without_links(now, record.links), means, surprises, new)
     inside = in_use(record, known.homes)
     added = (line if line.found == "in the way" else line._replace(found="")
              for line in as_lines(new, now, record.made))  # fmt: skip

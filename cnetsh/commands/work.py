@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from cnetsh.apply.repair import Repairing
 from cnetsh.commands.output import say, show
@@ -18,6 +18,9 @@ from cnetsh.system.process import never
 from cnetsh.targets import target
 from cnetsh.views.terminal import DOUBT, WRONG
 
+if TYPE_CHECKING:
+    from cnetsh.forwarding.predict import Surprise
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -25,7 +28,8 @@ class Work:
 
     lines: the commands that run, in their order; said: what there is to say before them, and then
     after; shown: the lines are told before they run; asks: a question before they do; drifted: what
-    is not as planned, and what repairs it; warnings: what doctor has found; refused: why it is not
+    is not as planned, and what repairs it; warnings: what doctor has found; surprises: how the
+    steps and checks of a lab that comes up will end otherwise than they say; refused: why it is not
     done; relied_on: what a saved plan of it takes for granted.
     """
 
@@ -37,6 +41,7 @@ class Work:
     asks: str = ""
     drifted: Repairing | None = None
     warnings: Sequence[Finding] = ()
+    surprises: Sequence["Surprise"] = ()
     refused: CnetshError | None = None
     relied_on: Callable[[], Mapping[str, str]] = dict
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cnetsh.compare.kernel import readable
-from cnetsh.compare.snapshot import take
 from cnetsh.doctor import machine
 from cnetsh.doctor.asked import Requirements, requirements_of
 from cnetsh.doctor.probe import lacking
@@ -94,18 +93,17 @@ class Evidence:
         ]
 
 
-def gather(run: Run, now: State | None = None, plan: Plan | None = None) -> Evidence:
+def gather(run: Run, now: State, plan: Plan | None = None) -> Evidence:
     """Read the target, which this process is in; with a plan, try also what it needs of the kernel.
 
-    Raises CnetshError when the kernel's state cannot be read.
+    now: what has been seen of it.
     """
-    seen = take(run) if now is None else now
     tables, chains = nftables(run)
     backend, asked = _backend(), requirements_of(plan) if plan else None
     return Evidence(
-        now=seen,
+        now=now,
         labs=machine.journaled_labs(),
-        settings=readable([*SETTINGS, *_of_the_way_out(seen)]),
+        settings=readable([*SETTINGS, *_of_the_way_out(now)]),
         signs=machine.signs(),
         backend=backend,
         other_rules=_other_rules(run, backend),
@@ -117,9 +115,9 @@ def gather(run: Run, now: State | None = None, plan: Plan | None = None) -> Evid
         unmanaged=tuple(machine.unmanaged()),
         persistent_macs=machine.persistent_macs(),
         initial_user=machine.initial_user(),
-        inside=_inside(seen),
+        inside=_inside(now),
         missing=dict(_missing()),
-        lacking=lacking(run, asked, seen) if asked else {},
+        lacking=lacking(run, asked, now) if asked else {},
         powers=machine.powers(),
         xtables=machine.xtables(),
         asked=asked,

@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from cnetsh.doctor.asked import Requirements
-from cnetsh.doctor.evidence import Evidence
-from cnetsh.forwarding.predict import Surprise
 from cnetsh.kinds.change import unquoted
 from cnetsh.plan.steps import Step
+
+if TYPE_CHECKING:
+    # Whoever only tells a finding goes without loading what it came of.
+    from cnetsh.doctor.evidence import Evidence
+    from cnetsh.forwarding.predict import Surprise
 
 Severity: TypeAlias = Literal["lacks", "refuse", "warn", "note"]
 SEVERITIES: tuple[Severity, ...] = ("lacks", "refuse", "warn", "note")  # the gravest first
@@ -50,10 +53,10 @@ class Case:
     """
 
     plan: Requirements | None
-    seen: Evidence
+    seen: "Evidence"
     on_host: bool
     new: frozenset[Step] = frozenset()
-    surprises: tuple[Surprise, ...] = ()
+    surprises: "tuple[Surprise, ...]" = ()
 
     @cached_property
     def tables(self) -> dict[str, list[str]]:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import oracle
 import pytest
 from hosts import Private, report, wait_for
 
@@ -16,6 +18,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 DOCTOR = """
 import json, sys
 from cnetsh.system import process
+from cnetsh.compare import snapshot
 from cnetsh.doctor import diagnose
 from cnetsh.labs import builtin
 from cnetsh.plan import steps
@@ -25,7 +28,8 @@ up = None
 if name:
     loaded = builtin.builtin_lab(name, sys.argv[3:])
     up = steps.parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
-facts = diagnose.gather(process.runner(), plan=up)
+run = process.runner()
+facts = diagnose.gather(run, snapshot.take(run), up)
 print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, target == "host", facts))))
 """
 BRIDGE = """
@@ -229,10 +233,12 @@ def test_router_advertisement(private: Private) -> None:
     settings = "/proc/sys/net/ipv6/conf"
     lab = f"""
 from cnetsh.system import process
+from cnetsh.compare import snapshot
 from cnetsh.doctor import diagnose
 from cnetsh.plan import steps
 up = steps.parse("echo 1 | tee {settings}/all/forwarding", "x", "", "up", "x")
-facts = diagnose.gather(process.runner(), plan=up)
+run = process.runner()
+facts = diagnose.gather(run, snapshot.take(run), up)
 import json; print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, True, facts))))
 """
     for value, expected in (("1", ["refuse"]), ("0", ["warn"]), ("2", [])):
@@ -270,13 +276,15 @@ def test_what_the_kernel_lacks_is_found_before_the_first_step(private: Private) 
     netem = private.run(["unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", "netem"])
     lab = """
 from cnetsh.system import process
+from cnetsh.compare import snapshot
 from cnetsh.doctor import diagnose
 from cnetsh.plan import steps
 text = ("ip link add x type veth peer name y\\ntc qdisc add dev x root netem delay 1ms\\n"
         "ip netns add a\\nip link add link eth0 name m netns a type macvlan mode bridge\\n"
         "iptables -t nat -A POSTROUTING ! -o x -m comment --comment cnetsh:x -j MASQUERADE")
 up = steps.parse(text, "x", "", "up", "x")
-facts = diagnose.gather(process.runner(), plan=up)
+run = process.runner()
+facts = diagnose.gather(run, snapshot.take(run), up)
 import json; print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, True, facts))))
 """
     done = private.python("-c", lab)
@@ -320,11 +328,11 @@ def test_is_quick(private: Private) -> None:
     script = """
 import os
 from cnetsh.system import process
+from cnetsh.compare import snapshot
 from cnetsh.doctor import diagnose
 from cnetsh.labs import builtin
 from cnetsh.plan import steps
 from cnetsh.labs import render
-from cnetsh.compare import snapshot
 loaded = builtin.builtin_lab("routing", [])
 up = steps.parse(render.render(loaded, "up"), "routing", "", "up", "")
 run = process.runner()
@@ -337,3 +345,23 @@ print((sum(os.times()[:4]) - began) / 10)
     done = private.python("-c", script)
     # Seconds of the processor's, with those of the tools it asks: others may be busy, too.
     assert float(done.stdout) < 0.4, done
+
+
+COUNTED = """#!/bin/sh
+echo "$*" >> {folder}/asked
+exec {folder}/ip "$@"
+"""
+
+
+@pytest.mark.parametrize("words", ["doctor bridge", "plan bridge --on host"])
+def test_tools_are_asked_once(private: Private, tmp_path: Path, words: str) -> None:
+    ip = Path(str(shutil.which("ip", path=oracle.PATH))).resolve()
+    shutil.copy(ip, tmp_path / "ip")
+    counted = tmp_path / "counted"
+    counted.write_text(COUNTED.format(folder=tmp_path))
+    counted.chmod(0o755)
+    private.sh(f"mount --bind {counted} {ip}")
+    assert private.cnetsh(*words.split()).returncode == 0
+    private.sh(f"umount {ip}")
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked.count("-j -d -batch -") == 1, asked
