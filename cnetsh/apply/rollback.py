@@ -74,17 +74,17 @@ def _adopted(sight: Sight) -> dict[str, list[object]]:
 
 def take_back(what: Undoing) -> Taken:
     """Take steps back, and what they have done to things of others."""
-    sight, numbers, done = what.sight, what.numbers, what.free
-    aimed, blocked, ordered, rest, cost = what.todo
+    sight, done = what.sight, what.free
+    aimed, blocked, ordered, rest, cost, undone = what.todo
     # Before the first of them runs, so that whoever goes on after a crash knows what this one knew.
     sight.journal.write(aim=rows(what.at_stake))
     failed = run_mends([*ordered, *rest], sight, "undo ")
     if ordered:
-        going = [sight.steps[number] for number in numbers]
+        going = [sight.steps[number] for number in what.numbers]
         wait_until_gone(going, blocked, sight)
     cost |= _settle(sight, aimed.wanted, done, cost)
     # A command of which somebody ended the process has done nothing.
-    if again := still_there(sight, numbers, blocked):
+    if again := still_there(sight, undone, blocked):
         run_mends(again, sight)
         _look(sight, aimed.wanted, done)
     _settle_locals(sight, aimed.wanted, done, cost)

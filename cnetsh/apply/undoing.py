@@ -44,7 +44,7 @@ _VALUES = ("master", "mtu", "address", "alias", "txqueuelen", "up")
 class Todo(NamedTuple):
     """What takes steps back: where that goes, what others use, commands in order, and the rest.
 
-    cost: how far the commands reach besides what they name.
+    cost: how far the commands reach besides what they name; undos: those that are not covered.
     """
 
     aimed: Aim
@@ -52,6 +52,7 @@ class Todo(NamedTuple):
     ordered: list[Mend]
     rest: list[Mend]
     cost: frozenset[Reach]
+    undos: list[Undo]
 
 
 def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
@@ -66,10 +67,12 @@ def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
     for ref, line in _blocked(sight, aimed.wanted):
         if ref in going:
             blocked.setdefault(ref, []).append(line)
-    ordered, rest = _in_order(sight, numbers, done, aimed.wanted, blocked)
+    undone = _ordered(sight, numbers)
+    ordered, rest = _in_order(sight, undone, done, aimed.wanted, blocked)
     # What undoing a step reaches, the step has reached too.
     cost = cost_of([*ordered, *rest], sight) | sight.scope.reach
-    return Todo(aimed, blocked, ordered, [one for one in rest if not _follows(one, cost)], cost)
+    rest = [one for one in rest if not _follows(one, cost)]
+    return Todo(aimed, blocked, ordered, rest, cost, undone)
 
 
 def _follows(one: Mend, cost: frozenset[Reach]) -> bool:
@@ -167,7 +170,7 @@ def _jumps(fact: Fact, rules: list[str], sight: Sight) -> Iterator[tuple[Ref, Le
 
 def _in_order(
     sight: Sight,
-    numbers: Collection[int],
+    undone: Iterable[Undo],
     done: Patch,
     wanted: Found,
     blocked: Collection[Ref],
@@ -183,7 +186,7 @@ def _in_order(
              and kinds.link_of(fact, wanted.get(fact)) in moved
              and is_a_ports(fact, _value(fact, wanted, now))}  # fmt: skip
     left -= later
-    for one in _ordered(sight, numbers):
+    for one in undone:
         step = sight.steps[one.step]
         if step.said.undo is not None or _is_unseen(step, sight):
             untouched = one.step not in sight.journal.undone
@@ -221,9 +224,9 @@ def _ordered(sight: Sight, numbers: Collection[int]) -> list[Undo]:
     return found[::-1]
 
 
-def still_there(sight: Sight, numbers: Collection[int], blocked: Collection[Ref]) -> list[Mend]:
+def still_there(sight: Sight, undone: Iterable[Undo], blocked: Collection[Ref]) -> list[Mend]:
     """Give what removes those of the lab's objects that should be gone by now."""
-    return [mend for one in _ordered(sight, numbers) for change in sight.steps[one.step].changes
+    return [mend for one in undone for change in sight.steps[one.step].changes
             if isinstance(change, Make) and change.ref.kind in OWNED
             for mend in _removal(change, one, sight, blocked)
             if not (change.ref.kind == "folder" and sight.foreign_in(change.ref))]  # fmt: skip
