@@ -156,6 +156,12 @@ class Command:
             sys.stdout.flush()
             os._exit(code)
 
+    @property
+    def says_up(self) -> bool:
+        """Whether it has said by now that its lab is up."""
+        # It goes on writing where it is in the file.
+        return b"d is up: " in os.pread(self.said.fileno(), 1 << 20, 0)
+
     def end(self) -> tuple[int, str]:
         """Its exit code, negative for a signal, and what it said; 99 when it does not end."""
         deadline = time.monotonic() + PATIENCE
@@ -182,17 +188,29 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def strike(run: Run, program: int) -> None:
+def strike(run: Run, command: Command) -> bool:
+    """Strikes it; whether that ended the sandbox of a lab that had been said to be up by then."""
     if run.how == "full":
         with suppress(OSError), FILLER.open("wb", buffering=0) as filler:
             while True:
                 filler.write(bytes(4096))
     elif run.how == "child":
-        if found := descendants(program):
+        if found := descendants(command.pid):
+            victim = run.chance.choice(found)
+            last = command.says_up and holds_a_sandbox(victim)
             with suppress(ProcessLookupError):
-                os.kill(run.chance.choice(found), signal.SIGKILL)
+                os.kill(victim, signal.SIGKILL)
+                return last
     else:
-        os.kill(program, signal.Signals[run.how])
+        os.kill(command.pid, signal.Signals[run.how])
+    return False
+
+
+def holds_a_sandbox(pid: int) -> bool:
+    """Whether it is the sandbox's holder or its process 1."""
+    with suppress(OSError):
+        return b"/holder.py\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def prepare(run: Run) -> str:
@@ -244,17 +262,20 @@ def struck(run: Run, seconds: float, wanted: oracle.Facts) -> Row:
     administer(run.between)
     before, command = calm(), Command(run.line(run.command))
     time.sleep(run.part * seconds)
-    strike(run, command.pid)
+    last = strike(run, command)
     code, said = command.end()
     FILLER.unlink(missing_ok=True)
     wrong |= untrue(run, code, said, before)
+    # A sandbox that is ended once its lab is up takes that along: what was said was so.
+    gone = last and code == 0 and bool(wrong.pop("status", ""))
     administer(run.after)
     ends = [cnetsh(*line.split()) for line in endings(run)]
     if any(each[0] for each in ends) or any("Traceback" in each[1] for each in ends):
         wrong["recover"] = "".join(f"exit {one}\n{text}" for one, text in ends)
     if lines := differs(wanted):
         wrong["not the twin"] = "\n".join(lines)
-    return {"exit": code, "said": said, "ends": [text for _, text in ends], "wrong": wrong}
+    told = {"said": said, "ends": [text for _, text in ends]}
+    return {"exit": code, "wrong": wrong, "gone": gone} | told
 
 
 def endings(run: Run) -> list[str]:

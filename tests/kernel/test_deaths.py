@@ -35,7 +35,9 @@ def summary(rows: Rows) -> str:
     runs = Counter(row["command"] for row in rows)
     ways = Counter((row["command"], row["how"], way) for row in rows for way in row["wrong"])
     lines = [f"{command}: {number} runs" for command, number in runs.items()]
-    return "\n".join([*lines, *(f"{' '.join(way)}: {number}" for way, number in ways.items())])
+    lines += [f"{' '.join(way)}: {number}" for way, number in ways.items()]
+    gone = sum(row["gone"] for row in rows)
+    return "\n".join([*lines, f"a sandbox that ended after its lab was said to be up: {gone}"])
 
 
 @pytest.mark.parametrize("part", range(PARTS))
