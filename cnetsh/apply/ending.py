@@ -187,7 +187,8 @@ class Ending:
 
     def _unread(self) -> Iterator[Left]:
         """Give what could not be read: that is not the same as not there."""
-        for step in self.steps:
+        unread = any(ref.kind == "table" for ref in self.sight.state)
+        for step in self.steps if unread else ():
             for change in step.changes:
                 if self.sight.is_unread(change.ref) and isinstance(change, Make):
                     text = f"{kinds.called(change.ref)}: not known, for its table cannot be read"

@@ -167,7 +167,7 @@ def _count_links() -> int:
 def _is_link(name: str, mark: Sequence[Any]) -> bool:
     # The version before has written down the MAC address, where the number of /sys stands now.
     same_number = isinstance(mark[1], str) or link_mark(name) == mark[1]
-    return link_index(name) == mark[0] and same_number
+    return bool(same_number and link_index(name) == mark[0])
 
 
 def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) -> frozenset[Reach]:
