@@ -10,6 +10,7 @@ from itertools import takewhile
 
 from cnetsh.compare.preview import as_lines
 from cnetsh.errors import CnetshError
+from cnetsh.kinds import port
 from cnetsh.kinds.change import (
     OWNED,
     Change,
@@ -50,7 +51,7 @@ def between(old: Mapping[int, Step], plan: Plan) -> LiveChange:
     lacking = {numbers[at] for at in _surplus(list(old.values()), plan.steps)}
     lacking |= _out_of_order(old, read, lacking, plan.steps)
     gone = _with_what_goes_along(read, lacking)
-    gone |= _lost_routes(old, read, gone)
+    gone |= _lost_routes(old, read, gone) | _lost_options(read, gone)
     # Once more: what goes along may have been the first of several that have an order.
     gone |= _out_of_order(old, read, gone, plan.steps)
     there = [old[number] for number in numbers if number not in gone]
@@ -176,6 +177,18 @@ def _lost_routes(old: Mapping[int, Step], read: Read, gone: Collection[int]) -> 
         for number, changes in read.items()
         for change in changes
         if isinstance(change, Make) and change.ref.kind == "route" and old[number].netns in places
+    }
+
+
+def _lost_options(read: Read, gone: Collection[int]) -> set[int]:
+    """Give what ports are that leave their bridge: in another one they begin anew."""
+    left = {change.ref for number in gone for change in read[number]
+            if isinstance(change, Set) and change.key == "master"}  # fmt: skip
+    return {
+        number
+        for number, changes in read.items()
+        for change in changes
+        if isinstance(change, Set) and change.ref in left and change.key in port.OPTIONS
     }
 
 

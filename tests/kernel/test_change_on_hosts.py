@@ -45,6 +45,12 @@ CHANGES = {
     "second bridge": (NAT, N0, TWO, N0 + M),
     "isolated": (TWO, N0 + M, TWO.replace("2.0.1/24", "2.0.1/24, isolated: true"), N0 + M),
     "published": (NAT, N0 + N1, NAT, "  n0: {bridge: br0, publish: ['80:80']}\n" + N1),
+    "published, and to another bridge": (
+        TWO,
+        N0 + "  m: {bridge: br0, address: 10.1.0.9/24, publish: ['80:80']}\n",
+        TWO,
+        N0 + "  m: {bridge: br1, address: 10.2.0.9/24, publish: ['80:80']}\n",
+    ),
     "setting": (
         BRIDGE,
         N0,
@@ -106,6 +112,7 @@ def assert_changed_and_back(private: Private, folder: Path, names: list[str]) ->
 def test_a_change_and_its_way_back(private: Private, tmp_path: Path) -> None:
     private.sh(f"echo 0 > {FORWARD}")
     names = ["remove the first of named ends", "isolated", "much", "name servers"]
+    names += ["published, and to another bridge"]
     assert_changed_and_back(private, tmp_path, names)
 
 
