@@ -44,6 +44,11 @@ class Sandbox:
         return sorted(path.stem for path in journals)
 
     @property
+    def lives(self) -> bool:
+        """Whether what is in it is there: with process 1 it goes, and then ends who holds it."""
+        return running_as(self.name) == self and Path(f"/proc/{self.init}/ns/net").exists()
+
+    @property
     def kept(self) -> bool:
         """Whether it was started by hand, and so stays when its last lab is down."""
         return SANDBOXES.kept(self.name)

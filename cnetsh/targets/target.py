@@ -112,7 +112,7 @@ def in_target(target: Target, action: Action) -> int | None:
         if box is None:
             return None
         code = _in_child(box, action)
-        if sandbox.running_as(target.name) != box:
+        if not box.lives:
             # Whatever the code says: what was done there has gone with it.
             raise CnetshError(f"{target} has ended meanwhile, with all that was in it", code=FAILED)
     sandbox.stop_if_idle(target.name)
