@@ -2,19 +2,18 @@
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
-import termios
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import oracle
 import pytest
 from hosts import PATIENCE, Private, end_host, host_env, report, start_holder, wait_for
 from machines import FAR, NEAR, Machines, connected
+from terminals import in_front
 from test_guides import CHECKOUT, assert_shown, lines_of, sessions
 
 from cnetsh import __version__
@@ -247,34 +246,8 @@ def test_ctrl_c_ends_what_exec_has_begun_there(machines: Machines) -> None:
 
 
 def test_a_shell_has_the_callers_terminal(machines: Machines) -> None:
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(ours, (33, 77))
     env = {**machines.here.env, "CNETSH_ON": "ssh:vm", "TERM": "xterm"}
     argv = machines.here.enter([sys.executable, "-m", "cnetsh", "shell"])
-    # Its controlling terminal, as where a person types.
-    shell = subprocess.Popen(["setsid", "--ctty", *argv], stdin=theirs, stdout=theirs, env=env)
-    os.close(theirs)
-    # One job, so that Ctrl-C finds it in front as soon as it has said something.
-    os.write(ours, b"sh -c 'stty size; exec sleep 100'\n")
-    said = read_until(ours, b"33 77")
-    os.write(ours, b"\3")
-    os.write(ours, b"ip -br address show eth0; exit 7\n")
-    said += read_until(ours, b"\n")
-    assert shell.wait(timeout=PATIENCE) == 7
-    assert FAR.encode() in said + read_all(ours)
-
-
-def read_until(fd: int, wanted: bytes) -> bytes:
-    said = b""
-    while wanted not in said:
-        said += os.read(fd, 1024)
-    return said
-
-
-def read_all(fd: int) -> bytes:
-    said = b""
-    # At its end, a terminal that nobody has open any more cannot be read.
-    with suppress(OSError):
-        while piece := os.read(fd, 1024):
-            said += piece
-    return said
+    start = partial(subprocess.Popen, env=env)
+    exit_code, said = in_front(start, argv, "ip -br address show eth0")
+    assert exit_code == 7 and FAR in said, said

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hosts import NOBODY, ROOT, Ordinary, Private, kill, report, wait_for
+from terminals import in_front
 
 pytestmark = pytest.mark.long
 
@@ -47,6 +48,9 @@ def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
     told = user.cnetsh("exec", "host", "--on", "vm", "--", "sh", "-c", "cat; exit 7", input="in",
                        check=False)  # fmt: skip
     assert (told.stdout, told.returncode) == ("in", 7), report(told)
+    shell = [str(user.program), "shell", "--on", "vm"]
+    exit_code, said = in_front(user.start, shell, "ip -br address show eth0")
+    assert exit_code == 7 and "10.0.2.15" in said, said
     down = user.cnetsh("down", "routing", "--on", "vm")
     assert "routing is down, as before" in down.stderr, report(down)
     assert "no vm runs" in user.cnetsh("vm", "list").stderr

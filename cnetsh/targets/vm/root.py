@@ -25,7 +25,7 @@ TOOLS = (
     "ip tc bridge ping tracepath ss sysctl modprobe lsmod unshare nsenter setpriv nft sh bash "
     "dash cat ls ps sleep mkdir rmdir touch rm cp mv ln readlink tee cut head tail sort uniq wc tr "
     "grep sed awk xargs find env id uname true false test seq date timeout mount umount df free "
-    "kill cmp diff chmod basename dirname expr mktemp stat hostname getent python3 tcpdump nc"
+    "kill cmp diff chmod basename dirname expr mktemp stat stty hostname getent python3 tcpdump nc"
 )
 MANY = ("sbin/*tables*", "lib/*/xtables/*.so", "lib*/xtables/*.so", "lib/*/libnss_files.so.2")
 DATA = (
