@@ -69,7 +69,7 @@ def _save(lab: str, into: TextIO) -> int:
 class Sought:
     """A lab that is asked for, "" being the only one that is up.
 
-    elsewhere: where else it is; source: what `up` takes for it where it was typed, "" for nothing.
+    elsewhere: where else it is; source: what is typed behind `up` to have it there, "" for nothing.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Sought:
         here, labs = target.named(on), _labs_seen()
         # What is up needs no look at the files of the current folder.
         source = "" if name in labs.get(here, ()) else choose.what_up_takes(lab)
-        return cls(name, _elsewhere(name, here, labs, verb), source)
+        return cls(name, _elsewhere(name, here, labs, verb), source and f"{source}{here.option}")
 
     def only(self) -> "Sought":
         """Give the lab, where no name was typed the only one that is up here.

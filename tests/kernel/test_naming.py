@@ -101,6 +101,8 @@ def test_what_is_up_elsewhere_is_pointed_to(ordinary: Ordinary) -> None:
         assert ordinary.cnetsh("down", "veth").stderr == f"veth is not up {there.format('down')}"
         assert ordinary.cnetsh("down").stderr == f"no lab is up {there.format('down')}"
         assert ordinary.cnetsh("down", "bridge").stderr == "bridge is not up\n"
+        done = ordinary.cnetsh("check", "bridge", "--on", "sandbox:two", check=False)
+        assert done.stderr.endswith("\n  cnetsh up bridge --on sandbox:two\n"), report(done)
         for verb in ("check", "repair"):
             for words, said in ((["veth"], "veth is not up"), ([], "no lab is up")):
                 done = ordinary.cnetsh(verb, *words, check=False)
