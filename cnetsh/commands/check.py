@@ -84,7 +84,7 @@ def _reasons(findings: Sequence[checks.CheckResult]) -> dict[Step, "Reason"]:
         return {}
     # Only what fails needs the model, which takes a while to load.
     from cnetsh.commands.predicting import networks_here
-    from cnetsh.commands.reasons import Case, planned_here, reason_of
+    from cnetsh.commands.reasons import Sending, planned_here, reason_of
     from cnetsh.forwarding.predict import asked_by
 
     asked = {step: one for step in failed if (one := asked_by(step))}
@@ -92,7 +92,7 @@ def _reasons(findings: Sequence[checks.CheckResult]) -> dict[Step, "Reason"]:
         return {}
     networks, planned = networks_here(), planned_here()
     network = next(networks)
-    return {step: reason_of(Case(network, networks, one.sender, one.packet), planned, None)
+    return {step: reason_of(Sending(network, networks, one.sender, one.packet), planned, None)
             for step, one in asked.items()}  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def planned_here() -> Planned:
 
 
 @dataclass(frozen=True)
-class Case:
+class Sending:
     """One packet in a network; others: more networks like it, to be changed and tried."""
 
     network: Network
@@ -90,7 +90,7 @@ def _place(stop: Stop) -> tuple[str, ...]:
     return stop.code, stop.leg, stop.space, stop.link
 
 
-def reason_of(case: Case, planned: Planned, trial: ProbeResult | None) -> Reason:
+def reason_of(case: Sending, planned: Planned, trial: ProbeResult | None) -> Reason:
     """Give how a packet fares; trial: how one fared that was sent."""
     network, sender, packet = case.network, case.sender, case.packet
     trial = trial and replace(trial, seen=tuple(_concerned(network, trial.seen)))
@@ -136,7 +136,7 @@ def _of_two(
     return verdict.stop if verdict.works is False else None
 
 
-def _by_model(verdict: Verdict, path: tuple[str, ...], planned: Planned, case: Case) -> Reason:
+def _by_model(verdict: Verdict, path: tuple[str, ...], planned: Planned, case: Sending) -> Reason:
     if verdict.stop and verdict.works is False:
         return _stopped(verdict.stop, path, planned, case)
     if verdict.works:
@@ -144,7 +144,7 @@ def _by_model(verdict: Verdict, path: tuple[str, ...], planned: Planned, case: C
     return Reason(None, path, Layer.UNKNOWN, f"it is not known {verdict.open}")
 
 
-def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, case: Case) -> Reason:
+def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, case: Sending) -> Reason:
     by_plan = stop.code == _BARE or (stop.layer in _MEANT and stop.code not in _SURE)
     meant = tuple(_meant(stop, planned, case)) if by_plan and "help" not in stop.words else ()
     step = _step_of(planned, stop)
@@ -173,7 +173,7 @@ def _is_planned(gone: Remove, planned: Planned) -> bool:
                for facts in made)  # fmt: skip
 
 
-def _meant(stop: Stop, planned: Planned, case: Case) -> Iterator[str]:
+def _meant(stop: Stop, planned: Planned, case: Sending) -> Iterator[str]:
     """Give the steps of a plan whose work is undone, near a stop: done again they mend it."""
     first, network = tuple(_cleared(stop, planned)), case.network
     if again := repaired(planned, network, stop.space):
@@ -195,7 +195,9 @@ def _written(changes: Iterable[Change]) -> Iterator[str]:
     return (text for change in changes for text in kinds.write(change))
 
 
-def _comes(stop: Stop, first: Sequence[Change], case: Case, lost: Sequence[drift.Drifted]) -> int:
+def _comes(
+    stop: Stop, first: Sequence[Change], case: Sending, lost: Sequence[drift.Drifted]
+) -> int:
     """Give how far the packet comes when what is lost is there again."""
     six = _with_six(lost, case.network)
     steps = dict.fromkeys(one.step for one in lost)

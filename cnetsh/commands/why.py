@@ -12,9 +12,9 @@ from cnetsh.commands.entering import HOST, entered
 from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import networks_here
 from cnetsh.commands.reasons import (
-    Case,
     Planned,
     Reason,
+    Sending,
     lost_of,
     planned_here,
     reason_of,
@@ -99,7 +99,7 @@ def _why(wanted: Query) -> int:
                     whole=bool(wanted.size))  # fmt: skip
     asked = Probe(space.name, str(to), wanted.proto, wanted.port, wanted.size)
     trial = tried(asked, list(network.spaces)) if wanted.probe else None
-    case = Case(network, networks, space.name, packet)
+    case = Sending(network, networks, space.name, packet)
     return _tell(wanted, reason_of(case, planned, trial))
 
 

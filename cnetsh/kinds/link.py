@@ -120,12 +120,8 @@ def _added(rest: Words, netns: str) -> Changes | None:
     if kind == "veth":
         return _cable(ref, facts, more, netns) if not parent else None
     options = {key: _typed(key, text) for key, text in zip(more[::2], more[1::2], strict=False)}
-    if (
-        len(more) % 2
-        or _REFUSED in options.values()
-        or len(options) != len(more) // 2
-        or not options.keys() <= TYPES[kind].keys()
-    ):
+    known = options.keys() <= TYPES[kind].keys() and _REFUSED not in options.values()
+    if not known or 2 * len(options) != len(more):
         return None
     parent = parent or options.get("dev")
     return (Make(ref, facts | options, on=Ref("link", netns, parent) if parent else None),)

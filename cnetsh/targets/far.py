@@ -25,8 +25,8 @@ from cnetsh.targets.frames import Exit, Reader, Request
 from cnetsh.targets.travel import unpacked
 
 
-class Way(Protocol):
-    """The way to the caller: where something comes from, and whether its end ends the action."""
+class Caller(Protocol):
+    """Who has it done: where he is heard, and whether the action ends when he goes."""
 
     fd: int
     ends_it: bool
@@ -39,7 +39,7 @@ class Way(Protocol):
 
 
 class Streams:
-    """The way to who has started this process. What has begun goes on without him."""
+    """Who has started this process. What has begun goes on without him."""
 
     fd, ends_it = 0, False
 
@@ -59,18 +59,18 @@ class Streams:
                 rest = rest[os.write(1, rest) :]
 
 
-def act(way: Way, content: bytes) -> None:
+def act(caller: Caller, content: bytes) -> None:
     """Do what a request says, and tell how it ended."""
-    code = _Child(way, frames.read_request(content)).run()
+    code = _Child(caller, frames.read_request(content)).run()
     labs = sorted(path.stem for path in Path("/run/cnetsh").glob("*/*.journal"))
-    way.send(frames.ENDED, frames.told(Exit(code, labs)))
+    caller.send(frames.ENDED, frames.told(Exit(code, labs)))
 
 
 class _Child:
     """The process that does an action, with what connects it to the caller."""
 
-    def __init__(self, way: Way, request: Request) -> None:
-        self.way = way
+    def __init__(self, caller: Caller, request: Request) -> None:
+        self.caller = caller
         self.outputs: dict[int, int] = {}
         if request.size:
             self.input, theirs = pty.openpty()
@@ -97,16 +97,16 @@ class _Child:
 
     def run(self) -> int:
         """Pass on what comes from either side until the child has ended; give its exit code."""
-        self.way.send(frames.BEGUN)
+        self.caller.send(frames.BEGUN)
         here = True
         while True:
-            watched = [self.end, *self.outputs, *([self.way.fd] if here else [])]
+            watched = [self.end, *self.outputs, *([self.caller.fd] if here else [])]
             ready, free, _ = select.select(watched, [self.input] * bool(self.waiting), [])
             for fd in {*ready} & self.outputs.keys():
                 self._told(fd)
             if free:
                 self._give()
-            if self.way.fd in ready:
+            if self.caller.fd in ready:
                 here = self._heard()
             if ready == [self.end]:
                 return self._ended()
@@ -115,13 +115,13 @@ class _Child:
         # A terminal whose last user has gone cannot be read any more.
         with contextlib.suppress(OSError):
             if piece := os.read(fd, frames.PIECE):
-                self.way.send(frames.STREAM, bytes([self.outputs[fd]]) + piece)
+                self.caller.send(frames.STREAM, bytes([self.outputs[fd]]) + piece)
                 return
         self._close(fd)
 
     def _heard(self) -> bool:
         """Take what has come; give whether the caller is still there."""
-        came = self.way.heard()
+        came = self.caller.heard()
         for letter, content in came or ():
             match letter:
                 case frames.STREAM if content[0]:
@@ -162,7 +162,7 @@ class _Child:
         if self.input in self.outputs:
             self._close(self.input)
         self._take(b"")
-        if self.way.ends_it:
+        if self.caller.ends_it:
             self._signalled(signal.SIGHUP)
 
     def _signalled(self, number: int) -> None:
