@@ -25,9 +25,10 @@ from cnetsh.system.signals import StopSignal
 from cnetsh.targets import target
 from cnetsh.views.terminal import DOUBT, WRONG
 
-MOST = 20  # lines of what a look shows
 if TYPE_CHECKING:
     from cnetsh.commands.reasons import Reason
+
+MOST = 20  # lines of what a look shows
 
 
 class Shown(NamedTuple):

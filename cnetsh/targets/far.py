@@ -63,7 +63,7 @@ def act(caller: Caller, content: bytes) -> None:
     """Do what a request says, and tell how it ended."""
     code = _Child(caller, frames.read_request(content)).run()
     labs = sorted(path.stem for path in Path("/run/cnetsh").glob("*/*.journal"))
-    caller.send(frames.ENDED, frames.told(Exit(code, labs)))
+    caller.send(frames.ENDED, frames.write_exit(Exit(code, labs)))
 
 
 class _Child:

@@ -49,7 +49,7 @@ def framed(letter: bytes, content: bytes = b"") -> bytes:
     return HEAD.pack(letter, len(content)) + content
 
 
-def asked(request: Request) -> bytes:
+def write_request(request: Request) -> bytes:
     """Give the bytes that a request is sent as."""
     return zlib.compress(pickle.dumps(request))
 
@@ -60,7 +60,7 @@ def read_request(content: bytes) -> Request:
     return request
 
 
-def told(ended: Exit) -> bytes:
+def write_exit(ended: Exit) -> bytes:
     """Give the bytes that an end is sent as."""
     return json.dumps(asdict(ended)).encode()
 

@@ -49,7 +49,7 @@ class Near:
             stream.flush()
         hold_back()
         os.set_blocking(to, False)
-        self.unsent = first + frames.framed(frames.REQUEST, frames.asked(self._request()))
+        self.unsent = first + frames.framed(frames.REQUEST, frames.write_request(self._request()))
         with _raw(self.parcel.terminal):
             return self._followed(to, back, time.monotonic() + seconds)
 

@@ -51,4 +51,4 @@ def test_frames_come_whole_however_they_are_cut(length: int) -> None:
 
 def test_an_end_is_read_as_it_was_said() -> None:
     ended = Exit(3, ["routing"])
-    assert frames.read_exit(frames.told(ended)) == ended
+    assert frames.read_exit(frames.write_exit(ended)) == ended
