@@ -11,7 +11,7 @@ from cnetsh.apply.lock import held
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.up import reason
 from cnetsh.commands.output import exit_code_of, say
-from cnetsh.commands.progress import Echo, Quiet, Telling
+from cnetsh.commands.progress import Echo, Quiet, Telling, typed_for
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
 from cnetsh.system.process import require_descriptors, runner, through_sh
@@ -48,18 +48,17 @@ def build_machine() -> int:
 
 
 @contextmanager
-def changing(telling: Telling | None = None) -> Iterator[Means]:
-    """Hold the target's lock and give the means to change it."""
+def changing(on: str, telling: Telling | None = None) -> Iterator[Means]:
+    """Hold the lock of the target that this process is in, and give the means to change it."""
     require_descriptors()
     # Before the lock: a pipe that nobody reads would keep all others waiting.
-    telling = telling or Telling()
     echo = Echo(telling)
     # Children keep the lock open, so it is held until the last of them has ended.
     with StopSignal() as stop, held(sys.argv, stop) as lock:
         # What a plan makes is for all to read, whatever the caller keeps of his own files.
         os.umask(0o022)
         try:
-            yield Means(runner(lock), through_sh((lock,)), echo, stop, typed=telling.typed)
+            yield Means(runner(lock), through_sh((lock,)), echo, stop, typed=typed_for(on))
         finally:
             echo.over()
 

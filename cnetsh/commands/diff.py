@@ -45,7 +45,7 @@ def run(
 
 
 def _on_target(wanted: Wanted, form: str, sudo: bool, into: TextIO) -> int:
-    with changing() as means:
+    with changing(wanted.on) as means:
         work = to_bring_up(wanted, means)
     if work.refused:
         for one in work.warnings:

@@ -1,7 +1,6 @@
 """The command `doctor`: what stands in a lab's way on a target."""
 
 import json
-import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -14,16 +13,12 @@ from cnetsh.commands.progress import tell_where_typed, typed_for
 from cnetsh.commands.work import tell_finding
 from cnetsh.compare import kernel, snapshot
 from cnetsh.doctor import diagnose
-from cnetsh.doctor.evidence import TOOLS
 from cnetsh.errors import DONE, REFUSED, CnetshError
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plans
 from cnetsh.system.process import ask
 from cnetsh.system.signals import release
 from cnetsh.targets import target
-
-# What of advice is a command for the target.
-_COMMAND = re.compile(rf"(?:^|: )(?:{'|'.join(TOOLS)}|bridge|echo) ", re.MULTILINE)
 
 
 def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool) -> int:
@@ -59,8 +54,8 @@ def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool, type
     else:
         for one in findings:
             tell_finding(one, tell)
-        if any(_COMMAND.search(one.advice) for one in findings):
-            tell_where_typed(typed)
+        if any(one.commands for one in findings):
+            tell_where_typed(typed, tell)
     if verbose:
         tell_unknown(surprises)
     if not findings:

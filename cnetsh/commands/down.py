@@ -42,9 +42,9 @@ def run(
         # The plan of an `up` says what the lab is, not how it goes.
         known = None
 
-    telling = Telling.typed_here(verbose, quiet, log, on)
+    telling = Telling.typed_here(verbose, quiet, log)
     sought = Sought.typed_here(lab, on, "down")
-    action = partial(_down, sought, every, known, kill, How(dry_run), telling)
+    action = partial(_down, sought, every, known, kill, on, How(dry_run), telling)
     return unless_killed(entered(target.named(on), action, partial(_all_is_down, sought)))
 
 
@@ -67,9 +67,9 @@ def _is_not_up(lab: Sought, up: Sequence[str] = ()) -> str:
 
 
 def _down(
-    lab: Sought, every: bool, known: Saved | None, kill: bool, how: How, telling: Telling
+    lab: Sought, every: bool, known: Saved | None, kill: bool, on: str, how: How, telling: Telling
 ) -> int:
-    with changing(telling) as means:
+    with changing(on, telling) as means:
         if every:
             return _all_down(lab, kill, how, means)
         if not lab.name and not journal.labs_here():

@@ -27,10 +27,12 @@ def in_container(name: str, on: str, action: Action) -> int:
     """Call action in the target that a container is to be in. Raises CnetshError."""
     where = target.named(on)
 
-    def missing() -> NoReturn:
-        raise CnetshError(f"{where} does not run, so there is no {name}", "cnetsh up LAB starts it")
+    return entered(where, action, partial(refuse_asleep, where, f", so there is no {name}"))
 
-    return entered(where, action, missing)
+
+def refuse_asleep(where: Target, so: str = "") -> NoReturn:
+    """Raise CnetshError for a target that does not run; so: what comes of it."""
+    raise CnetshError(f"{where} does not run{so}", f"cnetsh up LAB{where.option} starts it")
 
 
 def refuse_no_container(name: str) -> None:

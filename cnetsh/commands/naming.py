@@ -69,12 +69,14 @@ def _save(lab: str, into: TextIO) -> int:
 class Sought:
     """A lab that is asked for, "" being the only one that is up.
 
-    elsewhere: where else it is; source: what is typed behind `up` to have it there, "" for nothing.
+    elsewhere: where else it is; source: what is typed behind `up` to have it there, "" for nothing;
+    option: what says where.
     """
 
     name: str
     elsewhere: str = ""
     source: str = ""
+    option: str = ""
 
     @classmethod
     def typed_here(cls, lab: str, on: str, verb: str, settings: Sequence[str] = ()) -> "Sought":
@@ -86,7 +88,7 @@ class Sought:
         here, labs = target.named(on), _labs_seen()
         # What is up needs no look at the files of the current folder.
         source = "" if name in labs.get(here, ()) else choose.what_up_takes(lab)
-        return cls(name, _elsewhere(name, here, labs, verb), source and f"{source}{here.option}")
+        return cls(name, _elsewhere(name, here, labs, verb), source, here.option)
 
     def only(self) -> "Sought":
         """Give the lab, where no name was typed the only one that is up here.
@@ -122,11 +124,11 @@ class Sought:
         if self.elsewhere:
             return CnetshError(f"{said}{self.elsewhere}")
         if not lab:
-            return CnetshError(said, "cnetsh up LAB")
+            return CnetshError(said, f"cnetsh up LAB{self.option}")
         if near := nearest(lab, up):
             hint = f"did you mean {near}, which is up?"
         elif self.source:
-            hint = f"cnetsh up {self.source}"
+            hint = f"cnetsh up {self.source}{self.option}"
         elif near := nearest(lab, builtin.LABS):
             hint = f"did you mean {near}?"
         else:

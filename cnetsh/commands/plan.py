@@ -136,7 +136,7 @@ def _compared(plans: Plans, how: _Form, on: str, into: TextIO) -> int:
     from cnetsh.plan.saved import Saved
 
     plan = plans.down if how.which == "down" else plans.up
-    with changing() as means:
+    with changing(on) as means:
         if how.which == "up":
             work = to_bring_up(Wanted(Saved(plans), on, kill=True), means)
         elif journal.find(plan.lab) is None:

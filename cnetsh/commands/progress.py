@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,22 +23,18 @@ WORTH_A_PACE = 0.5  # seconds, after which it is known how fast it goes
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """How much is told of a run: with verbose each step and its time, with quiet how it ended.
-
-    typed: what has a line that is told run in the target.
-    """
+    """How much is told of a run: with verbose each step and its time, with quiet how it ended."""
 
     verbose: bool = False
     quiet: bool = False
     log: TextIO | None = None
-    typed: str = AS_ROOT
 
     @classmethod
-    def typed_here(cls, verbose: bool, quiet: bool, log: Path | None, on: str) -> "Telling":
+    def typed_here(cls, verbose: bool, quiet: bool, log: Path | None) -> "Telling":
         """Give what was typed on the command line of this process. Raises CnetshError."""
         if verbose and quiet:
             raise CnetshError("--verbose and --quiet contradict each other", "leave one out")
-        return cls(verbose, quiet, opened_log(log), typed_for(on))
+        return cls(verbose, quiet, opened_log(log))
 
 
 def typed_for(on: str) -> str:
@@ -46,11 +43,11 @@ def typed_for(on: str) -> str:
     return AS_ROOT if where.kind == "host" else f"cnetsh exec host{where.option} -- sh -c"
 
 
-def tell_where_typed(typed: str) -> None:
-    """Say where commands that were told are typed, if not here."""
+def tell_where_typed(typed: str, tell: Callable[..., None] = say) -> None:
+    """Say where commands that were told are typed, if not here; tell: as they were."""
     # Typed outside of its target, a line would change what has that name there.
     if typed != AS_ROOT:
-        say(f"what would help is typed so: {typed} 'COMMAND'", whole=True)
+        tell(f"commands are typed so: {typed} 'COMMAND'", whole=True)
 
 
 class Meter:

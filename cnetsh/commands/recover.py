@@ -16,12 +16,12 @@ from cnetsh.targets import target
 
 def run(on: str, dry_run: bool, verbose: bool, quiet: bool, log: Path | None) -> int:
     """Undo every interrupted run of a target; give the exit code."""
-    action = partial(_recover, How(dry_run), Telling.typed_here(verbose, quiet, log, on))
+    action = partial(_recover, on, How(dry_run), Telling.typed_here(verbose, quiet, log))
     return unless_killed(entered(target.named(on), action, _nothing))
 
 
-def _recover(how: How, telling: Telling) -> int:
-    with changing(telling) as means:
+def _recover(on: str, how: How, telling: Telling) -> int:
+    with changing(on, telling) as means:
         # All under one lock, so that no lab comes up between two that share something.
         found, unreadable = journal.all_here()
         waiting = [one for one in found if not one.stands or not one.same_boot]

@@ -21,14 +21,14 @@ def run(
 ) -> int:
     """Put back what of a lab has drifted; give the exit code. yes: without asking."""
     how = How.typed_here(dry_run, yes)
-    telling = Telling.typed_here(verbose, quiet, log, on)
+    telling = Telling.typed_here(verbose, quiet, log)
     sought = Sought.typed_here(lab, on, "repair")
     action = partial(_repair, sought, on, how, telling)
     return unless_killed(entered(target.named(on), action, sought.refuse))
 
 
 def _repair(lab: Sought, on: str, how: How, telling: Telling) -> int:
-    with changing(telling) as means:
+    with changing(on, telling) as means:
         return done(lambda: _work(lab, on, means), how, means.stopping)
 
 

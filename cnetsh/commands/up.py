@@ -111,13 +111,13 @@ def run(
         refuse_untrusted(found.plans.up)
     typed = sys.stdin if trial else None
     wanted = Wanted(found, on, allow_overlap, allow_cut_off, kill, trial, typed, verbose)
-    telling = Telling.typed_here(verbose, quiet, log, on)
+    telling = Telling.typed_here(verbose, quiet, log)
     action = partial(_up, wanted, How.typed_here(dry_run, yes), telling)
     return unless_killed(in_started(where, action))
 
 
 def _up(wanted: Wanted, how: How, telling: Telling) -> int:
-    with changing(telling) as means:
+    with changing(wanted.on, telling) as means:
         return done(lambda: to_bring_up(wanted, means), how, means.stopping)
 
 

@@ -5,12 +5,13 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from ipaddress import ip_address
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from cnetsh import names
-from cnetsh.commands.entering import HOST, entered
+from cnetsh.commands.entering import HOST, entered, refuse_asleep
 from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import networks_here
+from cnetsh.commands.progress import tell_where_typed, typed_for
 from cnetsh.commands.reasons import (
     Planned,
     Reason,
@@ -39,7 +40,7 @@ _TO = re.compile(r"(?:\[([^\]]+)\]|([^:/]+|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F
 class Query(NamedTuple):
     """What was typed: whom, and how to ask it; others: more namespaces, or processes in them.
 
-    shell: where commands for the target are typed, "" for here.
+    typed: what has a line that is told run in the target.
     """
 
     sender: str
@@ -51,7 +52,7 @@ class Query(NamedTuple):
     six: bool
     probe: bool
     as_json: bool
-    shell: str
+    typed: str
 
 
 def run(
@@ -73,13 +74,8 @@ def run(
     port = names.count(found[3], "port", 1, 65535) if found[3] else 0
     proto = (found[4] or "tcp") if port else "icmp"
     where = target.named(on)
-    shell = "" if where.kind == "host" else f"cnetsh shell{where.option}"
-    wanted = Query(sender, name, others, port, proto, size, six, probe, as_json, shell)
-    return entered(where, partial(_why, wanted), partial(_missing, where.name))
-
-
-def _missing(name: str) -> NoReturn:
-    raise CnetshError(f"sandbox {name} does not run", "cnetsh up LAB")
+    wanted = Query(sender, name, others, port, proto, size, six, probe, as_json, typed_for(on))
+    return entered(where, partial(_why, wanted), partial(refuse_asleep, where))
 
 
 def _why(wanted: Query) -> int:
@@ -161,9 +157,10 @@ def _tell(wanted: Query, found: Reason) -> int:
         tell(f"  {line}")
     for head, texts in (("stops", [found.reason]), ("layer", [found.layer]),
                         ("shows", [found.evidence]), ("step", [found.step]),
-                        ("fix", list(found.fix)),
-                        ("in", [wanted.shell] if found.evidence or found.fix else [])):  # fmt: skip
+                        ("fix", list(found.fix))):  # fmt: skip
         for text in filter(None, texts):
             # A line to be typed stays one.
-            tell(f"  {head:<6} {text}", whole=head in ("shows", "fix", "in"))
+            tell(f"  {head:<6} {text}", whole=head in ("shows", "fix"))
+    if found.evidence or found.fix:
+        tell_where_typed(wanted.typed, tell)
     return found.code

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cnetsh.apply.repair import Repairing
 from cnetsh.commands.output import say, show
-from cnetsh.doctor.finding import Finding, finding_text
+from cnetsh.doctor.finding import Finding, finding_lines
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.names import visible
 from cnetsh.plan.lines import Line, counted
@@ -65,13 +65,12 @@ class How:
         return cls(dry_run, yes, typed, f"cnetsh {shlex.join(sys.argv[1:])} --yes")
 
 
-def tell_finding(one: Finding, tell: Callable[[str, str], None]) -> None:
+def tell_finding(one: Finding, tell: Callable[[str, str, bool], None]) -> None:
     """Tell what doctor has found, its first line in the colour of what it comes to."""
-    first, *rest = finding_text(one).split("\n")
-    styles = {"lacks": WRONG, "refuse": WRONG, "warn": DOUBT}
-    tell(first, styles.get(one.severity, ""))
-    for line in rest:
-        tell(line, "")
+    style = {"lacks": WRONG, "refuse": WRONG, "warn": DOUBT}.get(one.severity, "")
+    for line, whole in finding_lines(one):
+        tell(line, style, whole)
+        style = ""
 
 
 def done(decide: Callable[[], Work], how: How, stopping: Callable[[], int] = never) -> int:

@@ -40,8 +40,9 @@ def _finding(trap: Trap, sign: Sign, check_host: bool) -> Finding:
     refused_elsewhere = sign.severity == "refuse" and not check_host
     severity: Severity = "warn" if refused_elsewhere else sign.severity
     # Names of the kernel's objects may hold what moves a terminal's cursor.
-    seen, effect, advice = ("\n".join(map(visible, text.split("\n"))) for text in sign[1:])
-    return Finding(trap.id, severity, trap.title, seen, effect, advice, trap.source)
+    seen, effect, advice = ("\n".join(map(visible, text.split("\n"))) for text in sign[1:4])
+    commands = tuple(map(visible, sign.commands))
+    return Finding(trap.id, severity, trap.title, seen, effect, advice, commands, trap.source)
 
 
 def worst(findings: Sequence[Finding]) -> Severity | None:

@@ -1,6 +1,6 @@
 """What doctor says: a finding, and the question that every trap of the table is asked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -24,7 +24,8 @@ class Finding:
     """One thing that stands in a lab's way, or is good to know.
 
     severity: "lacks", the plan cannot work here; "refuse", it would damage the host or end the ssh
-    session; "warn", the lab will not work as it says; "note". evidence: lines of what was seen.
+    session; "warn", the lab will not work as it says; "note". evidence: lines of what was seen;
+    commands: what can be typed in the target, after what the advice says of it.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Finding:
     evidence: str
     effect: str
     advice: str
+    commands: tuple[str, ...]
     source: str
 
 
@@ -43,6 +45,7 @@ class Sign(NamedTuple):
     evidence: str
     effect: str
     advice: str
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,15 @@ def few(lines: Iterable[str], separator: str = "\n") -> str:
     return separator.join([*found[:MOST], *more])
 
 
-def finding_text(finding: Finding) -> str:
-    """Give a finding as lines for a person."""
-    lines = [f"{finding.severity} {finding.id} {finding.title}"]
-    for head, text in (
-        ("seen", finding.evidence),
-        ("means", finding.effect),
-        ("do", finding.advice),
-        ("source", finding.source),
+def finding_lines(finding: Finding) -> Iterator[tuple[str, bool]]:
+    """Give a finding as lines for a person, and whether each is a command, to be pasted."""
+    yield f"{finding.severity} {finding.id} {finding.title}", False
+    for head, text, commands in (
+        ("seen", finding.evidence, ()),
+        ("means", finding.effect, ()),
+        ("do", finding.advice, finding.commands),
+        ("source", finding.source, ()),
     ):
-        texts = [line for line in text.split("\n") if line]
-        lines += [f"  {'' if n else head:<8}{line}" for n, line in enumerate(texts)]
-    return "\n".join(lines)
+        lines = [(line, False) for line in text.split("\n") if line]
+        for at, (line, whole) in enumerate([*lines, *((one, True) for one in commands)]):
+            yield f"  {'' if at else head:<8}{line}", whole

@@ -18,6 +18,7 @@ MARK = "cnetsh:"  # the comment in rules of labs, which only concern the lab's o
 MOST_RULES = 3
 # A policy, and a last rule that does what a policy would.
 _DROPS = re.compile(r":FORWARD DROP\b.*|-A FORWARD -j (DROP|REJECT)( --reject-with \S+)?")
+_ADD = "leave the policy, and add:"
 _LEFT = re.compile(r"-A POSTROUTING -s \S+ ! -o ([^\s+]+) .*-j MASQUERADE.*")
 _BEGINS = {"firewalld": (":FWDI_", ":FORWARD_direct", ":IN_public"), "ufw": (":ufw-",)}
 
@@ -33,18 +34,20 @@ class Filter(NamedTuple):
 def forward_drop(case: Case) -> Iterator[Sign]:
     """P01: packets that the host passes on are dropped unless a rule accepts them."""
     for one in _filters(case):
-        evidence, advice = f"{one.home}: {one.text}", _accept(case, one)
+        evidence, rules = f"{one.home}: {one.text}", _accept(case, one)
         if case.plan is None:
-            yield Sign("warn", evidence, "containers reach nothing beyond their bridge", advice)
+            yield Sign("warn", evidence, "containers reach nothing beyond their bridge", *rules)
         elif _accepted(case, one):
             effect = "rules before it let this lab's packets through"
             yield Sign("note", evidence, effect, "nothing")
         elif host_forwards(case, one.tool):
             lost = f"packets between {case.asked.lab} and the outside are dropped without a word"
-            yield Sign("warn", evidence, lost, advice)
+            yield Sign("warn", evidence, lost, *rules)
         elif _bridged(case, one.tool):
             lost = "even frames between containers of one bridge are dropped without a word (P02)"
-            yield Sign("warn", evidence, lost, f"in a lab file: firewall: true; else {advice}")
+            yield Sign(
+                "warn", evidence, lost, f"in a lab file: firewall: true; else {rules[0]}", rules[1]
+            )
 
 
 def _filters(case: Case) -> Iterator[Filter]:
@@ -105,17 +108,18 @@ def _accepted(case: Case, one: Filter) -> bool:
     )
 
 
-def _accept(case: Case, one: Filter) -> str:
+def _accept(case: Case, one: Filter) -> tuple[str, tuple[str, str]]:
+    """Give what to do about a filter, and the commands."""
     bridge = case.bridge
     if one.home.startswith("nft"):
         rule = f"nft insert rule {one.home.removeprefix('nft table ')} {one.text.split()[1][:-1]}"
         back = "ct state established,related accept"
-        return f"{rule} iifname {bridge} accept\n{rule} oifname {bridge} {back}"
+        return _ADD, (f"{rule} iifname {bridge} accept", f"{rule} oifname {bridge} {back}")
     # Docker calls this chain before its own, and leaves alone what is in it.
     docker = any(line.startswith(":DOCKER-USER") for line in _lines(case, f"{one.home} filter"))
     rule = f"{one.home} -I {'DOCKER-USER' if docker else 'FORWARD'}"
     back = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
-    return f"leave the policy, and add:\n{rule} -i {bridge} -j ACCEPT\n{rule} -o {bridge} {back}"
+    return _ADD, (f"{rule} -i {bridge} -j ACCEPT", f"{rule} -o {bridge} {back}")
 
 
 def bridged_frames(case: Case) -> Iterator[Sign]:
@@ -131,7 +135,7 @@ def bridged_frames(case: Case) -> Iterator[Sign]:
         if rules and not all(_accepted(case, one) for one in filters):
             effect = "frames between containers of one bridge pass these rules and may be dropped"
             advice = f"{tool} -I FORWARD -i {case.bridge} -o {case.bridge} -j ACCEPT"
-            yield Sign("warn", evidence, effect, advice)
+            yield Sign("warn", evidence, effect, "accept them before:", (advice,))
         else:
             effect = "frames between containers pass the chain FORWARD"
             effect += ", and nothing there stops them"
@@ -153,7 +157,8 @@ def rule_there(case: Case) -> Iterator[Sign]:
         if rule.ref in case.seen.now and rule.words[0] in ("-A", "-I"):
             home, line = f"{rule.tool} -t {rule.table}", called(rule.ref).partition(": ")[2]
             effect = "it is there twice then; down takes the lab's own, and the other goes on"
-            yield Sign("warn", f"{home}: {line}", effect, _deleted(home, line))
+            without = (_deleted(home, line),)
+            yield Sign("warn", f"{home}: {line}", effect, "if nobody else needs it:", without)
 
 
 def _deleted(home: str, line: str) -> str:
@@ -168,8 +173,8 @@ def leftovers(case: Case) -> Iterator[Sign]:
             found = _LEFT.fullmatch(line)
             if found and Ref("link", "", found[1]) not in case.seen.now:
                 effect = f"it still translates, although there is no link {found[1]}"
-                advice = f"if nobody needs it: {_deleted(home, line)}"
-                yield Sign("note", f"{home}: {line}", effect, advice)
+                without = (_deleted(home, line),)
+                yield Sign("note", f"{home}: {line}", effect, "if nobody needs it:", without)
 
 
 def two_back_ends(case: Case) -> Iterator[Sign]:
@@ -203,8 +208,8 @@ def firewall_daemons(case: Case) -> Iterator[Sign]:
     for name, advice in daemons.items():
         if seen := list(_daemon_signs(case, name)):
             effect = f"a reload of {name} may drop the lab's rules, and its own may reject packets"
-            after = f"{advice}, and cnetsh check after a reload"
-            yield Sign(_if_filtered(case), "\n".join(seen[:MOST_RULES]), effect, after)
+            evidence, after = "\n".join(seen[:MOST_RULES]), "cnetsh check after a reload; before:"
+            yield Sign(_if_filtered(case), evidence, effect, after, (advice,))
 
 
 def _daemon_signs(case: Case, name: str) -> Iterator[str]:

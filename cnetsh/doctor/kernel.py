@@ -45,8 +45,8 @@ def reverse_path(case: Case) -> Iterator[Sign]:
         return
     values = f"rp_filter is {everywhere or 0}, default {default or 0}: the larger counts"
     effect = "a lab whose answers come back by another link loses them"
-    loose = "for a link LINK: echo 2 | tee /proc/sys/net/ipv4/conf/LINK/rp_filter"
-    yield Sign("note", f"{IPV4}/all/{values}", effect, loose)
+    loose = ("echo 2 | tee /proc/sys/net/ipv4/conf/LINK/rp_filter",)
+    yield Sign("note", f"{IPV4}/all/{values}", effect, "for a link LINK:", loose)
 
 
 def duplicate_detection(case: Case) -> Iterator[Sign]:
@@ -71,8 +71,8 @@ def router_advertisements(case: Case) -> Iterator[Sign]:
             severity: Severity = "warn" if value == "0" else "refuse"
             effect = "with forwarding on, the kernel forgets this route and ignores the router"
             evidence = f"{route_text(to, facts)}\n{accept} is {value or 'unknown'}"
-            advice = f"first: echo 2 | tee {accept}"
-            yield Sign("note" if case.plan is None else severity, evidence, effect, advice)
+            severity = "note" if case.plan is None else severity
+            yield Sign(severity, evidence, effect, "first:", (f"echo 2 | tee {accept}",))
 
 
 def network_manager(case: Case) -> Iterator[Sign]:

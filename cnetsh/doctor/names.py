@@ -37,14 +37,14 @@ def kept_alive(case: Case) -> Iterator[Sign]:
     names = _namespaces(case)
     for name in sorted(names & case.seen.inside.keys()) if not case.is_up else ():
         effect = f"what the lab does in {name} happens to them, and they outlive its deletion"
-        advice = f"ip netns pids {name} names them; end them first, or take another name"
-        yield Sign("warn", f"in {name}: {few(case.seen.inside[name], ', ')}", effect, advice)
+        seen, advice = few(case.seen.inside[name], ", "), "end them first, or take another name:"
+        yield Sign("warn", f"in {name}: {seen}", effect, advice, (f"ip netns pids {name}",))
     ghosts = [name for name, facts in case.seen.all_of("netns") if not facts["mark"]]
     for name in sorted(ghosts):
         if case.plan is None or name in names:
             effect = "ip netns add refuses the name, and nothing can be run in it"
             evidence = f"/run/netns/{name} is a file without a namespace"
-            yield Sign("warn", evidence, effect, f"ip netns delete {name}")
+            yield Sign("warn", evidence, effect, "remove it:", (f"ip netns delete {name}",))
 
 
 def name_taken(case: Case) -> Iterator[Sign]:

@@ -26,7 +26,8 @@ def unreachable_neighbours(case: Case) -> Iterator[Sign]:
 def _signs(case: Case, part: str, severity: Severity) -> Iterator[Sign]:
     for one in case.surprises:
         if one.part == part:
-            yield Sign(severity, _evidence(one), one.says, "\n".join(one.fix) or _ADVICE[part])
+            advice = "would help:" if one.fix else _ADVICE[part]
+            yield Sign(severity, _evidence(one), one.says, advice, one.fix)
 
 
 def _evidence(one: Surprise) -> str:

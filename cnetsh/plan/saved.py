@@ -50,7 +50,7 @@ class Saved:
     verb: str = "up"
     relied_on: Mapping[str, str] = field(default_factory=dict)
     does: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[Mapping[str, str], ...] = ()
+    warnings: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def lines(self) -> list[Line]:
@@ -87,7 +87,7 @@ def as_saved(
     verb: str = "up",
     lines: Sequence[Line] = (),
     relied_on: Mapping[str, str] = NOTHING,
-    warnings: Sequence[Mapping[str, str]] = (),
+    warnings: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Give the file's text, one step a line, so that two of them can be compared by eye.
 
@@ -176,8 +176,9 @@ def read_saved(path: Path) -> Saved:
     return Saved(plans, verb, relied_on, runs, warnings)
 
 
-def _texts(warning: Mapping[str, Any]) -> dict[str, str]:
-    return {str(key): str(text) for key, text in warning.items()}
+def _texts(warning: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(key): [*map(str, said)] if isinstance(said, list) else str(said)
+            for key, said in warning.items()}  # fmt: skip
 
 
 def _not_as_saved(path: Path) -> CnetshError:

@@ -5,7 +5,7 @@ a terminal. Pure functions.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cnetsh.plan.lines import Line, counted
 from cnetsh.plan.steps import Step
@@ -35,7 +35,7 @@ class Sheet(NamedTuple):
     title: str
     part: str
     lines: Sequence[Line]
-    warnings: Sequence[Mapping[str, str]] = ()
+    warnings: Sequence[Mapping[str, Any]] = ()
     over: str = ""
 
     @property
@@ -126,11 +126,12 @@ def as_markdown(sheet: Sheet) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _warned(warning: Mapping[str, str]) -> Iterator[str]:
+def _warned(warning: Mapping[str, Any]) -> Iterator[str]:
     """Give one of doctor's findings as a quotation."""
     yield f"> **{warning['severity']} {warning['id']}** {_prose(warning['title'])}"
     for key in ("evidence", "effect", "advice"):
         yield from (f"> - {_prose(line)}" for line in warning[key].split("\n") if line)
+    yield from (f"> - {_code(line)}" for line in warning.get("commands", ()))
 
 
 def _cells(row: Row, heading: str, marked: bool) -> Iterator[str]:

@@ -413,7 +413,7 @@ def test_says_what_the_model_of_forwarding_says() -> None:
         "P20": "note", "P30": "warn", "P31": "warn"
     }  # fmt: skip
     assert told["P30"].evidence == "check 7: ping -c1 10.2.0.2"
-    assert told["P30"].advice == "ip netns exec b ip route add default via 10.2.0.1"
+    assert told["P30"].commands == ("ip netns exec b ip route add default via 10.2.0.1",)
 
 
 def test_a_name_that_is_taken_is_told_once() -> None:
@@ -460,7 +460,7 @@ class TestAdvice:
     def test_names_dockers_chain_where_there_is_one(self) -> None:
         rules = {"iptables filter": [":DOCKER-USER -", ":FORWARD DROP"]}
         (one,) = found(lab_plan("routing"), host(rules=rules), "P01")
-        assert "iptables -I DOCKER-USER -i br0 -j ACCEPT" in one.advice
+        assert "iptables -I DOCKER-USER -i br0 -j ACCEPT" in one.commands
 
     def test_ends_the_warning_when_it_is_followed(self) -> None:
         rules = {"iptables filter": [":FORWARD DROP", "-A FORWARD -i br0 -j ACCEPT"]}

@@ -104,8 +104,8 @@ def test_policy_drop_and_what_it_does(private: Private) -> None:
     private.sh(BRIDGE + ROUTED)
     assert pings(private, "net0", "172.18.0.11")
     assert not pings(private, "net0", "10.0.2.2")
-    (advice,) = (one["advice"] for one in found if one["id"] == "P01")
-    private.sh(advice.partition("\n")[2])
+    (commands,) = (one["commands"] for one in found if one["id"] == "P01")
+    private.sh("\n".join(commands))
     assert pings(private, "net0", "10.0.2.2")
 
 
@@ -119,8 +119,8 @@ def test_br_netfilter_with_and_without_rules_and_what_it_does(private: Private) 
     assert "-P FORWARD DROP" in evidence(found, "P02")
     private.sh(BRIDGE)
     assert not pings(private, "net0", "172.18.0.11")
-    (advice,) = (one["advice"] for one in found if one["id"] == "P02")
-    private.sh(advice)
+    (commands,) = (one["commands"] for one in found if one["id"] == "P02")
+    private.sh("\n".join(commands))
     assert pings(private, "net0", "172.18.0.11")
 
 

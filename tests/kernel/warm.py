@@ -244,7 +244,7 @@ def become(
     os.environ.update(environment)
     escaped = "surrogateescape"
     sys.stdin = open(0, errors=escaped)  # noqa: SIM115
-    sys.stdout = open(1, "w", errors=escaped, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", errors=escaped, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.argv = ["cnetsh", *arguments]
     os._exit(ended())

@@ -110,10 +110,11 @@ class TestMarkdown:
         found = typed_in("ip netns add a\nip link set eth0 mtu 1400")
         add, change = found.steps
         lines = [Line("-", add._replace(text="ip netns delete b")), Line("+", add)]
-        said = {"evidence": "eth0|x", "effect": "e", "advice": "a"}
+        said = {"evidence": "eth0|x", "effect": "e", "advice": "a", "commands": ["c | d"]}
         warning = {"severity": "warn", "id": "P01", "title": "t"} | said
         text = as_markdown(Sheet("x", "up", [*lines, Line("~", change)], [warning]))
         assert "\n`+1 ~1 -1`\n" in text and "> **warn P01** t\n> - eth0\\|x\n" in text
+        assert "\n> - a\n> - `c \\| d`\n" in text
         assert "|  | `-` | `ip netns delete b` |  |  |\n" in text
 
     def test_of_a_long_plan_goes_through_its_lines_a_few_times_only(self):
