@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnetsh.compare.kernel import within
+from cnetsh.doctor.evidence import nftables
 from cnetsh.forwarding.blame import by_rule
 from cnetsh.forwarding.netfilter import Fate, target_of
 from cnetsh.forwarding.network import Network, address
@@ -38,6 +39,7 @@ _QUEUES = re.compile(r"qdisc (\S+) \S+ dev (\S+) .*\n Sent .*\(dropped (\d+),")
 _NEIGHBOURS = re.compile(r"^(\S+) .*?(?:lladdr (\S+)|(FAILED|INCOMPLETE))", re.M)
 # No queues but places for filters, whose drops they count (tc-filter of what comes in).
 _FILTERING = ("ingress", "clsact")
+_OF_IPTABLES = re.compile(r"ip6? (raw|mangle|nat|filter|security)")
 _TABLES = {"ip": "iptables", "ip6": "ip6tables"}
 
 
@@ -235,6 +237,15 @@ def _outdated(network: Network, out: Hop, into: Hop) -> Stop | None:
             words = {"to": to, "dotted": dotted(path)}
             return by_value("never_asks", out.leg, ref, "value", "3", words, out.link)
     return None
+
+
+def unread(spaces: Iterable[str]) -> str:
+    """Give what is not known of nftables' own chains on a way, "" where there are none."""
+    for space in spaces:
+        for one in within(space, partial(nftables, ask))[1]:
+            if not _OF_IPTABLES.fullmatch(one.table):
+                return f"what the chain {one.name} of the nft table {one.table} does"
+    return ""
 
 
 def _by_trace(network: Network, verdict: Verdict, asked: Probe, trial: ProbeResult) -> Stop | None:

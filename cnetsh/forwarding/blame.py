@@ -17,10 +17,11 @@ from cnetsh.forwarding.network import (
     Netns,
     Network,
     Route,
+    Unknown,
     prefix,
 )
 from cnetsh.forwarding.route import lookup, own, passes_on
-from cnetsh.forwarding.stop import Stop, in_words
+from cnetsh.forwarding.stop import Stop, Stopped, in_words
 from cnetsh.kinds.change import Make, Ref, Remove, typed_in, unquoted
 
 # Where a packet is lost by these, an earlier decision may be to blame.
@@ -72,6 +73,25 @@ def turned_by(tracker: Tracker) -> Stop | None:
                          "port": str(flow.now_port)}  # fmt: skip
                 return by_rule("dnat", REQUEST, space, flow.turned, words)
     return None
+
+
+def answered_past(
+    tracker: Tracker, sender: Netns, back: Packet, asked: Address
+) -> Stopped | Unknown:
+    """Blame who turned a packet, where the answer does not come back that way.
+
+    Whoever asks by TCP or UDP takes it for somebody else's; as the turner's own the packet would
+    have it come back there.
+    """
+    words = {"was": str(asked), "to": str(back.source), "asker": in_words(sender.name)}
+    for space, flows in tracker.flows.items():
+        for flow in flows:
+            if flow.turned and flow.now_to == back.source and back.proto != "icmp":
+                chain = Ref("chain", space, f"{back.tool} nat POSTROUTING")
+                rule = f"{chain.name} -s {flow.source} -d {flow.now_to} -j MASQUERADE"
+                more = Make(Ref("rule", space, rule), {}, on=chain)
+                return Stopped(Stop("past", REQUEST, space, "", words, mend=(more,)))
+    return Unknown(f"whether an answer from {back.source} counts")
 
 
 def by_rule(code: str, leg: str, space: str, fate: Fate, words: dict[str, str]) -> Stop:
@@ -142,12 +162,18 @@ def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
     Without one nobody knows what was meant.
     """
     last = turns[-1] if turns else None
-    if stop.code not in ("not_forwarding", "nobody") or last is None or not last.route.via:
+    wide = last and stop.code == "another_wire" and not last.route.via
+    led = last and stop.code in ("not_forwarding", "nobody") and last.route.via
+    if last is None or not (wide or led):
         return stop
     owner = next((one for one in network.spaces.values() if last.to in own(one)), None)
-    better = _routers(network, last.space, last.to.version, but=stop.space, owner=owner)
+    but = "" if wide else stop.space
+    better = _routers(network, last.space, last.to.version, but=but, owner=owner)
     if not better:
         return stop
+    if wide:
+        past = Make(Ref("route", last.space.name, str(last.to)), {"via": str(better[0])})
+        return replace(stop, mend=(past,))
     words = {"to": str(last.to), "via": str(last.route.via), "other": in_words(stop.space)}
     ref, table = route_ref(last.space, last.route), last.route.table
     beside = {} if table == MAIN else {"table": table}

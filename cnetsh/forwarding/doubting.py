@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from cnetsh.forwarding.netfilter import REQUEST
+from cnetsh.forwarding.netfilter import REQUEST, Packet
 from cnetsh.forwarding.network import Link, Network
 from cnetsh.forwarding.seen import PLAIN
 from cnetsh.forwarding.stop import Stop, by_value, in_words
@@ -13,13 +13,14 @@ from cnetsh.kinds.change import Ref, Remove
 _Doubts: TypeAlias = Iterator[tuple[Stop, tuple[str, str] | None]]
 
 
-def doubted(network: Network, link: Link, end: End, leg: str) -> _Doubts:
+def doubted(network: Network, link: Link, end: End, packet: Packet) -> _Doubts:
     """Give what may stop a packet on a wire, each with where it is seen then instead."""
+    leg = packet.leg
     yield from _lossy(link, end)
     yield from _shared(network, link, end, leg)
     for one in end.through:
         yield from _given(one, end, leg)
-        yield from _odd(one, leg)
+        yield from _odd(one, packet)
 
 
 def _lossy(link: Link, end: End) -> _Doubts:
@@ -33,12 +34,15 @@ def _lossy(link: Link, end: End) -> _Doubts:
             yield Stop(code, REQUEST, one.netns, one.name, words, ref, mend=(Remove(ref),)), None
 
 
-def _odd(crossing: Crossing, leg: str) -> _Doubts:
+def _odd(crossing: Crossing, packet: Packet) -> _Doubts:
+    # IPv6 asks for a neighbour in a group (RFC 4861).
+    of_groups = ("mcast_flood",) if packet.to.version == 6 else ()
     for link in filter(None, (crossing.bridge, crossing.come, crossing.goes)):
-        for key in ("flood", "neigh_suppress", "locked", "vlan_filtering"):
+        for key in ("flood", "neigh_suppress", "locked", "vlan_filtering", *of_groups):
             if key in link.options and crossing.come:
-                words = {"what": "bridge" if link.kind == "bridge" else "port", "key": key}
-                yield by_value("odd_port", leg, link.ref, key, PLAIN[key], words), None
+                words = {"what": "bridge" if link.kind == "bridge" else "port",
+                         "key": f"{key} off" if PLAIN[key] is True else key}  # fmt: skip
+                yield by_value("odd_port", packet.leg, link.ref, key, PLAIN[key], words), None
 
 
 def _given(crossing: Crossing, end: End, leg: str) -> _Doubts:

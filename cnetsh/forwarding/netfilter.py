@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from cnetsh.forwarding.network import Address, Netns, Refusal, Unknown, address, prefix
+from cnetsh.forwarding.network import Address, Link, Netns, Refusal, Unknown, address, prefix
 from cnetsh.forwarding.route import is_local
 from cnetsh.kinds.change import Facts, Ref
 
@@ -106,6 +106,17 @@ def _asked(space: Netns) -> frozenset[str]:
         keys = {*space.endings, *(key for key, rules in space.chains.items() if rules)}
         space.asked = frozenset(key.split(" ")[2] for key in keys)
     return space.asked
+
+
+def bridge_calls(space: Netns, bridge: Link, packet: Packet) -> str:
+    """Give what has the frames of a bridge pass the chains of IP, of all or its own (bridge.rst).
+
+    Nothing where they do not.
+    """
+    every, own_one = f"bridge-nf-call-{packet.tool}", f"nf_call_{packet.tool}"
+    if space.value(f"bridge/{every}"):
+        return every
+    return f"{own_one} of {bridge.name}" if bridge.options.get(own_one) else ""
 
 
 def verdict(space: Netns, key: str, packet: Packet) -> Fate:

@@ -1,7 +1,8 @@
 """A state that was seen, made into what forwards packets."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from cnetsh.forwarding.netfilter import take_rule
@@ -36,7 +37,7 @@ OF_ALL = (
 PLAIN: Facts = {
     "hairpin": False, "isolated": False, "learning": True, "flood": True, "bcast_flood": True,
     "neigh_suppress": False, "locked": False, "vlan_filtering": 0, "state": "forwarding",
-    "stp_state": 0,
+    "stp_state": 0, "mcast_flood": True, "nf_call_iptables": 0, "nf_call_ip6tables": 0,
 }  # fmt: skip
 WAITED = 1.0  # seconds, by ping -W1 and by what why sends
 _DELAY = re.compile(r"\bdelay (([\d.]+)(m?)s)")
@@ -68,7 +69,16 @@ def network_of(state: State, fresh: Mapping[str, str] = NOTHING) -> Network:
         # Through one's own address means: on the wire (fib_check_nh, RT_SCOPE_HOST).
         for route in space.routes:
             route.via = None if route.via in own else route.via
+        if any(map(partial(_begins_otherwise, space.policy or ()), (4, 6))):
+            space.dark = space.dark or "ip rule without its rule 0"
     return found
+
+
+def _begins_otherwise(policy: Sequence[Facts], version: int) -> bool:
+    """Say whether own addresses are not looked for first, as they are by rule 0 (ip-rule(8))."""
+    rules = [rule for rule in policy if (rule.get("family") == 6) == (version == 6)]
+    first = {(rule.get("priority"), rule.get("table")) for rule in rules}
+    return bool(rules) and (0, LOCAL) not in first
 
 
 def new_machine(fresh: Mapping[str, str]) -> Network:

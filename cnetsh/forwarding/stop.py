@@ -144,6 +144,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
     "dnat": (Layer.NAT, "{who} turns {was} into {to}, {then}: {rule}", "iptables -t nat -S"),
     "snat": (Layer.NAT, "{who} has it come from {to} instead of {was}, {then}: {rule}",
              "iptables -t nat -S"),
+    "past": (Layer.NAT, "{who} turns {was} into {to}, whose answer does not come back through it, "
+             "so {asker} does not take it", "iptables -t nat -S"),
     "bridge_nat": (Layer.NAT, "{who} translates what its bridge {link} passes on "
                    "(bridge-nf-call-iptables is 1), and has no way to {to} by {link}",
                    "iptables -t nat -S POSTROUTING"),

@@ -4,11 +4,18 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from cnetsh.forwarding.blame import Turn, blamed, translated, turned_by
+from cnetsh.forwarding.blame import Turn, answered_past, blamed, translated, turned_by
 from cnetsh.forwarding.conntrack import Flow, Tracker
 from cnetsh.forwarding.doubting import doubted
 from cnetsh.forwarding.neighbour import Learned, fixed_neighbour, next_hop, refusal
-from cnetsh.forwarding.netfilter import REPLY, Dropped, Packet, as_question, filtered
+from cnetsh.forwarding.netfilter import (
+    REPLY,
+    Dropped,
+    Packet,
+    as_question,
+    bridge_calls,
+    filtered,
+)
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown, address, prefix
 from cnetsh.forwarding.refusing import (
     denied,
@@ -139,8 +146,8 @@ class _Trip:
         if home is not space:
             words = {"to": str(back.to), "other": in_words(home.name)}
             raise Stopped(Stop("answer_to_another", REPLY, at.name, "", words))
-        if back.source != asked and packet.proto == "icmp" and asked.version == 4:
-            raise Unknown(f"whether an answer from {back.source} counts")
+        if back.source != asked and (packet.proto != "icmp" or asked.version == 4):
+            raise answered_past(self.tracker, space, back, asked)
 
     def go(self, space: Netns, packet: Packet, only: Link | None) -> Netns:
         """Take a packet from a namespace to where it is at home, and give that."""
@@ -205,12 +212,14 @@ class _Trip:
         turned = (packet.to, packet.mark) != was
         return flow, self.decided(space, packet, None) if turned else route
 
-    def passes(self, space: Netns, packet: Packet, chain: str, bridge: str = "") -> None:
+    def passes(self, space: Netns, packet: Packet, chain: str, bridge: Link | None = None) -> None:
         try:
             filtered(space, packet, chain)
         except Dropped as no:
-            asks = f" (bridge-nf-call-{packet.tool} is 1, so what the bridge {bridge} passes on "
-            told = f"{asks}asks it)" if bridge else ""
+            told = ""
+            if bridge:
+                by = bridge_calls(space, bridge, packet)
+                told = f" ({by} is 1, so what the bridge {bridge.name} passes on asks it)"
             raise Stopped(dropped(packet.leg, space.name, no.by, told)) from None
 
     def loops(self, space: Netns, packet: Packet, flow: Flow | None) -> None:
@@ -248,7 +257,7 @@ class _Trip:
         self.path.append(out)
         self.doubts += [Doubt(doubt, out)] if doubt else []
         self.doubts += [Doubt(stop, out, astray) for stop, astray in
-                        doubted(self.network, link, end, packet.leg)]  # fmt: skip
+                        doubted(self.network, link, end, packet)]  # fmt: skip
         self.comes_by(link, end, packet)
         return end.link
 
@@ -285,7 +294,7 @@ class _Trip:
                           for one in end.through]  # fmt: skip
             self.path.append(Hop(out.leg, end.link.netns, end.link.name, "in"))
             space = self.network.spaces[end.link.netns]
-            if end.link.kind == "bridge" and _calls(space, packet):
+            if end.link.kind == "bridge" and bridge_calls(space, end.link, packet):
                 self.tracker.enter(space, replace(packet, came=end.link.name), "PREROUTING")
                 flow = self.tracker.flows[space.name][-1:]
                 if flow and flow[0].turned:
@@ -312,9 +321,9 @@ class _Trip:
             self.passes(one, question, chain)
         for crossing in end.through:
             bridge = self.network.spaces[crossing.bridge.netns]
-            if crossing.come and _calls(bridge, packet):
+            if crossing.come and bridge_calls(bridge, crossing.bridge, packet):
                 asks.came = asks.goes = crossing.bridge.name
-                self.passes(bridge, asks, "FORWARD", crossing.bridge.name)
+                self.passes(bridge, asks, "FORWARD", crossing.bridge)
 
     def bridged(self, crossing: Crossing, packet: Packet) -> None:
         """br_netfilter: what a bridge passes on goes through the chains of IP of its namespace.
@@ -323,12 +332,12 @@ class _Trip:
         """
         bridge = crossing.bridge
         space = self.network.spaces[bridge.netns]
-        if not _calls(space, packet):
+        if not bridge_calls(space, bridge, packet):
             return
         packet.enter(space.name)
         before, to = (packet.came, packet.goes), packet.to
         packet.came, packet.goes, packet.untracked = bridge.name, "", ""
-        self.passes(space, packet, "PREROUTING", bridge.name)
+        self.passes(space, packet, "PREROUTING", bridge)
         flow = self.tracker.enter(space, packet, "PREROUTING")
         packet.goes = bridge.name
         if packet.to != to:
@@ -336,7 +345,7 @@ class _Trip:
             if route is None or route.link is not bridge:
                 words = {"to": str(packet.to)}
                 raise Stopped(Stop("bridge_nat", packet.leg, space.name, bridge.name, words))
-        self.passes(space, packet, "FORWARD", bridge.name)
+        self.passes(space, packet, "FORWARD", bridge)
         self.tracker.leave(space, packet, flow, bridge)
         packet.came, packet.goes = before
 
@@ -347,6 +356,9 @@ class _Trip:
         packet.came, packet.goes, packet.untracked = link.name, "", ""
         self.passes(space, packet, "PREROUTING")
         flow = self.tracker.enter(space, packet, "PREROUTING")
+        if packet.to.is_loopback:
+            raise Unknown(f"whether {in_words(space.name)} takes what comes in by {link.name} "
+                          f"for {packet.to} (route_localnet)")  # fmt: skip
         if packet.to != was:
             self.turns_back(space, link, packet, sent, was)
         if stop := refusal(packet.leg, space, link, packet.source):
@@ -361,7 +373,7 @@ class _Trip:
         With br_netfilter the bridge sends it on itself, and only a port with hairpin on gets back
         what it sent (br_nf_pre_routing_finish, bridge(8)).
         """
-        if bridge.kind != "bridge" or not _calls(space, packet):
+        if bridge.kind != "bridge" or not bridge_calls(space, bridge, packet):
             return
         for end in having(self.network, bridge, packet.to):
             port = end.through[0].goes if end.through else None
@@ -386,8 +398,3 @@ class _Trip:
 def _lo_down(space: Netns, packet: Packet) -> Stop:
     lo, words = space.links["lo"], {"to": str(packet.to)}
     return by_value("lo_down", packet.leg, lo.ref, "up", True, words)
-
-
-def _calls(space: Netns, packet: Packet) -> bool:
-    """Say whether frames of a namespace's bridges pass the chains of IP (bridge.rst)."""
-    return bool(space.value(f"bridge/bridge-nf-call-{packet.tool}"))

@@ -303,7 +303,7 @@ def _facts(link: Any) -> dict[str, Any]:
     facts |= {"master": link.get("master"), "hairpin": False, "names": link.get("altnames", [])}
     facts |= {key: (flag in flags) == on for key, (flag, on) in _FLAGS.items()}
     facts |= port.seen(info.get("info_slave_data", {}))
-    facts |= {key: 1 for key in ("stp_state", "vlan_filtering") if data.get(key)}
+    facts |= {key: 1 for key in port.OF_BRIDGES if data.get(key)}
     for option, said in TYPES.get(kind, {}).items():
         facts[option] = str(data[said]) if said in data else None
     return facts

@@ -10,6 +10,8 @@ OPTIONS = (
     "proxy_arp", "proxy_arp_wifi", "mcast_flood", "mcast_to_unicast", "bcast_flood",
     "neigh_suppress", "vlan_tunnel", "isolated", "locked", "group_fwd_mask",
 )  # fmt: skip
+# What a bridge does that it does not begin with; it is only seen.
+OF_BRIDGES = ("stp_state", "vlan_filtering", "nf_call_iptables", "nf_call_ip6tables")
 TYPED: dict[Words, bool] = {
     ("bridge_slave", "hairpin", "on"): True,
     ("bridge_slave", "hairpin", "off"): False,

@@ -8,7 +8,7 @@ import pytest
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import maker_of
-from cnetsh.forwarding.seen import new_machine
+from cnetsh.forwarding.seen import network_of, new_machine
 from cnetsh.forwarding.settle import Refused, settle
 from cnetsh.forwarding.stop import SAID, Layer, Stop, evidence, fix, sentence
 from cnetsh.forwarding.trip import follow
@@ -272,6 +272,59 @@ def test_the_step_that_makes_a_route_is_of_the_version_of_the_packet() -> None:
     assert maker_of(steps, stop) == f"step 1: {steps[0].text}"
     six = replace(stop, words={"to": "fd00::9"})
     assert maker_of(steps, six) == f"step 2: {steps[1].text}"
+
+
+TURNED = "iptables -t nat -A PREROUTING -d 172.18.0.1 -p tcp --dport 8080 -j DNAT --to-destination "
+PLAIN_BRIDGES = "echo 0 | tee /proc/sys/net/bridge/bridge-nf-call-iptables"
+
+
+def test_an_answer_that_does_not_come_back_by_who_turned_the_packet_is_nobodys() -> None:
+    network, _ = routing(PLAIN_BRIDGES, f"{TURNED}172.18.0.20:80")
+    packet = Packet(ip_address("172.18.0.1"), proto="tcp", port=8080)
+    stop = follow(network, "net0", packet).stop
+    assert stop and sentence(stop) == (
+        "the host turns 172.18.0.1 into 172.18.0.20, whose answer does not come back through it, "
+        "so net0 does not take it"
+    )
+    settle(stop.mend, network)
+    assert follow(network, "net0", packet).works
+    # What a bridge has iptables ask is turned back there.
+    assert follow(routing(f"{TURNED}172.18.0.20:80")[0], "net0", packet).works
+
+
+def test_what_is_turned_to_lo_is_not_known_to_arrive() -> None:
+    network, _ = routing(f"{TURNED}127.0.0.1:80")
+    found = follow(network, "net0", Packet(ip_address("172.18.0.1"), proto="tcp", port=8080))
+    assert found.works is None and "route_localnet" in found.unknown
+
+
+@pytest.mark.parametrize(("priority", "known"), [(0, True), (100, None)])
+def test_own_addresses_that_are_not_looked_for_first_are_not_known(
+    priority: int, known: bool | None
+) -> None:
+    rules = [{"priority": priority, "table": "local"}, {"priority": 32766, "table": "main"}]
+    lo = Ref("link", "", "lo"), [{"up": True, "kind": ""}]
+    address = Ref("address", "", "10.9.9.9/32"), [{"dev": "lo"}]
+    seen = {Ref("policy", "", str(one["priority"])): [one] for one in rules}
+    network = network_of(dict([lo, address]) | seen)
+    assert follow(network, "", Packet(ip_address("10.9.9.9"))).works is known
+
+
+def test_who_takes_all_for_neighbours_is_told_the_way_by_a_router() -> None:
+    network, _ = routing(
+        "ip netns add far",
+        "ip link add v9 type veth peer name c9 netns far",
+        "ip address add 172.31.0.1/16 dev v9",
+        "ip link set v9 up",
+        "ip netns exec far ip address add 172.31.0.9/16 dev c9",
+        "ip netns exec far ip link set c9 up",
+        "ip netns exec far ip route add default via 172.31.0.1",
+    )
+    stop = follow(network, "net0", Packet(ip_address("172.31.0.9"))).stop
+    assert stop and stop.code == "another_wire"
+    assert fix(stop) == ("ip netns exec net0 ip route add 172.31.0.9 via 172.18.0.1",)
+    settle(stop.mend, network)
+    assert asks(network, ("net0", "172.31.0.9"))
 
 
 def test_every_code_has_a_layer_words_and_evidence() -> None:
