@@ -56,14 +56,14 @@ def begin() -> None:
 
 
 class _Port:
-    """A port of the VM's. Whoever comes says HELLO first, and is told by it that he is heard."""
+    """A port of the VM's. Whoever comes says KNOCK first, and HELLO, by which he is answered."""
 
     # What nobody waits for is hung up, for others wait for the port.
     ends_it = True
 
     def __init__(self, path: Path) -> None:
         self.fd = os.open(path, os.O_RDWR)
-        self._reader = frames.Reader()
+        self._reader = frames.Reader(frames.KNOCK)
         self._read: deque[tuple[bytes, bytes]] = deque()
         # With nobody at its other end a port can neither be read nor polled; SIGIO tells of one.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
@@ -81,7 +81,7 @@ class _Port:
             letter, content = self._read.popleft()
             if letter == frames.HELLO:
                 # His word may be here before the kernel says that he is.
-                while not self.send(frames.HELLO, content):
+                while not self._write(content):
                     signal.sigtimedwait({signal.SIGIO}, PAUSE)
             elif letter == frames.REQUEST:
                 far.act(self, content)
@@ -103,7 +103,9 @@ class _Port:
 
     def send(self, letter: bytes, content: bytes = b"") -> bool:
         """Say something, and give whether anybody was there; else it is lost."""
-        rest = frames.framed(letter, content)
+        return self._write(frames.framed(letter, content))
+
+    def _write(self, rest: bytes) -> bool:
         while rest:
             try:
                 rest = rest[os.write(self.fd, rest) :]

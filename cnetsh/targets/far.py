@@ -19,7 +19,7 @@ from typing import Any, NoReturn, Protocol
 
 from cnetsh.errors import FAILED
 from cnetsh.system.namespace import die_with_parent
-from cnetsh.system.signals import SIGNALS, end_at_once
+from cnetsh.system.signals import SIGNALS, end_at_once, hold_back, release
 from cnetsh.targets import frames
 from cnetsh.targets.frames import Exit, Reader, Request
 from cnetsh.targets.travel import unpacked
@@ -86,6 +86,8 @@ class _Child:
         os.set_blocking(self.input, False)
         # What it has not taken yet, and whether more may come.
         self.waiting, self.more = b"", True
+        # What comes before the child is ready waits for it.
+        hold_back()
         self.pid = os.fork()
         if not self.pid:
             _become(request, given)
@@ -94,6 +96,7 @@ class _Child:
         self.end = os.pidfd_open(self.pid)
         for number in SIGNALS:
             signal.signal(number, lambda number, _: self._signalled(number))
+        release()
 
     def run(self) -> int:
         """Pass on what comes from either side until the child has ended; give its exit code."""
@@ -166,8 +169,10 @@ class _Child:
             self._signalled(signal.SIGHUP)
 
     def _signalled(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+        # As long as it has no session, it has started nothing either.
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError):
+                return kill(self.pid, number)
 
     def _close(self, *fds: int) -> None:
         for fd in {*fds} & {self.input, *self.outputs} - {-1}:
@@ -190,8 +195,8 @@ def _become(request: Request, streams: Sequence[int]) -> NoReturn:
         die_with_parent(signal.SIGKILL)
         # A signal is for all that it starts, as at a terminal.
         os.setsid()
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         end_at_once()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         gc.disable()
         for to, fd in enumerate(streams[:3]):
             os.dup2(fd, to)

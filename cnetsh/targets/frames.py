@@ -18,11 +18,16 @@ STREAM = b"b"
 REQUEST, SIGNAL, SIZE = b"r", b"s", b"w"
 # From it: it has begun, and listens; how it ended.
 BEGUN, ENDED = b"g", b"x"
-# At a VM's port: somebody is there, with a word that comes back.
+# To it, ahead of all: a word that comes back ahead of its frames, for there may be other things
+# on the way, such as what a shell says at its start.
 HELLO = b"h"
+# At a VM's port ahead of that, for who was there before may have gone in the midst of a frame.
+KNOCK = b"\0cnetsh" * 3
 # Of ssh's starter: the code of cnetsh is wanted, and is that; why it does not begin.
 CODE, REFUSED = b"c", b"n"
 PIECE = 1 << 14
+# What is kept of that which is no frame.
+LINES = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,20 @@ def read_exit(content: bytes) -> Exit:
 
 
 class Reader:
-    """Frames out of bytes that come in pieces."""
+    """Frames out of bytes that come in pieces; word: it is said ahead of them, and may be again."""
 
-    def __init__(self) -> None:
-        self._waiting = b""
+    def __init__(self, word: bytes = b"") -> None:
+        self._word, self._waiting = word, b""
+        self.begun = not word
 
     def frames(self, piece: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Give the frames that are whole with this piece: letter and content."""
         self._waiting += piece
+        if self._word and self._word in self._waiting:
+            self.begun, self._waiting = True, self._waiting.rpartition(self._word)[2]
+        if not self.begun:
+            self._waiting = self._waiting[-LINES:]
+            return
         while len(self._waiting) >= HEAD.size:
             letter, length = HEAD.unpack_from(self._waiting)
             if len(self._waiting) < HEAD.size + length:
@@ -86,3 +97,8 @@ class Reader:
             content = self._waiting[HEAD.size : HEAD.size + length]
             self._waiting = self._waiting[HEAD.size + length :]
             yield letter, content
+
+    @property
+    def noise(self) -> str:
+        """What was said last where no frame has come yet."""
+        return "" if self.begun else self._waiting.decode(errors="replace").strip()

@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cnetsh.system.process import TIMED_OUT
-from cnetsh.system.signals import SIGNALS, hold_back
+from cnetsh.system.signals import SIGNALS
 from cnetsh.targets import frames
 from cnetsh.targets.frames import Exit, Reader, Request
 from cnetsh.targets.travel import Parcel
 
 POLL = 0.2
+# Seconds that what has been told to stop has to begin.
+PATIENCE = 2.0
 # What an action prints there depends on these of the caller's.
 ENVIRONMENT = ("NO_COLOR", "TERM")
 
@@ -34,22 +36,28 @@ class Near:
         self.parcel, self.code = parcel, code
         # Whether the action has begun there, and why it did not.
         self.begun, self.refused = False, ""
+        self.word = os.urandom(16)
+        self.reader = Reader(self.word)
+        # How it ends where it does not begin by then.
+        self.stopped, self.patience = Exit(TIMED_OUT, []), math.inf
         self.size = _size() if parcel.terminal else None
         self.reads = parcel.reads
         self.unsent = b""
 
     def follow(
-        self, to: int, back: int, first: bytes = b"", seconds: float = math.inf
+        self, to: int, back: int, first: bytes = frames.KNOCK, seconds: float = math.inf
     ) -> Exit | None:
         """Have it done, its streams the caller's; None when the far side says no more.
 
         first: what is sent ahead. After so many seconds it has ended with 124, whatever it does.
+        Used while signals are held back.
         """
         for stream in self.parcel.streams[1:]:
             stream.flush()
-        hold_back()
         os.set_blocking(to, False)
-        self.unsent = first + frames.framed(frames.REQUEST, frames.write_request(self._request()))
+        self.unsent = first
+        self._say(frames.HELLO, self.word)
+        self._say(frames.REQUEST, frames.write_request(self._request()))
         with _raw(self.parcel.terminal):
             return self._followed(to, back, time.monotonic() + seconds)
 
@@ -59,15 +67,13 @@ class Near:
         return Request(parcel.content, len(parcel.streams), sys.argv, kept, self.size)
 
     def _followed(self, to: int, back: int, deadline: float) -> Exit | None:
-        reader = Reader()
-        while time.monotonic() < deadline:
+        while time.monotonic() < (deadline if self.begun else min(deadline, self.patience)):
             # What is typed waits until the way is free: nobody could stop it on its way.
             given = [self.parcel.streams[0].fileno()] if self._listens else []
             ready, free, _ = select.select([back, *given], [to] * bool(self.unsent), [], POLL)
             if free:
                 self._send(to)
-            if self.begun:
-                self._pass_on()
+            self._pass_on()
             if {*given} & {*ready}:
                 piece = _read(given[0])
                 self.reads = bool(piece)
@@ -75,11 +81,11 @@ class Near:
             if back in ready:
                 if not (piece := _read(back)):
                     return None
-                for letter, content in reader.frames(piece):
+                for letter, content in self.reader.frames(piece):
                     if letter == frames.ENDED:
                         return frames.read_exit(content)
                     self._heard(letter, content)
-        return Exit(TIMED_OUT, [])
+        return self.stopped
 
     @property
     def _listens(self) -> bool:
@@ -100,6 +106,9 @@ class Near:
     def _pass_on(self) -> None:
         while came := signal.sigtimedwait(SIGNALS, 0):
             self._say(frames.SIGNAL, b"%d" % came.si_signo)
+            # What begins later still hears of it.
+            self.stopped = Exit(128 + came.si_signo, [])
+            self.patience = time.monotonic() + PATIENCE
         if self.size and self.size != _size():
             self.size = _size()
             self._say(frames.SIZE, b"%d %d" % self.size)

@@ -17,6 +17,7 @@ from terminals import in_front
 from test_guides import CHECKOUT, assert_shown, lines_of, sessions
 
 from cnetsh import __version__
+from cnetsh.targets.ssh import session
 
 LAB = """
 name: own
@@ -165,6 +166,37 @@ def test_a_machine_without_python_is_told_of_scripts(own: Machines, mode: str) -
     done = own.cnetsh("up", "veth", check=False)
     assert done.returncode == 2 and "vm has no Python 3.11 or newer" in done.stderr, report(done)
     assert "cnetsh script LAB" in done.stderr
+
+
+def greeted_by(machines: Machines, lines: str) -> None:
+    """Has bash say and do something at each start there, as sshd's has it read .bashrc."""
+    machines.there.sh(
+        f"cat > /run/home/.bashrc <<'END'\n{lines}\nEND\n"
+        "sed -i 's#^root:.*#root:x:0:0::/run/home:/bin/bash#' /etc/passwd"
+    )
+
+
+def test_what_a_shell_says_at_its_start_is_no_answer(own: Machines) -> None:
+    greeted_by(own, "echo welcome; echo >&2; seq 1 9999; printf 'x\\0\\0\\0\\001'")
+    assert own.cnetsh("exec", "host", "--", "echo", "done").stdout == "done\n"
+    greeted_by(own, "echo this account is closed; exit 1")
+    done = own.cnetsh("status", check=False)
+    told = "cnetsh does not start on vm: this account is closed"
+    assert done.returncode == 2 and told in done.stderr, report(done)
+
+
+def test_a_machine_that_does_not_answer_is_left_by_ctrl_c(own: Machines) -> None:
+    greeted_by(own, "sleep 1000")
+    process = own.start("up", "veth", stderr=subprocess.PIPE)
+    assert wait_for(lambda: any("sleep 1000" in one for one in own.processes().values()))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+
+
+def test_it_is_begun_by_any_shell_that_a_person_has() -> None:
+    """csh ends a word with the line, and fish takes a backslash for its own."""
+    assert not {*"\n\\!"} & {*session.START}
 
 
 DAMAGE = {

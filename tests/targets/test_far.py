@@ -14,6 +14,7 @@ PROGRAM = """
 import os, signal, sys
 from functools import partial
 from cnetsh.commands import exec
+from cnetsh.system.signals import hold_back
 from cnetsh.targets import far, frames, travel
 from cnetsh.targets.near import Near
 
@@ -23,13 +24,16 @@ if not os.fork():
         os.close(fd)
     os.dup2(theirs, 0)
     os.dup2(ours, 1)
-    (request,) = (content for letter, content in far.Streams().heard())
+    word, request = (content for letter, content in far.Streams().heard())
+    # What looks like a frame, as a shell may say it.
+    os.write(1, frames.framed(frames.ENDED, b"0") + b"hello\\n" * 3000 + word)
     far.act(far.Streams(), request)
     os._exit(0)
 os.close(theirs)
 os.close(ours)
 action = partial(exec.become, "host", sys.argv[1:], (sys.stdin, sys.stdout))
-ended = Near(travel.packed(action)).follow(to, back)
+hold_back()
+ended = Near(travel.packed(action)).follow(to, back, b"")
 print(ended and ended.code, file=sys.stderr)
 """
 

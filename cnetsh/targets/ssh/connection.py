@@ -26,8 +26,7 @@ PYTHONS = "python3 python3.14 python3.13 python3.12 python3.11"
 # The system's own first: what a person has put before them may be slow, and is not root's.
 FOUND = f"PATH={':'.join(FOLDERS)}:$PATH command -v"
 AS_ROOT = (
-    f"s=; if [ $(id -u) != 0 ]; then {FOUND} sudo >/dev/null || exit 98; "
-    's="env LC_ALL=C sudo -n"; fi; '
+    f's=; [ $(id -u) = 0 ] || {{ {FOUND} sudo >/dev/null || exit 98; s="env LC_ALL=C sudo -n"; }}; '
 )
 
 

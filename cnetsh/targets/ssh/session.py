@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 import zlib
 from collections.abc import Callable
@@ -19,12 +20,13 @@ from cnetsh.targets.ssh.connection import AS_ROOT, BROKEN, NO_PYTHON, NO_SUDO, O
 
 STARTER = Path(starter.__file__).read_bytes()
 # Whichever Python of the machine is new enough; its exit code stays that of the shell around it. It
-# reads no byte too much: what follows the starter is for that.
+# reads no byte too much: what follows the starter is for that. In one line, for csh has no longer
+# words.
 START = (
     f"{AS_ROOT}for p in {connection.PYTHONS}; do p=$({connection.FOUND} $p) || continue; "
-    f"$s $p -X utf8 -I -S -c \"import os,sys;sys.version_info<(3,11)and sys.exit({OLD});b=b''\n"
-    f"while len(b)<{len(STARTER)}:b+=os.read(0,{len(STARTER)}-len(b))or sys.exit(1)\n"
-    f'exec(b)" %s; c=$?; [ $c = {OLD} ] || exit $c; done; exit {NO_PYTHON}'
+    f'$s $p -X utf8 -I -S -c "import io,sys;sys.version_info<(3,11)and sys.exit({OLD});'
+    f'exec(io.BufferedReader(io.FileIO(0,closefd=False),1).read({len(STARTER)}))" %s; '
+    f"c=$?; [ $c = {OLD} ] || exit $c; done; exit {NO_PYTHON}"
 )
 
 
@@ -48,7 +50,7 @@ def do(name: str, action: Callable[[], int]) -> int:
         raise CnetshError(f"the connection to {to.host} broke", _goes_on(to, parcel), LEFT_BEHIND)
     if near.begun:
         return exit_code
-    raise CnetshError(*_not_begun(to.host, exit_code, near.refused, said))
+    raise CnetshError(*_not_begun(to.host, exit_code, near.refused, said or near.reader.noise))
 
 
 @cache
@@ -68,6 +70,9 @@ def _session(to: Place, near: Near) -> tuple[Exit | None, int, str]:
     os.close(ours)
     ended = near.follow(given, answers, STARTER)
     os.close(given)
+    if ended and not near.begun:
+        # Nobody knows how long it would be there.
+        os.kill(ssh.pid, signal.SIGTERM)
     exit_code = ssh.wait()
     os.close(answers)
     with os.fdopen(errors, "rb") as file:

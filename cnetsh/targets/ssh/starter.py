@@ -2,7 +2,7 @@
 
 It stands alone, because it decides whether the cnetsh that is there, of an earlier time, is the one
 that is meant: nobody else's, and unchanged. What it hears and says are frames, as `targets/frames`
-has them: the request, and the files where it asks for them.
+has them: a word, the request, and the files where it asks for them.
 """
 
 import hashlib
@@ -66,7 +66,8 @@ def _refuse(what: str) -> NoReturn:
 
 def start(code: str) -> None:
     """Do what is asked for by the cnetsh that is here or comes now."""
-    request, folder = _frame(), FOLDER / code
+    word, request, folder = _frame(), _frame(), FOLDER / code
+    os.write(1, word)
     try:
         for each in (FOLDER.parent, FOLDER, folder):
             _make_private(each)

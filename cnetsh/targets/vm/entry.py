@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cnetsh.errors import FAILED, CnetshError
-from cnetsh.system.signals import held_back, hold_back
+from cnetsh.system.signals import hold_back
 from cnetsh.targets import travel
 from cnetsh.targets.frames import Exit
 from cnetsh.targets.near import Near
@@ -46,18 +46,13 @@ def run_in(one: Machine, action: Callable[[], int], seconds: float = math.inf) -
     After so many seconds it has ended with 124, whatever it does. Raises CnetshError when the VM
     ends meanwhile.
     """
-    parcel, ended = travel.packed(action), None
+    near = Near(travel.packed(action))
     hold_back()
-    with machine.free_port(one.name) as port:
-        try:
-            machine.say_hello(port, lambda: bool(held_back()))
-            ended = Near(parcel).follow(port.fileno(), port.fileno(), seconds=seconds)
-        except TimeoutError:
-            sys.exit(128 + held_back())
-        except ConnectionError:
-            ended = None
+    ended = machine.follow(one.name, near, seconds)
     if ended is None:
         raise CnetshError(*machine.why_ended(one), code=FAILED)
+    if not near.begun:
+        sys.exit(ended.code)
     return ended
 
 

@@ -7,22 +7,24 @@ import contextlib
 import fcntl
 import json
 import os
-import select
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system.files import open_private
 from cnetsh.system.process import Child, installed, spawn, tool
-from cnetsh.system.signals import StopSignal
-from cnetsh.targets import frames
+from cnetsh.system.signals import SIGNALS, hold_back
+from cnetsh.targets.frames import Exit
+from cnetsh.targets.near import Near
 from cnetsh.targets.registry import Registry
+from cnetsh.targets.travel import packed
 from cnetsh.targets.vm.kernel import Kernel, cache
 from cnetsh.targets.vm.root import image_of
 
@@ -35,7 +37,6 @@ DEADLINES = {"kvm": 15.0, "tcg": 600.0}
 USUAL = 10.0
 STOP_TIMEOUT = 10.0
 CONSOLE_LINES = 12
-POLL = 0.2
 # As many commands may run in a VM at a time.
 PORTS = 6
 # Kills a process when what this reads ends before a line has come.
@@ -164,28 +165,27 @@ def _booted(wanted: NewMachine, image: Path, accelerator: str) -> Machine:
     lock = open_private(VMS.file(wanted.name, "holder"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     console = VMS.file(wanted.name, "console")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    with StopSignal() as stopping, _qemu(wanted, image, accelerator, lock, console) as child:
-        try:
+    hold_back()
+    try:
+        with _qemu(wanted, image, accelerator, lock, console) as child:
             machine = Machine(wanted.name, child.pid, wanted.kernel.version, accelerator)
-            deadline = time.monotonic() + DEADLINES[accelerator]
-            with contextlib.closing(_connected(wanted.name, 0)) as port:
-                _note(lock, machine)
-                say_hello(port, lambda: bool(stopping()) or time.monotonic() > deadline)
-                machine = replace(machine, ready=True)
-                _note(lock, machine)
+            _note(lock, machine)
+            near = Near(packed(partial(int)))
+            ended = follow(wanted.name, near, DEADLINES[accelerator])
+            if ended and ended.code - 128 in SIGNALS:
+                sys.exit(ended.code)
+            if not ended or not near.begun:
+                raise _NotBooted(*_why(console), code=FAILED)
+            machine = replace(machine, ready=True)
+            _note(lock, machine)
             return machine
-        except (OSError, TimeoutError):
-            _end(child)
-            if number := stopping():
-                sys.exit(128 + number)
-            raise _NotBooted(*_why(console), code=FAILED) from None
-        finally:
-            os.close(lock)
+    finally:
+        os.close(lock)
 
 
 @contextmanager
 def started(argv: Sequence[str], streams: Sequence[int]) -> Iterator[Child]:
-    """Start a program that ends when this process is killed meanwhile, at whatever moment.
+    """Start a program that ends when this fails or is killed meanwhile, at whatever moment.
 
     streams: from its output on; it reads nothing. It begins when its watch does.
     """
@@ -197,8 +197,8 @@ def started(argv: Sequence[str], streams: Sequence[int]) -> Iterator[Child]:
         os.close(fd)
     try:
         yield child
-    finally:
         os.write(write, b"\n")
+    finally:
         os.close(write)
         watch.wait()
 
@@ -263,39 +263,22 @@ def _listening(name: str, number: int) -> socket.socket:
     return one
 
 
-def _connected(name: str, number: int) -> socket.socket:
-    one = socket.socket(socket.AF_UNIX)
-    one.connect(str(_path(name, number)))
-    return one
+def follow(name: str, near: Near, seconds: float) -> Exit | None:
+    """Have an action done by a port of a VM that nobody else uses; None when the VM has ended.
 
-
-def say_hello(port: socket.socket, over: Callable[[], bool]) -> None:
-    """Wait until the VM listens at a port. Raises OSError when it ends, or when it is over."""
-    reader, word = frames.Reader(), os.urandom(8)
-    port.sendall(frames.framed(frames.HELLO, word))
-    while not over():
-        if select.select([port], [], [], POLL)[0]:
-            piece = port.recv(frames.PIECE)
-            if not piece:
-                raise BrokenPipeError
-            # Before it may come what was meant for somebody who has gone.
-            if (frames.HELLO, word) in reader.frames(piece):
-                return
-    raise TimeoutError
-
-
-@contextmanager
-def free_port(name: str) -> Iterator[socket.socket]:
-    """Give a connection to a port of a VM that nobody else uses. Raises CnetshError without one."""
+    Raises CnetshError where all are used.
+    """
     for number in range(PORTS):
         lock = open_private(VMS.file(name, f"lock{number}"), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.closing(_connected(name, number)) as port:
-                yield port
-            return
+            with socket.socket(socket.AF_UNIX) as port:
+                port.connect(str(_path(name, number)))
+                return near.follow(port.fileno(), port.fileno(), seconds=seconds)
         except BlockingIOError:
             continue
+        except ConnectionError:
+            return None
         finally:
             os.close(lock)
     raise CnetshError(f"{PORTS} commands are running in vm {name} already", "end one first")
@@ -314,9 +297,3 @@ def stop(machine: Machine) -> None:
         # By these two others may find that it is gone, or start it anew at this moment.
         if file.suffix not in (".use", ".holder"):
             file.unlink(missing_ok=True)
-
-
-def _end(child: Child) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child.pid, signal.SIGKILL)
-    child.wait()
