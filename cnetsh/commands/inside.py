@@ -43,16 +43,22 @@ def begin() -> None:
     from cnetsh.commands.changing import build_machine
 
     if not build_machine():
-        for port in sorted(Path("/dev").glob("vport*")):
-            if not os.fork():
-                _Port(port).serve()
+        ports = [_served(path) for path in sorted(Path("/dev").glob("vport*"))]
         print(f"cnetsh: ready after {time.monotonic():.1f} s", flush=True)
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                os.wait()
+        # Others end here too, whose parents have ended. Without a port there is no way in.
+        while os.wait()[0] not in ports:
+            pass
     # Who started it sees the machine end, and reads what it said.
     Path("/proc/sysrq-trigger").write_text("o")
     signal.pause()
+
+
+def _served(path: Path) -> int:
+    """Start a process for a port; give its number."""
+    pid = os.fork()
+    if not pid:
+        _Port(path).serve()
+    return pid
 
 
 class _Port:

@@ -150,7 +150,9 @@ class _Child:
     def _give(self) -> None:
         """Give it what it takes without this side waiting, which it may be waiting for itself."""
         try:
-            self.waiting = self.waiting[os.write(self.input, self.waiting) :]
+            taken = os.write(self.input, self.waiting)
+            self.waiting = self.waiting[taken:]
+            self.caller.send(frames.TAKEN, b"%d" % taken)
         except BlockingIOError:
             pass
         except OSError:

@@ -16,8 +16,8 @@ HEAD = struct.Struct(">cI")
 STREAM = b"b"
 # To the far side: what to do, a signal's number, the size of the terminal.
 REQUEST, SIGNAL, SIZE = b"r", b"s", b"w"
-# From it: it has begun, and listens; how it ended.
-BEGUN, ENDED = b"g", b"x"
+# From it: it has begun, and listens; so many bytes of the input are taken; how it ended.
+BEGUN, TAKEN, ENDED = b"g", b"t", b"x"
 # To it, ahead of all: a word that comes back ahead of its frames, for there may be other things
 # on the way, such as what a shell says at its start.
 HELLO = b"h"
@@ -26,6 +26,8 @@ KNOCK = b"\0cnetsh" * 3
 # Of ssh's starter: the code of cnetsh is wanted, and is that; why it does not begin.
 CODE, REFUSED = b"c", b"n"
 PIECE = 1 << 14
+# So much input may be on its way, for the far side has no room for what nobody takes.
+ON_ITS_WAY = 1 << 18
 # What is kept of that which is no frame.
 LINES = 1 << 12
 

@@ -42,7 +42,7 @@ class Near:
         self.stopped, self.patience = Exit(TIMED_OUT, []), math.inf
         self.size = _size() if parcel.terminal else None
         self.reads = parcel.reads
-        self.unsent = b""
+        self.unsent, self.untaken = b"", 0
 
     def follow(
         self, to: int, back: int, first: bytes = frames.KNOCK, seconds: float = math.inf
@@ -77,6 +77,7 @@ class Near:
             if {*given} & {*ready}:
                 piece = _read(given[0])
                 self.reads = bool(piece)
+                self.untaken += len(piece)
                 self._say(frames.STREAM, b"\0" + piece)
             if back in ready:
                 if not (piece := _read(back)):
@@ -89,7 +90,8 @@ class Near:
 
     @property
     def _listens(self) -> bool:
-        return self.begun and self.reads and not self.unsent
+        room = not self.unsent and self.untaken < frames.ON_ITS_WAY
+        return self.begun and self.reads and room
 
     def _say(self, letter: bytes, content: bytes) -> None:
         self.unsent += frames.framed(letter, content)
@@ -119,6 +121,8 @@ class Near:
                 self.begun = True
             case frames.STREAM:
                 self._write(content[0], content[1:])
+            case frames.TAKEN:
+                self.untaken -= int(content)
             case frames.CODE:
                 self._say(frames.CODE, self.code())
             case frames.REFUSED:

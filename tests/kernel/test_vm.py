@@ -48,12 +48,29 @@ def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
     told = user.cnetsh("exec", "host", "--on", "vm", "--", "sh", "-c", "cat; exit 7", input="in",
                        check=False)  # fmt: skip
     assert (told.stdout, told.returncode) == ("in", 7), report(told)
+    # Whoever is killed while he says something leaves the way free for others.
+    words = [str(user.program), "exec", "host", "--on", "vm", "--", "sleep", "60"]
+    with Path("/dev/zero").open() as endless:
+        gone = user.start(words, stdin=endless)
+    asked = ["exec", "host", "--on", "vm", "--", "ps"]
+    assert wait_for(lambda: "sleep" in user.cnetsh(*asked, check=False).stdout)
+    kill(gone.pid)
+    gone.wait()
+    assert wait_for(lambda: "sleep" not in user.cnetsh(*asked, check=False).stdout)
     shell = [str(user.program), "shell", "--on", "vm"]
     exit_code, said = in_front(user.start, shell, "ip -br address show eth0")
     assert exit_code == 7 and "10.0.2.15" in said, said
     down = user.cnetsh("down", "routing", "--on", "vm")
     assert "routing is down, as before" in down.stderr, report(down)
     assert "no vm runs" in user.cnetsh("vm", "list").stderr
+    assert wait_for(lambda: not user.processes()), user.processes()
+
+
+def test_one_that_nobody_can_reach_any_more_ends(user: Ordinary) -> None:
+    ran = user.cnetsh("vm", "run", "--", "sh", "-c", "kill -9 $PPID", check=False, timeout=600)
+    if "has ended: " not in ran.stderr and "starting vm" not in ran.stderr:
+        pytest.skip(f"no VM is taken along: {ran.stderr}")
+    assert ran.returncode == 1 and "has ended: " in ran.stderr, report(ran)
     assert wait_for(lambda: not user.processes()), user.processes()
 
 

@@ -1,5 +1,6 @@
 """An action that a far side does, over pipes: what goes there, what comes back, and how it ends."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from cnetsh.targets import frames
 
 PROGRAM = """
 import os, signal, sys
@@ -74,6 +77,23 @@ def test_what_nobody_reads_is_not_written_for_ever() -> None:
     # As on the host, where Python has it ignore SIGPIPE too.
     assert process.stderr.read().endswith(b"Broken pipe\n1\n")
     process.wait()
+
+
+def test_what_it_does_not_read_waits_here() -> None:
+    """A VM has no room for it."""
+    process = start("sleep", "60", stdin=-1, stderr=-1)
+    assert process.stdin and process.stderr
+    os.set_blocking(process.stdin.fileno(), False)
+    given, since = 0, time.monotonic()
+    while time.monotonic() < since + 2:
+        with contextlib.suppress(BlockingIOError):
+            given += os.write(process.stdin.fileno(), bytes(frames.PIECE))
+            continue
+        time.sleep(0.01)
+    assert given < 2_000_000
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr.read() == b"143\n"
+    process.communicate()
 
 
 def test_a_signal_is_told_even_where_nothing_is_read(tmp_path: Path) -> None:
