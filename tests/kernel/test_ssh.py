@@ -227,6 +227,23 @@ def test_code_that_is_not_as_it_was_sent_is_refused(own: Machines, how: str) -> 
     assert own.there.run(["ip", "link", "show", "veth0"]).returncode
 
 
+@pytest.mark.parametrize(
+    "how, why",
+    [("size=100k", "No space left on device"), ("ro", "Read-only file system"),
+     ("size=100k,nr_inodes=9", "No space left on device")],
+)  # fmt: skip
+def test_a_machine_without_room_is_told_and_nothing_stays(
+    own: Machines, how: str, why: str
+) -> None:
+    own.there.sh(f"mkdir -pm 700 /run/cnetsh {CODE}; mount -t tmpfs -o {how},mode=700 no {CODE}")
+    done = own.cnetsh("up", "veth", check=False)
+    assert done.returncode == 2 and "remove" not in done.stderr, report(done)
+    assert f"cnetsh cannot be kept there: {CODE}" in done.stderr and why in done.stderr
+    assert own.there.sh(f"find {CODE} -type f") == ""
+    own.there.sh(f"umount {CODE}")
+    assert own.cnetsh("status").stderr == "no lab is up\n"
+
+
 def test_the_guide(machines: Machines) -> None:
     guide = CHECKOUT / "docs/virtual-machine.md"
     env = machines.here.env | {"PATH": f"{Path(sys.executable).parent}:{os.defpath}"}

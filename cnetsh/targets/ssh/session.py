@@ -91,7 +91,8 @@ def _goes_on(to: Place, parcel: travel.Parcel) -> str:
 
 def _not_begun(host: str, exit_code: int, refused: str, said: str) -> tuple[str, str]:
     if refused:
-        return f"{host}: {refused}", "look at it there, and remove it if nobody needs it"
+        message, _, hint = refused.partition("\n")
+        return f"{host}: {message}", hint
     if exit_code in (OLD, NO_PYTHON):
         hint = "without it: cnetsh script LAB writes a script that runs there"
         return f"{host} has no Python 3.11 or newer: nothing was executed", hint

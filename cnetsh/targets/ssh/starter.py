@@ -5,6 +5,7 @@ that is meant: nobody else's, and unchanged. What it hears and says are frames, 
 has them: a word, the request, and the files where it asks for them.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -60,7 +61,7 @@ def _answer(letter: bytes, text: str = "") -> None:
 
 
 def _refuse(what: str) -> NoReturn:
-    _answer(REFUSED, what)
+    _answer(REFUSED, f"{what}\nlook at it there, and remove it if nobody needs it")
     sys.exit(2)
 
 
@@ -76,7 +77,9 @@ def start(code: str) -> None:
         elif digest(read_folder(folder)) != code:
             _refuse(f"{folder} is not as cnetsh was sent: somebody has changed it")
     except OSError as error:
-        _refuse(f"{error.filename}: {error.strerror}")
+        where = error.filename or folder
+        _answer(REFUSED, f"cnetsh cannot be kept there: {where}: {error.strerror}")
+        sys.exit(2)
     sys.path.insert(0, str(folder))
     from cnetsh.targets import far
 
@@ -102,14 +105,15 @@ def _unpack(folder: Path, code: str) -> None:
         _refuse("cnetsh did not arrive as it was sent")
     new = folder.with_suffix(f".{os.getpid()}")
     new.mkdir(mode=0o700)
-    for name, text in files.items():
-        (new / name).parent.mkdir(parents=True, exist_ok=True)
-        (new / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     try:
-        new.rename(folder)
-    except OSError:
-        # Another one, started at the same time, was first.
-        shutil.rmtree(new)
+        for name, text in files.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+        # Another one, started at the same time, may have been first.
+        with contextlib.suppress(OSError):
+            new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 if __name__ == "__main__":
