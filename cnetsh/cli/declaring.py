@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from cnetsh.cli.completion import use_ours
 from cnetsh.commands.output import flushed
 
 # In the order of the help.
@@ -41,6 +42,7 @@ def _typer(**settings: Any) -> typer.Typer:
     return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, **settings)
 
 
+use_ours()
 app = _typer(
     cls=_Lazy, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
 )

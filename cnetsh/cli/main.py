@@ -15,7 +15,9 @@ import typer
 from cnetsh import __version__
 from cnetsh.cli.declaring import app, declares, group
 from cnetsh.cli.parameters import (
+    VM,
     AsJson,
+    Box,
     ContainerName,
     Copy,
     Drawing,
@@ -82,7 +84,9 @@ def _plan(
     output: Output = None,
     sudo: Sudo = True,
     # Not `On`: where nothing is said, nothing is looked at.
-    on: Annotated[str, option("--on", "Mark what each step finds there.", envvar="CNETSH_ON")] = "",
+    on: Annotated[
+        str, option("--on", "Mark what each step finds there.", "targets", envvar="CNETSH_ON")
+    ] = "",
     verbose: Unsure = False,
 ) -> None:
     """Show a lab's commands, each with its reason and its undo. Runs nothing."""
@@ -92,7 +96,9 @@ def _plan(
 def _diff(
     lab: Lab,
     settings: Set,
-    other: Annotated[str, argument("Another lab or plan: how they differ, without a target.")] = "",
+    other: Annotated[
+        str, argument("Another lab or plan: how they differ, without a target.", "labs")
+    ] = "",
     on: On = "sandbox",
     form: Form = Format.table,
     output: Output = None,
@@ -210,7 +216,7 @@ def _recover(
 @declares("status")
 def _status(
     # Not `On`: where nothing is said, all are looked at.
-    on: Annotated[str | None, option("--on", "This target alone.")] = None,
+    on: Annotated[str | None, option("--on", "This target alone.", "targets")] = None,
     drift: Annotated[bool, option("--drift", "Look for what has drifted.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -314,7 +320,7 @@ def _new(name: Annotated[str, argument("The lab's name.")], output: Output = Non
 
 @declares("examples")
 def _examples(
-    name: Annotated[str, argument("One of them; without, they are listed.")] = "",
+    name: Annotated[str, argument("One of them; without, they are listed.", "examples")] = "",
     output: Output = None,
 ) -> None:
     """List the example lab files, or print one."""
@@ -329,12 +335,12 @@ group("sandbox", "Start, stop and list sandboxes.")
 
 
 @declares("sandbox", "start")
-def _start(name: Annotated[str, typer.Argument()] = "default") -> None:
+def _start(name: Box = "default") -> None:
     """Start a sandbox that stays until it is stopped."""
 
 
 @declares("sandbox", "stop")
-def _stop(name: Annotated[str, typer.Argument()] = "default") -> None:
+def _stop(name: Box = "default") -> None:
     """End a sandbox with all that is in it."""
 
 
@@ -347,14 +353,12 @@ group("vm", "Start, stop and list VMs, or run a command in one.")
 
 
 @declares("vm", "start")
-def _start_vm(
-    name: Annotated[str, typer.Argument()] = "default", kernel: Kernel = "", memory: Memory = 384
-) -> None:
+def _start_vm(name: VM = "default", kernel: Kernel = "", memory: Memory = 384) -> None:
     """Start a VM that stays until it is stopped."""
 
 
 @declares("vm", "stop")
-def _stop_vm(name: Annotated[str, typer.Argument()] = "default") -> None:
+def _stop_vm(name: VM = "default") -> None:
     """End a VM with all that is in it."""
 
 

@@ -67,6 +67,8 @@ On = Annotated[
 ContainerName = Annotated[
     str, argument("A container, or host for the target itself.", "containers")
 ]
+Box = Annotated[str, argument("Its name.", "sandboxes")]
+VM = Annotated[str, argument("Its name.", "vms")]
 AsJson = Annotated[bool, option("--json", "Print facts as JSON.")]
 Output = Annotated[Path | None, option("-o --output", "Write to this file.")]
 DryRun = Annotated[bool, option("--dry-run", "Print what would run now.")]

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cnetsh.commands.words import WORDS
-from cnetsh.targets import sandbox
+from cnetsh.targets.registry import Registry
 
-# Those of labs/builtin and targets/target, which take long to load.
+# Those of labs/builtin, targets/target, targets/sandbox and targets/vm, which take long to load.
 LABS = ("veth", "container", "conflict", "bridge", "routing")
 KINDS = ("sandbox", "vm", "host")
+SANDBOXES, VMS = Registry("sandboxes"), Registry("vms")
 SHIPPED = Path(__file__).resolve().parents[1:3]
 # As every lab.yaml has them; a YAML reader would take longer than all else.
 PARAMETER = re.compile(r"^  ([a-z]\w*):", re.MULTILINE)
@@ -48,9 +49,26 @@ def containers(_: str, given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def targets(_: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """Give the kinds of targets, and the sandboxes that run."""
-    yield from KINDS
-    yield from (f"sandbox:{box.name}" for box in sandbox.running())
+    """Give the kinds of targets, and the sandboxes and VMs that run."""
+    yield from (*KINDS, "ssh:")
+    yield from (f"sandbox:{name}" for name in sandboxes("", given))
+    yield from (f"vm:{name}" for name in vms("", given))
+
+
+def sandboxes(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the sandboxes that run."""
+    return filter(SANDBOXES.said, SANDBOXES.names())
+
+
+def vms(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the VMs that run."""
+    return filter(VMS.said, VMS.names())
+
+
+def examples(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the example lab files that come with cnetsh."""
+    for folder in SHIPPED:
+        yield from (path.stem for path in _in(folder / "examples") if path.suffix in ENDINGS)
 
 
 def settings(_: str, given: Mapping[str, Any]) -> Iterator[str]:
@@ -76,8 +94,8 @@ def _roots(given: Mapping[str, Any]) -> Iterator[Path]:
     kind, _, name = str(given.get("on") or os.environ.get("CNETSH_ON") or "sandbox").partition(":")
     if kind == "host":
         yield Path("/")
-    elif kind == "sandbox" and (box := sandbox.running_as(name or "default")):
-        yield Path(f"/proc/{box.init}/root")
+    elif kind == "sandbox" and (said := SANDBOXES.said(name or "default")):
+        yield Path(f"/proc/{said['init']}/root")
 
 
 def _in(folder: Path) -> list[Path]:

@@ -13,16 +13,24 @@ from warm import served
 
 STYLES = re.compile(r"\x1b\[[\d;]*m")
 
-# What bash does at a tab, with the completion that the program gives it.
-COMPLETES = """
-eval "$(_CNETSH_COMPLETE=source_bash cnetsh)"
-ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cnetsh_completion cnetsh
-        echo "$2:" ${COMPREPLY[*]}; }
-ask cnetsh down ''
-ask cnetsh exec ''
-ask cnetsh why net0 n
-"""
-
+# What is typed before a tab, and what stands there after it.
+COMPLETED = {
+    "down ": "down container ",
+    "exec net": "exec net0 ",
+    "why net0 n": "why net0 net0 ",
+    "up container --set host_e": "up container --set host_end=",
+    "up veth --on sand": "up veth --on sandbox",
+    "status --on sandbox:": "status --on sandbox:other ",
+    "status --on=sandbox:o": "status --on=sandbox:other ",
+    "up container --set peer=p --set ne": "up container --set peer=p --set netns=",
+    "up container --set peer=": "up container --set peer=",
+    "plan fo": "plan folder/",
+    "plan my": r"plan my\ lab.yaml ",
+    "sandbox stop o": "sandbox stop other ",
+    "plan veth --format=m": "plan veth --format=markdown ",
+    "graph --l": "graph --live ",
+    "statu": "status ",
+}  # fmt: skip
 
 # What `why` asks leaves neighbours for some seconds, which `show` has lines of: it comes last.
 LOOKS = (
@@ -156,13 +164,23 @@ def test_every_lab_goes_down_at_once(private: Private) -> None:
     assert private.cnetsh("check", check=False).stderr.startswith("cnetsh: no lab is up")
 
 
-def test_bash_completes_what_is_there(private: Private) -> None:
-    private.cnetsh("up", "container")
-    path = f"{Path(sys.executable).parent}:{private.env['PATH']}"
-    done = private.run(["bash", "-c", COMPLETES], env=private.env | {"PATH": path})
-    assert done.stdout.splitlines() == ["down: container", "exec: host net0", "why: net0"]
-    done = private.cnetsh("exec", "net0", "--", "sh", "-c", "echo ${PROMPT_COMMAND:-none}")
-    assert done.stdout == "none\n"
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_tab_completes_what_is_there(ordinary: Ordinary, shell: str) -> None:
+    if not (program := which(shell)):
+        pytest.skip(f"there is no {shell} here")
+    ordinary.cnetsh("up", "container", "--on", "sandbox:other")
+    (ordinary.home / "my lab.yaml").touch()
+    (ordinary.home / "folder").mkdir()
+    path = f"{ordinary.program.parent}:{ordinary.env['PATH']}"
+    env = ordinary.env | {"SHELL": program, "PATH": path, "TERM": "dumb", "INPUTRC": "/dev/null"}
+    env |= {"CNETSH_ON": "sandbox:other", "ZDOTDIR": str(ordinary.home)}
+    done = ordinary.run([program, "-c", "cnetsh --install-completion; exit"], env=env)
+    assert done.returncode == 0, done.stderr
+    # At the line's beginning, so that it prints the line instead of running it.
+    typed = "".join(f"cnetsh {words}\t'\x01printf '<%s>\\n' '\n" for words in COMPLETED)
+    argv = ["setsid", "--ctty", "--wait", program, "-i"]
+    text = written(partial(ordinary.start, argv, env=env), 200, f"{typed}exit\n")
+    assert re.findall("^<cnetsh (.*)>\r$", text, re.M) == [*COMPLETED.values()]
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
