@@ -37,6 +37,8 @@ def _evidence(one: Surprise) -> str:
 
 _ADVICE = {
     "check": "the plan or the check is mistaken: change one of them",
-    "step": "the plan is mistaken: what a step needs is to be there before it, what it makes not",
+    # Others may have put it there, or taken it, meanwhile.
+    "step": "what a step needs is to be there before it, and what it makes is not:"
+    " change the plan, or what others have done here",
     "pair": "nothing, where it is meant so",
 }

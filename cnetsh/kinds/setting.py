@@ -30,6 +30,25 @@ SAMPLES = (
 ROOT = "/proc/sys/net/"
 # Of addr_gen_mode: the kernel makes no address of a MAC address.
 NO_LOCALS = "1"
+# What ip-sysctl.rst says of values; of those above the kernel refuses some, and reads others as
+# what they are not.
+_RANGES = {
+    name: (low, high)
+    for (low, high), names in {
+        (0, 1): "ip_forward forwarding proxy_arp accept_redirects send_redirects secure_redirects"
+        " shared_media log_martians route_localnet accept_local arp_filter arp_notify"
+        " promote_secondaries disable_ipv6 autoconf proxy_ndp icmp_echo_ignore_all"
+        " icmp_echo_ignore_broadcasts bridge-nf-call-iptables bridge-nf-call-ip6tables"
+        " bridge-nf-call-arptables",
+        (0, 2): "rp_filter arp_announce arp_accept accept_ra",
+        (0, 3): "addr_gen_mode",
+        (0, 8): "arp_ignore",
+        (1, 255): "ip_default_ttl hop_limit",
+    }.items()
+    for name in names.split()
+}
+_NUMBER = re.compile(r"0|-?[1-9]\d*", re.ASCII)
+_OF_A_NUMBER = re.compile(r"/(conf|neigh)/[^/]+/(?!stable_secret$)[^/]+$")
 _SYSCTL = re.compile(r"(?:-\w+ )*(net\.[\w./-]+) ?= ?([\w.:,-]+(?: [\w.:,-]+)*)")
 _DERIVED = re.compile(
     r"/conf/[^/]+/mtu$|/neigh/[^/]+/(base_reachable_time|retrans_time)$|/stable_secret$"
@@ -57,6 +76,18 @@ def spelled(command: Command) -> str:
 def is_setting(path: str) -> bool:
     """Say whether a path is a network setting of the kernel, /proc/sys/net/…, with no way out."""
     return path.startswith(ROOT) and ".." not in path and "//" not in path
+
+
+def wanted(path: str, value: str) -> str:
+    """Give what a setting wants, "" where a value is that, or nobody but the kernel can say."""
+    ends = _RANGES.get(path.rpartition("/")[2])
+    if not ends:
+        # The kernel takes 010 for 8, and of two numbers the first.
+        fits = _NUMBER.fullmatch(value) or not _OF_A_NUMBER.search(path)
+        return "" if fits else "a whole number"
+    if _NUMBER.fullmatch(value) and ends[0] <= int(value) <= ends[1]:
+        return ""
+    return "0 or 1" if ends == (0, 1) else f"a whole number from {ends[0]} to {ends[1]}"
 
 
 def near(path: Path) -> str:

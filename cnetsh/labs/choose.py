@@ -10,6 +10,7 @@ from cnetsh.labs.builtin import Lab
 from cnetsh.labs.expected import NO_WAY, with_reasons
 from cnetsh.plan.steps import Plan, Plans, commands_of, parse
 from cnetsh.plan.undo import down_plan
+from cnetsh.plan.values import refuse_unfit
 
 LAB_FILES = (".yaml", ".yml")
 FILES = (*LAB_FILES, ".json")
@@ -120,7 +121,8 @@ def _parts(chosen: Lab) -> Iterator[Plan]:
 
 def _part(chosen: Lab, which: str) -> Plan:
     origin = f"{chosen.folder.name}/{which}.sh.j2"
-    return parse(render.render(chosen, which), chosen.name, chosen.title, which, origin)
+    plan = parse(render.render(chosen, which), chosen.name, chosen.title, which, origin)
+    return refuse_unfit(plan, origin)
 
 
 def _reasoned(check: Plan, up: Plan) -> Plan:

@@ -155,11 +155,12 @@ class ListOf(NamedTuple):
 
 
 class Named(NamedTuple):
-    """Values by name; `key` says which names there may be."""
+    """Values by name; `key` says which names there may be, `wants` what another value is to be."""
 
     one: Kind
     key: Text
     expected: str = "a mapping"
+    wants: Callable[[str, Any], str] = lambda name, value: ""
     empty: Entries[str, Any] = MappingProxyType({})
 
     def read(self, node: Node, path: str, mistakes: Mistakes) -> dict[str, Any]:
@@ -171,6 +172,8 @@ class Named(NamedTuple):
                 self._check(entry, f"{path}.{name}")
             with mistakes:
                 found[name] = self.one.read(entry, f"{path}.{name}", mistakes)
+                if expected := self.wants(name, found[name]):
+                    raise unexpected(entry, f"{path}.{name}", expected)
         return found
 
     def _check(self, entry: Node, path: str) -> None:

@@ -22,6 +22,7 @@ from cnetsh.labs.fields import (
     statement,
 )
 from cnetsh.names import Inet, Ip
+from cnetsh.plan.values import expected
 
 NAMESERVERS = 3  # MAXNS of the C library's resolv.h
 
@@ -206,7 +207,9 @@ class Container(Cable):
         ListOf(PUBLISH), "Ports of the host that lead into the container.", '["8080:80/tcp"]'
     )
     sysctls: dict[str, str] = stated(
-        Named(WORDS, SETTING), "Its settings, only under net.", "{net.ipv4.conf.all.rp_filter: 1}"
+        Named(WORDS, SETTING, wants=expected),
+        "Its settings, only under net.",
+        "{net.ipv4.conf.all.rp_filter: 1}",
     )
     dns: tuple[Ip, ...] = stated(
         ListOf(SERVER, alone=True),

@@ -414,6 +414,8 @@ def test_says_what_the_model_of_forwarding_says() -> None:
     }  # fmt: skip
     assert told["P30"].evidence == "check 7: ping -c1 10.2.0.2"
     assert told["P30"].commands == ("ip netns exec b ip route add default via 10.2.0.1",)
+    # Whoever took an address meanwhile, the plan is not mistaken.
+    assert told["P31"].advice.endswith("change the plan, or what others have done here")
 
 
 def test_a_name_that_is_taken_is_told_once() -> None:

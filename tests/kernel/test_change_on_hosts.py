@@ -24,7 +24,7 @@ NAT = "{address: 10.1.0.1/24, nat: true}"
 TWO = "{address: 10.1.0.1/24, nat: true}\n  br1: {address: 10.2.0.1/24}"
 N0, N1, N2 = (f"  n{number}: {{bridge: br0}}\n" for number in range(3))
 M = "  m: {bridge: br1}\n"
-NO_TTL = "net.ipv4.ip_default_ttl: 999"
+NO_TTL = "net.ipv4.ip_local_port_range: 3000 2000"
 
 # The bridges and the containers, before and after.
 CHANGES = {
@@ -163,7 +163,7 @@ def test_a_change_that_fails_leaves_the_lab_as_it_was(private: Private, tmp_path
             tmp_path,
             "route",
             NAT,
-            N1 + "  n0: {bridge: br0, sysctls: {net.ipv4.ip_default_ttl: 999}}\n",
+            N1 + "  n0: {bridge: br0, sysctls: {net.ipv4.ip_local_port_range: 3000 2000}}\n",
         ),
     }
     *runs, down = ran(private, "failing", lab=first, others=list(others.values()))

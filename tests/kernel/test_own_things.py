@@ -150,7 +150,7 @@ class TestFolderOfNameServers:
 
     def test_of_an_up_that_fails(self, private: Private, tmp_path: Path) -> None:
         private.sh(self.NONE)
-        wrong = ", dns: 1.1.1.1, sysctls: {net.ipv4.ip_default_ttl: 999}"
+        wrong = ", dns: 1.1.1.1, sysctls: {net.ipv4.ip_local_port_range: 3000 2000}"
         up = private.cnetsh("up", nat(tmp_path, wrong), check=False)
         assert up.returncode == 1 and not there(private), report(up)
         assert_undone(up)

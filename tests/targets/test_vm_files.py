@@ -106,6 +106,13 @@ def test_a_kernel_without_all_modules_is_not_taken(kept: Path) -> None:
         kernel.chosen("5.10.0-9-amd64")
 
 
+def test_where_none_can_be_fetched_those_that_are_kept_are_named(kept: Path) -> None:
+    with pytest.raises(CnetshError) as caught:
+        kernel.chosen("99.1")
+    assert "kept here: cnetsh vm start --kernel 5.10.0-9-amd64, " in caught.value.hint
+    assert caught.value.hint.endswith("--kernel 6.1.0-56-cloud-amd64")
+
+
 def test_there_must_be_such_a_package(tmp_path: Path) -> None:
     with pytest.raises(CnetshError, match="there is no kernel package"):
         kernel.chosen(str(tmp_path / "linux-image-1_1_amd64.deb"))

@@ -69,9 +69,13 @@ def chosen(asked: str) -> Kernel:
         return _of_packages(Path(asked))
     if found := _kept(asked or "default"):
         return found
-    package = _package(asked)
-    version = package.removeprefix("linux-image-")
-    kernel = _kept(version) or _fetched(package)
+    try:
+        package = _package(asked)
+        kernel = _kept(package.removeprefix("linux-image-")) or _fetched(package)
+    except CnetshError as error:
+        kept = [f"cnetsh vm start --kernel {name}" for name in _names_kept()]
+        hints = (error.hint, f"kept here: {', '.join(kept)}" if kept else "")
+        raise CnetshError(error.message, "; ".join(filter(None, hints)), error.code) from None
     if not asked:
         link = cache() / "kernels/default"
         link.unlink(missing_ok=True)
@@ -84,11 +88,17 @@ def _kept(asked: str) -> Kernel | None:
     folder = private_folder(cache() / "kernels")
     if asked == "default":
         asked = (folder / asked).readlink().name if (folder / asked).is_symlink() else "-"
-    names = [path.name for path in folder.iterdir() if not path.is_symlink()
-             and (path / "loaded").read_text() == MODULES]  # fmt: skip
-    found = [name for name in names if re.match(f"{re.escape(asked)}([.-]|$)", name)]
+    fits = re.compile(f"{re.escape(asked)}([.-]|$)").match
+    found = [name for name in _names_kept() if fits(name)]
     newest = max(found, key=_in_order, default=None)
     return Kernel(newest, folder / newest) if newest else None
+
+
+def _names_kept() -> list[str]:
+    folder = private_folder(cache() / "kernels")
+    names = [path.name for path in folder.iterdir() if not path.is_symlink()
+             and (path / "loaded").read_text() == MODULES]  # fmt: skip
+    return sorted(names, key=_in_order)
 
 
 def _in_order(name: str) -> tuple[int, ...]:

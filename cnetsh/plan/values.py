@@ -1,0 +1,24 @@
+"""Values of settings that no kernel takes as they stand there: told before a step has run."""
+
+from cnetsh.errors import CnetshError, Mistakes
+from cnetsh.kinds.change import Set
+from cnetsh.kinds.setting import ROOT, wanted
+from cnetsh.plan.steps import Plan
+
+
+def expected(key: str, value: str) -> str:
+    """Give what a setting like net.ipv4.ip_forward wants, "" where the value may be that."""
+    return wanted(ROOT + key.removeprefix("net.").replace(".", "/"), value)
+
+
+def refuse_unfit(plan: Plan, origin: str) -> Plan:
+    """Give the plan. Raises CnetshError with a line for each value that no kernel takes."""
+    mistakes = Mistakes()
+    for step in (step for step in plan.steps if f" tee {ROOT}" in step.text):
+        for change in step.changes:
+            assert isinstance(change, Set)
+            if what := wanted(change.ref.name, change.value):
+                line = f"{origin}: line {step.line}: {step.text}"
+                mistakes.keep(CnetshError(f"{line}: expected {what}"))
+    mistakes.tell()
+    return plan
