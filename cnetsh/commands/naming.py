@@ -4,10 +4,9 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
 from cnetsh.commands.output import collected
 from cnetsh.errors import DONE, CnetshError
@@ -65,8 +64,7 @@ def _save(lab: str, into: TextIO) -> int:
     return DONE
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
+class Sought(NamedTuple):
     """A lab that is asked for, "" being the only one that is up.
 
     elsewhere: where else it is; source: what is typed behind `up` to have it there, "" for nothing;
@@ -101,7 +99,7 @@ class Sought:
         if not self.name and len(up) != 1:
             several = f"{len(up)} labs are up: {', '.join(up)}"
             raise CnetshError(several, "name one") if up else self.not_up()
-        return replace(self, name=self.name or up[0])
+        return self._replace(name=self.name or up[0])
 
     def up_here(self) -> "Journal":
         """Give the journal of the lab. Raises CnetshError where it is not up here."""

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -273,7 +273,7 @@ def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
         lambda: refuse_changed(wanted.saved.relied_on, plans.up, now, standing),
         lambda: wanted.saved.refuse_stale(lines),
         lambda: refuse_foreign(plans.up),
-        lambda: refuse_taken(replace(plans.up, steps=new), now, record.made),
+        lambda: refuse_taken(plans.up._replace(steps=new), now, record.made),
         lambda: _refuse_dangerous(wanted, findings),
         lambda: refuse_in_use(record, inside, wanted.kill),
     )

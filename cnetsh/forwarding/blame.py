@@ -180,7 +180,7 @@ def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
     old = {"via": str(last.route.via), **({"dev": last.route.link.name} if last.route.link else {})}
     mend = (Remove(ref, old | beside), Make(ref, {"via": str(better[0])} | beside))
     if stop.code == "nobody":
-        return replace(stop, mend=mend)
+        return stop._replace(mend=mend)
     return Stop("gateway_no_router", stop.leg, last.space.name, "", words, ref, mend=mend)
 
 

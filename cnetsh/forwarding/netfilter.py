@@ -72,11 +72,12 @@ class Fate(NamedTuple):
     chain: str
 
 
-@dataclass(frozen=True, slots=True)
 class Dropped(Exception):
     """A rule, or the policy of a chain, drops or refuses a packet."""
 
-    by: Fate
+    def __init__(self, by: Fate) -> None:
+        super().__init__(by)
+        self.by = by
 
 
 def filtered(space: Netns, packet: Packet, chain: str) -> None:

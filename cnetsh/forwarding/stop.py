@@ -1,9 +1,8 @@
 """Where a packet stops and why: the codes, the layers, and the only place with words for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.kinds.change import NOTHING, Change, Ref, Set, typed_in
@@ -29,8 +28,7 @@ class Layer(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """The first thing that does not hold. cause: the object that made it so; mend: what helps.
 
     space, link: where; words: what the sentence says, by the names in it; evidence: a command that
@@ -41,7 +39,7 @@ class Stop:
     leg: str
     space: str
     link: str = ""
-    words: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = NOTHING
     cause: Ref | None = None
     key: str = ""
     mend: tuple[Change, ...] = ()

@@ -1,7 +1,7 @@
 """A packet's way there and its answer's way back, hop by hop, or the first thing that stops it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from cnetsh.forwarding.blame import Turn, answered_past, blamed, translated, turned_by
@@ -58,8 +58,7 @@ class Doubt(NamedTuple):
     astray: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What becomes of a packet: works is None where that is not known, and unknown says why.
 
     stop: what stops it, of two who have the address at the one that was taken; doubts: what else
@@ -105,7 +104,7 @@ def follow(
         return trip.verdict(None, unknown=str(what))
     if why := trip.dark():
         return trip.verdict(None, unknown=why)
-    return replace(trip.verdict(None if trip.doubts else True), turn=turned_by(trip.tracker))
+    return trip.verdict(None if trip.doubts else True)._replace(turn=turned_by(trip.tracker))
 
 
 class _Trip:

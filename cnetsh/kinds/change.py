@@ -6,7 +6,6 @@ type, a State: what changes leave behind (`after`), and what the kernel has (`se
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -199,12 +198,12 @@ def after(changes: Iterable[Change]) -> State:
     return folded.state
 
 
-@dataclass(slots=True)
 class _Folded:
     """A state that grows; held: what goes along with each object, so that no step looks at all."""
 
-    state: State = field(default_factory=dict)
-    held: dict[Ref, dict[Ref, None]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.state: State = {}
+        self.held: dict[Ref, dict[Ref, None]] = {}
 
     def take(self, change: Change) -> None:
         match change:

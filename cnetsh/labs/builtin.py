@@ -25,9 +25,9 @@ is then the first address after `subnet`. Templates get each parameter by its na
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnetsh import names
 from cnetsh.errors import CnetshError, Mistakes
@@ -124,8 +124,7 @@ class LabSheet(Stated):
                 raise CnetshError(f"{found}, expected {' or '.join(expected)} for {name}")
 
 
-@dataclass(frozen=True, slots=True)
-class Lab:
+class Lab(NamedTuple):
     """A lab with its finished values; one that is not trusted renders in Jinja's sandbox."""
 
     name: str

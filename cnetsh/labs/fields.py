@@ -37,8 +37,11 @@ class Field(NamedTuple):
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def statement(cls: type[Given]) -> type[Given]:
-    """Make a class of `stated` fields a frozen dataclass; what nobody uses would cost 0.3 ms."""
-    return dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
+    """Make a class of `stated` fields a dataclass that mypy takes for a frozen one.
+
+    Python's own guard would cost 0.1 ms a class, what nobody uses 0.2 ms.
+    """
+    return dataclass(kw_only=True, eq=False, repr=False)(cls)
 
 
 @statement

@@ -83,6 +83,8 @@ def _environment(folder: Path, trusted: bool) -> "Environment":
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
         "autoescape": False,
+        # A lab's expressions are names, of which nothing can be worked out beforehand.
+        "optimized": False,
     }
     if trusted:
         return Environment(**options)

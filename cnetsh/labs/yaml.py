@@ -1,6 +1,7 @@
 """YAML text as nodes that know their place: every scalar stays the text that was written."""
 
 import re
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -167,7 +168,7 @@ def _entries(found: yaml.MappingNode, origin: str) -> dict[str, Node]:
 
 def _decoded(data: bytes, origin: str) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return data.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1

@@ -7,7 +7,6 @@ a shell is refused here, and so is a command that no kind of object knows.
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -84,8 +83,7 @@ class Step(NamedTuple):
         return () if self.said.look or self.kind == "trusted" else changes_of(self.text)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The steps of one part (up, check or down) of a lab, in the order in which they run."""
 
     lab: str
@@ -99,8 +97,7 @@ class Plan:
         return (change for step in self.steps for change in step.changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Plans:
+class Plans(NamedTuple):
     """The plans of a lab: up, check and down, what it teaches, and its file or folder, if known."""
 
     up: Plan

@@ -5,7 +5,6 @@ it changed on something that is not its own is put back. Pure functions; nothing
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cnetsh import kinds
@@ -26,7 +25,6 @@ class Undo(NamedTuple):
     note: str = ""
 
 
-@dataclass(slots=True)
 class _Owners:
     """Who made what, as far as a plan has been read.
 
@@ -35,9 +33,10 @@ class _Owners:
     cable with an end in it.
     """
 
-    made: dict[Ref, int] = field(default_factory=dict)
-    homes: dict[str, int] = field(default_factory=dict)
-    away: dict[int, int] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.made: dict[Ref, int] = {}
+        self.homes: dict[str, int] = {}
+        self.away: dict[int, int] = {}
 
     def take(self, number: int, changes: Changes) -> None:
         """Take in what a step makes and moves."""
@@ -119,7 +118,7 @@ def down_plan(up: Plan, down: Plan) -> Plan:
     if down.steps:
         return down
     found = down_order([one for one in undos(up.steps) if one.texts], ())
-    return replace(down, steps=tuple(as_step(text) for one in found for text in one.texts))
+    return down._replace(steps=tuple(as_step(text) for one in found for text in one.texts))
 
 
 def down_order(needed: Sequence[Undo], down: Sequence[Step]) -> list[Undo]:

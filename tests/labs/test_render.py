@@ -1,4 +1,3 @@
-import dataclasses
 import resource
 
 import pytest
@@ -154,7 +153,7 @@ def own(tmp_path):
     def write(template, part="up"):
         (tmp_path / "up.sh.j2").touch()
         (tmp_path / f"{part}.sh.j2").write_text(template, encoding="utf-8")
-        return dataclasses.replace(builtin.builtin_lab(str(tmp_path), []), name="own")
+        return builtin.builtin_lab(str(tmp_path), [])._replace(name="own")
 
     return write
 
@@ -168,7 +167,7 @@ def refused(found, part="up"):
 
 
 def test_a_template_of_ones_own_may_include_a_built_in_one(own):
-    found = dataclasses.replace(own('{% include "veth/down.sh.j2" %}'), values={"host_end": "v0"})
+    found = own('{% include "veth/down.sh.j2" %}')._replace(values={"host_end": "v0"})
     assert "ip link delete v0\n" in render.render(found, "up")
 
 
