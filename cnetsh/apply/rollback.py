@@ -105,22 +105,25 @@ def run_mends(todo: Sequence[Mend], sight: Sight, verb: str = "mend ") -> list[M
             # No step can hold it, and none has to.
             failed += [one] if sight.means.run(shlex.split(one.text)).exit_code else []
     sight.means.watch.expect(len(steps), verb)
-    start = 0
-    while start < len(steps):
+    left = [*range(len(steps))]
+    while left:
+        over: set[int] = set()
 
-        def note(first: int = start, **record: Any) -> None:
-            ended = [mends[first + at].step for at in record.get("end", ())]
-            if known := [number for number in ended if number is not None]:
+        def note(now: Sequence[int] = left, over: set[int] = over, **record: Any) -> None:
+            ended = [now[number] for number in record.get("end", ())]
+            over.update(ended)
+            undone = [mends[number].step for number in ended]
+            if known := [step for step in undone if step is not None]:
                 sight.journal.write(undone=known)
 
-        means = replace(sight.means, watch=Further(sight.means.watch, start))
-        outcome = run_steps(steps[start:], note, means)
+        means = replace(sight.means, watch=Further(sight.means.watch, left))
+        outcome = run_steps([steps[number] for number in left], note, means)
         if outcome.well:
             break
         # One that failed without a step, as where the journal could not be written, is the next.
-        start += outcome.failed or 0
-        failed.append(mends[start])
-        start += 1
+        over.add(bad := left[outcome.failed or 0])
+        failed.append(mends[bad])
+        left = [number for number in left if number not in over]
     return failed
 
 

@@ -45,10 +45,10 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Further:
-    """Watches what goes on after a step that failed: it is numbered after those before it."""
+    """Watches what goes on after a step that failed. numbers: what its steps are called."""
 
     watch: Watch
-    before: int
+    numbers: Sequence[int]
 
     def expect(self, total: int, verb: str = "") -> None:
         """Get ready for so many steps."""
@@ -56,11 +56,11 @@ class Further:
 
     def begins(self, number: int, step: Step) -> None:
         """Tell of a step before it runs."""
-        self.watch.begins(self.before + number, step)
+        self.watch.begins(self.numbers[number], step)
 
     def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None:
         """Tell of its end."""
-        self.watch.ended(self.before + number, step, result, seconds)
+        self.watch.ended(self.numbers[number], step, result, seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 A unit is consecutive steps of one namespace, which run in one `ip -batch`. Units start in plan
 order; one inside a namespace goes on in a worker beside the next ones, so only units of different
-namespaces overlap. The workers enter by setns(2) and never fork the interpreter.
+namespaces overlap. The deletion of bridges goes on beside that of namespaces: the kernel needs its
+lock of all networks for each port, and none to take a namespace's name away. The workers enter by
+setns(2) and never fork the interpreter.
 """
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -28,11 +30,14 @@ from cnetsh.apply.run import (
     one_by_one,
     timed,
 )
-from cnetsh.compare.kernel import NETNS
+from cnetsh.compare.kernel import NETNS, is_bridge
 from cnetsh.kinds.change import Change, Move, Remove, refs_of
 from cnetsh.plan.steps import Step
 from cnetsh.system import namespace
 from cnetsh.system.process import Result, spawn
+
+# The target's own, which the main thread never leaves.
+OWN = "/proc/self/ns/net"
 
 
 def run_steps(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
@@ -46,14 +51,16 @@ def run_steps(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
 def units(steps: Sequence[Step]) -> list[Unit]:
     """Cut a plan: runs of steps of one namespace that fit one `ip -batch`, and lone commands."""
     cut: list[Unit] = []
+    last = None
     for number, step in enumerate(steps):
-        line = batch_line(step)
-        if line is None or not cut or not cut[-1].lines or cut[-1].netns != step.netns:
+        line, place = batch_line(step), (step.netns, _deleted(step))
+        if line is None or not cut or not cut[-1].lines or place != last:
             cut.append(Unit(step.netns, [], [], []))
         cut[-1].numbers.append(number)
         cut[-1].steps.append(step)
         if line is not None:
             cut[-1].lines.append(line)
+        last = place
     return cut
 
 
@@ -91,19 +98,21 @@ class _SideBySide:
         reach = _reach(unit)
         # All must have come to rest before a lone command of the host, which may do anything.
         self._wait([name for name in self.busy if reach is None or name in reach])
-        if not unit.netns or reach is None:
+        if not unit.netns and not _deletes_bridges(unit):
             if self._begins(unit):
-                self._do(unit)
+                self._do(unit, self._on_host)
             return
         free.acquire()
         if not self._begins(unit):
             return
         try:
-            self.busy[unit.netns] = future = pool.submit(self._do, unit)
+            self.busy[unit.netns] = future = pool.submit(self._do, unit, self._in_worker)
             future.add_done_callback(lambda _: free.release())
         except RuntimeError as error:
             # A pool that can start no thread may still take the unit up when another one is over.
             self._fail(Outcome(unit.numbers[0], Result(255, "", str(error))))
+        if unit.netns and reach is None:
+            self._wait(list(self.busy))
 
     def _wait(self, names: Iterable[str]) -> None:
         for name in list(names):
@@ -123,20 +132,22 @@ class _SideBySide:
                 self._fail(Outcome(unit.numbers[0], refused))
             return not refused
 
-    def _do(self, unit: Unit) -> None:
-        how = timed(unit, lambda: self._run(unit))
+    def _do(self, unit: Unit, batch: Callable[[Unit], tuple[Result, int]]) -> None:
+        how = timed(unit, lambda: self._run(unit, batch))
         with self.guard:
             self._fail(end_unit(unit, *how, self.note, self.means))
 
-    def _run(self, unit: Unit) -> tuple[Result, int]:
+    def _run(self, unit: Unit, batch: Callable[[Unit], tuple[Result, int]]) -> tuple[Result, int]:
         if self._stopped():
             return Result(0, "", ""), 0
-        if not unit.lines:
-            return alone(unit.steps[0], self.means.run), 1
-        if not unit.netns:
-            return self.host.run("", unit.lines, self._stopped)
-        # The worker needs no way back: it only ever goes from one namespace to the next.
-        namespace.enter_network(str(NETNS / unit.netns))
+        return batch(unit) if unit.lines else (alone(unit.steps[0], self.means.run), 1)
+
+    def _on_host(self, unit: Unit) -> tuple[Result, int]:
+        return self.host.run("", unit.lines, self._stopped)
+
+    def _in_worker(self, unit: Unit) -> tuple[Result, int]:
+        # It needs no way back: it only ever goes from one namespace to the next.
+        namespace.enter_network(str(NETNS / unit.netns) if unit.netns else OWN)
         lane = Lane(spawn)
         try:
             lane.feed(unit.lines, self._stopped)
@@ -153,8 +164,9 @@ class _SideBySide:
 def _reach(unit: Unit) -> set[str] | None:
     """Give the namespaces that must have come to rest before a unit begins, None for all.
 
-    For one inside a namespace that is its own. All are it for one that names another besides, for
-    one of the host that deletes something, and for a lone command there, which may do anything.
+    For one inside a namespace that is its own, and the host. All are it for one that names another
+    besides, for one of the host that deletes something, and for a lone command there, which may do
+    anything. What deletes namespaces has those alone.
     """
     named: set[str] = set()
     removes = False
@@ -162,8 +174,22 @@ def _reach(unit: Unit) -> set[str] | None:
         named.update(_named(change))
         removes = removes or isinstance(change, Remove)
     if unit.netns:
-        return {unit.netns} if named <= {unit.netns} else None
-    return named if unit.lines and not removes else None
+        return {unit.netns, ""} if named <= {unit.netns} else None
+    if unit.lines and _deleted(unit.steps[0]) == "netns":
+        return named
+    return named | {""} if unit.lines and not removes else None
+
+
+def _deleted(step: Step) -> str:
+    """Give the kind of object that a step of the host deletes, "" for one that does more."""
+    found = {change.ref.kind if isinstance(change, Remove) else "" for change in step.changes}
+    return found.pop() if len(found) == 1 and not step.netns else ""
+
+
+def _deletes_bridges(unit: Unit) -> bool:
+    """Say whether a unit deletes bridges, which go with no namespace, and nothing else."""
+    links = (change.ref.name for step in unit.steps for change in step.changes)
+    return bool(unit.lines) and _deleted(unit.steps[0]) == "link" and all(map(is_bridge, links))
 
 
 def _named(change: Change) -> Iterator[str]:

@@ -199,6 +199,11 @@ def link_mark(name: str) -> int:
     return 0
 
 
+def is_bridge(name: str) -> bool:
+    """Say whether a link of the target's own namespace is a bridge that /sys shows."""
+    return Path(LINKS, name, "bridge").is_dir()
+
+
 def assigned(link: Facts) -> Iterator[tuple[str, str]]:
     """Give how a bridge got its MAC address: by itself, it goes on to follow its ports."""
     if link.get("linkinfo", {}).get("info_kind") == "bridge":

@@ -173,7 +173,7 @@ def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
         return stop
     if wide:
         past = Make(Ref("route", last.space.name, str(last.to)), {"via": str(better[0])})
-        return replace(stop, mend=(past,))
+        return stop._replace(mend=(past,))
     words = {"to": str(last.to), "via": str(last.route.via), "other": in_words(stop.space)}
     ref, table = route_ref(last.space, last.route), last.route.table
     beside = {} if table == MAIN else {"table": table}

@@ -53,6 +53,16 @@ class TestUnits:
             *(["link set lo up", "address add 10.0.0.1/8 dev lo"], [], ["link set lo up"]),
         ]
 
+    def test_are_cut_where_something_else_is_deleted(self) -> None:
+        lines = [
+            *("ip route del 10.0.0.0/8", "ip link set br0 down", "ip link delete br0"),
+            *("ip link delete br1", "ip netns delete n0", "ip netns delete n1"),
+            "ip netns exec n2 ip link delete br0",
+        ]
+        lines = [line for each in lines for line in ("#: undo none: it is gone", each)]
+        cut = [one.numbers for one in units(steps(lines))]
+        assert cut == [[0], [1], [2, 3], [4, 5], [6]]
+
     def test_of_nothing_are_none(self) -> None:
         assert units(()) == []
 
@@ -203,6 +213,74 @@ def test_the_host_waits_for_who_works_in_what_it_deletes(private: Private) -> No
     (found,) = run(private, {"way": "side", "lines": lines})
     assert found["outcome"] == [None, None, 0]
     assert sorted(noted(found, "end")) == list(range(30 * 5))
+
+
+def deleting(bridges: Sequence[str], namespaces: int) -> list[str]:
+    lines = [f"ip link delete {name}" for name in bridges]
+    lines += [f"ip netns delete n{number}" for number in range(namespaces)]
+    return [line for each in lines for line in ("#: undo none: it is gone", each)]
+
+
+def test_bridges_and_namespaces_go_side_by_side(private: Private) -> None:
+    making = [f"ip link add br{number} type bridge" for number in range(3)]
+    for number in range(60):
+        making += [
+            f"ip netns add n{number}",
+            f"ip link add v{number} type veth peer name c netns n{number}",
+            f"ip link set v{number} master br{number % 3}",
+        ]
+    gone = deleting(("br0", "br1", "br2"), 60)
+    made, found = run(private, *({"way": "side", "lines": lines} for lines in (making, gone)))
+    assert made["outcome"] == found["outcome"] == [None, None, 0]
+    assert found["begun"] == noted(found, "start") == list(range(63))
+    assert sorted(noted(found, "end")) == list(range(63))
+    # The namespaces do not wait for the bridges, which have begun before.
+    assert [note["start"] for note in found["notes"] if "start" in note] == [
+        *([0, 1, 2], list(range(3, 63)))
+    ]
+    first = next(at for at, note in enumerate(found["notes"]) if "end" in note)
+    assert first == 2
+    assert private.sh("ip netns list; ip -br link show type bridge") == ""
+
+
+def test_a_bridge_that_is_gone_fails_its_own_step_beside_namespaces(private: Private) -> None:
+    making = ["ip link add br0 type bridge", *(f"ip netns add n{number}" for number in range(60))]
+    gone = deleting(("br0", "br0"), 60)
+    _, found = run(private, *({"way": "side", "lines": lines} for lines in (making, gone)))
+    assert found["outcome"] == [1, 1, 0]
+    started, ended, over = (set(noted(found, key)) for key in ("start", "end", "over"))
+    assert started - ended - over == {1} and 0 in ended
+    # What is noted as done was done, and what is over was not.
+    assert set(private.sh("ip netns list").split()) == {
+        f"n{number - 2}" for number in range(2, 62) if number not in ended
+    }
+
+
+def test_an_undo_goes_on_past_a_bridge_that_is_gone(private: Private, tmp_path: Path) -> None:
+    lines = [
+        *("#: undo ip link delete br0", "ip link add br0 type bridge"),
+        *("#: undo ip link delete br0", "ip link set br0 up"),
+    ]
+    containers = [f"ip netns add n{number}" for number in range(60)]
+    (tmp_path / "lab.yaml").write_text("title: x\n")
+    (tmp_path / "up.sh.j2").write_text("\n".join([*containers, *lines]))
+    (tmp_path / "down.sh.j2").write_text(
+        "ip link delete br0\n" + "\n".join(f"ip netns delete n{number}" for number in range(60))
+    )
+    assert private.cnetsh("up", str(tmp_path)).returncode == 0
+    done = private.cnetsh("down", str(tmp_path), check=False)
+    assert done.returncode == 3 and "step 61 is not undone" in done.stderr, done.stderr
+    assert private.sh("ip netns list; ip -br link show type bridge") == ""
+
+
+def test_the_host_is_never_left_for_a_namespace(private: Private) -> None:
+    lines = [
+        *("ip netns add n0", "ip netns add n1", "ip link add v0 type veth peer name c0 netns n0"),
+        *("ip netns exec n0 ip link set c0 netns n1", "iptables -N OWN"),
+    ]
+    (found,) = run(private, {"way": "side", "lines": lines})
+    assert found["outcome"] == [None, None, 0]
+    assert "-N OWN\n" in private.sh("iptables -S")
 
 
 def test_a_namespace_that_is_not_there_fails_its_own_step(private: Private) -> None:
