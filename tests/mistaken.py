@@ -48,6 +48,12 @@ MISTAKES = {
         PING.format("a", "10.7.0.8"),
         "the bridge b1 in the host is down, so 10.7.0.8 gets no frames of a",
     ),
+    "lo, by which one reaches oneself": (
+        ROOM.format("a").replace("ip netns exec a ip link set lo up\n", "") + UP.format("a")
+        + "ip netns exec a ip address add 10.7.0.9/24 dev ca",
+        PING.format("a", "10.7.0.9"),
+        "10.7.0.9 is a's own address, which goes through lo, and lo is down",
+    ),
     "the inner end of a cable": (
         ROOM.format("a") + "ip link set va up\nip address add 10.7.0.1/24 dev va\n"
         "ip netns exec a ip address add 10.7.0.9/24 dev ca",

@@ -46,10 +46,10 @@ class Requirements:
     settings: paths and values of the target's own; links: the made ones, with their namespace;
     kinds: of links and queues; bridges: those of the target's own namespace, and whether their MAC
     is given; renumbered, resized: links that get a MAC or an MTU later; netns, folders: the made
-    ones; entered, looped (lo is brought up), routed (a default route): namespaces; uses: links of
-    the target's own namespace; here: what is done to that, though not all that is done to links
-    that the plan makes. Those with a text have it from the first command that says so. moved: links
-    of the target's own and the namespaces that they go to; pairs: both ends of cables; masters:
+    ones; entered, routed (a default route): namespaces; uses: links of the target's own namespace;
+    here: what is done to that, though not all that is done to links that the plan makes. Those with
+    a text have it from the first command that says so. moved: links of the target's own and the
+    namespaces that they go to; pairs: both ends of cables; masters:
     bridges of the target's own that get ports; inside: settings of other namespaces.
     """
 
@@ -66,7 +66,6 @@ class Requirements:
     netns: dict[str, str] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     entered: dict[str, str] = field(default_factory=dict)
-    looped: set[str] = field(default_factory=set)
     routed: set[str] = field(default_factory=set)
     tools: set[str] = field(default_factory=set)
     uses: dict[str, str] = field(default_factory=dict)
@@ -173,8 +172,6 @@ def _take_value(step: Step, change: Set, found: Requirements) -> None:
     _, netns, name = change.ref
     _use(netns, name, step, found)
     match change.key, change.value:
-        case "up", True if name == "lo":
-            found.looped.add(netns)
         case "master", str(bridge):
             _use(netns, bridge, step, found)
             found.masters.update(() if netns else (bridge,))

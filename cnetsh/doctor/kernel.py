@@ -1,4 +1,4 @@
-"""Traps in the target's kernel, settings and daemons: P07, P08, P14 to P19 and P23 to P25."""
+"""Traps in the target's kernel, settings and daemons: P08, P14 to P18 and P23 to P25."""
 
 import fnmatch
 import re
@@ -13,23 +13,6 @@ IPV4, IPV6 = "/proc/sys/net/ipv4/conf", "/proc/sys/net/ipv6/conf"
 # By its name where the kernel tells no kind: what a VPN calls its link.
 TUNNELS = re.compile(r"(tun|wg|ppp|tailscale|zt|nordlynx|proton).*")
 TUNNEL_KINDS = ("wireguard", "tun", "ppp", "ipsec", "xfrm")
-
-
-def forwarding_family(case: Case) -> Iterator[Sign]:
-    """P07: ip_forward is not one value; writing it sets a family of others."""
-    off = case.seen.setting("/proc/sys/net/ipv4/ip_forward") == "0"
-    if not off or case.is_up or not case.asked.turns_on("/ipv4/ip_forward"):
-        return
-    # The kernel's defaults, which these are not: redirects are accepted, and nothing is forwarded.
-    redirects = f"{IPV4}/all/accept_redirects"
-    kept = [redirects] if case.seen.setting(redirects) == "0" else []
-    forwards = re.compile(f"{IPV4}/.*/forwarding").fullmatch
-    on = (path for path, facts in case.seen.all_of("setting") if facts["value"] == "1")
-    kept += filter(forwards, on)
-    if kept:
-        lines = [f"{path} is {case.seen.setting(path)}" for path in kept]
-        effect = "turning ip_forward on and off again sets these to the kernel's defaults"
-        yield Sign("note", few(lines), effect, "nothing: cnetsh down puts back each of them")
 
 
 def reverse_path(case: Case) -> Iterator[Sign]:
@@ -119,15 +102,6 @@ def pinned(case: Case) -> Iterator[Sign]:
     if lines:
         effect = "the value is put back, but the bridge does not follow its ports any more"
         yield Sign("warn", few(lines), effect, "set it on the bridge's ports instead")
-
-
-def loopback(case: Case) -> Iterator[Sign]:
-    """P19: lo starts down in a new namespace."""
-    down = [name for name in case.asked.netns if name not in case.asked.looped]
-    if down:
-        effect = f"no container can ping its own address: {few(down, ', ')}"
-        advice = f"ip netns exec {down[0]} ip link set lo up"
-        yield Sign("note", "no command brings lo up in them", effect, advice)
 
 
 def local_resolver(case: Case) -> Iterator[Sign]:

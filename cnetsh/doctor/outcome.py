@@ -1,4 +1,4 @@
-"""What the model of forwarding says of a plan: P20, P30 and P31."""
+"""What the model of forwarding says of a plan: P01, P20, P30 and P31."""
 
 from collections.abc import Iterator
 
@@ -23,6 +23,11 @@ def unreachable_neighbours(case: Case) -> Iterator[Sign]:
     yield from [*_signs(case, "pair", "note")][:MOST]
 
 
+def walled(case: Case) -> Iterator[Sign]:
+    """P01: a firewall of the target's closes a way of the plan's that no check tries."""
+    yield from _signs(case, "way", "warn")
+
+
 def _signs(case: Case, part: str, severity: Severity) -> Iterator[Sign]:
     for one in case.surprises:
         if one.part == part:
@@ -31,7 +36,7 @@ def _signs(case: Case, part: str, severity: Severity) -> Iterator[Sign]:
 
 
 def _evidence(one: Surprise) -> str:
-    head = one.text if one.part == "pair" else f"{one.part} {one.number}: {one.text}"
+    head = one.text if one.part in ("pair", "way") else f"{one.part} {one.number}: {one.text}"
     return f"{head}\n{one.step}" if one.step else head
 
 

@@ -40,9 +40,7 @@ TRAPS = (
     Trap("P06", "a rule and forwarding left behind", firewall.leftovers,
          "the article's own delete",
          "`down` undoes both, and compares the kernel with what it was before."),
-    Trap("P07", "ip_forward is a family of settings", kernel.forwarding_family,
-         "kernel: Documentation/networking/ip-sysctl.rst; moby #12990, #47966",
-         "All of them are recorded before and put back."),
+    # P07, that ip_forward sets a family of others, is no mistake: down puts back all of them.
     Trap("P08", "strict reverse path filtering", kernel.reverse_path,
          "kernel: Documentation/networking/ip-sysctl.rst; systemd 230450d4",
          "Only explained: the setting belongs to the host."),
@@ -75,9 +73,7 @@ TRAPS = (
          "Topology labs give the MAC in the command that makes the bridge."),
     Trap("P18", "a bridge's MAC follows its ports", kernel.bridge_mac, "netavark #833; lxc #604",
          "Topology labs give every bridge a MAC."),
-    Trap("P19", "lo is down in a new namespace", kernel.loopback,
-         "measured: ping to oneself 100 % lost, then 0 %",
-         "A note where a lab leaves it so, as the article does."),
+    # P19, that lo is down in a new namespace, P30 tells where a check goes by it.
     Trap("P20", "neighbours that do not reach each other", outcome.unreachable_neighbours,
          "the article; ip route get",
          "The lab conflict shows it, with a check that must fail."),

@@ -8,7 +8,7 @@ from itertools import islice, pairwise, permutations
 from typing import NamedTuple
 
 from cnetsh.forwarding.netfilter import Packet
-from cnetsh.forwarding.network import Address, Network, Prefix, address
+from cnetsh.forwarding.network import DEFAULTS, Address, Network, Prefix, address
 from cnetsh.forwarding.route import decide, is_local, own
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS
 from cnetsh.forwarding.settle import settle
@@ -19,6 +19,8 @@ from cnetsh.kinds.change import Change, Make, Ref, Set, refs_of
 from cnetsh.kinds.setting import ROOT
 from cnetsh.plan.steps import Plan, Step
 
+# Nobody's that one would ask for, but of the Internet.
+OUTSIDE = {4: address("100.0.0.1"), 6: address("2a00::1")}
 HEADERS = 28  # bytes of IPv4 and ICMP, which ping adds to -s
 # Of new namespaces: what each begins with.
 BEGINS = tuple(
@@ -38,9 +40,9 @@ class Asked(NamedTuple):
 class Surprise(NamedTuple):
     """Something that will not be as the plan has it.
 
-    part: "check", "unknown" for one that may end either way, "step", or "pair" of neighbours that
-    no check tries; number: which, from 1; says: what will happen, and why; step: what makes it so;
-    fix: commands that would mend it.
+    part: "check", "unknown" for one that may end either way, "step", "pair" of neighbours that no
+    check tries, or "way" that a firewall closes; number: which, from 1; says: what will happen, and
+    why; step: what makes it so; fix: commands that would mend it.
     """
 
     part: str
@@ -89,7 +91,10 @@ def foretold(
         first = owners[refused[0].at][0]
         says = f"will be refused: {refused[0].why}"
         return [Surprise("step", first, steps[first - 1].text, says)]
-    return [*_checks(steps, check.steps, network), *_neighbours(up, check, network)]
+    checked = [*_checks(steps, check.steps, network)]
+    known = {line for one in checked for line in one.fix}
+    beyond = [one for one in _beyond(up, network) if known.isdisjoint(one.fix)]
+    return [*checked, *beyond, *_neighbours(up, check, network)]
 
 
 def verdicts(checks: Iterable[Step], network: Network) -> Iterator[tuple[int, Step, Verdict]]:
@@ -149,13 +154,32 @@ def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
         expect = apart.get((sender, str(to)), "untried")
         verdict = follow(network, sender, Packet(to))
         stop = None if verdict.works is None else verdict.stop
-        if stop and stop.layer not in _MEANT and stop.code != "isolated" and stop not in said:
+        maker = maker_of(up.steps, stop) if stop else ""
+        walled = stop is not None and stop.layer == Layer.FIREWALL and not maker
+        meant = stop is None or stop.layer in _MEANT or stop.code == "isolated"
+        if stop and (walled or not meant) and stop not in said:
             if expect not in ("untried", sentence(stop)):
                 continue
             said.append(stop)
             text = f"{in_words(sender)} and {to}, neighbours by their addresses"
-            yield Surprise("pair", number, text, f"will not reach each other: {sentence(stop)}",
-                           maker_of(up.steps, stop), fix(stop))  # fmt: skip
+            says = f"will not reach each other: {sentence(stop)}"
+            yield Surprise("way" if walled else "pair", number, text, says, maker, fix(stop))
+
+
+def _beyond(up: Plan, network: Network) -> Iterator[Surprise]:
+    """Tell where rules that are no plan's keep its namespaces from all beyond their gateway."""
+    made = {change.ref.name for change in up.changes if change.ref.kind == "netns"}
+    gates = {(route.via, route.to.version): space.name for name in made & network.spaces.keys()
+             for space in (network.spaces[name],) for route in space.routes
+             if route.to in DEFAULTS.values()}  # fmt: skip
+    said: set[Ref | None] = set()
+    for number, ((_, version), sender) in enumerate(gates.items(), 1):
+        stop = follow(network, sender, Packet(OUTSIDE[version])).stop
+        walled = stop and stop.layer == Layer.FIREWALL and not maker_of(up.steps, stop)
+        if stop and walled and stop.cause not in said:
+            said.add(stop.cause)
+            says = f"will not get through: {sentence(stop)}"
+            yield Surprise("way", number, f"{sender} to the outside", says, "", fix(stop))
 
 
 def _together(check: Plan, network: Network) -> set[frozenset[str]]:

@@ -1,11 +1,14 @@
 """What stops a packet for sure: a size, a rule, a route or a setting that refuses it."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from cnetsh.forwarding.blame import no_route
 from cnetsh.forwarding.neighbour import route_ref
-from cnetsh.forwarding.netfilter import REQUEST, Fate, Packet
+from cnetsh.forwarding.netfilter import REPLY, REQUEST, Fate, Packet
 from cnetsh.forwarding.network import Link, Netns, Network, Route
 from cnetsh.forwarding.stop import Stop, Stopped, by_value
-from cnetsh.kinds.change import Ref, Remove, Set, typed_in, unquoted
+from cnetsh.kinds.change import Make, Ref, Remove, Set, typed_in, unquoted
 from cnetsh.kinds.mtu import ETHERNET
 from cnetsh.kinds.setting import ROOT, dotted
 
@@ -52,6 +55,32 @@ def fits_wire(link: Link, one: Link, packet: Packet) -> None:
     if one.kind not in ("lo", "bridge") and size > one.mtu + TAG:
         words = {"mtu": str(one.mtu), "size": str(size)}
         raise Stopped(by_value("mtu_wire", packet.leg, one.ref, "mtu", link.mtu, words))
+
+
+def not_let_through(space: Netns, packet: Packet, by: Fate, bridged: str = "") -> Stop:
+    """Give the stop at what drops a packet; what drops all that is passed on is left as it is."""
+    stop = dropped(packet.leg, space.name, by, bridged)
+    every = not by.rule or by.rule.startswith("-j ")
+    passed_on = packet.came and packet.goes
+    return replace(stop, mend=tuple(_before(space, packet, by))) if every and passed_on else stop
+
+
+def _before(space: Netns, packet: Packet, by: Fate) -> Iterator[Make]:
+    """Give rules that let a flow through before others are asked.
+
+    Docker calls a chain for such rules before its own, and leaves alone what is in it.
+    """
+    tool, table, chain = by.chain.split(" ")
+    docker = f"{tool} {table} DOCKER-USER"
+    home = Ref("chain", space.name, docker if docker in space.chains else f"{tool} {table} {chain}")
+    there, back = (f"-i {packet.came} -o {packet.goes}", f"-i {packet.goes} -o {packet.came}")
+    known = " -m conntrack --ctstate RELATED,ESTABLISHED"
+    rules = [there, back + known] if there != back else [there]
+    if packet.leg == REPLY:
+        rules = [there + known * (packet.state == "ESTABLISHED")]
+    for rule in rules:
+        ref = Ref("rule", space.name, f"{home.name} {rule} -j ACCEPT")
+        yield Make(ref, {"first": True}, on=home)
 
 
 def dropped(leg: str, space: str, by: Fate, bridged: str = "") -> Stop:

@@ -19,11 +19,11 @@ from cnetsh.forwarding.netfilter import (
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown, address, prefix
 from cnetsh.forwarding.refusing import (
     denied,
-    dropped,
     fits_link,
     fits_route,
     fits_wire,
     no_address,
+    not_let_through,
     not_passed_on,
     refuses_ping,
 )
@@ -219,7 +219,7 @@ class _Trip:
             if bridge:
                 by = bridge_calls(space, bridge, packet)
                 told = f" ({by} is 1, so what the bridge {bridge.name} passes on asks it)"
-            raise Stopped(dropped(packet.leg, space.name, no.by, told)) from None
+            raise Stopped(not_let_through(space, packet, no.by, told)) from None
 
     def loops(self, space: Netns, packet: Packet, flow: Flow | None) -> None:
         """Hand a packet to oneself, through lo, which has to be up."""

@@ -110,6 +110,46 @@ def test_a_rule_that_names_a_link_which_is_not_there_is_to_blame() -> None:
     assert surprises(NAT.format("eth0"), OUT) == []
 
 
+# What a host may have before: the last line drops what it passes on.
+DROPPING = {
+    "a last rule": ["iptables -A FORWARD -j DROP"],
+    "one that refuses": ["iptables -A FORWARD -j REJECT --reject-with icmp-port-unreachable"],
+    "Docker's": ["iptables -N DOCKER-USER", "iptables -A FORWARD -j DOCKER-USER",
+                 "iptables -A FORWARD -j DROP"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("before", DROPPING.values(), ids=DROPPING)
+def test_what_a_host_does_not_pass_on_is_let_through_by_rules_before(before: list[str]) -> None:
+    (one,) = surprises(NAT.format("eth0"), OUT, *before)
+    chain = "DOCKER-USER" if len(before) > 1 else "FORWARD"
+    assert one.part == "check" and "the host " in one.says and before[-1][9:] in one.says
+    assert one.fix == (
+        f"iptables -w -t filter -I {chain} -i veth1 -o eth0 -j ACCEPT",
+        f"iptables -w -t filter -I {chain} -i eth0 -o veth1 -m conntrack "
+        "--ctstate RELATED,ESTABLISHED -j ACCEPT",
+    )
+    assert surprises(NAT.format("eth0"), OUT, *before, *one.fix) == []
+
+
+def test_that_a_host_passes_nothing_on_is_told_where_no_check_tries_it() -> None:
+    before = DROPPING["a last rule"]
+    (one,) = surprises(NAT.format("eth0"), "", *before)
+    assert (one.part, one.text) == ("way", "ns1 to the outside")
+    assert one.says == "will not get through: the host drops it: -A FORWARD -j DROP"
+    assert surprises(NAT.format("eth0"), "", *before, *one.fix) == []
+    # What a plan does itself is meant so.
+    assert surprises(NAT.format("eth0") + before[0], "") == []
+
+
+def test_that_a_bridge_asks_a_firewall_is_told_where_no_check_tries_it() -> None:
+    up = "\n".join(step.text for step in choose.part("bridge", (), "up").steps)
+    (one,) = surprises(up, "", *DROPPING["a last rule"])
+    assert one.part == "way" and "bridge-nf-call-iptables is 1" in one.says
+    assert one.fix == ("iptables -w -t filter -I FORWARD -i br0 -o br0 -j ACCEPT",)
+    assert surprises(up, "", *DROPPING["a last rule"], *one.fix) == []
+
+
 def test_a_rule_for_published_ports_is_not_to_blame_for_what_leaves() -> None:
     """It translates the question of a neighbour, never a packet to the Internet."""
     hairpin = (

@@ -44,10 +44,13 @@ UPLINK = """
 ip link add eth0 type veth peer name up0; ip link set eth0 up; ip link set up0 up
 ip address add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
 """
-ROUTED = """
+GATEWAY = """
 ip netns add out; ip link add eth0 type veth peer name up0 netns out
 ip address add 10.0.2.15/24 dev eth0; ip link set eth0 up
 ip -n out address add 10.0.2.2/24 dev up0; ip -n out link set up0 up
+ip route add default via 10.0.2.2
+"""
+ROUTED = """
 ip -n net0 route add default via 172.18.0.1; echo 1 > /proc/sys/net/ipv4/ip_forward
 iptables -t nat -A POSTROUTING -s 172.16.0.0/12 ! -o br0 -j MASQUERADE
 """
@@ -63,6 +66,13 @@ def findings(
     done = there.python("-c", DOCTOR, lab, target, *settings)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
+
+
+def foretold(private: Private, lab: str) -> list[tuple[str, str, list[str]]]:
+    """What doctor says by the model of forwarding: the finding, its effect, commands."""
+    found = json.loads(private.cnetsh("doctor", lab, "--json").stdout)
+    return [(one["id"], one["effect"], one["commands"]) for one in found
+            if one["id"] in ("P01", "P20", "P30", "P31")]  # fmt: skip
 
 
 def severities(found: Findings, number: str) -> list[str]:
@@ -94,17 +104,18 @@ def test_an_ordinary_host_has_only_notes(private: Private) -> None:
 
 
 def test_policy_drop_and_what_it_does(private: Private) -> None:
-    private.sh("iptables -P FORWARD DROP")
+    private.sh(f"{GATEWAY}iptables -P FORWARD DROP")
     if Path(NF_CALL).exists():
         private.sh(f"echo 0 > {NF_CALL}")
-    assert severities(findings(private, "bridge"), "P01") == []
+    assert foretold(private, "bridge") == []
     assert severities(findings(private, ""), "P01") == ["warn"]
-    found = findings(private, "routing")
-    assert severities(found, "P01") == ["warn"]
+    # One check for each container.
+    (number, effect, commands), again = foretold(private, "routing")
+    assert again == (number, effect, commands)
+    assert (number, effect) == ("P30", "will fail: the host drops it: policy FORWARD DROP")
     private.sh(BRIDGE + ROUTED)
     assert pings(private, "net0", "172.18.0.11")
     assert not pings(private, "net0", "10.0.2.2")
-    (commands,) = (one["commands"] for one in found if one["id"] == "P01")
     private.sh("\n".join(commands))
     assert pings(private, "net0", "10.0.2.2")
 
@@ -112,14 +123,18 @@ def test_policy_drop_and_what_it_does(private: Private) -> None:
 @pytest.mark.skipif(not Path(NF_CALL).exists(), reason="this kernel has no br_netfilter")
 def test_br_netfilter_with_and_without_rules_and_what_it_does(private: Private) -> None:
     private.sh(f"echo 1 > {NF_CALL}")
-    assert severities(findings(private, "bridge"), "P02") == ["note"]
+    assert severities(findings(private, ""), "P02") == ["note"]
+    assert foretold(private, "bridge") == []
     private.sh("iptables -P FORWARD DROP")
-    found = findings(private, "bridge")
+    found = findings(private, "")
     assert severities(found, "P02") == ["warn"] and severities(found, "P01") == ["warn"]
     assert "-P FORWARD DROP" in evidence(found, "P02")
+    told = foretold(private, "bridge")
+    assert {one[0] for one in told} == {"P30"}
+    assert all("bridge-nf-call-iptables is 1" in effect for _, effect, _ in told)
+    commands = told[0][2]
     private.sh(BRIDGE)
     assert not pings(private, "net0", "172.18.0.11")
-    (commands,) = (one["commands"] for one in found if one["id"] == "P02")
     private.sh("\n".join(commands))
     assert pings(private, "net0", "172.18.0.11")
 
