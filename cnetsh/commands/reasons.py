@@ -13,7 +13,7 @@ from cnetsh.commands.suspects import gap_of, is_possible, passed, suspect, unrea
 from cnetsh.compare import drift
 from cnetsh.errors import DONE, FAILED, STOPPED
 from cnetsh.forwarding.netfilter import Packet
-from cnetsh.forwarding.network import Network
+from cnetsh.forwarding.network import Address, Network, interface
 from cnetsh.forwarding.predict import maker_of
 from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, in_words, sentence
@@ -190,6 +190,22 @@ def _meant(stop: Stop, planned: Planned, case: Sending) -> Iterator[str]:
     texts = list(dict.fromkeys(one.step.text for one in found))[:_MOST]
     if texts:
         yield from (*_written(first), *back, *_written(six), *texts)
+
+
+def restored(
+    network: Network, planned: Planned, sending: Callable[[Address], Sending], owner: str,
+    version: int,
+) -> tuple[str, ...]:  # fmt: skip
+    """Give what brings back an address that a namespace has lost, as far as a packet needs it."""
+    if again := repaired(planned, network, owner):
+        return tuple(again)
+    for one in lost_of(planned):
+        of_owner = one.ref.kind == "address" and one.ref.netns == owner and not one.key
+        if of_owner and (ip := interface(one.ref.name).ip).version == version:
+            case = sending(ip)
+            stop = follow(network, case.sender, replace(case.packet)).stop
+            return tuple(_meant(replace(stop, space=owner), planned, case)) if stop else ()
+    return ()
 
 
 def _written(changes: Iterable[Change]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -13,13 +13,11 @@ from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import networks_here
 from cnetsh.commands.progress import tell_where_typed, typed_for
 from cnetsh.commands.reasons import (
-    Planned,
     Reason,
     Sending,
-    lost_of,
     planned_here,
     reason_of,
-    repaired,
+    restored,
 )
 from cnetsh.compare import kernel
 from cnetsh.errors import CnetshError
@@ -88,15 +86,18 @@ def _why(wanted: Query) -> int:
     networks, planned = networks_here(more), planned_here()
     network = next(networks)
     space = _space(network, homes, wanted.sender)
-    to = _address(network, homes, space, wanted, planned)
+
+    def sending(to: Address) -> Sending:
+        packet = Packet(to, proto=wanted.proto, port=wanted.port, size=wanted.size or PING,
+                        whole=bool(wanted.size))  # fmt: skip
+        return Sending(network, networks, space.name, packet)
+
+    to = _address(network, homes, space, wanted, partial(restored, network, planned, sending))
     if isinstance(to, Reason):
         return _tell(wanted, to)
-    packet = Packet(to, proto=wanted.proto, port=wanted.port, size=wanted.size or PING,
-                    whole=bool(wanted.size))  # fmt: skip
     asked = Probe(space.name, str(to), wanted.proto, wanted.port, wanted.size)
     trial = tried(asked, list(network.spaces)) if wanted.probe else None
-    case = Sending(network, networks, space.name, packet)
-    return _tell(wanted, reason_of(case, planned, trial))
+    return _tell(wanted, reason_of(sending(to), planned, trial))
 
 
 def _space(network: Network, homes: Mapping[str, str], name: str) -> Netns:
@@ -109,8 +110,9 @@ def _space(network: Network, homes: Mapping[str, str], name: str) -> Netns:
 
 
 def _address(
-    network: Network, homes: Mapping[str, str], space: Netns, wanted: Query, planned: Planned
-) -> Address | Reason:
+    network: Network, homes: Mapping[str, str], space: Netns, wanted: Query,
+    restored: Callable[[str, int], tuple[str, ...]],
+) -> Address | Reason:  # fmt: skip
     """Give the address that is meant: of a namespace one on a network of the sender's, if any."""
     try:
         asked = ip_address(wanted.to)
@@ -132,9 +134,8 @@ def _address(
     what = f"address of IPv{version}{beside}" if links else "link but lo"
     evidence = typed_in(owner.name, "ip", "address", "show")
     layer = Layer.ADDRESS if links else Layer.LINK
-    lost = [one.step.text for one in lost_of(planned) if one.ref.netns == owner.name]
-    fix = repaired(planned, network, owner.name) or lost
-    return Reason(False, (), layer, f"{wanted.to} has no {what}", evidence, "", tuple(fix))
+    fix = restored(owner.name, version)
+    return Reason(False, (), layer, f"{wanted.to} has no {what}", evidence, "", fix)
 
 
 def _ending(wanted: Query, found: Reason) -> str:

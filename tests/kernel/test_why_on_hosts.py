@@ -169,6 +169,10 @@ BESIDES = {
         "ip -n net0 route del default; ip link set veth1 nomaster", "net0 172.18.0.20",
         ["ip link set dev veth1 master br0"],
     ),
+    "all of the target's": (
+        "ip -n net1 addr flush dev ceth1", "net0 net1",
+        ["ip netns exec net1 ip address add 172.18.0.20/12 dev ceth1"],
+    ),
     "both are needed": (
         "ip -n net0 addr flush dev ceth0", "net0 1.1.1.1",
         ["ip netns exec net0 ip address add 172.18.0.10/12 dev ceth0",
