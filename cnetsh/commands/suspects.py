@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +11,12 @@ from typing import NamedTuple
 from cnetsh.compare.kernel import within
 from cnetsh.doctor.evidence import nftables
 from cnetsh.forwarding.blame import by_rule
-from cnetsh.forwarding.netfilter import Fate, target_of
+from cnetsh.forwarding.netfilter import REQUEST, Fate, Packet, target_of
 from cnetsh.forwarding.network import Network, address
 from cnetsh.forwarding.refusing import dropped
 from cnetsh.forwarding.route import is_local, own
-from cnetsh.forwarding.stop import Stop, by_value, in_words
-from cnetsh.forwarding.trip import Doubt, Hop, Verdict
+from cnetsh.forwarding.stop import Layer, Stop, by_value, in_words
+from cnetsh.forwarding.trip import Doubt, Hop, Verdict, follow
 from cnetsh.forwarding.wire import flood
 from cnetsh.kinds.change import Ref, Remove, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
@@ -59,7 +60,7 @@ def suspect(
         return turn if turn and not step_of(turn) else found
     gap = gap_of(verdict, trial)
     found = _by_error(network, asked, verdict, trial) or (gap and _by_memory(network, gap))
-    found = found or _by_trace(network, verdict, asked, trial)
+    found = found or _by_tunnel(network, trial) or _by_trace(network, verdict, asked, trial)
     return found or (gap and _by_sight(verdict, gap, trial))
 
 
@@ -207,6 +208,26 @@ def _by_memory(network: Network, gap: Gap) -> Stop | None:
     """
     told = _redirected(gap.out)
     return told or (_outdated(network, gap.out, gap.into) if gap.into else None)
+
+
+def _by_tunnel(network: Network, trial: ProbeResult) -> Stop | None:
+    """Give what stops the packets of UDP that a VXLAN makes of what was seen to leave by it alone.
+
+    Nobody answers them; who does not listen for them drops them silently (vxlan_rcv).
+    """
+    sightings = (*trial.asked, *trial.seen)
+    came = {one.leg for one in sightings if one.direction == "in"}
+    for one in reversed(sightings):
+        link = network.spaces[one.space].links.get(one.link)
+        remote = link.made.get("remote") if link and link.kind == "vxlan" else None
+        if link is None or remote is None or one.direction == "in" or one.leg in came:
+            continue
+        packet = Packet(address(remote), proto="udp", port=int(link.made["dstport"]))
+        stop = follow(network, one.space, packet).stop
+        if stop and stop.leg == REQUEST:
+            # Where nobody is, the tunnel has no other end.
+            return replace(stop, layer_=Layer.CABLE) if stop.code == "nobody" else stop
+    return None
 
 
 def _redirected(out: Hop) -> Stop | None:
