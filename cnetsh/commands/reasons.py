@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from cnetsh import kinds
 from cnetsh.apply import journal
 from cnetsh.apply.repair import Repairing
-from cnetsh.commands.suspects import gap_of, is_possible, passed, suspect, unread
+from cnetsh.commands.suspects import Answered, gap_of, is_possible, passed, suspect, unread
 from cnetsh.compare import drift
 from cnetsh.errors import DONE, FAILED, STOPPED
 from cnetsh.forwarding.netfilter import Packet
@@ -99,20 +99,27 @@ def reason_of(case: Sending, planned: Planned, trial: ProbeResult | None) -> Rea
     path = tuple(map(told_hop, verdict.path))
     if trial is None:
         return _by_model(verdict, path, planned, case)
-    # A second try goes the same way.
-    seen = tuple(dict.fromkeys(map(_told_seen, trial.seen)))
     if trial.answered:
         mistaken = sentence(verdict.stop) if verdict.stop and verdict.works is False else ""
         note = f"it arrives, though it should not: {mistaken}" if mistaken else ""
-        return Reason(True, seen if verdict.works is not True else path, reason=note)
+        return Reason(True, path if verdict.works else _told(trial), reason=note)
     if verdict.stop and not verdict.doubts:
         return _stopped(verdict.stop, path, planned, case)
     asked = Probe(sender, str(packet.to), packet.proto, packet.port, packet.size * packet.whole)
-    stop = suspect(network, verdict, asked, trial, partial(_step_of, planned))
+    try:
+        stop = suspect(network, verdict, asked, trial, partial(_step_of, planned))
+    except Answered as later:
+        told = path if verdict.works else _told(later.trial)
+        return Reason(True, told, reason="it arrives, but another that was sent before it did not")
     if stop := stop or _of_two(network, sender, packet, verdict, trial):
         path = tuple(map(told_hop, passed(verdict, trial)))
         return _stopped(stop, path, planned, case)
-    return _unknown(verdict, seen, trial)
+    return _unknown(verdict, trial)
+
+
+def _told(trial: ProbeResult) -> tuple[str, ...]:
+    """Give where a packet was seen; a second try goes the same way."""
+    return tuple(dict.fromkeys(map(_told_seen, trial.seen)))
 
 
 def _concerned(network: Network, seen: Iterable[Seen]) -> Iterator[Seen]:
@@ -189,7 +196,7 @@ def _meant(stop: Stop, planned: Planned, case: Sending) -> Iterator[str]:
     back, six = [*_brought_back(found, network)], [*_with_six(found, network)]
     texts = list(dict.fromkeys(one.step.text for one in found))[:_MOST]
     if texts:
-        yield from (*_written(first), *back, *_written(six), *texts)
+        yield from dict.fromkeys((*_written(first), *back, *_written(six), *texts))
 
 
 def restored(
@@ -204,7 +211,7 @@ def restored(
         if of_owner and (ip := interface(one.ref.name).ip).version == version:
             case = sending(ip)
             stop = follow(network, case.sender, replace(case.packet)).stop
-            return tuple(_meant(replace(stop, space=owner), planned, case)) if stop else ()
+            return tuple(_meant(stop._replace(space=owner), planned, case)) if stop else ()
     return ()
 
 
@@ -268,8 +275,8 @@ def _brought_back(lost: Sequence[drift.Drifted], network: Network) -> Iterator[s
             yield typed_in(homes[0], "ip", "link", "set", ref.name, "netns", ref.netns)
 
 
-def _unknown(verdict: Verdict, seen: tuple[str, ...], trial: ProbeResult) -> Reason:
-    gap = gap_of(verdict, trial)
+def _unknown(verdict: Verdict, trial: ProbeResult) -> Reason:
+    gap, seen = gap_of(verdict, trial), _told(trial)
     place = f"it was last seen here: {seen[-1]}" if seen else "it was seen nowhere"
     asked = [one for one in trial.asked if gap and one.leg.endswith(f" {gap.asked}")]
     if asked and not seen:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +43,15 @@ _OF_IPTABLES = re.compile(r"ip6? (raw|mangle|nat|filter|security)")
 _TABLES = {"ip": "iptables", "ip6": "ip6tables"}
 
 
+class Answered(Exception):
+    """One that is sent once more is answered: how that trial ended."""
+
+    def __init__(self, trial: ProbeResult) -> None:
+        """Say how."""
+        super().__init__("answered")
+        self.trial = trial
+
+
 def suspect(
     network: Network,
     verdict: Verdict,
@@ -53,7 +61,7 @@ def suspect(
 ) -> Stop | None:
     """Give what stops a packet that was sent, None where nothing says so.
 
-    step_of: gives the step of a plan that made something so, "" where none did.
+    step_of: gives the step of a plan that made something so, "" where none did. Raises Answered.
     """
     if trial.error == REFUSED and (found := _nobody_listens(network, asked, trial, verdict)):
         turn = verdict.turn
@@ -226,7 +234,7 @@ def _by_tunnel(network: Network, trial: ProbeResult) -> Stop | None:
         stop = follow(network, one.space, packet).stop
         if stop and stop.leg == REQUEST:
             # Where nobody is, the tunnel has no other end.
-            return replace(stop, layer_=Layer.CABLE) if stop.code == "nobody" else stop
+            return stop._replace(layer_=Layer.CABLE) if stop.code == "nobody" else stop
     return None
 
 
@@ -277,7 +285,7 @@ def _by_trace(network: Network, verdict: Verdict, asked: Probe, trial: ProbeResu
     before, lost = no_room(ask, asked.sender), _dropped(spaces)
     again, drops = traced(asked, {name: [*network.spaces[name].links] for name in spaces})
     if again.answered:
-        return None
+        raise Answered(again)
     leg = (*(one.leg for one in reversed(again.seen)), "request")[0]
     if drops:
         return _said_by_nft(network, min(drops, key=lambda one: spaces.index(one.space)), leg)

@@ -1,7 +1,6 @@
 """What stops a packet for sure: a size, a rule, a route or a setting that refuses it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from cnetsh.forwarding.blame import no_route
 from cnetsh.forwarding.neighbour import route_ref
@@ -62,7 +61,7 @@ def not_let_through(space: Netns, packet: Packet, by: Fate, bridged: str = "") -
     stop = dropped(packet.leg, space.name, by, bridged)
     every = not by.rule or by.rule.startswith("-j ")
     passed_on = packet.came and packet.goes
-    return replace(stop, mend=tuple(_before(space, packet, by))) if every and passed_on else stop
+    return stop._replace(mend=tuple(_before(space, packet, by))) if every and passed_on else stop
 
 
 def _before(space: Netns, packet: Packet, by: Fate) -> Iterator[Make]:

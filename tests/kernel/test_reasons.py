@@ -90,6 +90,17 @@ def test_what_else_may_stop_a_packet_and_does_not(private: Private, name: str) -
     is_not_told_as_the_reason(private, name)
 
 
+def test_what_arrives_in_the_end_is_not_said_to_be_stopped(private: Private) -> None:
+    """Of three packets two are lost, and the third is sent while nftables tells of it."""
+    nth = "-m statistic --mode nth --every 3 --packet 2"
+    icmp = "ip netns exec net1 iptables -A INPUT -p icmp"
+    lost = f"{icmp} {nth} -j ACCEPT; {icmp} -j DROP"
+    with broken(private, {"lab": "bridge", "before": "", "command": lost}):
+        found = why(private, "net0 net1", 0)
+        assert found["reason"] == "it arrives, but another that was sent before it did not"
+        assert found["hops"][-1] == "back: net0: in by ceth0" and found["fix"] == []
+
+
 def test_who_does_not_answer_is_named_whenever_it_is_asked(private: Private) -> None:
     """Who has asked three times for a neighbour asks no more for a second."""
     silent = "ip netns exec net1 sysctl -qw net.ipv4.conf.all.arp_ignore=8"
