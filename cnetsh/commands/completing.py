@@ -15,7 +15,8 @@ from cnetsh.targets.registry import Registry
 # Those of labs/builtin, targets/target, targets/sandbox and targets/vm, which take long to load.
 LABS = ("veth", "container", "conflict", "bridge", "routing")
 KINDS = ("sandbox", "vm", "host")
-SANDBOXES, VMS = Registry("sandboxes"), Registry("vms")
+SANDBOXES = Registry[Any]("sandbox", "sandboxes", dict)
+VMS = Registry[Any]("vm", "vms", dict)
 SHIPPED = Path(__file__).resolve().parents[1:3]
 # As every lab.yaml has them; a YAML reader would take longer than all else.
 PARAMETER = re.compile(r"^  ([a-z]\w*):", re.MULTILINE)
@@ -57,12 +58,12 @@ def targets(_: str, given: Mapping[str, Any]) -> Iterator[str]:
 
 def sandboxes(_: str, given: Mapping[str, Any]) -> Iterator[str]:
     """Give the sandboxes that run."""
-    return filter(SANDBOXES.said, SANDBOXES.names())
+    yield from SANDBOXES.names()
 
 
 def vms(_: str, given: Mapping[str, Any]) -> Iterator[str]:
     """Give the VMs that run."""
-    return filter(VMS.said, VMS.names())
+    yield from VMS.names()
 
 
 def examples(_: str, given: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from cnetsh.commands.output import say, show, tell
 from cnetsh.errors import DONE
 from cnetsh.labs import builtin
 from cnetsh.system.signals import held_back
-from cnetsh.targets import sandbox
+from cnetsh.targets.sandbox import SANDBOXES
 from cnetsh.views.terminal import BOLD
 
 
@@ -26,8 +26,8 @@ def run() -> int:
             if code != DONE:
                 return code
     finally:
-        if box := sandbox.running_as(name):
-            sandbox.stop(box)
+        if box := SANDBOXES.running_as(name):
+            SANDBOXES.stop(box)
     say("the demo worked")
     return DONE
 
@@ -73,7 +73,7 @@ def _commands(lab: str, on: str) -> Iterator[tuple[str, Callable[[], int]]]:
 
 def _stop_abandoned() -> None:
     """End the sandboxes of demos that were killed."""
-    for box in sandbox.running():
+    for box in SANDBOXES.running():
         found = re.fullmatch(r"demo-(\d+)", box.name)
         if found and not Path("/proc", found[1]).exists():
-            sandbox.stop(box)
+            SANDBOXES.stop(box)

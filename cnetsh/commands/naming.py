@@ -137,12 +137,13 @@ class Sought(NamedTuple):
 def _labs_seen() -> dict["Target", list[str]]:
     """Give the labs that are up on the targets that this user may see."""
     from cnetsh.apply import journal
-    from cnetsh.targets import sandbox, target
+    from cnetsh.targets import target
+    from cnetsh.targets.sandbox import SANDBOXES
 
     labs = dict[target.Target, list[str]]()
     # What is asked for can be done without.
     with contextlib.suppress(CnetshError):
-        labs |= {target.Target("sandbox", box.name): box.labs for box in sandbox.running()}
+        labs |= {target.Target("sandbox", box.name): box.labs for box in SANDBOXES.running()}
     return labs | ({} if os.geteuid() else {target.Target("host"): journal.labs_here()})
 
 

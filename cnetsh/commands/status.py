@@ -15,7 +15,8 @@ from cnetsh.commands.entering import entered, tell_version
 from cnetsh.commands.output import say, scratch, show_error, tell
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.system.process import ask
-from cnetsh.targets import sandbox, target
+from cnetsh.targets import target
+from cnetsh.targets.sandbox import SANDBOXES
 from cnetsh.targets.target import Target
 from cnetsh.views.terminal import DOUBT, WRONG
 
@@ -44,7 +45,7 @@ def run(on: str | None, drift: bool, as_json: bool) -> int:
 
 def _visible() -> Iterator[Target]:
     """Give this user's sandboxes that run, the host for root, and the target set as default."""
-    known = [Target("sandbox", box.name) for box in sandbox.running()]
+    known = [Target("sandbox", box.name) for box in SANDBOXES.running()]
     known += [] if os.geteuid() else [Target("host")]
     yield from known
     if (usual := os.environ.get("CNETSH_ON")) and (named := target.named(usual)) not in known:

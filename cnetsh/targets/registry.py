@@ -8,32 +8,66 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import signal
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
+from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system.files import open_private, private_folder, runtime_folder
+from cnetsh.targets.frames import Exit
+
+# Long enough for the kernel to take down what is in it.
+STOP_TIMEOUT = 10.0
+
+
+class Running(Protocol):
+    """One that runs: its name, and the process that it ends with."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def labs(self) -> list[str]:
+        """The names of the labs that are up in it or were interrupted there."""
+
+
+One = TypeVar("One", bound=Running)
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
-    """The folder of all that is of one kind, such as sandboxes."""
+class Registry(Generic[One]):
+    """The folder of all that is of one kind, such as sandboxes; one: of a name and what it said."""
 
     kind: str
+    plural: str
+    one: Callable[..., One] = field(compare=False)
 
     def folder(self) -> Path:
         """Give the folder itself, made when missing."""
-        return private_folder(runtime_folder() / self.kind)
+        return private_folder(runtime_folder() / self.plural)
 
     def file(self, name: str, suffix: str) -> Path:
         """Give a file of that name."""
         return self.folder() / f"{name}.{suffix}"
 
     def names(self) -> list[str]:
-        """Give the names of all that run or did so."""
-        return sorted(path.stem for path in self.folder().glob("*.holder"))
+        """Give the names of those that run."""
+        known = sorted(path.stem for path in self.folder().glob("*.holder"))
+        return [name for name in known if self.said(name)]
+
+    def running(self) -> list[One]:
+        """Give every one of this user that runs, by name."""
+        return [one for name in self.names() if (one := self.running_as(name))]
+
+    def running_as(self, name: str) -> One | None:
+        """Give the one of that name when it runs and is built."""
+        said = self.said(name)
+        return self.one(name, **said) if said else None
 
     def said(self, name: str) -> dict[str, Any] | None:
         """Give what the one of that name has said of itself, when it runs and is built."""
@@ -68,3 +102,44 @@ class Registry:
     def keep(self, name: str) -> None:
         """Have it stay when its last lab is down."""
         os.close(open_private(self.file(name, "keep"), os.O_WRONLY | os.O_CREAT))
+
+    def ensure(self, name: str, start: Callable[[], object]) -> None:
+        """Have one of that name run, which start does where none is there."""
+        if not self.running_as(name):
+            with self.use(name, fcntl.LOCK_EX):
+                if not self.running_as(name):
+                    start()
+
+    def enter(self, name: str, do: Callable[[One], Exit]) -> int | None:
+        """Give the exit code of what is done in one, None when none runs; stop one left idle."""
+        # Asked under the lock alone: whoever held it before us may have ended it.
+        with self.use(name):
+            one = self.running_as(name)
+            if one is None:
+                return None
+            ended = do(one)
+        if not (ended.labs or self.kept(name)):
+            self._stop_if_idle(name)
+        return ended.code
+
+    def _stop_if_idle(self, name: str) -> None:
+        # Whoever is inside holds the lock too, and will come here after us; a lab may be up by now.
+        with contextlib.suppress(BlockingIOError), self.use(name, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            one = self.running_as(name)
+            if one and not (self.kept(name) or one.labs):
+                self.stop(one)
+
+    def stop(self, one: One) -> None:
+        """End one with everything in it and wait until it is gone. Raises CnetshError if not."""
+        # Before, for afterwards somebody may start it anew.
+        for file in self.folder().glob(f"{one.name}.*"):
+            if file.suffix not in (".use", ".holder"):
+                file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            os.kill(one.pid, signal.SIGKILL)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while self.running_as(one.name) == one:
+            if time.monotonic() > deadline:
+                said = f"{self.kind} {one.name} does not end: process {one.pid}"
+                raise CnetshError(said, code=FAILED)
+            time.sleep(0.01)

@@ -11,22 +11,22 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cnetsh.errors import FAILED, CnetshError
+from cnetsh.system import namespace
 from cnetsh.system.files import open_private
 from cnetsh.system.namespace import MOUNT, NET, PID, USER, setns
-from cnetsh.system.signals import hold_back
+from cnetsh.system.signals import SIGNALS, hold_back, release, wait_for
+from cnetsh.targets.frames import Exit
 from cnetsh.targets.registry import Registry
 
-SANDBOXES = Registry("sandboxes")
 HOLDER = Path(__file__).with_name("holder.py")
-# Long enough for the kernel to take down what is in it.
-STOP_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +44,55 @@ class Sandbox:
         return sorted(path.stem for path in journals)
 
     @property
-    def lives(self) -> bool:
-        """Whether what is in it is there: with process 1 it goes, and then ends who holds it."""
-        return running_as(self.name) == self and Path(f"/proc/{self.init}/ns/net").exists()
+    def pid(self) -> int:
+        """The process that it ends with."""
+        return self.init
 
     @property
-    def kept(self) -> bool:
-        """Whether it was started by hand, and so stays when its last lab is down."""
-        return SANDBOXES.kept(self.name)
+    def lives(self) -> bool:
+        """Whether what is in it is there: with process 1 it goes, and then ends who holds it."""
+        known = SANDBOXES.running_as(self.name)
+        return known == self and Path(f"/proc/{self.init}/ns/net").exists()
 
 
-def running_as(name: str) -> Sandbox | None:
-    """Give the sandbox of that name when it runs."""
-    said = SANDBOXES.said(name)
-    return Sandbox(name, **said) if said else None
+SANDBOXES = Registry("sandbox", "sandboxes", Sandbox)
 
 
-def running() -> list[Sandbox]:
-    """Give every sandbox of this user that runs, by name."""
-    return [box for name in SANDBOXES.names() if (box := running_as(name))]
+def ensure(name: str, build: Callable[[], int]) -> None:
+    """Start a sandbox when it does not run; build makes its network.
+
+    Raises CnetshError when it cannot be started or built. Half a sandbox never stays: a signal that
+    comes meanwhile ends the building, and then this process.
+    """
+
+    def start() -> None:
+        with _building(name) as box:
+            code = _in_child(box, build)
+            if code - 128 in SIGNALS:
+                sys.exit(code)
+            if code:
+                raise CnetshError("the sandbox was started, but its network could not be built")
+
+    SANDBOXES.ensure(name, start)
+
+
+def do(name: str, action: Callable[[], int]) -> int | None:
+    """Give the exit code of action, called in a sandbox; None when none of that name runs."""
+    return SANDBOXES.enter(name, partial(_done, action))
+
+
+def _done(action: Callable[[], int], box: Sandbox) -> Exit:
+    code = _in_child(box, action)
+    if not box.lives:
+        # Whatever the code says: what was done there has gone with it.
+        name = "" if box.name == "default" else f":{box.name}"
+        said = f"sandbox{name} has ended meanwhile, with all that was in it"
+        raise CnetshError(said, code=FAILED)
+    return Exit(code, box.labs)
 
 
 @contextmanager
-def building(name: str) -> Iterator[Sandbox]:
+def _building(name: str) -> Iterator[Sandbox]:
     """Start a sandbox, still empty, for who builds it; it ends when that fails, or he is killed.
 
     Used under the exclusive use lock. Raises CnetshError where it is refused.
@@ -118,28 +144,7 @@ def _refusal(answer: str) -> CnetshError:
     )
 
 
-def stop(box: Sandbox) -> None:
-    """End a sandbox with everything in it and wait until it is gone. Raises CnetshError if not."""
-    SANDBOXES.file(box.name, "keep").unlink(missing_ok=True)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(box.init, signal.SIGKILL)
-    deadline = time.monotonic() + STOP_TIMEOUT
-    while running_as(box.name) == box:
-        if time.monotonic() > deadline:
-            raise CnetshError(f"sandbox {box.name} does not end: process {box.holder}", code=FAILED)
-        time.sleep(0.01)
-
-
-def stop_if_idle(name: str) -> None:
-    """End a sandbox that nobody keeps, in which no lab is left and no command is running."""
-    # Whoever is inside holds the lock too, and will come here after us.
-    with contextlib.suppress(BlockingIOError), SANDBOXES.use(name, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        box = running_as(name)
-        if box and not box.kept and not box.labs:
-            stop(box)
-
-
-def move_into(box: Sandbox) -> None:
+def _move_into(box: Sandbox) -> None:
     """Move this process into a sandbox; only its children are in the pid namespace."""
     # The user first, who may enter the others; mounts last, for then /proc shows other processes.
     kinds = {"user": USER, "net": NET, "pid": PID, "mnt": MOUNT}
@@ -162,3 +167,33 @@ def _here() -> Path:
         return Path.cwd()
     except OSError:
         return Path("/")
+
+
+def _in_child(box: Sandbox, action: Callable[[], int]) -> int:
+    """Call action in a child: a process that entered a pid namespace can make no threads."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    hold_back()
+    pid = os.fork()
+    if not pid:
+        os._exit(_entered(box, action))
+    return wait_for(pid)
+
+
+def _entered(box: Sandbox, action: Callable[[], int]) -> int:
+    namespace.die_with_parent(signal.SIGKILL)
+    _move_into(box)
+    # Only a grandchild is in the pid namespace; the kernel forgets the wish to die at every fork.
+    pid = os.fork()
+    if pid:
+        return wait_for(pid)
+    namespace.die_with_parent(signal.SIGKILL)
+    try:
+        release()
+        code = action()
+    except BaseException:
+        code = FAILED
+        traceback.print_exc()
+    finally:
+        # Nothing may come out of this process but its exit code: the parent goes on in the code.
+        os._exit(code)

@@ -5,21 +5,16 @@ cnetsh knows no target: it runs commands and reads files.
 """
 
 import contextlib
-import fcntl
 import os
 import re
-import signal
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
-from cnetsh.errors import FAILED, CnetshError
-from cnetsh.system import namespace
+from cnetsh.errors import CnetshError
 from cnetsh.system.process import tool
-from cnetsh.system.signals import SIGNALS, hold_back, release, wait_for
 from cnetsh.targets import sandbox
 from cnetsh.targets.ssh.connection import place
 
@@ -66,25 +61,15 @@ def named(text: str) -> Target:
 def ensure(target: Target, build: Callable[[], int]) -> None:
     """Start the target's sandbox or VM when it does not run; build makes a sandbox's network.
 
-    Raises CnetshError when it cannot be started or built. Half a sandbox never stays: a signal that
-    comes meanwhile ends the building, and then this process.
+    Raises CnetshError when it cannot be started or built.
     """
-    if target.kind == "vm":
+    if target.kind == "sandbox":
+        sandbox.ensure(target.name, build)
+    elif target.kind == "vm":
         # It is loaded where it is used, as ssh is: most go without.
         from cnetsh.targets.vm import entry
 
         entry.ensure(target.name)
-    if target.kind != "sandbox" or sandbox.running_as(target.name):
-        return
-    with sandbox.SANDBOXES.use(target.name, fcntl.LOCK_EX):
-        if sandbox.running_as(target.name):
-            return
-        with sandbox.building(target.name) as box:
-            code = _in_child(box, build)
-            if code - 128 in SIGNALS:
-                sys.exit(code)
-            if code:
-                raise CnetshError("the sandbox was started, but its network could not be built")
 
 
 def in_target(target: Target, action: Action) -> int | None:
@@ -94,10 +79,8 @@ def in_target(target: Target, action: Action) -> int | None:
     it is a child, which the kernel ends with this process. Another machine is told by ssh, a VM by
     its port. A sandbox or VM left idle is stopped.
     """
-    if target.kind == "host":
-        if os.geteuid():
-            _become_root()
-        return action()
+    if target.kind == "sandbox":
+        return sandbox.do(target.name, action)
     if target.kind == "ssh":
         from cnetsh.targets.ssh import session
 
@@ -105,18 +88,10 @@ def in_target(target: Target, action: Action) -> int | None:
     if target.kind == "vm":
         from cnetsh.targets.vm import entry
 
-        return entry.in_vm(target.name, action)
-    # Asked under the lock alone: whoever held it before us may have ended the sandbox.
-    with sandbox.SANDBOXES.use(target.name):
-        box = sandbox.running_as(target.name)
-        if box is None:
-            return None
-        code = _in_child(box, action)
-        if not box.lives:
-            # Whatever the code says: what was done there has gone with it.
-            raise CnetshError(f"{target} has ended meanwhile, with all that was in it", code=FAILED)
-    sandbox.stop_if_idle(target.name)
-    return code
+        return entry.do(target.name, action)
+    if os.geteuid():
+        _become_root()
+    return action()
 
 
 def _become_root() -> NoReturn:
@@ -128,33 +103,3 @@ def _become_root() -> NoReturn:
     # sudo gives a clean environment, which is as it should be but for these.
     kept = [f"{key}={os.environ[key]}" for key in ("CNETSH_ON", "NO_COLOR") if key in os.environ]
     os.execv(sudo, [sudo, "--", *(["/usr/bin/env", *kept] if kept else []), *program])
-
-
-def _in_child(box: sandbox.Sandbox, action: Callable[[], int]) -> int:
-    """Call action in a child: a process that entered a pid namespace can make no threads."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    hold_back()
-    pid = os.fork()
-    if not pid:
-        os._exit(_entered(box, action))
-    return wait_for(pid)
-
-
-def _entered(box: sandbox.Sandbox, action: Callable[[], int]) -> int:
-    namespace.die_with_parent(signal.SIGKILL)
-    sandbox.move_into(box)
-    # Only a grandchild is in the pid namespace; the kernel forgets the wish to die at every fork.
-    pid = os.fork()
-    if pid:
-        return wait_for(pid)
-    namespace.die_with_parent(signal.SIGKILL)
-    try:
-        release()
-        code = action()
-    except BaseException:
-        code = FAILED
-        traceback.print_exc()
-    finally:
-        # Nothing may come out of this process but its exit code: the parent goes on in the code.
-        os._exit(code)

@@ -8,6 +8,7 @@ from cnetsh.commands import vm
 from cnetsh.errors import CnetshError
 from cnetsh.system.files import private_folder
 from cnetsh.targets.registry import Registry
+from cnetsh.targets.vm import machine
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +28,14 @@ def test_a_name_is_no_path(name: str) -> None:
         vm.run_stop(name)
 
 
-def test_the_registry_lists_what_has_a_file(tmp_path: Path) -> None:
-    class Own(Registry):
+def test_what_has_a_file_alone_does_not_run(tmp_path: Path) -> None:
+    class Own(Registry[machine.Machine]):
         def folder(self) -> Path:
-            return private_folder(tmp_path / self.kind)
+            return private_folder(tmp_path / self.plural)
 
-    own = Own("things")
-    assert own.names() == [] and own.said("one") is None
+    own = Own("thing", "things", machine.Machine)
+    assert own.running() == [] and own.running_as("one") is None
     own.file("one", "holder").touch(mode=0o600)
-    assert own.names() == ["one"] and own.said("one") is None
+    assert own.running() == [] and own.running_as("one") is None
     own.keep("one")
     assert own.kept("one") and not own.kept("two")

@@ -6,14 +6,14 @@ One that runs is known by the lock of its file, which QEMU holds for as long as 
 import contextlib
 import fcntl
 import json
+import math
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,14 +28,12 @@ from cnetsh.targets.travel import packed
 from cnetsh.targets.vm.kernel import Kernel, cache
 from cnetsh.targets.vm.root import image_of
 
-VMS = Registry("vms")
 QEMU = "qemu-system-x86_64"
 PACKAGES = {QEMU: "qemu-system-x86", "depmod": "kmod", "ldd": "libc-bin"}
 MEMORY = 384  # MiB
 # Seconds until a VM must have answered. A processor of its own takes two.
 DEADLINES = {"kvm": 15.0, "tcg": 600.0}
 USUAL = 10.0
-STOP_TIMEOUT = 10.0
 CONSOLE_LINES = 12
 # As many commands may run in a VM at a time.
 PORTS = 6
@@ -63,12 +61,14 @@ class Machine:
     pid: int
     kernel: str
     accelerator: str
-    ready: bool = False
 
     @property
-    def kept(self) -> bool:
-        """Whether it was started by hand, and so stays when its last lab is down."""
-        return VMS.kept(self.name)
+    def labs(self) -> list[str]:
+        """The names of the labs that are up in it or were interrupted there."""
+        return run_in(self, partial(int)).labs
+
+
+VMS = Registry("vm", "vms", Machine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +79,6 @@ class NewMachine:
     kernel: Kernel
     memory: int = MEMORY
     more: tuple[Path, ...] = ()
-
-
-def running_as(name: str) -> Machine | None:
-    """Give the VM of that name when it runs, whether it answers yet or not."""
-    said = VMS.said(name)
-    return Machine(name, **said) if said else None
-
-
-def running() -> list[Machine]:
-    """Give every VM of this user that runs, by name."""
-    return [one for name in VMS.names() if (one := running_as(name))]
 
 
 def require_tools() -> None:
@@ -108,8 +97,6 @@ def start(wanted: NewMachine) -> Machine:
     Where the machine's own /dev/kvm does not boot it, a processor is emulated, now and from then
     on. Raises CnetshError, with what its console said last, when it does not boot either way.
     """
-    if half := running_as(wanted.name):
-        stop(half)
     image = image_of(wanted.kernel, wanted.more)
     for accelerator in accelerators():
         usual, how = _usual(accelerator), "by KVM" if accelerator == "kvm" else "emulated"
@@ -169,15 +156,14 @@ def _booted(wanted: NewMachine, image: Path, accelerator: str) -> Machine:
     try:
         with _qemu(wanted, image, accelerator, lock, console) as child:
             machine = Machine(wanted.name, child.pid, wanted.kernel.version, accelerator)
-            _note(lock, machine)
             near = Near(packed(partial(int)))
-            ended = follow(wanted.name, near, DEADLINES[accelerator])
+            ended = _followed(wanted.name, near, DEADLINES[accelerator])
             if ended and ended.code - 128 in SIGNALS:
                 sys.exit(ended.code)
             if not ended or not near.begun:
                 raise _NotBooted(*_why(console), code=FAILED)
-            machine = replace(machine, ready=True)
-            _note(lock, machine)
+            said = {key: value for key, value in asdict(machine).items() if key != "name"}
+            os.write(lock, json.dumps(said).encode())
             return machine
     finally:
         os.close(lock)
@@ -203,24 +189,11 @@ def started(argv: Sequence[str], streams: Sequence[int]) -> Iterator[Child]:
         watch.wait()
 
 
-def why_ended(machine: Machine) -> tuple[str, str]:
-    """Give message and hint for a VM that has ended under a command."""
-    last, hint = _why(VMS.file(machine.name, "console"))
-    return f"vm {machine.name} has ended: {last}", hint
-
-
 def _why(console: Path) -> tuple[str, str]:
     text = console.read_text(errors="replace") if console.exists() else ""
     lines = text.strip().splitlines()
     last = lines[-1] if lines else "it says nothing"
     return last, "\n  ".join(["its console said last:", *lines[-CONSOLE_LINES:]])
-
-
-def _note(lock: int, machine: Machine) -> None:
-    said = asdict(machine)
-    del said["name"]
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, json.dumps(said).encode(), 0)
 
 
 @contextmanager
@@ -263,11 +236,25 @@ def _listening(name: str, number: int) -> socket.socket:
     return one
 
 
-def follow(name: str, near: Near, seconds: float) -> Exit | None:
-    """Have an action done by a port of a VM that nobody else uses; None when the VM has ended.
+def run_in(one: Machine, action: Callable[[], int], seconds: float = math.inf) -> Exit:
+    """Do an action in a VM, its streams the caller's.
 
-    Raises CnetshError where all are used.
+    After so many seconds it has ended with 124, whatever it does. Raises CnetshError when the VM
+    ends meanwhile.
     """
+    near = Near(packed(action))
+    hold_back()
+    ended = _followed(one.name, near, seconds)
+    if ended is None:
+        said = f"vm {one.name} has ended meanwhile, with all that was in it"
+        raise CnetshError(said, _why(VMS.file(one.name, "console"))[1], code=FAILED)
+    if not near.begun:
+        sys.exit(ended.code)
+    return ended
+
+
+def _followed(name: str, near: Near, seconds: float) -> Exit | None:
+    """Have an action done by a port that nobody else uses; None when the VM has ended."""
     for number in range(PORTS):
         lock = open_private(VMS.file(name, f"lock{number}"), os.O_RDWR | os.O_CREAT)
         try:
@@ -277,23 +264,8 @@ def follow(name: str, near: Near, seconds: float) -> Exit | None:
                 return near.follow(port.fileno(), port.fileno(), seconds=seconds)
         except BlockingIOError:
             continue
-        except ConnectionError:
+        except (ConnectionError, FileNotFoundError):
             return None
         finally:
             os.close(lock)
     raise CnetshError(f"{PORTS} commands are running in vm {name} already", "end one first")
-
-
-def stop(machine: Machine) -> None:
-    """Switch a VM off and wait until it is gone. Raises CnetshError if it is not."""
-    with contextlib.suppress(OSError):
-        os.kill(machine.pid, signal.SIGKILL)
-    deadline = time.monotonic() + STOP_TIMEOUT
-    while (left := running_as(machine.name)) and left.pid == machine.pid:
-        if time.monotonic() > deadline:
-            raise CnetshError(f"vm {machine.name} does not end: process {machine.pid}", code=FAILED)
-        time.sleep(0.01)
-    for file in VMS.folder().glob(f"{machine.name}.*"):
-        # By these two others may find that it is gone, or start it anew at this moment.
-        if file.suffix not in (".use", ".holder"):
-            file.unlink(missing_ok=True)
