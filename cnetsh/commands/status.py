@@ -14,6 +14,7 @@ from cnetsh.apply.repair import Repairing
 from cnetsh.commands.entering import entered, tell_version
 from cnetsh.commands.output import say, scratch, show_error, tell
 from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
+from cnetsh.system.files import runtime_folder
 from cnetsh.system.process import ask
 from cnetsh.targets import target
 from cnetsh.targets.sandbox import SANDBOXES
@@ -44,12 +45,17 @@ def run(on: str | None, drift: bool, as_json: bool) -> int:
 
 
 def _visible() -> Iterator[Target]:
-    """Give this user's sandboxes that run, the host for root, and the target set as default."""
+    """Give this user's sandboxes and VMs that run, root's host, and the target set as default."""
     known = [Target("sandbox", box.name) for box in SANDBOXES.running()]
+    if (runtime_folder() / "vms").exists():
+        # It is loaded where it is used: most go without.
+        from cnetsh.targets.vm.machine import VMS
+
+        known += [Target("vm", one.name) for one in VMS.running()]
     known += [] if os.geteuid() else [Target("host")]
     yield from known
     if (usual := os.environ.get("CNETSH_ON")) and (named := target.named(usual)) not in known:
-        yield from [named] if named.kind not in ("sandbox", "host") else []
+        yield from [named] if named.kind == "ssh" else []
 
 
 def _here(with_drift: bool, into: TextIO) -> int:

@@ -6,14 +6,18 @@ Process 1 of a VM is one, at each of its ports, and what ssh starts on another m
 import contextlib
 import fcntl
 import gc
+import json
 import os
+import pickle
 import pty
 import select
 import signal
 import sys
 import termios
 import traceback
+import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -61,9 +65,9 @@ class Streams:
 
 def act(caller: Caller, content: bytes) -> None:
     """Do what a request says, and tell how it ended."""
-    code = _Child(caller, frames.read_request(content)).run()
+    code = _Child(caller, pickle.loads(zlib.decompress(content))).run()
     labs = sorted(path.stem for path in Path("/run/cnetsh").glob("*/*.journal"))
-    caller.send(frames.ENDED, frames.write_exit(Exit(code, labs)))
+    caller.send(frames.ENDED, json.dumps(asdict(Exit(code, labs))).encode())
 
 
 class _Child:

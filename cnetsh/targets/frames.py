@@ -4,12 +4,9 @@ To a VM they go by one of its ports, to another machine by ssh's input and outpu
 side's is unpickled here.
 """
 
-import json
-import pickle
 import struct
-import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 HEAD = struct.Struct(">cI")
 # Both ways: bytes of the stream whose number comes first; none are its end.
@@ -56,39 +53,18 @@ def framed(letter: bytes, content: bytes = b"") -> bytes:
     return HEAD.pack(letter, len(content)) + content
 
 
-def write_request(request: Request) -> bytes:
-    """Give the bytes that a request is sent as."""
-    return zlib.compress(pickle.dumps(request))
-
-
-def read_request(content: bytes) -> Request:
-    """Give the request that was sent."""
-    request: Request = pickle.loads(zlib.decompress(content))
-    return request
-
-
-def write_exit(ended: Exit) -> bytes:
-    """Give the bytes that an end is sent as."""
-    return json.dumps(asdict(ended)).encode()
-
-
-def read_exit(content: bytes) -> Exit:
-    """Give the end that was sent."""
-    return Exit(**json.loads(content))
-
-
 class Reader:
     """Frames out of bytes that come in pieces; word: it is said ahead of them, and may be again."""
 
     def __init__(self, word: bytes = b"") -> None:
-        self._word, self._waiting = word, b""
+        self._word, self._waiting, self._last = word, b"", b""
         self.begun = not word
 
     def frames(self, piece: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Give the frames that are whole with this piece: letter and content."""
         self._waiting += piece
-        if self._word and self._word in self._waiting:
-            self.begun, self._waiting = True, self._waiting.rpartition(self._word)[2]
+        if self._word:
+            self._look_for_word(piece)
         if not self.begun:
             self._waiting = self._waiting[-LINES:]
             return
@@ -99,6 +75,13 @@ class Reader:
             content = self._waiting[HEAD.size : HEAD.size + length]
             self._waiting = self._waiting[HEAD.size + length :]
             yield letter, content
+
+    def _look_for_word(self, piece: bytes) -> None:
+        # A frame that was cut off may have taken the beginning of the word for its own.
+        come = self._last + piece
+        if self._word in come:
+            self.begun, self._waiting = True, come.rpartition(self._word)[2]
+        self._last = come[1 - len(self._word) :]
 
     @property
     def noise(self) -> str:

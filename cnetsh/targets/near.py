@@ -4,8 +4,10 @@ Signals are told to the far side as what is typed is: the end of the way there d
 """
 
 import contextlib
+import json
 import math
 import os
+import pickle
 import select
 import shutil
 import signal
@@ -13,6 +15,7 @@ import sys
 import termios
 import time
 import tty
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -57,7 +60,7 @@ class Near:
         os.set_blocking(to, False)
         self.unsent = first
         self._say(frames.HELLO, self.word)
-        self._say(frames.REQUEST, frames.write_request(self._request()))
+        self._say(frames.REQUEST, zlib.compress(pickle.dumps(self._request())))
         with _raw(self.parcel.terminal):
             return self._followed(to, back, time.monotonic() + seconds)
 
@@ -84,7 +87,7 @@ class Near:
                     return None
                 for letter, content in self.reader.frames(piece):
                     if letter == frames.ENDED:
-                        return frames.read_exit(content)
+                        return Exit(**json.loads(content))
                     self._heard(letter, content)
         return self.stopped
 

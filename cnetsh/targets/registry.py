@@ -108,6 +108,8 @@ class Registry(Generic[One]):
         if not self.running_as(name):
             with self.use(name, fcntl.LOCK_EX):
                 if not self.running_as(name):
+                    # That one may have been killed.
+                    self.file(name, "keep").unlink(missing_ok=True)
                     start()
 
     def enter(self, name: str, do: Callable[[One], Exit]) -> int | None:

@@ -11,7 +11,17 @@ from pathlib import Path
 
 import oracle
 import pytest
-from hosts import PATIENCE, Private, end_host, host_env, report, start_holder, wait_for
+from hosts import (
+    NOBODY,
+    PATIENCE,
+    Ordinary,
+    Private,
+    end_host,
+    host_env,
+    report,
+    start_holder,
+    wait_for,
+)
 from machines import FAR, NEAR, Machines, connected
 from terminals import in_front
 from test_guides import CHECKOUT, assert_shown, lines_of, sessions
@@ -147,6 +157,17 @@ def test_no_connection_is_told(machines: Machines) -> None:
     done = machines.cnetsh("up", "veth", on=f"ssh:{FAR}:2222", check=False)
     assert done.returncode == 2 and "Connection refused" in done.stderr
     assert f"no connection to {FAR}: nothing was executed" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user in the private host")
+def test_a_long_folder_of_the_users_is_not_in_the_way(private: Private, ordinary: Ordinary) -> None:
+    """A socket's path has 107 bytes."""
+    folder = ordinary.home / ("long" * 20)
+    folder.mkdir(mode=0o700)
+    os.chown(folder, NOBODY, NOBODY)
+    argv = [*ordinary.become, str(ordinary.program), "status", "--on", "ssh:192.0.2.9"]
+    done = private.run(argv, env=ordinary.env | {"XDG_RUNTIME_DIR": str(folder)}, cwd="/")
+    assert done.returncode == 2 and "Network is unreachable" in done.stderr, report(done)
 
 
 def test_sudo_that_wants_a_password_is_told(own: Machines) -> None:

@@ -40,6 +40,7 @@ def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
     assert up.returncode == 0 and "starting vm default: Linux " in up.stderr, report(up)
     assert "routing is up: " in up.stderr
     assert user.cnetsh("vm", "list").stdout.startswith("default ")
+    assert user.cnetsh("status").stdout.split()[:3] == ["routing", "up", "vm"]
     checked = user.cnetsh("check", "routing", "--on", "vm")
     assert " 0 failed, 0 not tried, 0 changed" in checked.stderr, report(checked)
     broken = user.cnetsh("exec", "net0", "--on", "vm", "--", "ip", "link", "set", "ceth0", "down")
@@ -67,7 +68,14 @@ def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
 
 
 def test_one_that_nobody_can_reach_any_more_ends(user: Ordinary) -> None:
-    ran = user.cnetsh("vm", "run", "--", "sh", "-c", "kill -9 $PPID", check=False, timeout=600)
+    folder = user.home / ("long" * 20)
+    folder.mkdir(mode=0o700)
+    if ROOT:
+        os.chown(folder, NOBODY, NOBODY)
+    # A socket's path has 107 bytes.
+    env = user.env | {"XDG_RUNTIME_DIR": str(folder)}
+    words = ("vm", "run", "--", "sh", "-c", "kill -9 $PPID")
+    ran = user.cnetsh(*words, check=False, timeout=600, env=env)
     if "has ended meanwhile" not in ran.stderr and "starting vm" not in ran.stderr:
         pytest.skip(f"no VM is taken along: {ran.stderr}")
     assert ran.returncode == 1 and "has ended meanwhile" in ran.stderr, report(ran)

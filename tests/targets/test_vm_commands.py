@@ -39,3 +39,6 @@ def test_what_has_a_file_alone_does_not_run(tmp_path: Path) -> None:
     assert own.running() == [] and own.running_as("one") is None
     own.keep("one")
     assert own.kept("one") and not own.kept("two")
+    # It was killed; the next of that name is not kept.
+    own.ensure("one", lambda: None)
+    assert not own.kept("one")

@@ -1,8 +1,9 @@
 """What a VM is made of: the archive of its files, and the kernels that are kept."""
 
 import os
+import resource
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.targets import code
 from cnetsh.targets.target import Target, named
 from cnetsh.targets.vm import kernel, machine
-from cnetsh.targets.vm.root import CODE, Root, write
+from cnetsh.targets.vm.root import CODE, Root, image_of, write
 
 
 def unpacked(archive: bytes) -> Iterator[tuple[str, int, bytes]]:
@@ -111,6 +112,37 @@ def test_where_none_can_be_fetched_those_that_are_kept_are_named(kept: Path) -> 
         kernel.chosen("99.1")
     assert "kept here: cnetsh vm start --kernel 5.10.0-9-amd64, " in caught.value.hint
     assert caught.value.hint.endswith("--kernel 6.1.0-56-cloud-amd64")
+
+
+def full(size: int, act: Callable[[], object]) -> str:
+    """What is told where no file can be larger, in a process of its own."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        try:
+            act()
+        except CnetshError as error:
+            os.write(write, error.message.encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(pid, 0)
+    with os.fdopen(read) as file:
+        return file.read()
+
+
+def test_a_cache_without_room_is_told_and_nothing_stays(kept: Path) -> None:
+    (kept / "default").symlink_to("6.1.0-56-cloud-amd64")
+    before = sorted(kept.parent.rglob("*"))
+
+    def make() -> None:
+        with kernel.filling_cache():
+            image_of(kernel.chosen(""))
+
+    said = full(1_000_000, make)
+    assert said == f"the cache {kept.parent} cannot be written: File too large"
+    assert sorted(kept.parent.rglob("*")) == sorted([*before, kept.parent / "lock"])
 
 
 def test_there_must_be_such_a_package(tmp_path: Path) -> None:

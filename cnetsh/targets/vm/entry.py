@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cnetsh.targets.vm import machine
-from cnetsh.targets.vm.kernel import chosen
+from cnetsh.targets.vm.kernel import chosen, filling_cache
 from cnetsh.targets.vm.machine import MEMORY, VMS, NewMachine
+from cnetsh.targets.vm.root import image_of
 
 
 def ensure(name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, ...] = ()) -> None:
@@ -13,7 +14,12 @@ def ensure(name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, 
 
     def start() -> None:
         machine.require_tools()
-        machine.start(NewMachine(name, chosen(kernel), memory, more))
+        with filling_cache():
+            found = chosen(kernel)
+            # Open, for who starts another one with more in it removes this file.
+            root = image_of(found, more).open("rb")
+        with root:
+            machine.start(NewMachine(name, found, root.fileno(), memory))
 
     VMS.ensure(name, start)
 

@@ -3,18 +3,18 @@
 A kernel is kept in the cache with just the modules that labs can ask for.
 """
 
+import fcntl
 import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnetsh.errors import FAILED, CnetshError
-from cnetsh.system.files import private_folder
+from cnetsh.system.files import open_private, private_folder
 from cnetsh.system.process import ask, installed
 
 # Whatever a lab may be made of, and the port that commands come in by.
@@ -57,6 +57,22 @@ def cache() -> Path:
     home = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(home) if home.startswith("/") else Path.home() / ".cache"
     return private_folder(base / "cnetsh")
+
+
+@contextmanager
+def filling_cache() -> Iterator[None]:
+    """Be the only one who puts something there. Raises CnetshError when it cannot be written."""
+    lock = open_private(cache() / "lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    except OSError as error:
+        raise CnetshError(
+            f"the cache {cache()} cannot be written: {error.strerror}",
+            "XDG_CACHE_HOME says where else; nothing was executed",
+        ) from None
+    finally:
+        os.close(lock)
 
 
 def chosen(asked: str) -> Kernel:
@@ -165,8 +181,14 @@ def _source(kernel: Kernel) -> str:
 
 @contextmanager
 def _unpacked() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=cache(), prefix="kernel-") as folder:
-        yield Path(folder)
+    # The same one each time: somebody may have been killed there.
+    folder = cache() / "kernel.new"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _taken(packages: Sequence[Path], folder: Path) -> Kernel:

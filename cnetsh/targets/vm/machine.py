@@ -26,7 +26,6 @@ from cnetsh.targets.near import Near
 from cnetsh.targets.registry import Registry
 from cnetsh.targets.travel import packed
 from cnetsh.targets.vm.kernel import Kernel, cache
-from cnetsh.targets.vm.root import image_of
 
 QEMU = "qemu-system-x86_64"
 PACKAGES = {QEMU: "qemu-system-x86", "depmod": "kmod", "ldd": "libc-bin"}
@@ -73,12 +72,12 @@ VMS = Registry("vm", "vms", Machine)
 
 @dataclass(frozen=True, slots=True)
 class NewMachine:
-    """A VM to be started: its kernel, its memory in MiB, what it has besides of the machine's."""
+    """A VM to be started: its kernel, the open file of its root, its memory in MiB."""
 
     name: str
     kernel: Kernel
-    memory: int = MEMORY
-    more: tuple[Path, ...] = ()
+    root: int
+    memory: int
 
 
 def require_tools() -> None:
@@ -97,7 +96,6 @@ def start(wanted: NewMachine) -> Machine:
     Where the machine's own /dev/kvm does not boot it, a processor is emulated, now and from then
     on. Raises CnetshError, with what its console said last, when it does not boot either way.
     """
-    image = image_of(wanted.kernel, wanted.more)
     for accelerator in accelerators():
         usual, how = _usual(accelerator), "by KVM" if accelerator == "kvm" else "emulated"
         _say(
@@ -105,7 +103,7 @@ def start(wanted: NewMachine) -> Machine:
         )
         began = time.monotonic()
         try:
-            machine = _booted(wanted, image, accelerator)
+            machine = _booted(wanted, accelerator)
         except _NotBooted as error:
             if accelerator == "tcg":
                 message = f"vm {wanted.name} does not boot: {error.message}"
@@ -148,13 +146,13 @@ def _usual(accelerator: str) -> float:
     return USUAL
 
 
-def _booted(wanted: NewMachine, image: Path, accelerator: str) -> Machine:
+def _booted(wanted: NewMachine, accelerator: str) -> Machine:
     lock = open_private(VMS.file(wanted.name, "holder"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     console = VMS.file(wanted.name, "console")
     fcntl.flock(lock, fcntl.LOCK_EX)
     hold_back()
     try:
-        with _qemu(wanted, image, accelerator, lock, console) as child:
+        with _qemu(wanted, accelerator, lock, console) as child:
             machine = Machine(wanted.name, child.pid, wanted.kernel.version, accelerator)
             near = Near(packed(partial(int)))
             ended = _followed(wanted.name, near, DEADLINES[accelerator])
@@ -197,20 +195,19 @@ def _why(console: Path) -> tuple[str, str]:
 
 
 @contextmanager
-def _qemu(
-    wanted: NewMachine, image: Path, accelerator: str, lock: int, console: Path
-) -> Iterator[Child]:
+def _qemu(wanted: NewMachine, accelerator: str, lock: int, console: Path) -> Iterator[Child]:
     """Start QEMU, which holds the lock from then on; its ports are sockets that wait already."""
     said = open_private(console, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     sockets = [_listening(wanted.name, number) for number in range(PORTS)]
-    given = [said, said, lock, *(one.fileno() for one in sockets)]
+    given = [said, said, lock, *(one.fileno() for one in sockets), wanted.root]
     # Out of the way of the numbers that they get there.
     streams = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in given]
     argv = [
         tool(QEMU), "-name", wanted.name, "-machine", "pc", *ACCELERATORS[accelerator],
         "-m", str(wanted.memory), "-display", "none", "-nodefaults", "-no-user-config",
         "-no-reboot", "-serial", "stdio", "-device", "virtio-serial-pci",
-        "-kernel", str(wanted.kernel.image), "-initrd", str(image), "-append", OPTIONS,
+        "-kernel", str(wanted.kernel.image), "-initrd", f"/proc/self/fd/{len(given)}",
+        "-append", OPTIONS,
     ]  # fmt: skip
     for number in range(PORTS):
         argv += ["-chardev", f"socket,id=port{number},fd={number + 4},server=on,wait=off"]
@@ -223,15 +220,22 @@ def _qemu(
         yield child
 
 
-def _path(name: str, number: int) -> Path:
-    return VMS.file(name, f"port{number}")
+@contextmanager
+def _address(name: str, number: int) -> Iterator[str]:
+    """Give the path of a port's socket, short enough for one wherever it is (unix(7))."""
+    path = VMS.file(name, f"port{number}")
+    folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def _listening(name: str, number: int) -> socket.socket:
-    path = _path(name, number)
-    path.unlink(missing_ok=True)
     one = socket.socket(socket.AF_UNIX)
-    one.bind(str(path))
+    with _address(name, number) as path:
+        Path(path).unlink(missing_ok=True)
+        one.bind(path)
     one.listen(1)
     return one
 
@@ -260,7 +264,8 @@ def _followed(name: str, near: Near, seconds: float) -> Exit | None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with socket.socket(socket.AF_UNIX) as port:
-                port.connect(str(_path(name, number)))
+                with _address(name, number) as path:
+                    port.connect(path)
                 return near.follow(port.fileno(), port.fileno(), seconds=seconds)
         except BlockingIOError:
             continue

@@ -11,7 +11,6 @@ import shutil
 import stat
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -63,9 +62,13 @@ def image_of(kernel: Kernel, more: Sequence[Path] = ()) -> Path:
         for old in cache().glob(f"root-{kernel.version}-*"):
             old.unlink()
         root = root_of(kernel, code, more)
-        with tempfile.NamedTemporaryFile(dir=cache(), delete=False) as file:
-            write(root, file)
-        Path(file.name).rename(image)
+        new = cache() / "root.new"
+        try:
+            with new.open("wb") as file:
+                write(root, file)
+            new.rename(image)
+        finally:
+            new.unlink(missing_ok=True)
     return image
 
 
