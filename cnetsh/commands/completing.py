@@ -15,8 +15,8 @@ from cnetsh.targets.registry import Registry
 # Those of labs/builtin, targets/target, targets/sandbox and targets/vm, which take long to load.
 LABS = ("veth", "container", "conflict", "bridge", "routing")
 KINDS = ("sandbox", "vm", "host")
-SANDBOXES = Registry[Any]("sandbox", "sandboxes", dict)
-VMS = Registry[Any]("vm", "vms", dict)
+SANDBOXES: Registry[Any] = Registry("sandbox", "sandboxes", dict)
+VMS: Registry[Any] = Registry("vm", "vms", dict)
 SHIPPED = Path(__file__).resolve().parents[1:3]
 # As every lab.yaml has them; a YAML reader would take longer than all else.
 PARAMETER = re.compile(r"^  ([a-z]\w*):", re.MULTILINE)

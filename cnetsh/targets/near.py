@@ -46,6 +46,7 @@ class Near:
         self.size = _size() if parcel.terminal else None
         self.reads = parcel.reads
         self.unsent, self.untaken = b"", 0
+        self.closed = set[int]()
 
     def follow(
         self, to: int, back: int, first: bytes = frames.KNOCK, seconds: float = math.inf
@@ -122,7 +123,7 @@ class Near:
         match letter:
             case frames.BEGUN:
                 self.begun = True
-            case frames.STREAM:
+            case frames.STREAM if content[0] not in self.closed:
                 self._write(content[0], content[1:])
             case frames.TAKEN:
                 self.untaken -= int(content)
@@ -136,11 +137,13 @@ class Near:
         try:
             while content:
                 content = content[os.write(stream.fileno(), content) :]
-        except BrokenPipeError:
-            self._say(frames.STREAM, bytes([number]))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                print(f"{stream.name} cannot be written: {error.strerror}", file=sys.stderr)
+            # What is still on its way is lost, and what writes there is told, as by a pipe.
+            self.closed.add(number)
+            self._say(frames.STREAM, bytes([number]))
+            if not isinstance(error, BrokenPipeError):
+                with contextlib.suppress(OSError):
+                    print(f"{stream.name} cannot be written: {error.strerror}", file=sys.stderr)
 
 
 def _read(fd: int) -> bytes:

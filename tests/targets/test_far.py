@@ -79,6 +79,14 @@ def test_what_nobody_reads_is_not_written_for_ever() -> None:
     process.wait()
 
 
+def test_what_cannot_be_written_is_told_once() -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = start("yes", stdout=full.fileno(), stderr=-1)
+        said = process.communicate(timeout=30)[1].decode()
+    assert said.count("<stdout> cannot be written: No space left on device\n") == 1
+    assert said.endswith("Broken pipe\n1\n")
+
+
 def test_what_it_does_not_read_waits_here() -> None:
     """A VM has no room for it."""
     process = start("sleep", "60", stdin=-1, stderr=-1)
