@@ -107,11 +107,11 @@ class Plans(NamedTuple):
     source: str = ""
 
 
-# With the blanks other than a space: Python would split words at them, and a shell would not.
 _NEEDED = (
     "cnetsh runs only commands that it knows the undo of; in up.sh.j2 a line before, "
     "#: undo COMMAND, and up --trust admit any other"
 )
+# With the blanks other than a space: Python would split words at them, and a shell would not.
 _NEEDS_CARE = re.compile(
     r"""["'\\|<>&;$`*?\[\](){}~#\x00-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"""
 )
