@@ -147,6 +147,12 @@ def _shown(doubt: Doubt, gap: Gap, trial: ProbeResult) -> bool:
     return gone or question or answer
 
 
+def _forget(space: str, to: str) -> str:
+    """Give what has a namespace forget all that it was told of ways (ip-route(8): flush cache)."""
+    six = ["-6"] if ":" in to else []
+    return typed_in(space, "ip", *six, "route", "flush", "cache")
+
+
 def _ask(space: str, *words: str) -> str:
     return within(space, partial(ask, words)).stdout
 
@@ -181,7 +187,7 @@ def _by_error(network: Network, asked: Probe, verdict: Verdict, trial: ProbeResu
     """Give what the sender's system said, or a router on the way (RFC 792, RFC 4443)."""
     sender, to = asked.sender, asked.to
     if trial.error == TOO_LONG and "expires" in _ask(sender, "ip", "route", "get", to):
-        words = {"to": to, "help": typed_in(sender, "ip", "route", "flush", "cache")}
+        words = {"to": to, "help": _forget(sender, to)}
         return Stop("remembered_mtu", "request", sender, "", words)
     for space, says in trial.said:
         if says == "time exceeded":
@@ -244,7 +250,7 @@ def _redirected(out: Hop) -> Stop | None:
         return None
     via = re.search(r"via (\S+)", text)
     words = {"to": out.to, "via": via[1] if via else "a neighbour",
-             "help": typed_in(out.space, "ip", "route", "flush", "cache")}  # fmt: skip
+             "help": _forget(out.space, out.to)}  # fmt: skip
     return Stop("remembered_redirect", out.leg, out.space, out.link, words)
 
 

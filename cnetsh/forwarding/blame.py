@@ -127,7 +127,8 @@ def _wrong(network: Network, turn: Turn) -> Stop | None:
     own_net = any(to in one.network for one in route.link.addresses)
     if route.via and own_net and near(network, space, replace(route, via=None), to):
         return Stop("neighbour_by_router", leg, space.name, route.link.name, words,
-                    route_ref(space, route), mend=_aside(space, route, to, route.link))  # fmt: skip
+                    route_ref(space, route),
+                    mend=_aside(space, route, to, dev=route.link.name))  # fmt: skip
     return None
 
 
@@ -142,18 +143,20 @@ def _elsewhere(turn: Turn, link: Link, words: dict[str, str]) -> Stop:
     if any(one.link is link for one in equal) and len(equal) > 1:
         words |= {"net": route.name, "count": str(len(equal))}
         return Stop("first_of_equals", leg, space.name, route.link.name, words,
-                    route_ref(space, route), mend=_aside(space, route, to, link))  # fmt: skip
+                    route_ref(space, route),
+                    mend=_aside(space, route, to, dev=link.name))  # fmt: skip
     return Stop("wrong_turn", leg, space.name, route.link.name, words, route_ref(space, route),
-                mend=_aside(space, route, to, link))  # fmt: skip
+                mend=_aside(space, route, to, dev=link.name))  # fmt: skip
 
 
-def _aside(space: Netns, route: Route, to: Address, link: Link) -> tuple[Make | Remove, ...]:
+def _aside(space: Netns, route: Route, to: Address, **by: str) -> tuple[Make | Remove, ...]:
     """Give what leads to one address as it should: a route of its own, or without a wrong one."""
     ref = Ref("route", space.name, str(to))
+    beside = {} if route.table == MAIN else {"table": route.table}
+    new = Make(ref, by | beside)
     if route.to.prefixlen == route.to.max_prefixlen:
-        facts = {"dev": route.link.name} if route.link else {}
-        return (Remove(ref, facts), Make(ref, {"dev": link.name}))
-    return (Make(ref, {"dev": link.name}),)
+        return (Remove(ref, ({"dev": route.link.name} if route.link else {}) | beside), new)
+    return (new,)
 
 
 def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
@@ -172,8 +175,8 @@ def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
     if not better:
         return stop
     if wide:
-        past = Make(Ref("route", last.space.name, str(last.to)), {"via": str(better[0])})
-        return stop._replace(mend=(past,))
+        past = _aside(last.space, last.route, last.to, via=str(better[0]))
+        return stop._replace(mend=past)
     words = {"to": str(last.to), "via": str(last.route.via), "other": in_words(stop.space)}
     ref, table = route_ref(last.space, last.route), last.route.table
     beside = {} if table == MAIN else {"table": table}

@@ -309,8 +309,13 @@ def test_own_addresses_that_are_not_looked_for_first_are_not_known(
     assert follow(network, "", Packet(ip_address("10.9.9.9"))).works is known
 
 
-def test_who_takes_all_for_neighbours_is_told_the_way_by_a_router() -> None:
+ON_WIRE = "ip netns exec net0 ip route {} 172.31.0.9 dev ceth0"
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_who_takes_all_for_neighbours_is_told_the_way_by_a_router(single: bool) -> None:
     network, _ = routing(
+        *([ON_WIRE.format("add")] if single else []),
         "ip netns add far",
         "ip link add v9 type veth peer name c9 netns far",
         "ip address add 172.31.0.1/16 dev v9",
@@ -321,7 +326,10 @@ def test_who_takes_all_for_neighbours_is_told_the_way_by_a_router() -> None:
     )
     stop = follow(network, "net0", Packet(ip_address("172.31.0.9"))).stop
     assert stop and stop.code == "another_wire"
-    assert fix(stop) == ("ip netns exec net0 ip route add 172.31.0.9 via 172.18.0.1",)
+    # Another route to just that would be refused.
+    *gone, added = fix(stop)
+    assert gone == ([ON_WIRE.format("delete")] if single else [])
+    assert added == "ip netns exec net0 ip route add 172.31.0.9 via 172.18.0.1"
     settle(stop.mend, network)
     assert asks(network, ("net0", "172.31.0.9"))
 
@@ -329,3 +337,14 @@ def test_who_takes_all_for_neighbours_is_told_the_way_by_a_router() -> None:
 def test_every_code_has_a_layer_words_and_evidence() -> None:
     for layer, text, command in SAID.values():
         assert layer in Layer and text and command
+
+
+def test_a_wrong_turn_of_another_table_is_mended_there() -> None:
+    network, _ = routing("ip route add default via 172.18.0.20 table 9")
+    rules = [{"priority": 9, "src": "all", "dst": "1.1.1.1", "table": "9"},
+             {"priority": 32766, "src": "all", "table": "main"}]  # fmt: skip
+    network.spaces[""].policy = rules
+    stop = follow(network, "net0", Packet(ip_address("1.1.1.1"))).stop
+    assert stop and fix(stop)[-1].endswith("table 9")
+    settle(stop.mend, network)
+    assert asks(network, OUT)
