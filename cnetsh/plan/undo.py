@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cnetsh import kinds
-from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, holders, refs_of
+from cnetsh.kinds import port
+from cnetsh.kinds.change import Change, Changes, Make, Move, Ref, Set, holders, refs_of
 from cnetsh.plan.steps import CHANGING, Plan, Step, as_step, why_no_undo
 
 
@@ -29,13 +30,14 @@ class _Owners:
     """Who made what, as far as a plan has been read.
 
     made: the step that made each object, at every place that it was moved to; homes: each of the
-    namespaces, by its name. away: the step whose object takes another's along: a namespace takes a
-    cable with an end in it.
+    namespaces, by its name; joined: the step that made each link a port. away: the step whose
+    object takes another's along: a namespace takes a cable with an end in it.
     """
 
     def __init__(self) -> None:
         self.made: dict[Ref, int] = {}
         self.homes: dict[str, int] = {}
+        self.joined: dict[Ref, int] = {}
         self.away: dict[int, int] = {}
 
     def take(self, number: int, changes: Changes) -> None:
@@ -50,6 +52,7 @@ class _Owners:
                 places = (change.to,)
                 self.made[change.to] = self.made[change.ref]
             else:
+                self.joined |= {change.ref: number} if _joins(change) else {}
                 continue
             for place in places:
                 home = self.homes.get(place.netns)
@@ -63,7 +66,14 @@ class _Owners:
             for ref in holders(change):
                 if self.made.get(ref, number) != number:
                     return self.made[ref]
+            # What a port is in its bridge goes with its leaving.
+            if isinstance(change, Set) and change.key in port.OPTIONS:
+                return self.joined.get(change.ref)
         return None
+
+
+def _joins(change: Change) -> bool:
+    return isinstance(change, Set) and change.key == "master" and change.value is not None
 
 
 def undos(steps: Sequence[Step], applied: Iterable[int] | None = None) -> list[Undo]:

@@ -51,6 +51,12 @@ CHANGES = {
         TWO,
         N0 + "  m: {bridge: br1, address: 10.2.0.9/24, publish: ['80:80']}\n",
     ),
+    "published, and its bridge goes": (
+        BRIDGE,
+        "  n0: {bridge: br0, publish: ['80:80']}\n" + N1,
+        "{address: 10.1.0.1/24}\n  br1: {address: 10.2.0.1/24}",
+        "  n0: {bridge: br1, address: 10.2.0.9/24, publish: ['80:80']}\n" + N1,
+    ),
     "setting": (
         BRIDGE,
         N0,
@@ -112,7 +118,7 @@ def assert_changed_and_back(private: Private, folder: Path, names: list[str]) ->
 def test_a_change_and_its_way_back(private: Private, tmp_path: Path) -> None:
     private.sh(f"echo 0 > {FORWARD}")
     names = ["remove the first of named ends", "isolated", "much", "name servers"]
-    names += ["published, and to another bridge"]
+    names += ["published, and to another bridge", "published, and its bridge goes"]
     assert_changed_and_back(private, tmp_path, names)
 
 
