@@ -36,8 +36,8 @@ from cnetsh.plan.undo import Undo, down_order, undos
 from cnetsh.system.process import never
 
 # In this order where no step says one: what needs another is taken first and put back last.
-_TAKEN = ("rule", "route", "neighbour", "fdb", "address", "queue", "home")
-_PUT = ("setting", "link", "fdb", "address", "neighbour", "route", "queue", "rule")
+_TAKEN = ("rule", "route", "neighbour", "fdb", "group", "vlan", "address", "queue", "home")
+_PUT = ("setting", "link", "vlan", "fdb", "group", "address", "neighbour", "route", "queue", "rule")
 _VALUES = ("master", "mtu", "address", "alias", "txqueuelen", "up")
 
 

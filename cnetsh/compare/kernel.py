@@ -70,15 +70,17 @@ def _as_json(text: str) -> Any:
 
 
 def entries(run: Run, links: Answer) -> Answer:
-    """Give what bridges know of MAC addresses, asked only where a link of others is a port."""
+    """Give what bridges keep of their ports, asked only where a link of others is one."""
     ports = any("info_slave_data" in link.get("linkinfo", {}) for link in links)
     return all_entries(run) if ports else []
 
 
 def all_entries(run: Run) -> Answer:
-    """Give all that bridges and their ports know of MAC addresses."""
-    found: Answer = _as_json(run(("bridge", "-j", "fdb", "show")).stdout or "[]")
-    return found
+    """Give all that bridges and their ports know of MAC addresses, of groups and of VLANs."""
+    # Not every kernel has groups and VLANs: what is asked for first is answered all the same.
+    asked = "fdb show\nmdb show\nvlan show\n"
+    said = run(("bridge", "-j", "-batch", "-"), stdin=asked).stdout
+    return [one for line in said.split("\n") if line for one in _as_json(line)]
 
 
 def queues(run: Run, links: Answer) -> str:

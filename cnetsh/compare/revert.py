@@ -28,9 +28,12 @@ class Aim(NamedTuple):
 
 
 def same(one: Any, other: Any) -> bool:
-    """Say whether two values of a fact are the same: seconds that run down tell nothing."""
+    """Say whether two values of a fact are the same: seconds that run down tell nothing.
+
+    Nor does it of a next hop whether there are others.
+    """
     if isinstance(one, dict) and isinstance(other, dict):
-        return {**one, "left": 0} == {**other, "left": 0}
+        return {**one, "left": 0, "beside": 0} == {**other, "left": 0, "beside": 0}
     return bool(one == other)
 
 

@@ -70,6 +70,8 @@ ALL: dict[str, Kind] = {
     "neighbour": neighbour,
     "queue": queue,
     "fdb": fdb,
+    "group": fdb,
+    "vlan": fdb,
     "policy": policy,
     "chain": rule,
     "rule": rule,
@@ -180,7 +182,7 @@ def called(ref: Ref, facts: Facts = NOTHING) -> str:
             return f"namespace {ref.name}"
         case "address":
             return f"address {ref.name} on {facts['dev']}"
-        case "neighbour" | "fdb" | "queue" if "dev" in facts:
+        case "neighbour" | "fdb" | "group" | "vlan" | "queue" if "dev" in facts:
             name = "" if ref.kind == "queue" else f" {ref.name}"
             return f"{ref.kind}{name}{_said(facts, ('dev',))} on {facts['dev']}"
         case "policy":
@@ -247,6 +249,8 @@ def _told_apart(ref: Ref, several: list[Facts]) -> Found:
     """Give the facts of objects of one name, each by what its kind tells it from the others by."""
     found: Found = {}
     identity = getattr(ALL[ref.kind], "IDENTITY", ("dev",))
+    if ref.kind == "route":
+        several = [part for facts in several for part in route.parts(ref, facts)]
     for facts in several:
         key = " ".join(str(facts[key]) for key in identity if key in facts)
         while Fact(ref, key) in found:
@@ -307,6 +311,8 @@ def turned(fact: Fact, now: Any, wanted: Any) -> list[Change]:
         return [Remove(ref)] if gone else []
     if wanted is None:
         return [Remove(ref, now)]
+    if ref.kind == "route" and not route.can_be(now, wanted):
+        return []
     return [Make(ref, wanted if now is None else {**wanted, "was": now})]
 
 

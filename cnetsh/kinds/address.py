@@ -26,6 +26,8 @@ from cnetsh.kinds.looks import shows
 
 TOOLS = ("ip address", "ip addr", "ip a")
 SAMPLES = ("ip address add 10.0.0.1/8 dev p0", "ip -6 addr add FD00:0::1/64 dev p0 nodad")
+# What ip adds to an address by a word alone, and prints so.
+_FLAGS = ("noprefixroute", "home", "mngtmpaddr")
 FOREVER = 4294967295  # seconds, INFINITY_LIFE_TIME
 # What is typed as the kernel prints it needs no ipaddress object, which takes ten times as long.
 _PLAIN = re.compile(r"(?:(?:[1-9]\d{0,2}|0)\.){3}(?:[1-9]\d{0,2}|0)/[1-9]\d?")
@@ -81,8 +83,7 @@ def _said(facts: Facts, six: bool) -> Iterator[str]:
     for word in ("brd", "label", "metric", "scope"):
         if facts.get(word) not in (None, "global"):
             yield from (word, str(facts[word]))
-    if facts.get("noprefixroute"):
-        yield "noprefixroute"
+    yield from (word for word in _FLAGS if facts.get(word))
     for word, seconds in zip(("valid_lft", "preferred_lft"), facts.get("left", ()), strict=False):
         yield from (word, str(seconds))
     # What was there needs no look for duplicates; only what was seen has a scope.
@@ -106,13 +107,9 @@ def _facts(info: Facts, link: Ref) -> dict[str, Any]:
     name, _, number = info.get("label", link.name).rpartition(":")
     if not (number == link.name or (name == link.name and number.isdigit())):
         facts["label"] = info["label"]
-    for key, said in {
-        "brd": "broadcast",
-        "metric": "metric",
-        "noprefixroute": "noprefixroute",
-    }.items():
-        if said in info:
-            facts[key] = info[said]
+    told = {"brd": "broadcast", "metric": "metric", "temporary": "temporary"}
+    told |= dict(zip(_FLAGS, _FLAGS, strict=True))
+    facts |= {key: info[said] for key, said in told.items() if said in info}
     left = [info.get(f"{word}_life_time", FOREVER) for word in ("valid", "preferred")]
     if left != [FOREVER, FOREVER]:
         # They are counted down: that they end is the fact.
@@ -139,8 +136,9 @@ def is_four(fact: Fact) -> bool:
 
 
 def derived(fact: Fact, found: Found) -> bool:
-    """Say whether the kernel makes the address by itself."""
-    return is_link_local(fact) or fact.ref.name == "::1/128"
+    """Say whether the kernel makes the address by itself, as it does for privacy (RFC 8981)."""
+    temporary = (found.get(fact) or {}).get("temporary", False)
+    return is_link_local(fact) or fact.ref.name == "::1/128" or temporary
 
 
 def reach(change: Change, before: State) -> Iterator[Reach]:

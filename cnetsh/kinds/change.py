@@ -67,7 +67,9 @@ OWNED = frozenset({"link", "netns", "folder", "chain"})
 # Of these the kernel gives something that tells an object from a later one of the same name.
 MARKED = frozenset({"link", "netns", "home", "folder", "file"})
 # Where an object hangs and stands, and how it was typed: not what it is.
-PLACE = frozenset({"peer", "far", "on", "above", "at", "typed", "first", "nodad", "left", "names"})
+PLACE = frozenset({
+    "peer", "far", "on", "above", "beside", "at", "typed", "first", "nodad", "left", "names",
+})  # fmt: skip
 
 
 class Fact(NamedTuple):

@@ -1,4 +1,7 @@
-"""Entries that somebody gave a bridge's table of MAC addresses (bridge(8)); no plan makes any."""
+"""What somebody gave a bridge of its ports: MAC addresses, groups, VLANs (bridge(8)).
+
+No plan makes any; a port that leaves its bridge loses them.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +23,7 @@ from cnetsh.kinds.change import (
 
 TOOLS = ()
 SAMPLES = ()
-IDENTITY = ("dev", "vlan", "by")
+IDENTITY = ("dev", "vlan", "by", "src")
 
 
 def read(command: Command) -> Changes | None:
@@ -31,12 +34,33 @@ def read(command: Command) -> Changes | None:
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the command that does a change."""
     assert isinstance(change, Make | Remove)
-    facts = change.facts
+    facts, flags = change.facts, change.facts.get("flags", ())
+    if change.ref.kind != "fdb":
+        verb = "del" if isinstance(change, Remove) else "add"
+        words = _OF[change.ref.kind](change.ref.name, facts)
+        more = flags if isinstance(change, Make) else ()
+        return (typed_in(change.ref.netns, "bridge", words[0], verb, *words[1:], *more),)
     words = [change.ref.name, "dev", facts["dev"], facts["by"]]
     words += ["vlan", str(facts["vlan"])] if "vlan" in facts else []
     if isinstance(change, Remove):
         return (typed_in(change.ref.netns, "bridge", "fdb", "del", *words),)
-    return (typed_in(change.ref.netns, "bridge", "fdb", "replace", *words, facts["state"]),)
+    return (typed_in(change.ref.netns, "bridge", "fdb", "replace", *words, facts["state"], *flags),)
+
+
+def _group(name: str, facts: Facts) -> list[str]:
+    vlan = ["vid", str(facts["vlan"])] if "vlan" in facts else []
+    source = ["src", facts["src"]] if "src" in facts else []
+    words = ["mdb", "dev", facts["bridge"], "port", facts["dev"], "grp", name]
+    return [*words, *source, "permanent", *vlan]
+
+
+def _vlan(name: str, facts: Facts) -> list[str]:
+    return ["vlan", "dev", facts["dev"], "vid", name]
+
+
+_OF = {"group": _group, "vlan": _vlan}
+# How `bridge vlan add` types what it prints.
+_FLAGS = {"PVID": "pvid", "Egress Untagged": "untagged"}
 
 
 def see(answers: Answers, netns: str) -> Seen:
@@ -46,16 +70,43 @@ def see(answers: Answers, netns: str) -> Seen:
         given = facts["state"] == "permanent" and facts["by"] == "master" and ref.name not in own
         if facts["state"] == "static" or given:
             yield ref, facts
+    yield from _groups(answers, netns)
+    yield from _vlans(answers, netns)
+
+
+def _groups(answers: Answers, netns: str) -> Seen:
+    """Give the groups that somebody joined ports to; a bridge joins some for itself."""
+    for one in (one for shown in answers.entries for one in shown.get("mdb", ())):
+        if one["state"] == "permanent" and one["port"] != one["dev"]:
+            link = Ref("link", netns, one["port"])
+            facts = {"dev": link.name, "bridge": one["dev"], "on": link}
+            facts |= {"vlan": one["vid"]} if "vid" in one else {}
+            facts |= {"src": one["src"]} if "src" in one else {}
+            yield Ref("group", netns, one["grp"]), facts
+
+
+def _vlans(answers: Answers, netns: str) -> Seen:
+    """Give the VLANs of ports; a bridge's own stay with it."""
+    ports = {link.get("ifname") for link in answers.addresses if link.get("master")}
+    for shown in answers.entries:
+        link = Ref("link", netns, shown.get("ifname", ""))
+        for one in shown.get("vlans", ()) if link.name in ports else ():
+            flags = [_FLAGS[flag] for flag in one.get("flags", ()) if flag in _FLAGS]
+            for number in range(one["vlan"], one.get("vlanEnd", one["vlan"]) + 1):
+                facts = {"dev": link.name, "flags": flags, "on": link}
+                yield Ref("vlan", netns, str(number)), facts
 
 
 def known(answers: Answers, netns: str) -> Seen:
     """Give all entries but those of groups; state is "" of one that was learned."""
-    for one in answers.entries:
+    for one in (one for one in answers.entries if "mac" in one):
         # The first bit of a MAC address tells a group (IEEE 802).
         if not int(one["mac"][:2], 16) & 1:
             link = Ref("link", netns, one["ifname"])
-            facts = {"dev": link.name, "by": "master" if "master" in one else "self", "on": link}
+            by = "master" if "master" in one else "self"
+            facts: dict[str, Any] = {"dev": link.name, "by": by, "on": link}
             facts |= {key: one[key] for key in ("vlan",) if key in one}
+            facts |= {"flags": ["sticky"]} if "sticky" in one.get("flags", ()) else {}
             yield Ref("fdb", netns, one["mac"]), facts | {"state": one.get("state", "")}
 
 
@@ -70,6 +121,8 @@ EXPLAINED = (
 
 
 def explain(ref: Ref, facts: Facts) -> str:
-    """Say how a bridge came to know a MAC address."""
+    """Say how a bridge came to know a MAC address; a group and a VLAN say all themselves."""
+    if ref.kind != "fdb":
+        return ""
     said = {"": f"a frame from there came in by {facts['dev']}", "static": "set by hand: it stays"}
     return said.get(facts["state"], f"of {facts['dev']} itself")

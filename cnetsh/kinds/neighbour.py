@@ -57,6 +57,8 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     elif isinstance(change, Make):
         words += ["lladdr", facts["lladdr"], *(["router"] if facts.get("router") else [])]
         words += ["nud", "permanent"]
+        words += ["extern_learn"] if "extern_learn" in facts else []
+        words += ["protocol", str(facts["protocol"])] if "protocol" in facts else []
     verb = "delete" if isinstance(change, Remove) else "replace" if "was" in facts else "add"
     return (typed_in(change.ref.netns, "ip", "neigh", verb, *words, "dev", facts["dev"]),)
 
@@ -73,8 +75,8 @@ def see(answers: Answers, netns: str) -> Seen:
             facts["proxy"] = True
         else:
             facts["lladdr"] = one.get("lladdr", "")
-        if "router" in one:
-            facts["router"] = True
+        facts |= {flag: True for flag in ("router", "extern_learn") if flag in one}
+        facts |= {"protocol": one["protocol"]} if "protocol" in one else {}
         if (state := one.get("state", [_PERMANENT])) != [_PERMANENT]:
             facts["state"] = " ".join(state)
         yield Ref("neighbour", netns, canonical_network(str(one["dst"]))), facts

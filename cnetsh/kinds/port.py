@@ -4,11 +4,12 @@ from typing import Any
 
 from cnetsh.kinds.change import Facts, Ref, Words
 
-# What is seen, and written to put it back.
+# What is seen, and written to put it back; how `ip -j -d link` calls those that it types otherwise.
+_SAID = {"mcast_router": "multicast_router"}
 OPTIONS = (
     "priority", "cost", "hairpin", "guard", "root_block", "fastleave", "learning", "flood",
     "proxy_arp", "proxy_arp_wifi", "mcast_flood", "mcast_to_unicast", "bcast_flood",
-    "neigh_suppress", "vlan_tunnel", "isolated", "locked", "group_fwd_mask",
+    "neigh_suppress", "vlan_tunnel", "isolated", "locked", "group_fwd_mask", "mcast_router",
 )  # fmt: skip
 # What a bridge does that it does not begin with; it is only seen.
 OF_BRIDGES = ("stp_state", "vlan_filtering", "nf_call_iptables", "nf_call_ip6tables")
@@ -28,7 +29,7 @@ _STATES = {
 
 def seen(data: Facts) -> dict[str, Any]:
     """Give the facts of a port from what `ip -j -d` says of it."""
-    facts = {key: data[key] for key in OPTIONS if key in data}
+    facts = {key: data[said] for key in OPTIONS if (said := _SAID.get(key, key)) in data}
     # Only what is out of the ordinary; it is never put back.
     if (state := data.get("state", "forwarding")) != "forwarding":
         facts["state"] = state

@@ -34,12 +34,17 @@ SAMPLES = (
 KEYS = {"via": "gateway", "dev": "dev", "table": "table", "src": "prefsrc", "metric": "metric"}
 # In the order in which they are written; the others are only seen, of routes of others.
 _SEEN = {
-    **{"tos": "tos", "via": "gateway", "dev": "dev", "table": "table"},
+    **{"from": "from", "tos": "tos", "via": "gateway", "dev": "dev", "table": "table"},
     **{"proto": "protocol", "scope": "scope", "src": "prefsrc", "metric": "metric"},
     **{"pref": "pref"},
 }
+# What no command gives back: the number of a next hop that is gone, and what packets are put into.
+_UNWRITTEN = {"nhid": "nhid", "encap": "encap"}
+# How ip types metrics that it prints by another name, and times, which it prints in milliseconds.
+_METRICS = {"ecn": "features ecn", "congestion": "congctl"}
+_TIMES = frozenset({"rtt", "rttvar", "rto_min"})
 # What tells routes to one network apart, as `ip route delete` takes it.
-IDENTITY = ("type", "tos", "via", "dev", "table", "metric", "next")
+IDENTITY = ("type", "from", "tos", "via", "dev", "table", "metric", "next")
 
 
 def read(command: Command) -> Changes | None:
@@ -97,26 +102,36 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
         options = typed.words[1 : len(typed.words) - len(typed.rest) - 1]
         # With ip's own options, for `default` alone does not tell the version of IP.
         return (typed_in(change.ref.netns, "ip", *options, "route", verb, *typed.rest[1:]),)
-    family = ("-6",) if ":" in change.ref.name + str(change.facts.get("via", "")) else ()
+    family = ("-6",) if _is_six(change.ref.name, change.facts) else ()
     kind = (change.facts["type"],) if change.facts.get("type", "unicast") != "unicast" else ()
     facts = change.facts
     if isinstance(change, Remove):
         facts = {key: facts[key] for key in IDENTITY if key in facts}
     verb = "replace" if "was" in facts else verb
+    # What is left of several next hops is there, and takes another one.
+    verb = "append" if verb == "add" and "beside" in facts else verb
     words = (*family, "route", verb, *kind, change.ref.name, *_said(facts))
     return (typed_in(change.ref.netns, "ip", *words),)
 
 
 def _said(facts: Facts) -> Iterator[str]:
-    for key in _SEEN:
+    hops = list(facts.get("next", ()))
+    if "beside" in facts:
+        hops = [{"gateway": facts["via"], "dev": facts["dev"], "weight": facts["beside"]}]
+    for key in (one for one in _SEEN if not (hops and one in ("via", "dev"))):
         if facts.get(key) not in (None, "", "main"):
             yield from (key, *str(facts[key]).split())
     if "onlink" in facts.get("flags", ()):
         yield "onlink"
+    if "realms" in facts:
+        yield from ("realms", facts["realms"])
     for key, value in facts.get("metrics", {}).items():
-        yield from (key, str(value))
-    for hop in facts.get("next", ()):
-        via = ("via", hop["gateway"]) if "gateway" in hop else ()
+        yield from _METRICS.get(key, key).split()
+        yield from () if value is None else (f"{value}ms" if key in _TIMES else str(value),)
+    for seconds in facts.get("left", ()):
+        yield from ("expires", str(seconds))
+    for hop in hops:
+        via = ("via", hop["gateway"]) if hop.get("gateway") else ()
         yield from ("nexthop", *via, "dev", hop["dev"], "weight", str(hop.get("weight", 1)))
 
 
@@ -127,13 +142,18 @@ def see(answers: Answers, netns: str) -> Seen:
 
 
 def _facts_of(route: Facts) -> dict[str, Any]:
-    names = {**_SEEN, "type": "type"}
+    names = {**_SEEN, **_UNWRITTEN, "type": "type"}
     facts = {key: str(route[said]) for key, said in names.items() if said in route}
     if "via" in route:
         facts["via"] = f"{route['via']['family']} {route['via']['host']}"
     more: dict[str, Any] = {"table": "main", **facts}
     if "onlink" in route.get("flags", ()):
         more["flags"] = ["onlink"]
+    if "flow" in route:
+        more["realms"] = "/".join(map(str, route["flow"].values()))
+    if "expires" in route:
+        # It is counted down: that it ends is the fact.
+        more |= {"ends": "in time", "left": [route["expires"]]}
     if route.get("metrics"):
         more["metrics"] = {key: value for one in route["metrics"] for key, value in one.items()}
     if route.get("nexthops"):
@@ -153,8 +173,28 @@ def places(fact: Fact, value: Any) -> Iterator[Reach]:
 
 
 def _is_six(to: str, facts: Facts) -> bool:
-    # Only routes of IPv6 have a preference (RFC 4191).
-    return ":" in to or "pref" in facts
+    # Only routes of IPv6 have a preference (RFC 4191); one of IPv4 says of what family its via is.
+    via = str(facts.get("via", ""))
+    return ":" in to or "pref" in facts or (":" in via and " " not in via)
+
+
+def can_be(now: Facts | None, wanted: Facts) -> bool:
+    """Say whether a command gives a route what it is wanted with."""
+    if "encap" in wanted:
+        return False
+    # Without the number of its next hop it is there, and leads the same way; a group's is not gone.
+    return "nhid" not in wanted or (now is None and "next" not in wanted)
+
+
+def parts(ref: Ref, facts: Facts) -> list[Facts]:
+    """Give a route by what of it goes alone: of IPv6 that is each of its next hops."""
+    if "next" not in facts or "nhid" in facts or not _is_six(ref.name, facts):
+        return [facts]
+    whole = {key: value for key, value in facts.items() if key != "next"}
+    return [
+        {**whole, "via": hop.get("gateway"), "dev": hop["dev"], "beside": hop.get("weight", 1)}
+        for hop in facts["next"]
+    ]
 
 
 def derived(fact: Fact, found: Found) -> bool:

@@ -82,12 +82,13 @@ def snapshot() -> Facts:
 def facts() -> Facts:
     """All that can be set in this process's network namespace."""
     shown, permanent, proxies, found, policy = _answers("ip -d", *QUESTIONS)
-    entries, vlans = _answers("bridge", "fdb show", "vlan show")
+    entries, vlans, groups = _answers("bridge", "fdb show", "vlan show", "mdb show")
     return {
         "links": _links(shown),
         "ports": _ports(shown),
         "fdb": _static(entries),
         "vlans": [_line(port) for port in vlans],
+        "groups": _groups(groups),
         "queues": _queues(_shown("tc", "qdisc", "show")),
         "addresses": _addresses(shown),
         "neighbours": sorted(_line(each) for each in permanent + proxies),
@@ -194,6 +195,13 @@ def _static(entries: list[Facts]) -> list[str]:
     return sorted(_line(each) for each in entries if each["state"] == "static")
 
 
+def _groups(shown: list[Facts]) -> list[str]:
+    """Those that somebody joined ports to: a bridge joins some for itself."""
+    entries = [one for each in shown for one in each["mdb"]]
+    made = [one for one in entries if one["state"] == "permanent" and one["port"] != one["dev"]]
+    return sorted(_line({key: one[key] for key in one if key != "index"}) for one in made)
+
+
 def _queues(queues: list[Facts]) -> list[str]:
     """Those that somebody set: the kernel's own have no handle, and his own a random one."""
     chosen = [each for each in queues if each["handle"] != "0:"]
@@ -217,10 +225,18 @@ def _address(info: Facts) -> Facts:
 
 
 def _routes(found: list[Facts]) -> list[str]:
-    return sorted(
-        _line({key: route[key] for key in route if key not in VOLATILE_ROUTE_KEYS})
-        for route in found
-    )
+    return sorted(_line(route_of(route)) for route in found)
+
+
+def route_of(route: Facts) -> Facts:
+    """With whether it ends, for how long it still lives is another answer each second.
+
+    The next hops of IPv6 stand in the order in which they came; a packet goes by its own sum.
+    """
+    kept = {key: route[key] for key in route if key not in VOLATILE_ROUTE_KEYS}
+    kept |= {"expires": "ends"} if "expires" in route else {}
+    kept |= {"nexthops": sorted(route["nexthops"], key=_line)} if "nexthops" in route else {}
+    return kept
 
 
 def rules() -> Facts:

@@ -62,6 +62,18 @@ ip -6 neigh add fd00:5::9 lladdr 02:00:00:00:00:09 nud permanent dev br8
 echo 77 > ipv6/conf/br8/hop_limit; echo 1 > ipv6/conf/br8/forwarding
 until ip -6 address show dev br8 | grep -q fe80; do sleep 0.01; done
 """
+# What ip prints and takes again, and few have.
+RARE = f"""{MUCH}
+ip -6 route add fd00:a::/64 from fd00:b::/64 via 2001:db8::9
+ip route add 198.51.105.0/24 via 10.66.0.254 realms 5 rtt 50ms rto_min 2s congctl cubic features ecn
+ip route add 198.51.106.0/24 via inet6 fe80::5 dev eth7
+ip -6 address add fd00:3::1/64 dev eth7 nodad home mngtmpaddr
+ip neigh add 10.66.0.7 lladdr 02:00:00:00:00:07 nud permanent protocol static dev eth7
+ip -6 route add fd00:c::/64 nexthop via 2001:db8::9 dev eth7 nexthop via fd00:5::8 dev br8
+bridge link set dev p8 mcast_router 2
+bridge mdb add dev br8 port p8 grp 239.1.1.1 permanent
+bridge fdb add 02:00:00:00:00:98 dev p8 master static sticky
+"""
 # The kernel makes its own address again where IPv6 comes again, before it is told not to.
 NO_LOCAL = f"""{MUCH}
 echo 1 > ipv6/conf/br8/addr_gen_mode; ip -6 address flush dev br8 scope link
@@ -273,8 +285,18 @@ class TestTakenAlong:
         ),
     )
     def test_is_put_back(self, private: Private, tmp_path: Path, what: str) -> None:
-        private.sh(MUCH)
+        private.sh(RARE)
         assert_back_or_refused(private, template(tmp_path, "dn", TAKING[what]), "dn")
+
+    def test_by_what_has_no_way_back_is_told(self, private: Private, tmp_path: Path) -> None:
+        private.sh(f"""{UPLINK}
+            ip nexthop add id 7 via 10.66.0.254 dev eth7; ip route add 198.51.100.0/24 nhid 7
+            ip route add 198.51.101.0/24 encap ip id 1 dst 10.66.0.9 dev eth7""")
+        private.cnetsh("up", template(tmp_path, "dn", "ip link set eth7 down"))
+        done = private.cnetsh("down", "dn", check=False)
+        assert done.returncode == 3, report(done)
+        told = "198.51.100.0/24 via 10.66.0.254 dev eth7: the kernel has no way back"
+        assert told in done.stderr and "encap ip is gone: the kernel has no way back" in done.stderr
 
     @pytest.mark.parametrize(
         "what", often(BELOW, ("too small for IPv6", "a port's too small for IPv6"))

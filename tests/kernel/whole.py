@@ -1,8 +1,9 @@
 """All that can be lost of a host: what oracle.py sees, and what is lost without a word.
 
 Addresses with their flags, permanent and proxy neighbours, the options of ports and bridges, static
-entries of a bridge's table, VLANs, queues, and how a link got its MAC. One process for many
-questions, so that thousands of hosts can be compared. Independent of cnetsh, as oracle.py is.
+entries of a bridge's table and its groups, VLANs, queues, next hops, tables of nft, other names,
+and how a link got its MAC. One process for many questions, so that thousands of hosts can be
+compared. Independent of cnetsh, as oracle.py is.
 """
 
 import json
@@ -20,18 +21,24 @@ route show table all
 neigh show nud permanent
 neigh show proxy
 rule show
+nexthop show
+token list
 """
 # What counts, runs or follows from the rest; `state` and `designated` are spanning tree's.
 RUNS = re.compile(
     r"timer|_id$|^id$|^no$|^root_p|topology|designated|^state$|config_pending|_str$|^refcnt$"
 )
-LINK_KEYS = ("mtu", "master", "address", "ifalias", "txqlen", "group", "inet6_addr_gen_mode")
+LINK_KEYS = (
+    *("mtu", "master", "address", "ifalias", "txqlen", "group", "inet6_addr_gen_mode"),
+    *("altnames", "protodown"),
+)
 # Not nodad: an address that was valid is put back without another look for duplicates.
 ADDRESS_FLAGS = ("secondary", "noprefixroute", "home", "mngtmpaddr", "deprecated")
 ADDRESS_KEYS = ("local", "prefixlen", "address", "broadcast", "scope", "label", "metric")
 FOREVER = 4294967295
 # Given by the kernel in the order in which queues are made; smaller ones are typed.
 OWN_HANDLE = 0x8000
+IPTABLES = re.compile(r"table ip6? (filter|nat|mangle|raw|security) ")
 STATES = ("operstate", "carrier")
 TENTATIVE = 0x40
 
@@ -44,7 +51,8 @@ def whole() -> Facts:
 
 def facts() -> Facts:
     """All facts of the network namespace that this process is in."""
-    shown, addresses, routes, neighbours, proxies, policy = _batch("-d", questions=QUESTIONS)
+    answers = _batch("-d", questions=QUESTIONS)
+    shown, addresses, routes, neighbours, proxies, policy, nexthops, tokens = answers
     policy6 = _batch("-6", questions="rule show\n")[0]
     links = {link["ifname"]: link for link in shown}
     return {
@@ -54,10 +62,14 @@ def facts() -> Facts:
         "routes": sorted(_route(route) for route in routes),
         "neighbours": sorted(_neighbour(one) for one in neighbours + proxies if "dev" in one),
         "table": _static(links),
+        "groups": oracle._groups(_json("bridge", "-j", "mdb", "show") if _bridges(shown) else []),
         "vlans": _shown("bridge", "-j", "vlan", "show") if _with_vlans(shown) else [],
         "queues": sorted(_queues()) if any(map(_made, shown)) else [],
         "policy": [oracle._line(rule) for rule in policy + policy6],
+        "nexthops": sorted(oracle._line(one) for one in nexthops),
+        "tokens": sorted(oracle._line(one) for one in tokens if one.get("token") != "::"),
         "rules": oracle.rules(),
+        "tables": _tables_of_nft(),
         "settings": oracle.settings(),
     }
 
@@ -72,6 +84,17 @@ def _inside(name: str) -> Facts:
 def _with_vlans(links: list[Facts]) -> bool:
     options = [link.get("linkinfo", {}).get("info_data", {}) for link in links]
     return any(each.get("vlan_filtering") for each in options)
+
+
+def _bridges(links: list[Facts]) -> list[Facts]:
+    return [one for one in links if one.get("linkinfo", {}).get("info_kind") == "bridge"]
+
+
+def _tables_of_nft() -> list[str]:
+    """The tables that are not those of iptables, which print themselves."""
+    text = oracle._run("nft", "-s", "list", "ruleset", check=False) if oracle._which("nft") else ""
+    tables = re.split(r"^(?=table )", text, flags=re.M)
+    return sorted(one for one in tables if one.startswith("table ") and not IPTABLES.match(one))
 
 
 def _batch(*options: str, questions: str) -> list[list[Facts]]:
@@ -139,7 +162,7 @@ def _address(one: Facts) -> str:
 
 
 def _route(route: Facts) -> str:
-    kept = {key: route[key] for key in route if key not in oracle.VOLATILE_ROUTE_KEYS}
+    kept = oracle.route_of(route)
     kept["flags"] = [flag for flag in kept.get("flags", []) if flag not in ("linkdown", "dead")]
     return oracle._line(kept)
 

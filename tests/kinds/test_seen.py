@@ -58,6 +58,7 @@ def test_a_port_of_a_bridge() -> None:
         "mtu": 1500, "address": "f2:db:20:2e:f4:cf", "alias": "what it is for", "txqueuelen": 1000,
         "arp": False, "promisc": True, "allmulticast": True,
         "priority": 32, "cost": 7, "hairpin": True, "learning": False, "isolated": True,
+        "mcast_router": 1,
         "names": [], "far": ("", "p1"),
     }  # fmt: skip
     assert (end["mark"], end["up"], end["arp"], end["promisc"]) == ([2, 0], False, True, False)
@@ -187,6 +188,55 @@ def test_entries_of_bridges_that_somebody_wants() -> None:
     assert written(kinds.see(Answers([PORT], entries=entries))) == [
         "bridge fdb replace 02:00:00:00:00:aa dev p0 master static",
         "bridge fdb replace 02:00:00:00:00:bb dev p0 master vlan 5 permanent",
+    ]
+
+
+def test_groups_and_vlans_of_a_port() -> None:
+    """A bridge joins groups for itself, and its own VLANs stay with it."""
+    joined = {"index": 4, "dev": "br0", "port": "p0", "grp": "239.1.1.1", "state": "permanent"}
+    own = {**joined, "port": "br0"}
+    vlans = [
+        {"vlan": 1, "flags": ["PVID", "Egress Untagged"]},
+        {"vlan": 5, "vlanEnd": 6},
+    ]
+    entries: list[dict[str, Any]] = [
+        {"mdb": [joined, own, {**joined, "state": "temp"}], "router": {}},
+        {"ifname": "p0", "vlans": vlans},
+        {"ifname": "br0", "vlans": vlans},
+    ]
+    assert written(kinds.see(Answers([PORT], entries=entries))) == [
+        "bridge mdb add dev br0 port p0 grp 239.1.1.1 permanent",
+        "bridge vlan add dev p0 vid 1 pvid untagged",
+        "bridge vlan add dev p0 vid 5",
+        "bridge vlan add dev p0 vid 6",
+    ]
+
+
+def test_a_route_is_written_as_ip_takes_what_it_prints() -> None:
+    metrics = [{"rtt": 50, "ecn": None, "congestion": "cubic"}]
+    plain = {"dst": "10.1.0.0/16", "dev": "p0"}
+    routes: list[dict[str, Any]] = [
+        {**plain, "gateway": "10.0.0.9", "metrics": metrics, "flow": {"from": 1, "to": 5}},
+        {**plain, "via": {"family": "inet6", "host": "fe80::5"}},
+        {"dst": "fd01::/64", "from": "fd02::/64", "dev": "p0", "expires": 9, "pref": "medium"},
+    ]
+    assert written(kinds.see(Answers(routes=routes))) == [
+        "ip route add 10.1.0.0/16 via 10.0.0.9 dev p0 realms 1/5 rtt 50ms features ecn "
+        "congctl cubic",
+        "ip route add 10.1.0.0/16 via inet6 fe80::5 dev p0",
+        "ip -6 route add fd01::/64 from fd02::/64 dev p0 pref medium expires 9",
+    ]
+
+
+def test_each_next_hop_of_ipv6_goes_alone() -> None:
+    hops = [{"gateway": "fd00::1", "dev": "p0", "weight": 1}, {"gateway": "fd01::1", "dev": "p1"}]
+    routes = [{"dst": "fd09::/64", "pref": "medium", "nexthops": hops}]
+    found = kinds.facts_of(kinds.see(Answers(routes=routes)))
+    assert [
+        kinds.write(kinds.turned(fact, None, value)[0])[0] for fact, value in found.items()
+    ] == [
+        f"ip -6 route append fd09::/64 pref medium nexthop via {via} dev {dev} weight 1"
+        for via, dev in (("fd00::1", "p0"), ("fd01::1", "p1"))
     ]
 
 
