@@ -15,7 +15,7 @@ from cnetsh.apply.journal import Header, Journal, Record, plan_of, rows
 from cnetsh.apply.rollback import take_back
 from cnetsh.apply.run import Means, Outcome, marked
 from cnetsh.apply.sharing import hand_over
-from cnetsh.apply.sight import Sight, done_by
+from cnetsh.apply.sight import Sight, done_by, refuse_others
 from cnetsh.apply.undoing import Undoing
 from cnetsh.apply.units import run_steps
 from cnetsh.apply.up import settled
@@ -55,6 +55,7 @@ class Changing:
         # What is undone is undone to its end, whatever signal comes; then nothing new begins.
         sight = Sight.of(record, replace(means, stopping=never), (*steps, *change.new))
         refuse_unread((one.ref for step in sight.steps for one in step.changes), sight.state)
+        refuse_others(record, sight.names, change.new)
         going, left = _parted(sight, change.gone)
         found = Undoing.of(sight, change.gone, going)
         for line in (line for some in found.todo.blocked.values() for line in some):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cnetsh import kinds
 from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
-from cnetsh.compare.revert import Aim, is_a_ports, lost, rebased, same
+from cnetsh.compare.revert import Aim, is_a_ports, is_void, lost, rebased, same
 from cnetsh.compare.scope import outside
 from cnetsh.kinds import setting
 from cnetsh.kinds.address import is_four
@@ -69,7 +69,8 @@ class Taken(NamedTuple):
         """Give what of the patch is not as it should be: what it should be, and what it is."""
         wanted = self.aimed.wanted
         return {fact: (wanted.get(fact), now.get(fact)) for fact in self.done
-                if not same(wanted.get(fact), now.get(fact))}  # fmt: skip
+                if not same(wanted.get(fact), now.get(fact))
+                and not is_void(fact, wanted.get(fact), now)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,8 @@ class Ending:
         wanted, now = self.taken.aimed.wanted, self.sight.now
         for fact in {**self.taken.done, **wanted}:
             was, is_now = wanted.get(fact), now.get(fact)
-            answers = fact in self.taken.done or lost(fact, wanted, now, self.taken.cost)
+            answers = fact in self.taken.done or lost(fact, wanted, self.taken.cost)
+            answers = answers and not is_void(fact, was, now)
             if same(was, is_now) or fact in self.stays or not answers:
                 continue
             changes = kinds.turned(fact, is_now, was)
@@ -256,6 +258,8 @@ class Ending:
         sight, value = self.sight, was if is_now is None else is_now
         back = same(self.taken.aimed.wanted.get(fact), sight.journal.before.get(fact))
         if fact in self.stays or (back and fact in self.taken.done) or sight.holds(fact):
+            return False
+        if sight.is_unread(fact.ref):
             return False
         seen = [some for some in (sight.now, sight.journal.before, self.begun) if fact in some]
         if (

@@ -14,6 +14,7 @@ from cnetsh import kinds
 from cnetsh.apply.ending import Mend
 from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.run import Means, Outcome
+from cnetsh.apply.sight import names_now, names_then, refuse_others
 from cnetsh.apply.units import run_steps
 from cnetsh.compare.drift import Drifted, drift
 from cnetsh.compare.plans import Read, leaning, makers_in
@@ -66,6 +67,8 @@ class Repairing:
                     f"{self.record.lab} cannot be repaired: {one.text}",
                     "remove it or give it another name: what is not this lab's is not touched",
                 )
+        names = names_now(dict(names_then(self.state, self.record)))
+        refuse_others(self.record, names, (as_step(one.text) for one in self.todo))
 
     @property
     def lines(self) -> tuple[Line, ...]:

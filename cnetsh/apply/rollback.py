@@ -21,7 +21,7 @@ from cnetsh.apply.sight import Sight
 from cnetsh.apply.undoing import Undoing, cost_of, in_phases, mends_of, still_there
 from cnetsh.apply.units import run_steps
 from cnetsh.compare.kernel import LINKS, link_mark, readable
-from cnetsh.compare.revert import lost, put, same
+from cnetsh.compare.revert import is_void, lost, put, same
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_link_local
@@ -180,8 +180,9 @@ def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) ->
         now = _look(sight, wanted, done)
         moved = [fact for fact in {**done, **wanted}
                  if not same(now.get(fact), wanted.get(fact)) and not is_link_local(fact)
-                 and (fact in done or lost(fact, wanted, now, cost))]  # fmt: skip
-        mends = in_phases(moved, wanted, sight)
+                 and not is_void(fact, wanted.get(fact), now)
+                 and (fact in done or lost(fact, wanted, cost))]  # fmt: skip
+        mends = in_phases([*moved, *_joined(now, wanted, done)], wanted, sight)
         if mends == last:
             mends = [*_by_number(mends, sight)]
         if not mends:
@@ -190,6 +191,14 @@ def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) ->
         _one_by_one(mends, sight)
         cost |= cost_of(mends, sight)
     return cost
+
+
+def _joined(now: Found, wanted: Found, done: Patch) -> Iterator[Fact]:
+    """Give the VLAN that a bridge gives each new port, of one that is back and had not kept it."""
+    for fact, value in now.items():
+        if fact.ref.kind == "vlan" and fact not in wanted:
+            link = kinds.link_of(fact, value)
+            yield from [fact] if link and Fact(link, "master") in done else []
 
 
 def _by_number(mends: Iterable[Mend], sight: Sight) -> Iterator[Mend]:

@@ -1,6 +1,6 @@
 """A lab as it is found on its target: by the names that its objects had, whatever they are now."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,8 +9,10 @@ from cnetsh.apply import upgrade
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means
 from cnetsh.compare import snapshot
+from cnetsh.compare.plans import leans_on
 from cnetsh.compare.revert import predicted, told
 from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
+from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
 from cnetsh.kinds.change import Change, Fact, Facts, Found, Make, Patch, Ref, State
 from cnetsh.plan.steps import Step
@@ -73,8 +75,8 @@ class Sight:
         """See the target anew; give what is so."""
         own = self.journal.links
         seen = snapshot.take(self.means.ask, self.paths, own)
-        then = dict(_names_then(seen, self.journal))
-        self.names = {ref._replace(name=name): ref.name for ref, name in then.items()}
+        then = dict(names_then(seen, self.journal))
+        self.names = names_now(then)
         self.state = kinds.renamed(seen, then) if then else seen
         # A thousand links of the lab's own have sixteen thousand facts that nobody asks for.
         found = kinds.facts_of(without_links(self.state, own)) | dict(self._ports(own))
@@ -158,7 +160,24 @@ def with_masters(state: State, *before: Found) -> State:
     return known
 
 
-def _names_then(seen: State, journal: Journal) -> Iterator[tuple[Ref, str]]:
+def names_now(then: Mapping[Ref, str]) -> dict[Ref, str]:
+    """Give the names of things by those that they had, of which these are known."""
+    return {ref._replace(name=name): ref.name for ref, name in then.items()}
+
+
+def refuse_others(journal: Journal, names: Mapping[Ref, str], steps: Iterable[Step]) -> None:
+    """Raise CnetshError where a step speaks of another link than it did when the lab came up."""
+    links = {ref.name for ref in names if ref.kind == "link"}
+    links |= {name for ref, name in names.items() if ref.kind == "link"}
+    for step in steps if links else ():
+        refs = (ref for change in step.changes for ref in leans_on(change))
+        for ref in (one for one in refs if one.kind == "link" and not one.netns):
+            if ref.name in links:
+                why = f"{ref.name} is not the link that it was when {journal.lab} came up"
+                raise CnetshError(f"{step.text}: {why}", f"cnetsh down {journal.lab}, then up")
+
+
+def names_then(seen: State, journal: Journal) -> Iterator[tuple[Ref, str]]:
     """Give the names that links and namespaces had, of those that have another one now."""
     known = dict(_marks(journal))
     names = {(kind[0], name) for kind, name in known.items()}

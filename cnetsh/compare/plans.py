@@ -121,7 +121,7 @@ def leaning(read: Read, numbers: Collection[int]) -> set[int]:
         more = {
             number
             for number, changes in read.items()
-            if any(ref in away for change in changes for ref in _leans_on(change))
+            if any(ref in away for change in changes for ref in leans_on(change))
         }
         if more <= gone:
             return gone
@@ -140,7 +140,7 @@ def makers_in(read: Read) -> dict[Ref, int]:
     return makers
 
 
-def _leans_on(change: Change) -> Iterator[Ref]:
+def leans_on(change: Change) -> Iterator[Ref]:
     """Give what takes a change along when it goes, and the link that it speaks of."""
     yield from holders(change)
     link = None

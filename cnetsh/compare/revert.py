@@ -276,10 +276,8 @@ def put(wanted: Found, fact: Fact, value: Any) -> None:
 def _can_be(fact: Fact, value: Any, now: Found) -> bool:
     """Say whether what a fact goes with is still there."""
     link = kinds.link_of(fact, value)
-    if link is None:
-        return True
-    port = now.get(Fact(link, "master")) is not None
-    return Fact(link) in now and (port or not is_a_ports(fact, value))
+    port = link is None or now.get(Fact(link, "master")) is not None
+    return not is_void(fact, value, now) and (port or not is_a_ports(fact, value))
 
 
 def _is_elsewhere(fact: Fact, value: Any, done: Patch, before: Found, now: Found) -> bool:
@@ -313,13 +311,18 @@ def is_a_ports(fact: Fact, value: Any) -> bool:
     return any(place[0] in ("port", "fdb") for place in kinds.places(fact, value))
 
 
-def lost(fact: Fact, wanted: Found, now: Found, cost: frozenset[Reach]) -> bool:
+def lost(fact: Fact, wanted: Found, cost: frozenset[Reach]) -> bool:
     """Say whether a fact of others may be another one by what was undone, which reached so far."""
     value = wanted.get(fact)
-    if value is None or kinds.derived(fact, wanted) or cost.isdisjoint(kinds.places(fact, value)):
+    if value is None or kinds.derived(fact, wanted):
         return False
-    home = kinds.holder(fact, value)
-    return home is None or home.kind != "link" or Fact(home) in now
+    return not cost.isdisjoint(kinds.places(fact, value))
+
+
+def is_void(fact: Fact, value: Any, now: Found) -> bool:
+    """Say whether the link that a fact is of, or goes with, is gone."""
+    link = kinds.link_of(fact, value)
+    return link is not None and Fact(link) not in now
 
 
 def inherited(done: Patch, before: Found, now: Found) -> Patch:

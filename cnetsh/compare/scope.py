@@ -149,5 +149,7 @@ def is_own(ref: Ref, facts: Facts, made: Made) -> bool:
 def without_links(state: State, names: Collection[str]) -> State:
     """Give a state of the target's own namespace without some links and what goes with them."""
     left = {ref: some for ref, some in state.items() if ref.kind != "link" or ref.name not in names}
-    kept = {ref: [one for one in some if one.get("dev") not in names] for ref, some in left.items()}
+    # A vxlan goes with what it is on, too, but is a thing of its own.
+    kept = {ref: [one for one in some if ref.kind == "link" or one.get("dev") not in names]
+            for ref, some in left.items()}  # fmt: skip
     return {ref: some for ref, some in kept.items() if some}

@@ -225,16 +225,19 @@ def added(before: list[str], after: list[str]) -> list[int]:
 
 
 def without(added_to: list[str], places: Iterable[int], now: list[str]) -> list[str]:
-    """Give a chain as it is now without rules that stood at places of what it was then."""
-    steps = _aligned(added_to, now)
-    gone = set(places)
-    taken = {
-        start + at - first
-        for word, first, last, start, _ in steps
-        if word == "equal"
-        for at in range(first, last)
-        if at in gone
-    }
+    """Give a chain as it is now without rules that stood at places of what it was then.
+
+    One that is not where it was is the one in the same words that came since.
+    """
+    there = {at: start + at - first
+             for word, first, last, start, _ in _aligned(added_to, now) if word == "equal"
+             for at in range(first, last)}  # fmt: skip
+    came = [at for at in range(len(now)) if at not in there.values()]
+    taken = set()
+    for place in places:
+        alike = [there[place]] if place in there else [
+            at for at in came if now[at] == added_to[place] and at not in taken]  # fmt: skip
+        taken.update(alike[:1])
     return [words for at, words in enumerate(now) if at not in taken]
 
 

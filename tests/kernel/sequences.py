@@ -613,6 +613,136 @@ THEIRS: dict[Callable[[Dice, str], list[Command]], int] = {
 }  # fmt: skip
 
 
+# --- what few do: those below have been played to their end without it
+
+
+def rare_route(dice: Dice, who: str) -> list[Command]:
+    to = f"203.0.{dice.randint(120, 125)}.0/24"
+    six = f"2001:db8:{dice.randint(120, 125)}::/48"
+    text = dice.choice((
+        f"ip route add {to} nexthop via 10.66.0.253 weight 2 nexthop via 10.5.0.7 weight 1",
+        f"ip route add {to} via 10.66.0.254 realms 5 rtt 50ms initcwnd 20 features ecn",
+        f"ip route add {to} dev eth7 table 79 tos 8 proto static src 10.66.0.1",
+        f"ip -6 route add {six} via 2001:db8:7::fd expires 5000",
+        f"ip -6 route add {six} via fe80::1 dev eth7 proto ra metric 1024 expires 5000 pref high",
+        f"ip -6 route add {six} from 2001:db8:99::/48 via 2001:db8:7::fd",
+    ))  # fmt: skip
+    return [command(text, f"route.{text.split()[3 if '-6' not in text else 4]}")]
+
+
+def rare_address(dice: Dice, who: str) -> list[Command]:
+    number, link = dice.randint(40, 45), dice.choice(("eth7", "br9", "eth0"))
+    text = dice.choice((
+        f"ip address add 10.{number}.0.1/24 dev {link} valid_lft 5000 preferred_lft 4000",
+        f"ip address add 10.{number}.0.1 peer 10.{number}.0.2/32 dev {link} metric 70",
+        f"ip address add 10.{number}.0.1/24 dev {link} noprefixroute label {link}:mine",
+        f"ip -6 address add 2001:db8:{number}::1/64 dev {link} nodad home mngtmpaddr",
+        f"ip -6 address add 2001:db8:{number}::1/64 dev {link} nodad noprefixroute metric 70",
+        f"ip -6 address add 2001:db8:{number}::1/64 dev {link} nodad valid_lft 900 preferred_lft 0",
+    ))  # fmt: skip
+    return [command(text, f"{link}.{number}")]
+
+
+def rare_port(dice: Dice, who: str) -> list[Command]:
+    port, bridge = dice.choice((("p9", "br9"), ("p8", "br8")))
+    text = dice.choice((
+        f"bridge mdb add dev {bridge} port {port} grp 239.1.1.{dice.randint(1, 3)} permanent",
+        f"bridge fdb add 02:bb:00:00:01:0{dice.randint(1, 3)} dev {port} master static sticky",
+        f"bridge link set dev {port} mcast_router {dice.choice('02')}",
+        f"bridge link set dev {port} neigh_suppress on mcast_to_unicast on",
+    ))  # fmt: skip
+    return [command(text, f"{port}.port", f"{port}.table")]
+
+
+def rare_neighbour(dice: Dice, who: str) -> list[Command]:
+    to = f"10.66.0.{dice.randint(50, 55)} lladdr 02:dd:00:00:01:01 nud permanent"
+    more = dice.choice(("router", "protocol static", "extern_learn"))
+    return [command(f"ip neigh add {to} {more} dev eth7", f"eth7.neigh.{to.split()[0]}")]
+
+
+def rare_name(dice: Dice, who: str) -> list[Command]:
+    """Another name beside, the old one beside a new one, or two links that change theirs."""
+    link, kind = dice.choice(("eth7", "q8", "p9", "br9")), dice.random()
+    if kind < 0.4:
+        text = f"ip link property add dev {link} altname also-{link}"
+        return [command(text, f"{link}.altname")]
+    steps = [f"set {link} down", f"set {link} name z{link}", f"set z{link} up"]
+    steps += [f"property add dev z{link} altname {link}"]
+    if kind < 0.7:
+        steps = ["set eth7 down", "set q8 down", "set eth7 name swapped", "set q8 name eth7"]
+        steps += ["set swapped name q8", "set eth7 up", "set q8 up"]
+    names = " ".join(f"{one}.name {one}.up {_all_of(one)}" for one in (link, "eth7", "q8", "eth7x"))
+    return [command(f"ip link {one}", names) for one in steps]
+
+
+def made_anew(dice: Dice, who: str) -> list[Command]:
+    """Another cable under the names of one that is gone."""
+    near, far = dice.choice((("eth7", "eth7x"), ("q9", "p9"), ("d0", "d1")))
+    add = f"add {near} address 02:00:00:00:03:01 type veth peer name {far}"
+    steps = [
+        f"delete {near}",
+        f"{add} address 02:00:00:00:03:02",
+        f"set {near} up",
+        f"set {far} up",
+    ]
+    names = " ".join(f"{one}.gone {one}.up {_all_of(one)}" for one in (near, far))
+    return [command(f"ip link {one}", names, _of_bridge(far)) for one in steps]
+
+
+def away_and_back(dice: Dice, who: str) -> list[Command]:
+    """To another namespace, which costs a link all that it had."""
+    link = dice.choice(("q8", "d0", "eth7"))
+    names = f"{link}.up {link}.away {_all_of(link)}"
+    steps = ["ip netns add away", f"ip link set {link} netns away"]
+    back = f"ip -n away link set {link} netns $$; :"
+    steps += [back, f"ip link set {link} up"] if dice.random() < 0.7 else []
+    return [command(one, names, _of_bridge(link)) for one in steps]
+
+
+def rare_rule(dice: Dice, who: str) -> list[Command]:
+    chain, net = dice.choice(PLACES), f"10.{dice.randint(50, 55)}.0.0/16"
+    return [command(dice.choice((
+        f"iptables-legacy -A {chain} -s {net} -j DROP",
+        f"nft insert rule ip filter {chain} ip saddr {net} counter drop",
+        "nft add table inet theirs",
+        "iptables -P FORWARD DROP",
+        "iptables -Z",
+        "iptables -t mangle -A FORWARD -p tcp -j MARK --set-mark 7",
+        f"iptables -A {chain} -m comment --comment 'it is mine' -s {net} -j ACCEPT",
+        "iptables-save | awk '/^-A FORWARD/ {a[n++] = $0; next} "
+        "/COMMIT/ {while (n) print a[--n]} {print}' | iptables-restore",
+    )), f"iptables.{chain}.places iptables.FORWARD.places")]  # fmt: skip
+
+
+def rare_policy(dice: Dice, who: str) -> list[Command]:
+    return [command(dice.choice((
+        "ip rule add fwmark 7 table 79 pref 170",
+        "ip rule add iif br9 ipproto tcp dport 80 table 79 pref 171",
+        "ip rule add from 10.66.0.0/24 prohibit pref 172",
+        "ip -6 rule add oif eth7 goto 32766 pref 173",
+    )), "policy")]  # fmt: skip
+
+
+def made_on(dice: Dice, who: str) -> list[Command]:
+    """What is made on a link of the host's own."""
+    link, number = dice.choice(("eth7", "br9", "eth0")), dice.randint(1, 2)
+    mac = f"address 02:ee:00:00:02:0{number}"
+    text = dice.choice((
+        f"ip link add link {link} name on{number} {mac} type macvlan mode bridge",
+        f"ip link add on{number} {mac} type vxlan id {number} dstport 4789 dev {link}",
+    ))  # fmt: skip
+    # What it is made on gives it its MTU once.
+    return [command(text, f"on{number} {link}.mtu", f"{link}.up")]
+
+
+RARE: dict[Callable[[Dice, str], list[Command]], int] = {
+    rare_route: 4, rare_address: 4, rare_port: 3, rare_neighbour: 2, rare_name: 2, made_anew: 1,
+    away_and_back: 1, rare_rule: 3, rare_policy: 1, made_on: 1,
+}  # fmt: skip
+# From this seed on they are played, too.
+RARE_FROM = 10_000
+
+
 def against(lab: str, spaces: list[str], links: list[str], dice: Dice) -> list[Command]:
     """What others do to the objects of a lab itself, or hang on them."""
     choices: list[list[str]] = [[f"ip netns delete {space}"] for space in spaces]
@@ -739,12 +869,13 @@ def sequence(seed: int) -> Sequence:
     labs = [_lab(dice, "a", True)]
     if dice.random() < 0.35:
         labs.append(_lab(dice, "b", labs[0].name[0] in "te"))
-    groups = [_others(dice) for _ in range(dice.choice((0, 0, 1, 2)))]
+    rare = seed >= RARE_FROM
+    groups = [_others(dice, rare) for _ in range(dice.choice((0, 0, 1, 2)))]
     before = [Event("others", command=one) for group in groups for one in group]
     rows = [Event("up", number) for number in range(len(labs))]
     if dice.random() < 0.25 and labs[0].changed:
         rows.append(Event("change", 0))
-    meanwhile = [_meanwhile(dice, labs) for _ in range(dice.randint(1, 7))]
+    meanwhile = [_meanwhile(dice, labs, rare) for _ in range(dice.randint(1, 7))]
     downs = [Event("down", number) for number in dice.sample(range(len(labs)), len(labs))]
     return Sequence(
         seed,
@@ -761,14 +892,16 @@ def _lab(dice: Dice, who: str, any_kind: bool) -> Lab:
     return external(dice, who) if kind < 0.78 else ready(dice, who)
 
 
-def _meanwhile(dice: Dice, labs: list[Lab]) -> list[Command]:
+def _meanwhile(dice: Dice, labs: list[Lab], rare: bool) -> list[Command]:
     if dice.random() < 0.15:
         lab = dice.choice(labs)
         return against(lab.name, *objects(lab), dice)
-    return _others(dice)
+    return _others(dice, rare)
 
 
-def _others(dice: Dice) -> list[Command]:
+def _others(dice: Dice, rare: bool) -> list[Command]:
+    if rare and dice.random() < 0.5:
+        return dice.choices(list(RARE), list(RARE.values()))[0](dice, "others")
     kind = dice.random()
     if kind < 0.4:
         return [dice.choices(list(BOTH), list(BOTH.values()))[0](dice, "others")]

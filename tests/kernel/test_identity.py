@@ -170,3 +170,28 @@ ip link add p8 type veth peer name q8
         up = private.cnetsh("up", lab, check=False)
         assert up.returncode == 2 and "enp7s0" in up.stderr and "[1/1]" not in up.stderr, report(up)
         assert not_as(private, before) == []
+
+
+MADE_ANEW = "ip link delete eth7; ip link add eth7 type veth peer name eth7x; ip link set eth7 up"
+RENAMED = "ip link set eth7 down; ip link set eth7 name zeth7; ip link set zeth7 up"
+
+
+@pytest.mark.parametrize("meanwhile", [MADE_ANEW, RENAMED])
+@pytest.mark.parametrize("asked", ["repair", "change"])
+def test_a_link_of_others_that_is_another_one_now_is_left_alone(
+    private: Private, tmp_path: Path, asked: str, meanwhile: str
+) -> None:
+    """What is done to it would be nobody's, and no `down` would take it back."""
+    private.sh(UPLINK)
+    steps = "ip link set eth7 mtu 1400\nip address add 10.9.0.1/24 dev eth7\n"
+    lab = template(tmp_path, "t", steps)
+    private.cnetsh("up", lab)
+    private.sh(meanwhile)
+    if asked == "change":
+        Path(lab, "up.sh.j2").write_text(steps.replace("1400", "1300"))
+    before = private.snapshot()
+    words = ("repair", "t") if asked == "repair" else ("up", lab)
+    done = private.cnetsh(*words, "--yes", check=False)
+    assert done.returncode == 2, report(done)
+    assert "eth7 is not the link that it was when t came up" in done.stderr
+    assert not_as(private, before) == []

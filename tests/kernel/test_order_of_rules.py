@@ -59,6 +59,25 @@ def test_the_order_is_as_before(new_private: Hosts, tmp_path: Path, tool: str, w
         assert_as_before(done, "tr")
 
 
+REVERSED = """
+iptables-save | awk '/^-A FORWARD/ {a[n++] = $0; next}
+/COMMIT/ {while (n) print a[--n]} {print}' | iptables-restore
+"""
+
+
+def test_a_rule_that_others_have_put_elsewhere_goes(new_private: Hosts, tmp_path: Path) -> None:
+    host, twin = new_private(), new_private()
+    for each in (host, twin):
+        each.sh(OWN.format(tool="iptables", net=NETS["iptables"]))
+    steps = "iptables -A FORWARD -s 10.1.0.0/16 -j DROP\niptables -I FORWARD -s 10.2.0.0/16 -j DROP"
+    host.cnetsh("up", template(tmp_path, "tr", steps))
+    for each in (host, twin):
+        each.sh(REVERSED)
+    done = host.cnetsh("down", "tr", check=False)
+    assert not_as_twin(host, twin) == [], report(done)
+    assert_others_named(done, "tr", "the order of the rules of FORWARD is another one")
+
+
 def test_doctor_warns_of_a_rule_that_is_there_twice(private: Private, tmp_path: Path) -> None:
     rule = "iptables -A FORWARD -p tcp --dport 80 -j DROP"
     private.sh(rule)

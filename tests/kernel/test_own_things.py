@@ -4,7 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from endings import assert_as_before, assert_left, assert_not_blamed, assert_undone, ending
+from endings import (
+    assert_as_before,
+    assert_left,
+    assert_not_blamed,
+    assert_others_named,
+    assert_undone,
+    ending,
+)
 from hosts import Ordinary, Private, report
 from others import UPLINK, Hosts, nat, not_as, not_as_twin, often, template
 
@@ -105,6 +112,21 @@ class TestAdvice:
         assert_pasted(private, "n1", done.returncode, ending(done).advice, report(done))
         private.sh(unmade)
         assert not_as(private, before) == []
+
+
+def test_what_others_have_made_on_the_labs_bridge_goes_with_it(
+    private: Private, tmp_path: Path
+) -> None:
+    before = private.snapshot()
+    private.cnetsh("up", nat(tmp_path))
+    private.sh("ip link add link br1 name m7 type macvlan mode bridge")
+    private.sh("ip link add x7 type vxlan id 7 dstport 4789 dev br1")
+    done = private.cnetsh("down", "n1", check=False)
+    assert not_as(private, before) == [], report(done)
+    told = assert_others_named(done, "n1")
+    assert [line for line in told if "gone" in line] == [
+        f"link {name} is gone: it went with this lab's" for name in ("m7", "x7")
+    ]
 
 
 @pytest.mark.parametrize("on", ["sandbox", "sandbox:two"])

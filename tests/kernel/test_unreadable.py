@@ -46,12 +46,15 @@ class TestRules:
     def test_of_a_table_that_iptables_cannot_show(
         self, private: Private, tmp_path: Path, table: str
     ) -> None:
+        tool = "ip6tables" if table.endswith("v6") else "iptables"
+        private.sh(f"{tool} -t {table.split()[0]} -A OUTPUT -p tcp --dport 7 -j ACCEPT")
         before = private.snapshot()
         private.cnetsh("up", lab_file(tmp_path, "n1", SIX))
         private.sh(TABLES[table])
         done = private.cnetsh("down", "n1", check=False)
         assert_not_known(done, table.split()[0])
         assert_not_blamed(done)
+        assert "--dport 7" not in done.stderr, report(done)
         private.sh(unmade(TABLES[table]))
         down = private.cnetsh("down", "n1", check=False)
         assert not_as(private, before) == [], report(down)
