@@ -11,14 +11,14 @@ from typing import TextIO
 from cnetsh.commands import exec, started
 from cnetsh.commands.output import exit_code_of
 from cnetsh.targets import target
-from cnetsh.targets.vm import entry, machine
+from cnetsh.targets.vm import machine
 from cnetsh.targets.vm.machine import VMS
 
 
 def run_start(name: str, kernel: str, memory: int) -> None:
     """Start a VM that stays until it is stopped."""
     name = target.named(f"vm:{name}").name
-    entry.ensure(name, kernel, memory)
+    machine.ensure(name, kernel, memory)
     started.keep(VMS, name, lambda one: f"Linux {one.kernel}")
 
 
@@ -41,7 +41,7 @@ def run_run(
     """Run a command in a VM of its own; give its exit code, 124 after the deadline."""
     name = f"run-{os.getpid()}"
     try:
-        entry.ensure(name, kernel, memory, tuple(path.resolve() for path in copy))
+        machine.ensure(name, kernel, memory, tuple(path.resolve() for path in copy))
         action = partial(_in_folder, str(Path.cwd()), command, (sys.stdin, sys.stdout))
         one = VMS.running_as(name)
         assert one

@@ -147,10 +147,13 @@ def _refusal(answer: str) -> CnetshError:
 def _move_into(box: Sandbox) -> None:
     """Move this process into a sandbox; only its children are in the pid namespace."""
     # The user first, who may enter the others; mounts last, for then /proc shows other processes.
+    home = Path("/")
+    with contextlib.suppress(OSError):
+        # Somebody may have removed it.
+        home = Path.cwd()
     kinds = {"user": USER, "net": NET, "pid": PID, "mnt": MOUNT}
     try:
         fds = [os.open(f"/proc/{box.init}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
-        home = _here()
         for fd, kind in zip(fds, kinds.values(), strict=True):
             setns(fd, kind)
             os.close(fd)
@@ -159,14 +162,6 @@ def _move_into(box: Sandbox) -> None:
     # Below /run a sandbox has other folders than its caller.
     with contextlib.suppress(OSError):
         os.chdir(home)
-
-
-def _here() -> Path:
-    """Give the current folder, which somebody may have removed."""
-    try:
-        return Path.cwd()
-    except OSError:
-        return Path("/")
 
 
 def _in_child(box: Sandbox, action: Callable[[], int]) -> int:

@@ -67,9 +67,9 @@ def ensure(target: Target, build: Callable[[], int]) -> None:
         sandbox.ensure(target.name, build)
     elif target.kind == "vm":
         # It is loaded where it is used, as ssh is: most go without.
-        from cnetsh.targets.vm import entry
+        from cnetsh.targets.vm import machine
 
-        entry.ensure(target.name)
+        machine.ensure(target.name)
 
 
 def in_target(target: Target, action: Action) -> int | None:
@@ -86,9 +86,9 @@ def in_target(target: Target, action: Action) -> int | None:
 
         return session.do(target.name, action)
     if target.kind == "vm":
-        from cnetsh.targets.vm import entry
+        from cnetsh.targets.vm import machine
 
-        return entry.do(target.name, action)
+        return machine.do(target.name, action)
     if os.geteuid():
         _become_root()
     return action()

@@ -80,17 +80,6 @@ def _folder() -> Path:
     return private_folder(folder / "ssh")
 
 
-def is_open(to: Place) -> bool:
-    """Say whether the connection stands, as far as its ends have heard of each other."""
-    return quietly(command(to, "", "-O", "check")) == 0
-
-
-def quietly(argv: Sequence[str]) -> int:
-    """Run a command that hears and says nothing; give its exit code."""
-    with Path(os.devnull).open("r+b") as null:
-        return spawn_own(argv, (null.fileno(),) * 3, apart=True).wait()
-
-
 def connect(to: Place) -> None:
     """Connect, unless the connection stands. Raises CnetshError when it cannot be made."""
     name = "-".join(filter(None, (to.user, to.host, to.port)))
@@ -98,7 +87,11 @@ def connect(to: Place) -> None:
     try:
         # Of two who connect at once the later would get one that nobody can use, nor ends.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not is_open(to) and _connected(to):
+        stands = command(to, "", "-O", "check")
+        options = {"ServerAliveInterval": ALIVE, "ControlPersist": PERSIST}
+        words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        # It may have to ask for a password, at the terminal.
+        if _ended(stands, silent=True) and _ended(command(to, "", "-MNTfx", *words), silent=False):
             said = " ".join(to.words).replace("-- ", "")
             raise CnetshError(
                 f"no connection to {to.host}: nothing was executed",
@@ -108,10 +101,7 @@ def connect(to: Place) -> None:
         os.close(lock)
 
 
-def _connected(to: Place) -> int:
-    options = {"ServerAliveInterval": ALIVE, "ControlPersist": PERSIST}
-    words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+def _ended(argv: Sequence[str], silent: bool) -> int:
     with Path(os.devnull).open("r+b") as null:
-        # Not apart: it may have to ask for a password at the terminal.
-        streams = (null.fileno(), null.fileno(), 2)
-        return spawn_own(command(to, "", "-MNTfx", *words), streams, apart=False).wait()
+        fd = null.fileno()
+        return spawn_own(argv, (fd, fd, fd if silent else 2), apart=silent).wait()

@@ -135,14 +135,10 @@ def _package(asked: str) -> str:
         fit = re.compile(rf"linux-image-{re.escape(asked)}[.0-9-]*\d{flavour}").fullmatch
         if found := sorted(filter(fit, names), key=_in_order):
             return found[-1]
-    offered = ", ".join(sorted({m[1] for n in _all() if (m := re.match(r"(\d+\.\d+)", n))}))
+    every = ask(("apt-cache", "pkgnames", "linux-image-")).stdout
+    offered = ", ".join(sorted({*re.findall(r"^linux-image-(\d+\.\d+)", every, re.M)}))
     hint = f"they have: {offered}" if offered else "sudo apt-get update"
     raise CnetshError(f"the package sources have no kernel {asked}".rstrip(), hint)
-
-
-def _all() -> Iterator[str]:
-    for name in ask(("apt-cache", "pkgnames", "linux-image-")).stdout.split():
-        yield name.removeprefix("linux-image-")
 
 
 def _depends(package: str, prefix: str | tuple[str, ...]) -> list[str]:
@@ -165,7 +161,8 @@ def _of_packages(path: Path) -> Kernel:
     if not files or not path.exists():
         raise CnetshError(f"there is no kernel package {path}")
     name = re.match(r"linux-[a-z]+-(?:unsigned-)?([^_]+)_", files[-1].name)
-    if name and (found := _kept(name[1])) and _source(found) == _names(files):
+    found = _kept(name[1]) if name else None
+    if found and (found.folder / "source").read_text() == _names(files):
         return found
     with _unpacked() as folder:
         return _taken(files, folder)
@@ -173,10 +170,6 @@ def _of_packages(path: Path) -> Kernel:
 
 def _names(packages: Sequence[Path]) -> str:
     return " ".join(package.name for package in packages)
-
-
-def _source(kernel: Kernel) -> str:
-    return (kernel.folder / "source").read_text()
 
 
 @contextmanager

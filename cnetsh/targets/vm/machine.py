@@ -1,4 +1,4 @@
-"""VMs that run: QEMU is started and watched until the VM answers, and ended.
+"""VMs: QEMU is started and watched until the VM answers, and does what comes by its ports.
 
 One that runs is known by the lock of its file, which QEMU holds for as long as it lives.
 """
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from cnetsh.targets.frames import Exit
 from cnetsh.targets.near import Near
 from cnetsh.targets.registry import Registry
 from cnetsh.targets.travel import packed
-from cnetsh.targets.vm.kernel import Kernel, cache
+from cnetsh.targets.vm.kernel import Kernel, cache, chosen, filling_cache
+from cnetsh.targets.vm.root import image_of
 
 QEMU = "qemu-system-x86_64"
 PACKAGES = {QEMU: "qemu-system-x86", "depmod": "kmod", "ldd": "libc-bin"}
@@ -90,8 +91,28 @@ def require_tools() -> None:
         raise CnetshError(f"VMs are for x86_64 only, and this is {os.uname().machine}")
 
 
-def start(wanted: NewMachine) -> Machine:
-    """Start a VM and wait until it answers. Used under the exclusive use lock.
+def ensure(name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, ...] = ()) -> None:
+    """Start a VM when it does not run. Raises CnetshError when it cannot be."""
+
+    def start() -> None:
+        require_tools()
+        with filling_cache():
+            found = chosen(kernel)
+            # Open, for who starts another one with more in it removes this file.
+            root = image_of(found, more).open("rb")
+        with root:
+            _start(NewMachine(name, found, root.fileno(), memory))
+
+    VMS.ensure(name, start)
+
+
+def do(name: str, action: Callable[[], int]) -> int | None:
+    """Give the exit code of action, called in a VM; None when none of that name runs."""
+    return VMS.enter(name, lambda one: run_in(one, action))
+
+
+def _start(wanted: NewMachine) -> None:
+    """Start a VM and wait until it answers.
 
     Where the machine's own /dev/kvm does not boot it, a processor is emulated, now and from then
     on. Raises CnetshError, with what its console said last, when it does not boot either way.
@@ -103,17 +124,15 @@ def start(wanted: NewMachine) -> Machine:
         )
         began = time.monotonic()
         try:
-            machine = _booted(wanted, accelerator)
+            _boot(wanted, accelerator)
+            (cache() / f"seconds-{accelerator}").write_text(f"{time.monotonic() - began:.1f}")
+            return
         except _NotBooted as error:
             if accelerator == "tcg":
                 message = f"vm {wanted.name} does not boot: {error.message}"
                 raise CnetshError(message, error.hint, code=FAILED) from None
             kvm_file().write_text(f"{os.uname().release}\n{error.message}\n")
             _say(f"KVM does not boot it here ({error.message}); from now on it is emulated")
-            continue
-        (cache() / f"seconds-{accelerator}").write_text(f"{time.monotonic() - began:.1f}")
-        return machine
-    raise AssertionError
 
 
 def _say(text: str) -> None:
@@ -146,23 +165,22 @@ def _usual(accelerator: str) -> float:
     return USUAL
 
 
-def _booted(wanted: NewMachine, accelerator: str) -> Machine:
+def _boot(wanted: NewMachine, accelerator: str) -> None:
     lock = open_private(VMS.file(wanted.name, "holder"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     console = VMS.file(wanted.name, "console")
     fcntl.flock(lock, fcntl.LOCK_EX)
     hold_back()
     try:
         with _qemu(wanted, accelerator, lock, console) as child:
-            machine = Machine(wanted.name, child.pid, wanted.kernel.version, accelerator)
             near = Near(packed(partial(int)))
             ended = _followed(wanted.name, near, DEADLINES[accelerator])
             if ended and ended.code - 128 in SIGNALS:
                 sys.exit(ended.code)
             if not ended or not near.begun:
                 raise _NotBooted(*_why(console), code=FAILED)
-            said = {key: value for key, value in asdict(machine).items() if key != "name"}
+            kernel = wanted.kernel.version
+            said = {"pid": child.pid, "kernel": kernel, "accelerator": accelerator}
             os.write(lock, json.dumps(said).encode())
-            return machine
     finally:
         os.close(lock)
 
