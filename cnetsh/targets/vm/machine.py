@@ -208,8 +208,9 @@ def started(argv: Sequence[str], streams: Sequence[int]) -> Iterator[Child]:
 def _why(console: Path) -> tuple[str, str]:
     text = console.read_text(errors="replace") if console.exists() else ""
     lines = text.strip().splitlines()
-    last = lines[-1] if lines else "it says nothing"
-    return last, "\n  ".join(["its console said last:", *lines[-CONSOLE_LINES:]])
+    if not lines:
+        return "its console said nothing", ""
+    return lines[-1], "\n  ".join(["its console said last:", *lines[-CONSOLE_LINES:]])
 
 
 @contextmanager
