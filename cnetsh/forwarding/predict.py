@@ -135,14 +135,12 @@ def _checks(steps: Sequence[Step], checks: Sequence[Step], network: Network) -> 
 
 
 MOST_PAIRS = 400
-# What keeps neighbours apart on purpose.
-_MEANT = frozenset({Layer.FIREWALL, Layer.RECEIVER})
 
 
 def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
     """Tell of neighbours by their addresses, one of them the plan's, that no check wants together.
 
-    Nor are those told of whom somebody wants apart, for a reason of his own.
+    Nor are those told of whom somebody wants apart, for a reason of his own or by rules of a plan.
     """
     apart = {(step.netns, step.inner[-1]): step.said.expect for step in check.steps}
     together = _together(check, network)
@@ -154,13 +152,13 @@ def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
         expect = apart.get((sender, str(to)), "untried")
         verdict = follow(network, sender, Packet(to))
         stop = None if verdict.works is None else verdict.stop
-        maker = maker_of(up.steps, stop) if stop else ""
-        walled = stop is not None and stop.layer == Layer.FIREWALL and not maker
-        meant = stop is None or stop.layer in _MEANT or stop.code == "isolated"
-        if stop and (walled or not meant) and stop not in said:
-            if expect not in ("untried", sentence(stop)):
-                continue
-            said.append(stop)
+        if stop is None or stop.layer == Layer.RECEIVER or stop.code == "isolated" or stop in said:
+            continue
+        if expect not in ("untried", sentence(stop)):
+            continue
+        said.append(stop)
+        maker, walled = maker_of(up.steps, stop), stop.layer == Layer.FIREWALL
+        if not (walled and maker):
             text = f"{in_words(sender)} and {to}, neighbours by their addresses"
             says = f"will not reach each other: {sentence(stop)}"
             yield Surprise("way" if walled else "pair", number, text, says, maker, fix(stop))
@@ -169,9 +167,10 @@ def _neighbours(up: Plan, check: Plan, network: Network) -> Iterator[Surprise]:
 def _beyond(up: Plan, network: Network) -> Iterator[Surprise]:
     """Tell where rules that are no plan's keep its namespaces from all beyond their gateway."""
     made = {change.ref.name for change in up.changes if change.ref.kind == "netns"}
-    gates = {(route.via, route.to.version): space.name for name in made & network.spaces.keys()
-             for space in (network.spaces[name],) for route in space.routes
-             if route.to in DEFAULTS.values()}  # fmt: skip
+    # Of several behind one gateway the first.
+    gates = {(route.via, route.to.version): name
+             for name, space in reversed(network.spaces.items()) if name in made
+             for route in space.routes if route.to in DEFAULTS.values()}  # fmt: skip
     said: set[Ref | None] = set()
     for number, ((_, version), sender) in enumerate(gates.items(), 1):
         stop = follow(network, sender, Packet(OUTSIDE[version])).stop
