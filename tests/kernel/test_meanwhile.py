@@ -10,12 +10,19 @@ from hosts import Private
 pytestmark = pytest.mark.long
 
 PARTS, EACH = 5, 12
+RARE = range(meanwhile.sequences.RARE_FROM, meanwhile.sequences.RARE_FROM + 300, EACH)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_sequences(private: Private, part: int) -> None:
-    """Sixty in all; `make soak` plays two thousand."""
-    seeds = range(part * EACH, (part + 1) * EACH)
+@pytest.mark.parametrize(
+    "first",
+    [
+        *range(0, PARTS * EACH, EACH),
+        *(pytest.param(seed, marks=pytest.mark.soak) for seed in RARE),
+    ],
+)
+def test_sequences(private: Private, first: int) -> None:
+    """Sixty in all; `make soak` plays two thousand, and three hundred with what few do."""
+    seeds = range(first, first + EACH)
     answers = meanwhile.answers_of(private, seeds, 1200)
     print(meanwhile.summary(answers))
     bad = [meanwhile.whole_answer(each) for each in answers if each["class"] in meanwhile.BAD]
@@ -90,6 +97,15 @@ ip -6 neigh add proxy 2001:db8:7::51 dev eth7
 bridge link set dev p9 cost 5
 bridge link set dev p9 guard on
 bridge fdb add 02:00:00:00:00:52 dev p9 master static
+bridge fdb add 02:00:00:00:00:53 dev p9 master static sticky
+bridge link set dev p9 mcast_router 2
+bridge mdb add dev br9 port p9 grp 239.1.1.9 permanent
+ip -6 route add 2001:db8:98::/48 via 2001:db8:7::fd
+ip -6 route change 2001:db8:98::/48 via 2001:db8:7::fd expires 900
+ip neigh add 10.66.0.52 lladdr 02:00:00:00:00:52 nud permanent protocol static dev eth7
+ip nexthop add id 9 via 10.66.0.253 dev eth7
+ip link property add dev eth7 altname also-eth7
+nft add table inet theirs
 ip rule add from 10.1.0.0/16 table 99
 ip -6 rule add from 2001:db8:1::/48 table 99
 tc qdisc add dev eth7 root tbf rate 1mbit burst 32kb latency 50ms
