@@ -85,6 +85,10 @@ class TestHelp:
     def test_is_what_no_command_gives(self) -> None:
         assert "Commands:" in "".join(cnetsh()[1:])
 
+    @pytest.mark.parametrize("command", ["", "plan", "sandbox start"])
+    def test_is_given_to_who_types_help(self, command: str) -> None:
+        assert cnetsh("help", *command.split()) == cnetsh(*command.split(), "--help")
+
 
 class TestCompletion:
     @pytest.mark.parametrize(

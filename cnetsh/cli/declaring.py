@@ -27,6 +27,8 @@ class _Lazy(TyperGroup):
         self.commands = DECLARED
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+        # What many type first.
+        args = [*args[1:], "--help"] if args[:1] == ["help"] else args
         width = get_terminal_size().columns
         # Nobody else says how wide a narrow terminal is: help is laid out for 50 columns at least.
         extra |= {"terminal_width": width} if width < 52 else {}

@@ -296,12 +296,15 @@ def _doctor(
     """Look for what would break a lab, or what a lab would break. Changes nothing."""
 
 
-@declares("explain")
+# A step has options of its own.
+@declares("explain", context_settings={"ignore_unknown_options": True})
 def _explain(
-    thing: Annotated[
-        str,
+    words: Annotated[
+        list[str],
         argument(
-            "A step in quotes, a word like drift, a kind like route, a finding like P01.", "things"
+            "A step, a word like drift, a kind like route, a finding like P01.",
+            "things",
+            metavar="THING...",
         ),
     ],
 ) -> None:

@@ -15,6 +15,7 @@ from cnetsh.commands.entering import HOST, in_container, refuse_no_container
 from cnetsh.commands.output import say
 from cnetsh.compare import kernel
 from cnetsh.errors import DONE, CnetshError
+from cnetsh.plan.lines import amount
 from cnetsh.system import namespace
 from cnetsh.system.process import installed, spawn, tool
 from cnetsh.system.signals import StopSignal
@@ -102,7 +103,7 @@ def _capture(
             into.buffer.write(packets.head(True))
         lost = taps.lost()
         said = f"; {lost} more were lost, there was no room for them" if lost else ""
-        say(f"{seen} packets{said}")
+        say(f"{amount(seen, 'packet', 'packets')}{said}")
         # Ctrl-C is how it ends.
         return DONE if stop() in (0, signal.SIGINT) else 128 + stop()
 

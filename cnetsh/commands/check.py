@@ -14,7 +14,7 @@ from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
 from cnetsh.commands.naming import Sought
 from cnetsh.commands.output import say, tell, unicode_fits
-from cnetsh.commands.progress import Meter, tell_where_typed, typed_for
+from cnetsh.commands.progress import Meter, how_repaired, tell_where_typed, typed_for
 from cnetsh.errors import DONE, FAILED
 from cnetsh.kinds import looks
 from cnetsh.plan.lines import amount
@@ -32,12 +32,12 @@ MOST = 20  # lines of what a look shows
 
 
 class Shown(NamedTuple):
-    """How much is shown of checks, and as what; typed: what has a line run in the target."""
+    """How much is shown of checks, and as what; on: the target, as it was typed."""
 
     verbose: bool
     quiet: bool
     as_json: bool
-    typed: str
+    on: str
 
 
 def run(
@@ -45,7 +45,7 @@ def run(
 ) -> int:
     """Check a lab that is up; give the exit code."""
     sought = Sought.typed_here(lab, on, "check", settings)
-    action = partial(_check, sought, Shown(verbose, quiet, as_json, typed_for(on)))
+    action = partial(_check, sought, Shown(verbose, quiet, as_json, on))
     return entered(target.named(on), action, sought.refuse)
 
 
@@ -74,7 +74,9 @@ def _check(lab: Sought, how: Shown) -> int:
         ]
         print(json.dumps({"lab": record.lab, "checks": rows, "drift": drifted}, indent=1))
     else:
-        _repeat([one for one in findings if one.verdict == "failed"], reasons, how.typed)
+        _repeat([one for one in findings if one.verdict == "failed"], reasons, typed_for(how.on))
+    if drifted:
+        say(how_repaired(record.lab, how.on))
     return _summary(record.lab, findings, drifted)
 
 

@@ -1,7 +1,7 @@
 """The command `explain`: what a step does, or a word, a kind, a finding or a lab is about."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cnetsh import kinds
@@ -18,16 +18,16 @@ from cnetsh.plan.undo import undos
 KINDS = (*kinds.ALL, "socket")
 
 
-def run(thing: str) -> int:
+def run(words: Sequence[str]) -> int:
     """Explain a thing in some lines; give the exit code."""
-    thing = " ".join(thing.split())
+    thing = " ".join(" ".join(words).split())
     lines = list(_named(thing)) or list(_step(thing) if " " in thing else ())
     if not lines:
         traps = (trap.id for trap in TRAPS)
         near = meant(thing, [*WORDS, *KINDS, *builtin.LABS, *traps])
         named = ", ".join([*WORDS, *KINDS])
         hint = f'known: a step, as "ip link set br0 up"; a lab; {TRAPS[0].id} to {TRAPS[-1].id}'
-        raise CnetshError(f"nothing is known of {visible(thing)!r}{near}", f"{hint}; {named}")
+        raise CnetshError(f"nothing is known of '{visible(thing)}'{near}", f"{hint}; {named}")
     for line in lines:
         tell(line)
     return DONE

@@ -160,7 +160,13 @@ def deliver(text: str, path: Path | None) -> None:
         return
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                # Half a file would be in the way of the next try.
+                path.unlink()
+                raise
     except FileExistsError:
         raise CnetshError(f"{path} is there already", "remove it, or name another file") from None
     except OSError as error:

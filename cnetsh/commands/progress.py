@@ -43,6 +43,11 @@ def typed_for(on: str) -> str:
     return AS_ROOT if where.kind == "host" else f"cnetsh exec host{where.option} -- sh -c"
 
 
+def how_repaired(lab: str, on: str) -> str:
+    """Say what puts a lab right that has drifted on a target."""
+    return f"to put it right:\n  cnetsh repair {lab}{target.named(on).option}"
+
+
 def tell_where_typed(typed: str, tell: Callable[..., None] = say) -> None:
     """Say where commands that were told are typed, if not here; tell: as they were."""
     # Typed outside of its target, a line would change what has that name there.

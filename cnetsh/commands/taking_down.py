@@ -38,7 +38,8 @@ def taking_down(record: Journal, means: Means, inside: Sequence[Inside] = ()) ->
 
 def then_put_back(known: Undoing) -> str:
     """Say what comes after the commands of an undo, which nobody knows before."""
-    return "then what that costs others is put back as it is now" if known.at_stake else ""
+    costs = any(known.changes) and known.at_stake
+    return "then what that costs others is put back as it is now" if costs else ""
 
 
 def in_use(record: Journal, homes: Mapping[int, str]) -> list[Inside]:

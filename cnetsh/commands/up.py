@@ -31,7 +31,7 @@ from cnetsh.apply.up import (
 from cnetsh.commands.changing import changing, in_started, unless_killed
 from cnetsh.commands.entering import tell_version
 from cnetsh.commands.output import say
-from cnetsh.commands.progress import Telling
+from cnetsh.commands.progress import Telling, how_repaired
 from cnetsh.commands.taking_down import (
     end,
     forgetting_record,
@@ -139,16 +139,16 @@ def to_bring_up(wanted: Wanted, means: Means) -> Work:
     known = Changing.of(record, wanted.plans, means)
     if known is None:
         drifted = Repairing.of(record, means.ask)
-        return nothing(f"{record.lab} is up already{_but(drifted)}", drifted)
+        return nothing(f"{record.lab} is up already{_but(drifted, wanted.on)}", drifted)
     return _changing(known, wanted, means)
 
 
-def _but(found: Repairing) -> str:
+def _but(found: Repairing, on: str) -> str:
     """Say what of a lab that is up is not as planned, and what puts it right."""
     if not found.drifted:
         return ""
     lines = "".join(f"\n  {one.text}" for one in found.drifted)
-    return f", but has drifted:{lines}\nto put it right:\n  cnetsh repair {found.record.lab}"
+    return f", but has drifted:{lines}\n{how_repaired(found.record.lab, on)}"
 
 
 def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
@@ -286,16 +286,16 @@ def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
         return _changed(known, outcome, undone, wanted, means)
 
     return Work(
-        carry_out, lambda: lines, _differs(record, plans, drifted), then_put_back(known.undoing),
+        carry_out, lambda: lines, _differs(record, wanted, drifted), then_put_back(known.undoing),
         shown=True, asks=_asked(record, wanted, lines), drifted=drifted,
         warnings=findings, refused=refused,
         relied_on=lambda: relied_on(plans.up, now, standing),
     )  # fmt: skip
 
 
-def _differs(record: Journal, plans: Plans, drifted: Repairing) -> str:
+def _differs(record: Journal, wanted: Wanted, drifted: Repairing) -> str:
     """Say that a lab that is up is to be changed: that its plan is another one, or its file."""
-    but = _but(drifted)
+    plans, but = wanted.plans, _but(drifted, wanted.on)
     up = f"{record.lab} is up{but}\n" if but else f"{record.lab} is up and "
     if _is_another(record, plans):
         return f"{record.lab} is up{but}\nfrom {record.header['source']}; this is {plans.source}:"
@@ -331,7 +331,10 @@ def _changed(
     if text := change.why_not(known.change, outcome):
         say(text)
     if not record.stands:
-        say("the lab could not be put back to what it was: cnetsh recover undoes all of it")
+        say(
+            "the lab could not be put back to what it was: to undo all of it:\n"
+            f"  cnetsh recover{target.named(wanted.on).option}"
+        )
         return LEFT_BEHIND
     if undone.left:
         say("the change is undone, but not all of it:")

@@ -163,6 +163,9 @@ def is_lab(name: str) -> bool:
 
 def unknown_lab(name: str, up: Iterable[str] = ()) -> CnetshError:
     """Give the refusal of a name that no lab has, with the nearest; up: labs that are."""
+    if _is(Path.is_file, Path(name)):
+        hint = "the name of a lab file ends in .yaml or .yml, that of a saved plan in .json"
+        return CnetshError(f"unknown lab: '{names.visible(name)[:60]}'", hint)
     files = (name + ending for ending in (".yaml", ".yml"))
     near = next((one for one in files if _is(Path.is_file, Path(one))), "")
     return _unknown("lab", name, (*up, *LABS), near)
@@ -187,7 +190,11 @@ def _is(kind: Callable[[Path], bool], path: Path) -> bool:
 
 def _lab(name: str, folder: Path, settings: Sequence[str], trusted: bool) -> Lab:
     if not _is(Path.is_file, folder / "up.sh.j2"):
-        raise CnetshError(f"{names.visible(str(folder))}: no up.sh.j2 in this folder")
+        files = sorted(names.visible(path.name) for path in folder.glob("*.y*ml"))
+        hint = "a folder with templates has one" + (
+            f"; files: {', '.join(files[:5])}" if files else ""
+        )
+        raise CnetshError(f"{names.visible(str(folder))}: no up.sh.j2 in this folder", hint)
     sheet = read_sheet(folder)
     typed = {}
     for key, (text, what) in _texts(sheet, settings, name).items():

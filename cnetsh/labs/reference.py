@@ -25,7 +25,7 @@ def lab_schema() -> dict[str, object]:
 def starter_file(name: str) -> str:
     """Give a commented lab file of that name. Raises CnetshError for a name no lab can have."""
     if not LAB.fits(name):
-        raise CnetshError(f"{visible(name)!r}: expected {LAB.expected}")
+        raise CnetshError(f"'{visible(name)}': expected {LAB.expected}")
     lines = {
         what: {key: _line(field) for key, field in Mapping(model).fields.items()}
         for what, model in MAPPINGS.items()

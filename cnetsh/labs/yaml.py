@@ -159,7 +159,7 @@ def _entries(found: yaml.MappingNode, origin: str) -> dict[str, Node]:
         if not isinstance(key, yaml.ScalarNode):
             raise _refusal("a list or mapping as a key, expected a name", key)
         if first := entries.get(key.value):
-            what = f"{shortened(key.value)!r} twice, the first is on line {first.key.line}"
+            what = f"'{shortened(key.value)}' twice, the first is on line {first.key.line}"
             raise _refusal(what, key)
         at = Key(key.value, key.start_mark.line + 1, key.start_mark.column + 1)
         entries[key.value] = _node(value, origin, at)

@@ -195,7 +195,9 @@ def _content(path: Path) -> dict[str, Any]:
             text = file.read(LARGEST)
         content = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise CnetshError(f"{path} cannot be read as a saved plan: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        hint = "save one: cnetsh plan LAB -o FILE.json"
+        raise CnetshError(f"{path} cannot be read as a saved plan: {why}", hint) from None
     if str(owner) not in (str(os.geteuid()), "0", os.environ.get("SUDO_UID")):
         raise CnetshError(f"{path} belongs to user {owner}", "a plan to run must be your own")
     if not isinstance(content, dict):
@@ -225,5 +227,5 @@ def _step(entry: Mapping[str, Any]) -> Step:
 def _line(value: object) -> str:
     """Refuse what is not one line of text: a second line would be a second command."""
     if not isinstance(value, str) or not value.isprintable():
-        raise CnetshError(f"a saved plan holds {visible(str(value))[:80]!r}, which is not one line")
+        raise CnetshError(f"a saved plan holds '{visible(str(value))[:80]}', which is not one line")
     return value

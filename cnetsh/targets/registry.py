@@ -85,6 +85,20 @@ class Registry(Generic[One]):
             os.close(fd)
         return None
 
+    def say(self, name: str, fd: int, text: str) -> None:
+        """Write what the one of that name says of itself. Raises CnetshError when it cannot."""
+        try:
+            # It writes on where there was room for a part alone, and then says why not.
+            with os.fdopen(fd, "r+", encoding="utf-8", closefd=False) as file:
+                file.truncate()
+                file.write(text)
+        except OSError as error:
+            raise CnetshError(
+                f"the state file {self.file(name, 'holder')} cannot be written: {error.strerror}",
+                "make room there; XDG_RUNTIME_DIR says where else",
+                FAILED,
+            ) from None
+
     @contextmanager
     def use(self, name: str, mode: int = fcntl.LOCK_SH) -> Iterator[None]:
         """Hold the use lock of a name, shared by all who are inside."""

@@ -109,7 +109,7 @@ def _building(name: str) -> Iterator[Sandbox]:
             # It may be process 1 that failed, after the holder has told its number.
             raise _refusal(answer.rpartition("}")[2]) from None
         yield box
-        os.write(lock, answer.encode())
+        SANDBOXES.say(name, lock, answer)
     finally:
         os.close(building)
         os.close(lock)

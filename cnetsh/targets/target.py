@@ -55,6 +55,8 @@ def named(text: str) -> Target:
     if kind == "ssh" and place(name):
         return Target("ssh", name)
     hint = "known: sandbox[:NAME], vm[:NAME], host, ssh:[USER@]HOST[:PORT]"
+    if kind in ("sandbox", "vm"):
+        hint += "; NAME is a letter, then letters, digits, _ and -, at most 31 in all"
     raise CnetshError(f"unknown target {text!r}", hint)
 
 

@@ -16,7 +16,7 @@ def piped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(thing: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert explain.run(thing) == 0
+    assert explain.run([thing]) == 0
     return capsys.readouterr().out
 
 
@@ -110,5 +110,5 @@ def test_each_verb_has_its_words(
 )
 def test_what_is_unknown_is_refused_with_what_was_meant(thing: str, told: str) -> None:
     with pytest.raises(CnetshError) as refused:
-        explain.run(thing)
+        explain.run([thing])
     assert told in refused.value.message

@@ -59,7 +59,7 @@ def test_as_lines_until_enough_are_seen(two: Private) -> None:
     running = capturing(two, "arp", "-c", "1")
     two.run(PING)
     lines, said = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 0 and said == "1 packets\n"
+    assert running.returncode == 0 and said == "1 packet\n"
     assert "who" in lines and "10.0.0.2" in lines and len(lines.splitlines()) == 1
 
 

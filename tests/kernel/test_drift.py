@@ -108,3 +108,4 @@ def test_check_ends_with_1_and_names_it(private: Private) -> None:
     assert done.returncode == 1
     assert "changed   address 172.18.0.20/12 on ceth0 is missing" in done.stderr
     assert "1 changed" in done.stderr
+    assert "to put it right:\n  cnetsh repair veth --on host\n" in done.stderr

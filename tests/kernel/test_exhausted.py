@@ -164,3 +164,10 @@ def test_waiting_for_the_lock_can_be_stopped(private: Private, number: signal.Si
     assert "[1/" not in said and private.sh("ip -br link | wc -l") == "1\n"
     holder.kill()
     holder.wait()
+
+
+def test_room_for_what_a_sandbox_says_of_itself(ordinary: Ordinary) -> None:
+    done = ordinary.run(["prlimit", "--fsize=4", str(ordinary.program), "sandbox", "start"])
+    said = "/sandboxes/default.holder cannot be written: File too large\n  make room there"
+    assert done.returncode == 1 and said in done.stderr, report(done)
+    assert "no sandbox runs" in ordinary.cnetsh("sandbox", "list").stderr

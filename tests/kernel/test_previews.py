@@ -110,7 +110,7 @@ def test_a_lab_that_has_drifted_says_so_and_is_repaired(private: Private) -> Non
     private.cnetsh("up", "routing")
     private.sh("ip -n net0 route del default; ip addr del 172.18.0.1/12 dev br0")
     again = private.cnetsh("up", "routing")
-    assert "\nto put it right:\n  cnetsh repair routing\n" in again.stderr, report(again)
+    assert "\nto put it right:\n  cnetsh repair routing --on host\n" in again.stderr, report(again)
     assert "drifted" in private.cnetsh("status", "--drift").stdout
     shown = private.cnetsh("repair", "routing", "--dry-run").stdout
     assert shown == (

@@ -180,7 +180,7 @@ def _boot(wanted: NewMachine, accelerator: str) -> None:
                 raise _NotBooted(*_why(console), code=FAILED)
             kernel = wanted.kernel.version
             said = {"pid": child.pid, "kernel": kernel, "accelerator": accelerator}
-            os.write(lock, json.dumps(said).encode())
+            VMS.say(wanted.name, lock, json.dumps(said))
     finally:
         os.close(lock)
 
