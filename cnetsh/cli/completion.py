@@ -9,7 +9,7 @@ from typer import _completion_shared as shared
 
 BASH = r"""
 %(complete_func)s() {
-    local line=${COMP_LINE:0:COMP_POINT} one kept
+    local line=${COMP_LINE:0:COMP_POINT} one kept=
     local -a words
     read -ra words <<< "$line"
     [[ $line == *[[:blank:]] ]] && words+=("")
@@ -21,7 +21,7 @@ BASH = r"""
         [[ ${one#"$kept"} ]] && printf -v one %%q "${one#"$kept"}" && COMPREPLY+=("$one")
     done < <(COMP_WORDS=$line COMP_CWORD=$((${#words[@]} - 1)) \
              %(autocomplete_var)s=complete_bash "$1" 2> /dev/null)
-    [[ $COMPREPLY == *[=:/] ]] && compopt -o nospace
+    [[ ${COMPREPLY-} == *[=:/] ]] && compopt -o nospace
 }
 
 complete -o default -F %(complete_func)s %(prog_name)s

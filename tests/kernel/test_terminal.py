@@ -178,7 +178,7 @@ def test_a_tab_completes_what_is_there(ordinary: Ordinary, shell: str) -> None:
     assert done.returncode == 0, done.stderr
     # At the line's beginning, so that it prints the line instead of running it.
     typed = "".join(f"cnetsh {words}\t'\x01printf '<%s>\\n' '\n" for words in COMPLETED)
-    argv = ["setsid", "--ctty", "--wait", program, "-i"]
+    argv = ["setsid", "--ctty", "--wait", program, "-iu"]
     text = written(partial(ordinary.start, argv, env=env), 200, f"{typed}exit\n")
     assert re.findall("^<cnetsh (.*)>\r$", text, re.M) == [*COMPLETED.values()]
 
