@@ -26,10 +26,17 @@ MOST_NAMES = 6  # containers named in a line
 
 def run(on: str | None, drift: bool, as_json: bool) -> int:
     """List the labs of all targets that this user may see, or of one; give the exit code."""
-    rows, code = [], DONE
+    rows, code, unknown = [], DONE, False
     for where in list(_visible()) if on is None else [target.named(on)]:
         into = scratch()
-        code = max(code, entered(where, partial(_here, drift, into), lambda: DONE))
+        try:
+            code = max(code, entered(where, partial(_here, drift, into), lambda: DONE))
+        except CnetshError as error:
+            # The others are listed nevertheless.
+            if on is not None:
+                raise
+            show_error(error)
+            code, unknown = max(code, error.code), True
         into.seek(0)
         rows += [{"target": str(where), **json.loads(line)} for line in into]
     if as_json:
@@ -37,7 +44,7 @@ def run(on: str | None, drift: bool, as_json: bool) -> int:
         return code
     for row in rows:
         _tell(row)
-    if not rows:
+    if not (rows or unknown):
         say("no lab is up")
     if on is None and os.geteuid() and Path(journal.ROOT).exists():
         say("what is up on the host, root can see: sudo cnetsh status --on host")

@@ -201,7 +201,9 @@ def test_what_a_shell_says_at_its_start_is_no_answer(own: Machines) -> None:
     greeted_by(own, "echo welcome; echo >&2; seq 1 9999; printf 'x\\0\\0\\0\\001'")
     assert own.cnetsh("exec", "host", "--", "echo", "done").stdout == "done\n"
     greeted_by(own, "echo this account is closed; exit 1")
+    own.here.cnetsh("up", "veth")
     done = own.cnetsh("status", check=False)
+    assert done.stdout.split()[:3] == ["veth", "up", "host"]
     told = "cnetsh does not start on vm: this account is closed"
     assert done.returncode == 2 and told in done.stderr, report(done)
 

@@ -1,5 +1,6 @@
 """The commands of VMs where none runs, and what is refused before anything is started."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def test_one_that_does_not_run_is_not_stopped(capsys: pytest.CaptureFixture[str]
 def test_a_name_is_no_path(name: str) -> None:
     with pytest.raises(CnetshError, match="unknown target"):
         vm.run_stop(name)
+
+
+def test_one_with_another_cnetsh_in_it_is_not_asked() -> None:
+    """They would not understand each other."""
+    old = machine.Machine("old", 1, "6.1", "tcg", "0.0")
+    with pytest.raises(CnetshError, match=r"was started by cnetsh 0[.]0; this is ") as caught:
+        machine.run_in(old, partial(int))
+    assert caught.value.hint == "cnetsh vm stop old"
 
 
 def test_what_has_a_file_alone_does_not_run(tmp_path: Path) -> None:

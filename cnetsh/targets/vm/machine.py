@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cnetsh import __version__
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system.files import open_private
 from cnetsh.system.process import Child, installed, spawn, tool
@@ -55,12 +56,13 @@ ACCELERATORS = {
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A VM that runs: its name, QEMU's pid, its kernel, and by what its processor works."""
+    """A VM that runs: its name, QEMU's pid, its kernel, by what its processor works, its cnetsh."""
 
     name: str
     pid: int
     kernel: str
     accelerator: str
+    version: str
 
     @property
     def labs(self) -> list[str]:
@@ -180,7 +182,7 @@ def _boot(wanted: NewMachine, accelerator: str) -> None:
                 raise _NotBooted(*_why(console), code=FAILED)
             kernel = wanted.kernel.version
             said = {"pid": child.pid, "kernel": kernel, "accelerator": accelerator}
-            VMS.say(wanted.name, lock, json.dumps(said))
+            VMS.say(wanted.name, lock, json.dumps(said | {"version": __version__}))
     finally:
         os.close(lock)
 
@@ -265,6 +267,9 @@ def run_in(one: Machine, action: Callable[[], int], seconds: float = math.inf) -
     After so many seconds it has ended with 124, whatever it does. Raises CnetshError when the VM
     ends meanwhile.
     """
+    if one.version != __version__:
+        said = f"vm {one.name} was started by cnetsh {one.version}; this is {__version__}"
+        raise CnetshError(said, f"cnetsh vm stop {one.name}")
     near = Near(packed(action))
     hold_back()
     ended = _followed(one.name, near, seconds)
