@@ -24,4 +24,4 @@ def run_list(as_json: bool) -> None:
     if as_json:
         started.show_json(SANDBOXES, lambda box: asdict(box) | {"labs": box.labs})
     else:
-        started.show(SANDBOXES, lambda box: f"{box.holder:<8} {' '.join(box.labs)}")
+        started.tell_all(SANDBOXES, lambda box: f"{box.holder:<8} {' '.join(box.labs)}")

@@ -30,7 +30,7 @@ def stop(registry: Registry[One], name: str) -> None:
     say(f"{registry.kind} {name} {'ended' if one else 'does not run'}")
 
 
-def show(registry: Registry[One], words: Callable[[One], str]) -> None:
+def tell_all(registry: Registry[One], words: Callable[[One], str]) -> None:
     """List those that run."""
     found = registry.running()
     for one in found:

@@ -274,7 +274,7 @@ def _outdated(network: Network, out: Hop, into: Hop) -> Stop | None:
     return None
 
 
-def unread(spaces: Iterable[str]) -> str:
+def foreign_chain(spaces: Iterable[str]) -> str:
     """Give what is not known of nftables' own chains on a way, "" where there are none."""
     for space in spaces:
         for one in within(space, partial(nftables, ask))[1]:

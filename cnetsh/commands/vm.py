@@ -32,7 +32,7 @@ def run_list(as_json: bool) -> None:
     if as_json:
         started.show_json(VMS, asdict)
     else:
-        started.show(VMS, lambda one: f"{one.pid:<8} Linux {one.kernel} ({one.accelerator})")
+        started.tell_all(VMS, lambda one: f"{one.pid:<8} Linux {one.kernel} ({one.accelerator})")
 
 
 def run_run(

@@ -250,7 +250,7 @@ def _told_apart(ref: Ref, several: list[Facts]) -> Found:
     found: Found = {}
     identity = getattr(ALL[ref.kind], "IDENTITY", ("dev",))
     if ref.kind == "route":
-        several = [part for facts in several for part in route.parts(ref, facts)]
+        several = [part for facts in several for part in route.by_hop(ref, facts)]
     for facts in several:
         key = " ".join(str(facts[key]) for key in identity if key in facts)
         while Fact(ref, key) in found:

@@ -186,7 +186,7 @@ def can_be(now: Facts | None, wanted: Facts) -> bool:
     return "nhid" not in wanted or (now is None and "next" not in wanted)
 
 
-def parts(ref: Ref, facts: Facts) -> list[Facts]:
+def by_hop(ref: Ref, facts: Facts) -> list[Facts]:
     """Give a route by what of it goes alone: of IPv6 that is each of its next hops."""
     if "next" not in facts or "nhid" in facts or not _is_six(ref.name, facts):
         return [facts]

@@ -8,9 +8,9 @@ from cnetsh.errors import CnetshError
 from cnetsh.labs import builtin, render
 from cnetsh.labs.builtin import Lab
 from cnetsh.labs.expected import NO_WAY, with_reasons
+from cnetsh.plan.settings import refuse_unfit
 from cnetsh.plan.steps import Plan, Plans, commands_of, parse
 from cnetsh.plan.undo import down_plan
-from cnetsh.plan.values import refuse_unfit
 
 LAB_FILES = (".yaml", ".yml")
 FILES = (*LAB_FILES, ".json")

@@ -22,7 +22,7 @@ from cnetsh.labs.fields import (
     statement,
 )
 from cnetsh.names import Inet, Ip
-from cnetsh.plan.values import expected
+from cnetsh.plan.settings import wanted_value
 
 NAMESERVERS = 3  # MAXNS of the C library's resolv.h
 
@@ -207,7 +207,7 @@ class Container(Cable):
         ListOf(PUBLISH), "Ports of the host that lead into the container.", '["8080:80/tcp"]'
     )
     sysctls: dict[str, str] = stated(
-        Named(WORDS, SETTING, wants=expected),
+        Named(WORDS, SETTING, wants=wanted_value),
         "Its settings, only under net.",
         "{net.ipv4.conf.all.rp_filter: 1}",
     )

@@ -6,7 +6,7 @@ from cnetsh.kinds.setting import ROOT, wanted
 from cnetsh.plan.steps import Plan
 
 
-def expected(key: str, value: str) -> str:
+def wanted_value(key: str, value: str) -> str:
     """Give what a setting like net.ipv4.ip_forward wants, "" where the value may be that."""
     return wanted(ROOT + key.removeprefix("net.").replace(".", "/"), value)
 
