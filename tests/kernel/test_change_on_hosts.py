@@ -24,7 +24,7 @@ NAT = "{address: 10.1.0.1/24, nat: true}"
 TWO = "{address: 10.1.0.1/24, nat: true}\n  br1: {address: 10.2.0.1/24}"
 N0, N1, N2 = (f"  n{number}: {{bridge: br0}}\n" for number in range(3))
 M = "  m: {bridge: br1}\n"
-NO_TTL = "net.ipv4.ip_local_port_range: 3000 2000"
+NO_RANGE = "net.ipv4.ip_local_port_range: 3000 2000"
 
 # The bridges and the containers, before and after.
 CHANGES = {

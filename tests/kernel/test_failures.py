@@ -25,7 +25,7 @@ from cnetsh.plan.steps import Directives, Plan, Step, made_by, to_text
 REFUSED = (
     "ip route add 10.250.0.0/16 via 9.9.9.9",
     "iptables -A NOSUCH -j ACCEPT",
-    "echo nonsense | tee /proc/sys/net/ipv4/ip_forward",
+    "echo 3000 2000 | tee /proc/sys/net/ipv4/ip_local_port_range",
     "ip link set dev lo master lo",
     "ip netns add NETNS",
     "ip netns exec NETNS ip route add 10.250.0.0/16 via 9.9.9.9",
