@@ -79,9 +79,8 @@ def take_back(what: Undoing) -> Taken:
     # Before the first of them runs, so that whoever goes on after a crash knows what this one knew.
     sight.journal.write(aim=rows(what.at_stake))
     failed = run_mends([*ordered, *rest], sight, "undo ")
-    if ordered:
-        going = [sight.steps[number] for number in what.numbers]
-        wait_until_gone(going, blocked, sight)
+    # Also without a command: whoever deleted their namespace before was killed, or somebody else.
+    wait_until_gone([sight.steps[number] for number in what.numbers], blocked, sight)
     cost |= _settle(sight, aimed.wanted, done, cost)
     # A command of which somebody ended the process has done nothing.
     if again := still_there(sight, undone, blocked):

@@ -1,6 +1,7 @@
 """What is the lab's own goes whole, and what others hung on it is named and spared."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,21 @@ def test_what_others_have_made_on_the_labs_bridge_goes_with_it(
     assert [line for line in told if "gone" in line] == [
         f"link {name} is gone: it went with this lab's" for name in ("m7", "x7")
     ]
+
+
+def test_a_cable_goes_whose_namespace_only_a_process_still_has(private: Private) -> None:
+    before = private.snapshot()
+    private.cnetsh("up", "container")
+    stays = ["ip", "netns", "exec", "net0", "sh", "-c", "echo in; exec sleep 600"]
+    inside = private.start(stays, stdout=subprocess.PIPE)
+    try:
+        assert inside.stdout and inside.stdout.readline() == "in\n"
+        private.sh("ip netns delete net0")
+        assert_as_before(private.cnetsh("down", "container"), "container")
+        assert not_as(private, before) == []
+    finally:
+        inside.kill()
+        inside.wait()
 
 
 @pytest.mark.parametrize("on", ["sandbox", "sandbox:two"])
