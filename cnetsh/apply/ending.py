@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cnetsh import kinds
 from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
-from cnetsh.compare.revert import Aim, is_a_ports, is_void, lost, rebased, same
+from cnetsh.compare.revert import Aim, is_a_ports, is_amiss, rebased, same
 from cnetsh.compare.scope import outside
 from cnetsh.kinds import setting
 from cnetsh.kinds.address import is_four
@@ -69,8 +69,7 @@ class Taken(NamedTuple):
         """Give what of the patch is not as it should be: what it should be, and what it is."""
         wanted = self.aimed.wanted
         return {fact: (wanted.get(fact), now.get(fact)) for fact in self.done
-                if not same(wanted.get(fact), now.get(fact))
-                and not is_void(fact, wanted.get(fact), now)}  # fmt: skip
+                if is_amiss(fact, self.done, wanted, now, self.cost)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +146,10 @@ class Ending:
 
     def _facts(self) -> Iterator[Left]:
         """Give what is not as it should be: what the lab did, and what undoing it has cost."""
-        wanted, now = self.taken.aimed.wanted, self.sight.now
-        for fact in {**self.taken.done, **wanted}:
+        taken, wanted, now = self.taken, self.taken.aimed.wanted, self.sight.now
+        for fact in {**taken.done, **wanted}:
             was, is_now = wanted.get(fact), now.get(fact)
-            answers = fact in self.taken.done or lost(fact, wanted, self.taken.cost)
-            answers = answers and not is_void(fact, was, now)
-            if same(was, is_now) or fact in self.stays or not answers:
+            if fact in self.stays or not is_amiss(fact, taken.done, wanted, now, taken.cost):
                 continue
             changes = kinds.turned(fact, is_now, was)
             for line in self.sight.told(fact, was, is_now):

@@ -21,7 +21,7 @@ from cnetsh.apply.sight import Sight
 from cnetsh.apply.undoing import Undoing, cost_of, in_phases, mends_of, still_there
 from cnetsh.apply.units import run_steps
 from cnetsh.compare.kernel import LINKS, link_mark, readable
-from cnetsh.compare.revert import is_void, lost, put, same
+from cnetsh.compare.revert import is_amiss, put
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_link_local
@@ -178,9 +178,8 @@ def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) ->
     for _ in range(ROUNDS):
         now = _look(sight, wanted, done)
         moved = [fact for fact in {**done, **wanted}
-                 if not same(now.get(fact), wanted.get(fact)) and not is_link_local(fact)
-                 and not is_void(fact, wanted.get(fact), now)
-                 and (fact in done or lost(fact, wanted, cost))]  # fmt: skip
+                 if not is_link_local(fact)
+                 and is_amiss(fact, done, wanted, now, cost)]  # fmt: skip
         mends = in_phases([*moved, *_joined(now, wanted, done)], wanted, sight)
         if mends == last:
             mends = [*_by_number(mends, sight)]

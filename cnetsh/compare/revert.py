@@ -311,8 +311,18 @@ def is_a_ports(fact: Fact, value: Any) -> bool:
     return any(place[0] in ("port", "fdb") for place in kinds.places(fact, value))
 
 
-def lost(fact: Fact, wanted: Found, cost: frozenset[Reach]) -> bool:
-    """Say whether a fact of others may be another one by what was undone, which reached so far."""
+def is_amiss(fact: Fact, done: Patch, wanted: Found, now: Found, cost: frozenset[Reach]) -> bool:
+    """Say whether an undo has to answer for a fact, which is not as it is wanted.
+
+    done: what it takes back; cost: how far it reached besides, into facts of others.
+    """
+    value = wanted.get(fact)
+    if same(value, now.get(fact)) or is_void(fact, value, now):
+        return False
+    return fact in done or _lost(fact, wanted, cost)
+
+
+def _lost(fact: Fact, wanted: Found, cost: frozenset[Reach]) -> bool:
     value = wanted.get(fact)
     if value is None or kinds.derived(fact, wanted):
         return False
