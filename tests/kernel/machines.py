@@ -120,7 +120,8 @@ class Machines:
         for pid in living_in(namespaces_of(where.pid)) - {where.pid}:
             with ignored_if_gone():
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if "[listener]" not in words:
+                # Who has ended and is not yet waited for has no words.
+                if words and "[listener]" not in words:
                     found[pid] = words
         return found
 
