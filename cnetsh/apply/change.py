@@ -32,15 +32,12 @@ from cnetsh.system.process import Result, never
 
 @dataclass(frozen=True, slots=True)
 class Changing:
-    """A change of a lab that is up, worked out before anything is touched.
-
-    left: what the steps that stay have done to things of others.
-    """
+    """A change of a lab that is up, worked out before anything is touched."""
 
     plans: Plans
     change: LiveChange
     undoing: Undoing
-    left: Patch
+    left: Patch  # of what the steps that stay have done to others'
 
     @classmethod
     def of(cls, record: Journal, plans: Plans, means: Means) -> "Changing | None":

@@ -43,27 +43,21 @@ class Mend(NamedTuple):
 
 
 class Left(NamedTuple):
-    """Something of the lab's that is left, and the command that ends that, where there is one.
-
-    final: there is no way back, so nothing more can be done about it.
-    """
+    """Something of the lab's that is left, and the command that ends that, where there is one."""
 
     text: str
     advice: str = ""
-    final: bool = False
+    final: bool = False  # there is no way back, so nothing more can be done about it
 
 
 class Taken(NamedTuple):
-    """What taking steps back has come to: what should be so now, and how far it reached.
-
-    blocked: what others use, and so stays; failed: commands that did not end well.
-    """
+    """What taking steps back has come to: what should be so now, and how far it reached."""
 
     aimed: Aim
     done: Patch
     cost: frozenset[Reach]
-    blocked: Mapping[Ref, Sequence[Left]]
-    failed: tuple[Mend, ...]
+    blocked: Mapping[Ref, Sequence[Left]]  # what others use, and so stays
+    failed: tuple[Mend, ...]  # those that did not end well
 
     def missed(self, now: Found) -> Patch:
         """Give what of the patch is not as it should be: what it should be, and what it is."""
@@ -74,29 +68,23 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What is left, and lines of what others changed meanwhile.
-
-    notes: lines of what stays for other labs, and of what the kernel goes on to do otherwise.
-    """
+    """What is left, and lines of what others changed meanwhile."""
 
     left: tuple[Left, ...] = ()
     others: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # of what stays for other labs, or the kernel makes otherwise now
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What is compared in the end.
-
-    steps: those that are undone; begun: what was there first; stays: facts, each for a lab.
-    """
+    """What is compared in the end."""
 
     sight: Sight
-    steps: Sequence[Step]
+    steps: Sequence[Step]  # those that are undone
     taken: Taken
-    begun: Found
+    begun: Found  # what was there first
     beside: Sequence[Other]
-    stays: Mapping[Fact, str]
+    stays: Mapping[Fact, str]  # each for a lab
 
     @property
     def undone(self) -> Undone:

@@ -36,80 +36,63 @@ Rows = list[list[Any]]
 
 
 class Header(TypedDict, total=False):
-    """What a journal begins with.
-
-    before: what was there, as rows of a fact and its value; source: the lab's file or folder.
-    """
+    """What a journal begins with."""
 
     lab: str
     title: str
     version: str
-    source: str
+    source: str  # the lab's file or folder
     boot: str
     pid: int
     started: float
     up: str
     check: str
     down: str
-    before: Any
+    before: Any  # what was there, as Rows
 
 
 class Record(TypedDict, total=False):
-    """What a line may say. Steps are numbers; made: identities by kind and name, [] = no more.
-
-    patch: what the lab has done to what is not its own; aim: what an undo may cost others, as it
-    was; base: what was there before a change, where it is not as before the lab; rebased: what was
-    before the lab, with another lab that is gone never there; undoing: its undo has begun; left:
-    what an undo that has ended has left behind, in words.
-    """
+    """What a line may say, by the numbers of steps."""
 
     start: Sequence[int]
     end: Sequence[int]
     over: Sequence[int]
     undone: Sequence[int]
     dropped: Sequence[int]
-    made: Mapping[str, list[Any]]
+    made: Mapping[str, list[Any]]  # identities by kind and name, [] = no more
     held: Sequence[Sequence[Any]]
-    patch: Rows
-    base: Rows
-    rebased: Rows
-    aim: Rows
+    patch: Rows  # what the lab has done to what is not its own
+    base: Rows  # what was there before a change, where it is not as before the lab
+    rebased: Rows  # what was before the lab, with another lab that is gone never there
+    aim: Rows  # what an undo may cost others, as it was
     header: Header
     up: bool
-    undoing: bool
-    left: Sequence[str]
+    undoing: bool  # its undo has begun
+    left: Sequence[str]  # behind by an undo that has ended, in words
 
 
 @dataclass(slots=True)
 class Journal:
-    """An open journal: the header's facts, and what is known of the steps so far.
-
-    done: steps that ended well; uncertain: started, end unknown; undone: their undo ended;
-    dropped: no part of the lab any more since it was changed; made: identity of the objects made,
-    by "kind name"; held: the processes that were in its namespaces when undoing began; patch: None
-    where nobody has seen what the steps did; up: the lab is complete; undoing: its undo has begun;
-    left: what one that has ended has left; unwritten, damaged: why the file says less; old: of the
-    version before, which has seen less.
-    """
+    """An open journal: the header's facts, and what the lines, as in Record, have said so far."""
 
     path: Path
     header: Header
     before: Found = field(default_factory=dict)
-    done: set[int] = field(default_factory=set)
-    uncertain: set[int] = field(default_factory=set)
-    undone: set[int] = field(default_factory=set)
-    dropped: set[int] = field(default_factory=set)
-    made: dict[str, list[Any]] = field(default_factory=dict)
-    held: Sequence[Sequence[Any]] = ()
-    patch: Patch | None = None
+    done: set[int] = field(default_factory=set)  # ended well
+    uncertain: set[int] = field(default_factory=set)  # started, end unknown
+    undone: set[int] = field(default_factory=set)  # their undo ended
+    dropped: set[int] = field(default_factory=set)  # no part of the lab since it was changed
+    made: dict[str, list[Any]] = field(default_factory=dict)  # identity by "kind name"
+    held: Sequence[Sequence[Any]] = ()  # processes in its namespaces as undoing began
+    patch: Patch | None = None  # None: nobody has seen what the steps did
     aim: Patch = field(default_factory=dict)
     base: Found = field(default_factory=dict)
-    up: bool = False
+    up: bool = False  # the lab is complete
     undoing: bool = False
     left: Sequence[str] = ()
-    unwritten: str = ""
-    damaged: str = ""
-    old: bool = False
+    unwritten: str = ""  # why the file says less
+    damaged: str = ""  # the same
+    old: bool = False  # of the version before, which has seen less
     fd: int = -1
 
     @property

@@ -33,10 +33,7 @@ class Note(Protocol):
 
 
 class Watch(Protocol):
-    """Is told how many steps come, of each before it runs, and of its end.
-
-    seconds is None for a step that ran inside a unit.
-    """
+    """Is told how many steps come, and of each; seconds is None for one that ran inside a unit."""
 
     def expect(self, total: int, verb: str = "") -> None: ...
     def begins(self, number: int, step: Step) -> None: ...
@@ -65,10 +62,7 @@ class Further:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How far it came: the failed step's index and result, or the signal that stopped it.
-
-    A result without a step is a failure of the run itself.
-    """
+    """How far it came: a failed step and its result, that of a run that failed, or a signal."""
 
     failed: int | None = None
     result: Result | None = None
@@ -92,17 +86,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a run needs: single commands, the host lane's start, a watcher, a stop signal (or 0).
-
-    ask: the commands that only read; typed: what has a line that is told run in the target.
-    """
+    """What a run needs: single commands, the host lane's start, a watcher, a stop signal (or 0)."""
 
     run: Run
     start: Start
     watch: Watch
     stopping: Callable[[], int]
-    ask: Run = ask
-    typed: str = AS_ROOT
+    ask: Run = ask  # commands that only read
+    typed: str = AS_ROOT  # what has a line that is told run in the target
 
 
 def batch_line(step: Step) -> str | None:

@@ -36,13 +36,10 @@ def others(sight: Sight) -> list[Other]:
 
 
 class Handed(NamedTuple):
-    """What other labs are to know of one that goes.
+    """What other labs are to know of one that goes."""
 
-    stays: what stays, each fact for a lab; known: of each lab, of what was before it what is
-    otherwise now, and what it has done.
-    """
-
-    stays: dict[Fact, str]
+    stays: dict[Fact, str]  # what stays, each fact for a lab
+    # Of each what was before it, where that is otherwise now, and what it has done.
     known: Sequence[tuple[Other, Found, Patch]]
 
 

@@ -22,25 +22,19 @@ Key = tuple[str, int]
 
 @dataclass(slots=True)
 class Sight:
-    """A lab's journal and steps, and what was seen last.
-
-    state, now: by the names that things had when the lab came up; begun: what was so before the
-    steps that were run last; names: those they have now, of what others have renamed since; paths:
-    the settings that are looked at; servers: the name servers that the lab wrote, by file; inside:
-    the files in each folder.
-    """
+    """A lab's journal and steps, and what was seen last, by the names of when it came up."""
 
     journal: Journal
     means: Means
     steps: Sequence[Step]
     state: State = field(default_factory=dict)
     now: Found = field(default_factory=dict)
-    begun: Found = field(default_factory=dict)
-    names: Mapping[Ref, str] = field(default_factory=dict)
-    paths: set[str] = field(default_factory=set)
+    begun: Found = field(default_factory=dict)  # what was so before the steps that were run last
+    names: Mapping[Ref, str] = field(default_factory=dict)  # now, of what others have renamed since
+    paths: set[str] = field(default_factory=set)  # the settings that are looked at
     scope: Scope = NOWHERE
-    servers: dict[str, list[str]] = field(default_factory=dict)
-    inside: dict[str, list[Ref]] = field(default_factory=dict)
+    servers: dict[str, list[str]] = field(default_factory=dict)  # that the lab wrote, by file
+    inside: dict[str, list[Ref]] = field(default_factory=dict)  # the files in each folder
 
     @classmethod
     def of(cls, journal: Journal, means: Means, steps: Sequence[Step]) -> "Sight":

@@ -42,17 +42,14 @@ _VALUES = ("master", "mtu", "address", "alias", "txqueuelen", "up")
 
 
 class Todo(NamedTuple):
-    """What takes steps back: where that goes, what others use, commands in order, and the rest.
-
-    cost: how far the commands reach besides what they name; undos: those that are not covered.
-    """
+    """What takes steps back: where that goes, what others use, commands in order, and the rest."""
 
     aimed: Aim
     blocked: Mapping[Ref, list[Left]]
     ordered: list[Mend]
     rest: list[Mend]
-    cost: frozenset[Reach]
-    undos: list[Undo]
+    cost: frozenset[Reach]  # how far the commands reach besides what they name
+    undos: list[Undo]  # those that are not covered
 
 
 def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
@@ -84,16 +81,13 @@ def _follows(one: Mend, cost: frozenset[Reach]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """What takes steps of a lab back, worked out before the first of them is touched.
-
-    done: what they have done to things of others; handed: what other labs are to know of it.
-    """
+    """What takes steps of a lab back, worked out before the first of them is touched."""
 
     sight: Sight
     numbers: Collection[int]
-    done: Patch
+    done: Patch  # to things of others
     beside: Sequence[Other]
-    handed: Handed
+    handed: Handed  # what other labs are to know of it
     todo: Todo
 
     @classmethod

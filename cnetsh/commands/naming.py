@@ -65,16 +65,12 @@ def _save(lab: str, into: TextIO) -> int:
 
 
 class Sought(NamedTuple):
-    """A lab that is asked for, "" being the only one that is up.
-
-    elsewhere: where else it is; source: what is typed behind `up` to have it there, "" for nothing;
-    option: what says where.
-    """
+    """A lab that is asked for, "" being the only one that is up."""
 
     name: str
-    elsewhere: str = ""
-    source: str = ""
-    option: str = ""
+    elsewhere: str = ""  # where else it is
+    source: str = ""  # what is typed behind `up` to have it there, "" for nothing
+    option: str = ""  # what says where
 
     @classmethod
     def typed_here(cls, lab: str, on: str, verb: str, settings: Sequence[str] = ()) -> "Sought":

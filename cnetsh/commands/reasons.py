@@ -34,19 +34,15 @@ Planned: TypeAlias = Mapping[str, Repairing]
 
 
 class Reason(NamedTuple):
-    """How a packet fares. arrives: None where nobody tried and the model does not know.
+    """How a packet fares."""
 
-    layer: one of Layer's; evidence: a command that shows the reason; step: of which lab's plan it
-    comes; fix: commands.
-    """
-
-    arrives: bool | None
+    arrives: bool | None  # None where nobody tried and the model does not know
     hops: tuple[str, ...]
-    layer: str = ""
+    layer: str = ""  # one of Layer's
     reason: str = ""
-    evidence: str = ""
-    step: str = ""
-    fix: tuple[str, ...] = ()
+    evidence: str = ""  # a command that shows the reason
+    step: str = ""  # of which lab's plan it comes
+    fix: tuple[str, ...] = ()  # commands
 
     @property
     def code(self) -> int:

@@ -61,11 +61,7 @@ from cnetsh.targets import target
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be up, and where: a saved plan relies on what it has seen there.
-
-    typed: where it is confirmed that a trial is to stay; verbose: checks are told of that may end
-    either way.
-    """
+    """What is to be up, and where: a saved plan relies on what it has seen there."""
 
     saved: Saved
     on: str
@@ -73,8 +69,8 @@ class Wanted:
     allow_cut_off: bool = False
     kill: bool = False
     trial: int = 0
-    typed: TextIO | None = None
-    verbose: bool = False
+    typed: TextIO | None = None  # where it is confirmed that a trial is to stay
+    verbose: bool = False  # checks are told of that may end either way
 
     @property
     def plans(self) -> Plans:

@@ -36,21 +36,18 @@ _TO = re.compile(r"(?:\[([^\]]+)\]|([^:/]+|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F
 
 
 class Query(NamedTuple):
-    """What was typed: whom, and how to ask it; others: more namespaces, or processes in them.
-
-    typed: what has a line that is told run in the target.
-    """
+    """What was typed: whom, and how to ask it."""
 
     sender: str
     to: str
-    others: tuple[str, ...]
+    others: tuple[str, ...]  # more namespaces, or processes in them
     port: int
     proto: str
     size: int
     six: bool
     probe: bool
     as_json: bool
-    typed: str
+    typed: str  # what has a line that is told run in the target
 
 
 def run(

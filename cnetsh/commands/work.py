@@ -24,39 +24,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a command would do now: a dry run shows it, the same command without it carries it out.
-
-    lines: the commands that run, in their order; said: what there is to say before them, and then
-    after; shown: the lines are told before they run; asks: a question before they do; drifted: what
-    is not as planned, and what repairs it; warnings: what doctor has found; surprises: how the
-    steps and checks of a lab that comes up will end otherwise than they say; refused: why it is not
-    done; relied_on: what a saved plan of it takes for granted.
-    """
+    """What a command would do now: a dry run shows it, the command itself carries it out."""
 
     carry_out: Callable[[], int]
-    lines: Callable[[], Sequence[Line]] = tuple
-    said: str = ""
-    then: str = ""
-    shown: bool = False
-    asks: str = ""
-    drifted: Repairing | None = None
-    warnings: Sequence[Finding] = ()
-    surprises: Sequence["Surprise"] = ()
-    refused: CnetshError | None = None
-    relied_on: Callable[[], Mapping[str, str]] = dict
+    lines: Callable[[], Sequence[Line]] = tuple  # those that run, in their order
+    said: str = ""  # before them
+    then: str = ""  # after them
+    shown: bool = False  # the lines are told before they run
+    asks: str = ""  # a question before they do
+    drifted: Repairing | None = None  # what is not as planned, and what repairs it
+    warnings: Sequence[Finding] = ()  # what doctor has found
+    surprises: Sequence["Surprise"] = ()  # in steps and checks of a lab that comes up
+    refused: CnetshError | None = None  # why it is not done
+    relied_on: Callable[[], Mapping[str, str]] = dict  # what a saved plan of it takes for granted
 
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How work is to be done: only shown; or without asking, or with an answer from a terminal.
-
-    line: what can be typed instead of an answer.
-    """
+    """How work is to be done: only shown; or without asking, or with an answer from a terminal."""
 
     dry_run: bool = False
     yes: bool = True
     typed: TextIO | None = None
-    line: str = ""
+    line: str = ""  # what can be typed instead of an answer
 
     @classmethod
     def typed_here(cls, dry_run: bool, yes: bool) -> "How":

@@ -26,18 +26,14 @@ from cnetsh.system.process import Run
 
 
 class Drifted(NamedTuple):
-    """Something that is not as it was planned.
-
-    key: of a value, "" for the object itself; text: in words; wanted: the value; step, number: the
-    last step that speaks of it.
-    """
+    """Something that is not as it was planned."""
 
     ref: Ref
-    key: str
-    text: str
-    wanted: Any
+    key: str  # of a value, "" for the object itself
+    text: str  # in words
+    wanted: Any  # the value
     number: int
-    step: Step
+    step: Step  # the last one that speaks of it
 
 
 def drift(steps: Mapping[int, Step], made: Made, run: Run) -> tuple[list[Drifted], State]:

@@ -18,13 +18,10 @@ from cnetsh.kinds.setting import family
 
 
 class Aim(NamedTuple):
-    """Where an undo goes: all that is to be so in the end, and what others have changed too.
-
-    kept: for each of those what was before, what the lab made of it, and what it is now.
-    """
+    """Where an undo goes: all that is to be so in the end, and what others have changed too."""
 
     wanted: Found
-    kept: Mapping[Fact, tuple[Any, Any, Any]]
+    kept: Mapping[Fact, tuple[Any, Any, Any]]  # before, by the lab, and now
 
 
 def same(one: Any, other: Any) -> bool:

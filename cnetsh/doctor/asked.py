@@ -43,36 +43,29 @@ class Here(NamedTuple):
 class Requirements:
     """Everything that doctor looks at in one plan.
 
-    settings: paths and values of the target's own; links: the made ones, with their namespace;
-    kinds: of links and queues; bridges: those of the target's own namespace, and whether their MAC
-    is given; renumbered, resized: links that get a MAC or an MTU later; netns, folders: the made
-    ones; entered, routed (a default route): namespaces; uses: links of the target's own namespace;
-    here: what is done to that, though not all that is done to links that the plan makes. Those with
-    a text have it from the first command that says so. moved: links of the target's own and the
-    namespaces that they go to; pairs: both ends of cables; masters:
-    bridges of the target's own that get ports; inside: settings of other namespaces.
+    Those with a text have it from the first command that says so.
     """
 
     lab: str = ""
     addresses: list[Address] = field(default_factory=list)
-    settings: set[tuple[str, str]] = field(default_factory=set)
-    inside: set[str] = field(default_factory=set)
+    settings: set[tuple[str, str]] = field(default_factory=set)  # the target's own, with values
+    inside: set[str] = field(default_factory=set)  # settings of other namespaces
     rules: list[IptablesCommand] = field(default_factory=list)
-    links: dict[tuple[str, str], str] = field(default_factory=dict)
-    kinds: set[str] = field(default_factory=set)
-    bridges: dict[str, bool] = field(default_factory=dict)
-    renumbered: dict[str, str] = field(default_factory=dict)
-    resized: dict[str, str] = field(default_factory=dict)
-    netns: dict[str, str] = field(default_factory=dict)
-    folders: dict[str, str] = field(default_factory=dict)
-    entered: dict[str, str] = field(default_factory=dict)
-    routed: set[str] = field(default_factory=set)
+    links: dict[tuple[str, str], str] = field(default_factory=dict)  # made, with their namespace
+    kinds: set[str] = field(default_factory=set)  # of links and queues
+    bridges: dict[str, bool] = field(default_factory=dict)  # the target's own, with a MAC or not
+    renumbered: dict[str, str] = field(default_factory=dict)  # links that get a MAC later
+    resized: dict[str, str] = field(default_factory=dict)  # links that get an MTU later
+    netns: dict[str, str] = field(default_factory=dict)  # the made ones
+    folders: dict[str, str] = field(default_factory=dict)  # the made ones
+    entered: dict[str, str] = field(default_factory=dict)  # namespaces
+    routed: set[str] = field(default_factory=set)  # namespaces with a default route
     tools: set[str] = field(default_factory=set)
-    uses: dict[str, str] = field(default_factory=dict)
-    here: list[Here] = field(default_factory=list)
-    moved: dict[str, str] = field(default_factory=dict)
-    pairs: dict[str, str] = field(default_factory=dict)
-    masters: set[str] = field(default_factory=set)
+    uses: dict[str, str] = field(default_factory=dict)  # links of the target's own namespace
+    here: list[Here] = field(default_factory=list)  # to that, but not all to links that are made
+    moved: dict[str, str] = field(default_factory=dict)  # links, and the namespaces they go to
+    pairs: dict[str, str] = field(default_factory=dict)  # both ends of cables
+    masters: set[str] = field(default_factory=set)  # bridges of the target's own that get ports
 
     @property
     def own_links(self) -> set[str]:

@@ -38,36 +38,28 @@ class BaseChain(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is so in the target; the default of each says nothing unusual.
+    """What is so in the target; the default of each says nothing unusual."""
 
-    now: what is there; labs: those with a journal here; settings: more values by path; signs:
-    paths that exist; backend: what `iptables` is, nft or legacy; other_rules: nft ones beside the
-    legacy; unmanaged: what NetworkManager leaves alone; inside: processes by namespace; missing:
-    tools, and what to do; lacking: what the kernel refused, and its words; powers: what root may
-    not do here; xtables: who holds that lock; neighbours: address, MAC, link;
-    asked: what the plan wants.
-    """
-
-    now: State = field(default_factory=dict)
-    labs: frozenset[str] = frozenset()
-    settings: Mapping[str, str] = field(default_factory=dict)
-    signs: frozenset[str] = frozenset()
-    backend: str = ""
-    other_rules: tuple[str, ...] = ()
+    now: State = field(default_factory=dict)  # what is there
+    labs: frozenset[str] = frozenset()  # those with a journal here
+    settings: Mapping[str, str] = field(default_factory=dict)  # more values by path
+    signs: frozenset[str] = frozenset()  # paths that exist
+    backend: str = ""  # what `iptables` is, nft or legacy
+    other_rules: tuple[str, ...] = ()  # nft ones beside the legacy
     chains: tuple[BaseChain, ...] = ()
     nft_tables: frozenset[str] = frozenset()
     nameservers: tuple[str, ...] = ()
     ssh: machine.SshSession | None = None
-    unmanaged: tuple[str, ...] = ()
+    unmanaged: tuple[str, ...] = ()  # what NetworkManager leaves alone
     persistent_macs: bool = False
     initial_user: bool = True
-    inside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
-    lacking: Mapping[str, str] = field(default_factory=dict)
-    powers: tuple[str, ...] = ()
-    xtables: str = ""
-    neighbours: tuple[tuple[str, str, str], ...] = ()
-    asked: Requirements | None = None
+    inside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # processes by namespace
+    missing: Mapping[str, str] = field(default_factory=dict)  # tools, and what to do
+    lacking: Mapping[str, str] = field(default_factory=dict)  # what the kernel refused, and how
+    powers: tuple[str, ...] = ()  # what root may not do here
+    xtables: str = ""  # who holds that lock
+    neighbours: tuple[tuple[str, str, str], ...] = ()  # address, MAC, link
+    asked: Requirements | None = None  # what the plan wants
 
     def setting(self, path: str) -> str:
         """Give the value of a kernel setting by its path, "" where there is none."""

@@ -24,17 +24,16 @@ class Finding:
     """One thing that stands in a lab's way, or is good to know.
 
     severity: "lacks", the plan cannot work here; "refuse", it would damage the host or end the ssh
-    session; "warn", the lab will not work as it says; "note". evidence: lines of what was seen;
-    commands: what can be typed in the target, after what the advice says of it.
+    session; "warn", the lab will not work as it says; "note".
     """
 
     id: str
     severity: Severity
     title: str
-    evidence: str
+    evidence: str  # lines of what was seen
     effect: str
     advice: str
-    commands: tuple[str, ...]
+    commands: tuple[str, ...]  # what can be typed in the target, after what the advice says of it
     source: str
 
 
@@ -50,16 +49,13 @@ class Sign(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked: the plan, if any, what was seen, and whether the target is the host.
-
-    new: the steps to run of a lab that is up; surprises: what the model of forwarding says.
-    """
+    """What is asked: the plan, if any, what was seen, and whether the target is the host."""
 
     plan: Requirements | None
     seen: "Evidence"
     on_host: bool
-    new: frozenset[Step] = frozenset()
-    surprises: "tuple[Surprise, ...]" = ()
+    new: frozenset[Step] = frozenset()  # the steps to run of a lab that is up
+    surprises: "tuple[Surprise, ...]" = ()  # what the model of forwarding says
 
     @cached_property
     def tables(self) -> dict[str, list[str]]:

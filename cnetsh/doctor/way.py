@@ -16,32 +16,25 @@ _STOPS = frozenset({"DROP", "REJECT", "DNAT", "REDIRECT", "NETMAP", "NFQUEUE", "
 
 
 class Traffic(NamedTuple):
-    """The packets between the host and somebody, as far as rules tell them apart.
+    """The packets between the host and somebody, as far as rules tell them apart."""
 
-    source: the host's address where it is fixed; link: the only one that leads there; proto "":
-    whichever; port: where they are sent to; first: whether the first packet comes in or goes out.
-    """
-
-    source: Address | None = None
-    link: str = ""
-    proto: str = ""
-    port: int = 0
-    first: str = "out"
+    source: Address | None = None  # the host's address where it is fixed
+    link: str = ""  # the only one that leads there
+    proto: str = ""  # "": whichever
+    port: int = 0  # where they are sent to
+    first: str = "out"  # whether the first packet comes in or goes out
 
 
 class Way(NamedTuple):
-    """How packets go to an address and come back; link "": they do not.
+    """How packets go to an address and come back."""
 
-    neighbour: a MAC given by hand; below: what carries the link; troubles: what stops them.
-    """
-
-    link: str = ""
+    link: str = ""  # "": they do not
     gateway: Address | None = None
     source: Address | None = None
     mac: str = ""
-    neighbour: str = ""
-    below: frozenset[str] = frozenset()
-    troubles: frozenset[str] = frozenset()
+    neighbour: str = ""  # a MAC given by hand
+    below: frozenset[str] = frozenset()  # what carries the link
+    troubles: frozenset[str] = frozenset()  # what stops them
 
     def __str__(self) -> str:
         """Give the way as `ip route get` prints it."""

@@ -57,11 +57,7 @@ class Refusal(Exception):
 
 @dataclass(eq=False, slots=True)
 class Link:
-    """One link. below: what it is made on; above: what is made on it; ports: those of a bridge.
-
-    made: by which options; far_seen: whether what is at the other end of its cable, or behind it,
-    can be seen.
-    """
+    """One link."""
 
     netns: str
     name: str
@@ -71,11 +67,11 @@ class Link:
     mac: str = ""
     arp: bool = True
     peer: "Link | None" = None
-    below: "Link | None" = None
+    below: "Link | None" = None  # what it is made on
     master: "Link | None" = None
-    far_seen: bool = True
-    above: "list[Link]" = field(default_factory=list)
-    ports: "dict[Link, None]" = field(default_factory=dict)
+    far_seen: bool = True  # whether what is at or behind its cable's other end can be seen
+    above: "list[Link]" = field(default_factory=list)  # what is made on it
+    ports: "dict[Link, None]" = field(default_factory=dict)  # those of a bridge
     addresses: list[Interface] = field(default_factory=list)
     local: list[Address] = field(default_factory=list)  # of IPv6, of this link alone
     neighbours: dict[Address, str] = field(default_factory=dict)
@@ -83,7 +79,7 @@ class Link:
     options: dict[str, Any] = field(default_factory=dict)  # of a port, or of a bridge
     queue: str = ""  # what it is called, when it may drop
     slow: str = ""  # for how long it holds back, when that is longer than anybody waits
-    made: Facts = field(default_factory=dict)
+    made: Facts = field(default_factory=dict)  # by which options
 
     @property
     def ref(self) -> Ref:
@@ -123,21 +119,17 @@ class Route:
 
 @dataclass(eq=False, slots=True)
 class Netns:
-    """One namespace. gone: routes that went with a link; dark: what in it was not read.
-
-    chains: rules by "tool table chain"; endings: the policies of chains that do not accept;
-    policy: the rules of `ip rule` in their order, None: those that the kernel begins with.
-    """
+    """One namespace."""
 
     name: str
     links: dict[str, Link] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
-    gone: list[Route] = field(default_factory=list)
-    chains: dict[str, list[str]] = field(default_factory=dict)
-    endings: dict[str, str] = field(default_factory=dict)
-    policy: list[Facts] | None = None
+    gone: list[Route] = field(default_factory=list)  # with a link
+    chains: dict[str, list[str]] = field(default_factory=dict)  # rules by "tool table chain"
+    endings: dict[str, str] = field(default_factory=dict)  # policies that do not accept
+    policy: list[Facts] | None = None  # rules of `ip rule`; None: those that the kernel begins with
     settings: dict[str, str] = field(default_factory=dict)
-    dark: str = ""
+    dark: str = ""  # what in it was not read
     # What is worked out of the above when it is first asked for.
     own: dict[Address, Link] | None = None
     tables: "dict[tuple[str, int], list[tuple[int, dict[int, list[Route]]]]] | None" = None

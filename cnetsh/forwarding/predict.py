@@ -41,16 +41,15 @@ class Surprise(NamedTuple):
     """Something that will not be as the plan has it.
 
     part: "check", "unknown" for one that may end either way, "step", "pair" of neighbours that no
-    check tries, or "way" that a firewall closes; number: which, from 1; says: what will happen, and
-    why; step: what makes it so; fix: commands that would mend it.
+    check tries, or "way" that a firewall closes.
     """
 
     part: str
-    number: int
+    number: int  # which, from 1
     text: str
-    says: str
-    step: str = ""
-    fix: tuple[str, ...] = ()
+    says: str  # what will happen, and why
+    step: str = ""  # what makes it so
+    fix: tuple[str, ...] = ()  # commands that would mend it
 
 
 def asked_by(step: Step) -> Asked | None:

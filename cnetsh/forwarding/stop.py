@@ -29,21 +29,17 @@ class Layer(StrEnum):
 
 
 class Stop(NamedTuple):
-    """The first thing that does not hold. cause: the object that made it so; mend: what helps.
-
-    space, link: where; words: what the sentence says, by the names in it; evidence: a command that
-    shows it; layer: where it differs from the code's own.
-    """
+    """The first thing that does not hold, and where."""
 
     code: str
     leg: str
     space: str
     link: str = ""
-    words: Mapping[str, str] = NOTHING
-    cause: Ref | None = None
+    words: Mapping[str, str] = NOTHING  # what the sentence says, by the names in it
+    cause: Ref | None = None  # the object that made it so
     key: str = ""
-    mend: tuple[Change, ...] = ()
-    layer_: Layer | None = None
+    mend: tuple[Change, ...] = ()  # what helps
+    layer_: Layer | None = None  # where it differs from the code's own
 
     @property
     def layer(self) -> Layer:

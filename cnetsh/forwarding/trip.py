@@ -48,29 +48,22 @@ class Hop(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """What may stop a packet, which only a packet that is sent can tell.
-
-    out: the last hop before; astray: the namespace and link where it is seen then instead, if any.
-    """
+    """What may stop a packet, which only a packet that is sent can tell."""
 
     stop: Stop
-    out: Hop
-    astray: tuple[str, str] | None = None
+    out: Hop  # the last one before
+    astray: tuple[str, str] | None = None  # namespace and link where it is seen then instead
 
 
 class Verdict(NamedTuple):
-    """What becomes of a packet: works is None where that is not known, and unknown says why.
+    """What becomes of a packet."""
 
-    stop: what stops it, of two who have the address at the one that was taken; doubts: what else
-    may; turn: the rule that turned it, to blame where nobody listens.
-    """
-
-    works: bool | None
+    works: bool | None  # None where that is not known
     path: tuple[Hop, ...] = ()
-    stop: Stop | None = None
-    unknown: str = ""
-    doubts: tuple[Doubt, ...] = ()
-    turn: Stop | None = None
+    stop: Stop | None = None  # of two who have the address at the one that was taken
+    unknown: str = ""  # why it is not known
+    doubts: tuple[Doubt, ...] = ()  # what else may stop it
+    turn: Stop | None = None  # the rule that turned it, to blame where nobody listens
 
     @property
     def open(self) -> str:

@@ -23,16 +23,12 @@ class Ref(NamedTuple):
 
 
 class Make(NamedTuple):
-    """An object that exists only because of the command.
-
-    facts: what was typed of it; also: what comes with it, a cable's other end; on: what takes it
-    along when it goes.
-    """
+    """An object that exists only because of the command."""
 
     ref: Ref
-    facts: Facts
-    also: tuple[Ref, ...] = ()
-    on: Ref | None = None
+    facts: Facts  # what was typed of it
+    also: tuple[Ref, ...] = ()  # a cable's other end
+    on: Ref | None = None  # what takes it along when it goes
 
 
 class Set(NamedTuple):
@@ -73,13 +69,10 @@ PLACE = frozenset({
 
 
 class Fact(NamedTuple):
-    """One thing that can be so or otherwise: a value of an object, or that the object is there.
-
-    key: the value's name; of what has no name of its own, what tells it from others of its name.
-    """
+    """One thing that can be so or otherwise: a value of an object, or that the object is there."""
 
     ref: Ref
-    key: str = ""
+    key: str = ""  # the value's name; of what has no name, what tells it from others
 
 
 # What is so, by fact; what is not there has none. And what became of it: before and after.
@@ -90,26 +83,18 @@ Reach: TypeAlias = tuple[str, str, str]
 
 
 class Command(NamedTuple):
-    """One command as it is seen inside its namespace.
-
-    rest: the words after the tool and its object, which the kind reads; given: what a pipe brings.
-    """
+    """One command as it is seen inside its namespace."""
 
     netns: str
     words: Words
-    rest: Words
-    given: str = ""
+    rest: Words  # after the tool and its object: what the kind reads
+    given: str = ""  # what a pipe brings
 
 
 class Answers(NamedTuple):
     """What one namespace answered when it was asked, before any kind has looked at it.
 
-    addresses, routes, neighbours, policy: of `ip -j -d`; entries: of `bridge -j fdb`; queues: what
-    tc prints; saved: what each tool's -save prints, by the tool, None where it could not; settings:
-    value by path; namespaces: mark by name; folders, files: mark by path of what is in /etc/netns,
-    and texts: what is in the files; ids: the names of namespaces by the numbers that this one knows
-    them by;
-    marks, assigned: of links by name, the number that none gets twice and how it got its MAC.
+    The first four of `ip -j -d`, entries of `bridge -j fdb`, queues as tc prints them.
     """
 
     addresses: Sequence[Facts] = ()
@@ -118,15 +103,15 @@ class Answers(NamedTuple):
     policy: Sequence[Facts] = ()
     entries: Sequence[Facts] = ()
     queues: str = ""
-    saved: Mapping[str, str | None] = NOTHING
-    settings: Mapping[str, str] = NOTHING
-    namespaces: Mapping[str, int] = NOTHING
-    folders: Mapping[str, Any] = NOTHING
-    files: Mapping[str, Any] = NOTHING
-    texts: Mapping[str, str] = NOTHING
-    ids: Mapping[int, str] = NOTHING
-    marks: Mapping[str, int] = NOTHING
-    assigned: Mapping[str, str] = NOTHING
+    saved: Mapping[str, str | None] = NOTHING  # of each tool's -save, None if it could not
+    settings: Mapping[str, str] = NOTHING  # value by path
+    namespaces: Mapping[str, int] = NOTHING  # mark by name
+    folders: Mapping[str, Any] = NOTHING  # mark by path of what is in /etc/netns
+    files: Mapping[str, Any] = NOTHING  # the same
+    texts: Mapping[str, str] = NOTHING  # what is in the files
+    ids: Mapping[int, str] = NOTHING  # names of namespaces by the numbers that this one knows
+    marks: Mapping[str, int] = NOTHING  # of links, which none gets twice
+    assigned: Mapping[str, str] = NOTHING  # how links got their MAC
 
 
 Seen: TypeAlias = Iterator[tuple[Ref, Facts]]

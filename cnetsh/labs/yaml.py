@@ -35,17 +35,14 @@ _NO_KEY = Key()
 
 
 class Node(NamedTuple):
-    """A scalar, list or mapping, with where it stands (from 1) and its key.
-
-    quoted: whether it is text in quotation marks, whatever it says.
-    """
+    """A scalar, list or mapping, with where it stands (from 1) and its key."""
 
     value: "str | list[Node] | dict[str, Node]"
     origin: str
     line: int = 0
     column: int = 0
     key: Key = _NO_KEY
-    quoted: bool = False
+    quoted: bool = False  # whether it is text in quotation marks, whatever it says
 
 
 def place_of(node: Node, path: str = "", *, at_key: bool = False) -> str:

@@ -17,16 +17,12 @@ _OF = {Make: "+", Move: "+", Remove: "-", Set: "~"}
 
 
 class Line(NamedTuple):
-    """A command of a preview, as a step.
+    """A command of a preview, as a step."""
 
-    mark: one of MARKS, "" for what is so already or only looks; found: what it finds on a target;
-    undo: of a step of the plan, how that is undone.
-    """
-
-    mark: str
+    mark: str  # one of MARKS, "" for what is so already or only looks
     step: Step
-    found: str = ""
-    undo: Undo | None = None
+    found: str = ""  # what it finds on a target
+    undo: Undo | None = None  # of a step of the plan
 
 
 def lines_of(plan: Plan) -> list[Line]:

@@ -40,17 +40,13 @@ _SAID = {"undo": "undo", "undo_note": "undo_note", "expect_failure": "expect", "
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A plan as it was saved: what it is to do, and, where a target was looked at, how that was.
-
-    relied_on: what it took for granted, by fact; does: the commands that it runs there, each after
-    its mark; warnings: doctor's.
-    """
+    """A plan as it was saved: what it is to do, and, where a target was looked at, how that was."""
 
     plans: Plans
     verb: str = "up"
-    relied_on: Mapping[str, str] = field(default_factory=dict)
-    does: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[Mapping[str, Any], ...] = ()
+    relied_on: Mapping[str, str] = field(default_factory=dict)  # what it took for granted, by fact
+    does: tuple[tuple[str, str], ...] = ()  # the commands that it runs there, each after its mark
+    warnings: tuple[Mapping[str, Any], ...] = ()  # doctor's
 
     @property
     def lines(self) -> list[Line]:

@@ -17,23 +17,16 @@ from cnetsh.kinds.change import OWNED, Change, Changes, Command, Make, Move, Ref
 
 
 class Directives(NamedTuple):
-    """What `#:` lines say of the next command.
+    """What `#:` lines say of the next command."""
 
-    undo: None means the table's. needs: "route ADDRESS", "address ADDRESS" or "netns NAME", which
-    the target must have for a check to be tried. listen: "NAME PORT/PROTOCOL", the container's port
-    that a check calls, and at which cnetsh listens meanwhile where nothing else does. control:
-    pings that must work for an expected failure to count; no_control: why there is none, and so it
-    cannot.
-    """
-
-    undo: str | None = None
+    undo: str | None = None  # None: as its kinds say
     undo_note: str = ""
     expect: str = ""
-    needs: str = ""
-    listen: str = ""
+    needs: str = ""  # "route ADDRESS", "address ADDRESS" or "netns NAME": to be there for a check
+    listen: str = ""  # "NAME PORT/PROTOCOL", which a check calls: cnetsh listens where nobody does
     look: bool = False
-    control: tuple[str, ...] = ()
-    no_control: str = ""
+    control: tuple[str, ...] = ()  # pings that must work for an expected failure to count
+    no_control: str = ""  # why there is none, and so it cannot
 
 
 NO_DIRECTIVES = Directives()

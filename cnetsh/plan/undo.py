@@ -14,30 +14,22 @@ from cnetsh.plan.steps import CHANGING, Plan, Step, as_step, why_no_undo
 
 
 class Undo(NamedTuple):
-    """How one step is undone.
+    """How one step is undone."""
 
-    step: its index in the plan. texts: the commands as typed; none when nothing has to run.
-    covered_by: index of the step whose undo takes this one along. note: why nothing runs.
-    """
-
-    step: int
-    texts: tuple[str, ...] = ()
-    covered_by: int | None = None
-    note: str = ""
+    step: int  # its index in the plan
+    texts: tuple[str, ...] = ()  # the commands as typed; none when nothing has to run
+    covered_by: int | None = None  # index of the step whose undo takes this one along
+    note: str = ""  # why nothing runs
 
 
 class _Owners:
-    """Who made what, as far as a plan has been read.
-
-    made: the step that made each object, at every place that it was moved to; homes: each of the
-    namespaces, by its name; joined: the step that made each link a port. away: the step whose
-    object takes another's along: a namespace takes a cable with an end in it.
-    """
+    """Who made what, as far as a plan has been read."""
 
     def __init__(self) -> None:
-        self.made: dict[Ref, int] = {}
-        self.homes: dict[str, int] = {}
-        self.joined: dict[Ref, int] = {}
+        self.made: dict[Ref, int] = {}  # the step, at every place that it was moved to
+        self.homes: dict[str, int] = {}  # namespaces
+        self.joined: dict[Ref, int] = {}  # the step that made each link a port
+        # The step whose object takes another's along: a namespace takes a cable with an end in it.
         self.away: dict[int, int] = {}
 
     def take(self, number: int, changes: Changes) -> None:

@@ -38,15 +38,12 @@ _TIME = re.compile(r"time=([\d.]+ ms)")
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """How one check ended: verdict is "ok", "failed", "not tried" or "look"; detail says why.
-
-    took: the time of the way there and back, where it was told.
-    """
+    """How one check ended."""
 
     step: Step
-    verdict: str
-    detail: str
-    took: str = ""
+    verdict: str  # "ok", "failed", "not tried" or "look"
+    detail: str  # why
+    took: str = ""  # the time of the way there and back, where it was told
 
 
 def run_checks(

@@ -44,31 +44,24 @@ class Probe(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Where the packet or its answer was seen: leg, namespace, link, and in or out.
-
-    aside: whether it came for another MAC address than the link's.
-    """
+    """Where the packet or its answer was seen: leg, namespace, link, and in or out."""
 
     leg: str
     space: str
     link: str
     direction: str
-    aside: bool = False
+    aside: bool = False  # whether it came for another MAC address than the link's
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """How a trial ended. error: what the system said to the sender, by its name, or "".
-
-    said: errors of ICMP about the packet, with the namespace that sent each; asked: the questions
-    for neighbours meanwhile, and their answers.
-    """
+    """How a trial ended."""
 
     answered: bool
-    error: str
+    error: str  # what the system said to the sender, by its name, or ""
     seen: tuple[Seen, ...]
-    said: tuple[tuple[str, str], ...] = ()
-    asked: tuple[Seen, ...] = ()
+    said: tuple[tuple[str, str], ...] = ()  # errors of ICMP about the packet, with who sent each
+    asked: tuple[Seen, ...] = ()  # questions for neighbours meanwhile, and answers
 
 
 class Drop(NamedTuple):

@@ -28,28 +28,25 @@ _EXTENSIONS, _FRAGMENT = (0, 43, 60), 44
 class Frame(NamedTuple):
     """What one frame says. What it does not have is "", 0 or empty.
 
-    protocol: arp, icmp, icmp6, tcp, udp, or a number; says: the words of ICMP, the flags of TCP,
-    of a neighbour's question (source asks for target) WHO_HAS and of its answer (source has the MAC
-    address `at`) IS_AT; number: identifier and sequence of an echo, the sequence of TCP, the MTU of
-    "too big"; answers: the sequence that TCP acknowledges; size: bytes of the IP packet; payload:
-    what is carried behind all headers; quoted: the packet that an error of ICMP is about.
+    says: the words of ICMP, the flags of TCP, of a neighbour's question (source asks for target)
+    WHO_HAS and of its answer (source has the MAC address `at`) IS_AT.
     """
 
     from_mac: str = ""
     to_mac: str = ""
     vlan: int = 0
-    protocol: str = ""
+    protocol: str = ""  # arp, icmp, icmp6, tcp, udp, or a number
     source: str = ""
     target: str = ""
     says: str = ""
     at: str = ""
     ports: tuple[int, int] = (0, 0)
-    number: int = 0
-    answers: int = 0
+    number: int = 0  # of an echo, or of TCP, or the MTU of "too big"
+    answers: int = 0  # the sequence that TCP acknowledges
     ttl: int = 0
-    size: int = 0
-    payload: bytes = b""
-    quoted: Optional["Frame"] = None
+    size: int = 0  # bytes of the IP packet
+    payload: bytes = b""  # what is carried behind all headers
+    quoted: Optional["Frame"] = None  # the packet that an error of ICMP is about
 
     def __str__(self) -> str:
         if self.says == WHO_HAS:

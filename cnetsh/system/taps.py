@@ -29,22 +29,16 @@ _ROOM = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(_AUXDATA.size)
 
 
 class Sighting(NamedTuple):
-    """A packet as one link saw it.
+    """A packet as one link saw it."""
 
-    when: nanoseconds since 1970, of the kernel's clock; netns: as it was given to Taps; link: ""
-    where it has gone since; direction: in or out; data: its bytes, with the tag of a VLAN put back;
-    ethernet: whether they begin with that header; length: in bytes, where data was cut; aside:
-    whether it came for another MAC address than the link's.
-    """
-
-    when: int
-    netns: str
-    link: str
-    direction: str
-    data: bytes
-    ethernet: bool
-    length: int
-    aside: bool = False
+    when: int  # nanoseconds since 1970, of the kernel's clock
+    netns: str  # as it was given to Taps
+    link: str  # "" where it has gone since
+    direction: str  # in or out
+    data: bytes  # its bytes, with the tag of a VLAN put back
+    ethernet: bool  # whether they begin with that header
+    length: int  # in bytes, where data was cut
+    aside: bool = False  # whether it came for another MAC address than the link's
 
     @property
     def frame(self) -> frame.Frame:

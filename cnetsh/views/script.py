@@ -25,19 +25,15 @@ _VALUES = {"up": "flags", "master": "master/ifindex", "hairpin": "brport/hairpin
 
 
 class Entry(NamedTuple):
-    """What stands in the script for one command.
-
-    values: the paths whose values are noted before. made: what is noted after it, by name. left:
-    what is elsewhere after it. restores: the setting that is written to undo it, or "".
-    """
+    """What stands in the script for one command."""
 
     commands: Sequence[str]
     section: str = ""
     comments: Sequence[str] = ()
-    values: Sequence[str] = ()
-    made: Sequence[str] = ()
-    left: Sequence[str] = ()
-    restores: str = ""
+    values: Sequence[str] = ()  # paths whose values are noted before
+    made: Sequence[str] = ()  # what is noted after it, by name
+    left: Sequence[str] = ()  # what is elsewhere after it
+    restores: str = ""  # the setting that is written to undo it, or ""
 
 
 def as_script(up: Plan, down: Plan, check: Plan, sudo: bool = True, *, teaches: str = "") -> str:

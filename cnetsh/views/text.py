@@ -26,17 +26,13 @@ def as_shell(texts: Iterable[str], sudo: bool = True) -> str:
 
 
 class Sheet(NamedTuple):
-    """What is shown of a plan, or of what a command would do.
-
-    part: that of the plan, which says what the last column is; warnings: doctor's findings;
-    over: a line over a whole plan.
-    """
+    """What is shown of a plan, or of what a command would do."""
 
     title: str
-    part: str
+    part: str  # that of the plan, which says what the last column is
     lines: Sequence[Line]
-    warnings: Sequence[Mapping[str, Any]] = ()
-    over: str = ""
+    warnings: Sequence[Mapping[str, Any]] = ()  # doctor's findings
+    over: str = ""  # a line over a whole plan
 
     @property
     def marked(self) -> bool:
@@ -45,10 +41,7 @@ class Sheet(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line as a table shows it: its number in the plan, and what its last column says.
-
-    typed: those are commands.
-    """
+    """A line as a table shows it: its number in the plan, and what its last column says."""
 
     number: str
     mark: str
@@ -56,7 +49,7 @@ class Row(NamedTuple):
     found: str
     why: str
     last: tuple[str, ...]
-    typed: bool
+    typed: bool  # last are commands
 
 
 # What a mark says already.

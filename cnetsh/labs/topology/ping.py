@@ -43,24 +43,19 @@ class Patience(NamedTuple):
 
 
 class Ping(NamedTuple):
-    """One ping, or with a port the call of it.
-
-    fails: the reason why nothing must come back; needs: what the target must have; listen: the
-    container's port that is called in the end; control: pings that must work for a failure to
-    count; no_control: why there are none.
-    """
+    """One ping, or with a port the call of it."""
 
     source: str  # "" = the host
     target: Ip
-    fails: str = ""
-    needs: str = ""
+    fails: str = ""  # why nothing must come back
+    needs: str = ""  # what the target must have
     note: str = ""
     port: int = 0
     protocol: str = ""
-    listen: str = ""
+    listen: str = ""  # the container's port that is called in the end
     patience: Patience = Patience()
-    control: tuple["Ping", ...] = ()
-    no_control: str = ""
+    control: tuple["Ping", ...] = ()  # that must work for a failure to count
+    no_control: str = ""  # why there are none
 
     @property
     def command(self) -> str:

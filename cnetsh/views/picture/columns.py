@@ -20,22 +20,17 @@ ROUNDS = 9
 
 @dataclass(slots=True)
 class Group:
-    """The containers on one set of rails, by their numbers.
+    """The containers on one set of rails; a bar goes on to further rows on the left."""
 
-    A bar goes on to further rows on the left; of two bridges the second runs below the boxes, and
-    goes on at the right. barred: they hang on bars, and are not led round the host; wide: the
-    columns of a box; spare: those beside the boxes.
-    """
-
-    rails: tuple[int, ...]
+    rails: tuple[int, ...]  # by their numbers
     members: list[Placed]
-    wraps: bool
-    barred: bool = True
-    spare: int = 0
+    wraps: bool  # of two rails the second runs below the boxes, and goes on at the right
+    barred: bool = True  # they hang on bars, and are not led round the host
+    spare: int = 0  # columns beside the boxes
     columns: int = 1
     x0: int = 0
     x1: int = 0
-    wide: int = field(init=False)
+    wide: int = field(init=False)  # columns of a box
 
     def __post_init__(self) -> None:
         self.wide = max((one.w for one in self.members), default=0)

@@ -24,20 +24,16 @@ _FORWARDING = {
 
 
 class DrawnLink(NamedTuple):
-    """A link: what it is, what it is in, where its other end or what it is made on is.
+    """A link: what it is, what it is in, where its other end or what it is made on is."""
 
-    kind is "" where nobody has said it; carrier is None where nobody has looked; number: of a VLAN
-    or VXLAN.
-    """
-
-    kind: str
+    kind: str  # "" where nobody has said it
     up: bool
-    carrier: bool | None
+    carrier: bool | None  # None where nobody has looked
     master: str
     peer: Place | None
     on: Place | None
     mtu: int
-    number: str
+    number: str  # of a VLAN or VXLAN
 
 
 @dataclass(frozen=True, slots=True)

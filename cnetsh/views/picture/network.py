@@ -19,19 +19,15 @@ LONGEST = 44  # columns of a line in a container's box
 
 
 class DrawnPort(NamedTuple):
-    """A link of a container that leads out of it; states are words, "" for a link that works.
-
-    rail: what it hangs on in the host; host: the cable's end there; other: its end in another
-    container; tag: what is done to packets on it.
-    """
+    """A link of a container that leads out of it; states are words, "" for a link that works."""
 
     link: str
     state: str = ""
-    rail: str = ""
-    host: str = ""
+    rail: str = ""  # what it hangs on in the host
+    host: str = ""  # the cable's end there
     host_state: str = ""
-    other: Place | None = None
-    tag: str = ""
+    other: Place | None = None  # its end in another container
+    tag: str = ""  # what is done to packets on it
 
     @property
     def socket(self) -> str:
@@ -64,15 +60,12 @@ class DrawnContainer(NamedTuple):
 
 
 class Rail(NamedTuple):
-    """What cables hang on in the host: a bridge, a link of its own, or one that others share.
-
-    wired: whether the host's IP stack has an address on it.
-    """
+    """What cables hang on in the host: a bridge, a link of its own, or one that others share."""
 
     name: str
     kind: str
     label: str
-    wired: bool
+    wired: bool  # whether the host's IP stack has an address on it
     state: str = ""
     isolated: bool = False
 
@@ -101,18 +94,14 @@ class Outside(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DrawnNetwork:
-    """What a picture shows.
-
-    hosted: whether the host has a part in it; translated: what it does to addresses; heading, ways:
-    what its IP stack does; rails and containers are in the order in which they are drawn.
-    """
+    """What a picture shows; rails and containers are in the order in which they are drawn."""
 
     title: str
-    hosted: bool
+    hosted: bool  # whether the host has a part in it
     outside: Outside | None
-    translated: tuple[str, ...]
-    heading: str
-    ways: tuple[str, ...]
+    translated: tuple[str, ...]  # what it does to addresses
+    heading: str  # what its IP stack does
+    ways: tuple[str, ...]  # its routes, and the rest
     rails: tuple[Rail, ...]
     containers: tuple[DrawnContainer, ...]
 

@@ -12,16 +12,13 @@ BETWEEN = 2  # columns from one socket to the next
 
 @dataclass(slots=True)
 class Plug:
-    """A port on its way: its column, whether it is in the lower edge, and not below its bar.
-
-    least: how many columns it takes at least.
-    """
+    """A port on its way: its column, whether it is in the lower edge, and not below its bar."""
 
     port: DrawnPort
     x: int = 0
     low: bool = False
     aside: bool = False
-    least: int = 0
+    least: int = 0  # columns that it takes at least
 
     @property
     def width(self) -> int:
@@ -40,17 +37,14 @@ class Plug:
 
 @dataclass(slots=True)
 class Placed:
-    """A container on its way to a place.
-
-    row: of those on the host, 0 is the first; least: how many rows it takes at least.
-    """
+    """A container on its way to a place."""
 
     it: DrawnContainer
     x: int = 0
     y: int = 0
     w: int = 0
-    row: int = 0
-    least: int = 0
+    row: int = 0  # of those on the host, 0 is the first
+    least: int = 0  # rows that it takes at least
     plugs: list[Plug] = field(default_factory=list)
 
     @property

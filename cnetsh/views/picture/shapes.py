@@ -10,17 +10,14 @@ UP, DASHED, DOTTED = "up", "dead", "down"
 
 
 class Box(NamedTuple):
-    """A box with its border: host, stack (the host's IP stack), nat, box or router.
-
-    several: it stands for more containers than one.
-    """
+    """A box with its border: host, stack (the host's IP stack), nat, box or router."""
 
     x: int
     y: int
     w: int
     h: int
     kind: str
-    several: bool = False
+    several: bool = False  # it stands for more containers than one
 
     @property
     def right(self) -> int:
@@ -32,17 +29,14 @@ class Box(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A bridge: a bar with its label from column `at` on, or a thin one that leads on to others.
-
-    kind: bar, iso (isolated), own (a link in no bridge), dead (no carrier) or down.
-    """
+    """A bridge: a bar with its label from column `at` on, or a thin one that leads on to others."""
 
     x0: int
     y0: int
     x1: int
     y1: int
     label: str
-    kind: str
+    kind: str  # bar, iso (isolated), own (a link in no bridge), dead (no carrier) or down
     at: int = 0
 
     @property
@@ -80,10 +74,7 @@ class Wire(NamedTuple):
 
 @dataclass(slots=True)
 class Picture:
-    """A picture as it grows: what is drawn, and how large it is.
-
-    tight: from this row on sockets are as high as a line.
-    """
+    """A picture as it grows: what is drawn, and how large it is."""
 
     title: str
     width: int = 0
@@ -93,7 +84,7 @@ class Picture:
     sockets: list[Label] = field(default_factory=list)
     texts: list[Label] = field(default_factory=list)
     dots: list[Cell] = field(default_factory=list)  # where a wire leaves another
-    tight: int = 1 << 30
+    tight: int = 1 << 30  # from this row on sockets are as high as a line
 
     def socket(self, middle: int, y: int, text: str, kind: str) -> Label:
         """Add a framed text around a column, and give it."""

@@ -12,14 +12,11 @@ _UPRIGHT, _LEVEL = 1, 2
 
 
 class Job(NamedTuple):
-    """A wire to be drawn: from one cell, on a way, to another cell, on a way; and its kind.
+    """A wire to be drawn: from one cell, on a way, to another cell, on a way; and its kind."""
 
-    start, end: the points on borders that the first and the last cell lie before.
-    """
-
-    start: Cell
+    start: Cell  # on a border, before which the first cell lies
     out: int
-    end: Cell
+    end: Cell  # the same of the last cell
     into: int
     kind: str
 
