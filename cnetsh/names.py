@@ -102,10 +102,7 @@ def visible(text: str) -> str:
 
 
 def interface_name(text: str, what: str) -> str:
-    """Give back a name that the kernel and ip take for an interface and nothing else.
-
-    Raises CnetshError; `what` is the place that it names.
-    """
+    """Give back a name that ip takes for an interface's. Raises CnetshError; what: its place."""
     _shape(text, what, _LINK, 15)
     if word := keyword(text):
         _refuse(text, what, f"is read by ip as its keyword {word}")
@@ -133,10 +130,7 @@ def lab_name(text: str, what: str) -> str:
 
 
 def count(text: str, what: str, low: int, high: int, limit: str = "") -> int:
-    """Give the whole number from low to high that text says.
-
-    Raises CnetshError; limit is the reason why there is no more than high.
-    """
+    """Give the whole number that text says. Raises CnetshError; limit: why no more than high."""
     if not _NUMBER.fullmatch(text):
         _refuse(text, what, f"is not a whole number from {low} to {high}")
     if int(text) < low or int(text) > high:
@@ -153,10 +147,7 @@ def ip(text: str, what: str) -> Ip:
 
 
 def subnet(text: str, what: str) -> Inet:
-    """Give a subnet as typed, host bits kept; its `.network` is the normalised one.
-
-    Raises CnetshError.
-    """
+    """Give a subnet as typed, its host bits kept. Raises CnetshError."""
     host, _, length = text.partition("/")
     found = _ip(host, text, what)
     most = _BITS[found.version]
@@ -170,10 +161,7 @@ def subnet(text: str, what: str) -> Inet:
 
 
 def inet(text: str, what: str) -> Inet:
-    """Give an address with its prefix length that a host can have in its subnet.
-
-    Raises CnetshError, also for the addresses of the network and of broadcast.
-    """
+    """Give a host's address with its prefix length. Raises CnetshError."""
     found = subnet(text, what)
     low, high = found.hosts
     if found.number < low:

@@ -23,6 +23,7 @@ LONGEST = 4095
 # Some eighty lines ahead keep ip busy; those end before a stop is over, and after a killed cnetsh.
 BUFFER = 1 << 15
 POLL, LONGEST_POLL = 0.0001, 0.005
+# Once it is taken, the line before it is over.
 BLANK = b"\n"
 # The number is that of the line in the batch, which nobody has typed.
 _TRAILER = re.compile(r"^Command failed -:\d+\n?", re.MULTILINE)
@@ -53,11 +54,7 @@ class Lane:
             raise
 
     def run(self, lines: Iterable[str], stopping: Callable[[], int]) -> bool:
-        """Hand over command lines, without `ip`, and wait until all have run.
-
-        False when the process has ended meanwhile or not all were handed over: close says how far
-        it came. A blank line that was taken says that the line before it is over.
-        """
+        """Hand lines over and wait until all have run; False: `close` says how far it came."""
         # What an earlier run handed over has run: close tells of the last run alone.
         self._packets.clear()
         fed = self.feed(lines, stopping)

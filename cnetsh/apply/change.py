@@ -41,10 +41,7 @@ class Changing:
 
     @classmethod
     def of(cls, record: Journal, plans: Plans, means: Means) -> "Changing | None":
-        """Work out a change, None where nothing differs.
-
-        Raises CnetshError where others use what is to go, or it could not be seen.
-        """
+        """Work out a change, None where nothing differs. Raises CnetshError where it cannot be."""
         steps = plan_of(record, "up").steps
         change = between(record.in_force(steps), plans.up)
         if not change:
@@ -171,10 +168,7 @@ def _undo(what: Undoing, left: Patch) -> Undone:
 
 
 def _lost(sight: Sight, numbers: Collection[int]) -> set[int]:
-    """Give those of some steps of which a namespace that the lab keeps has nothing any more.
-
-    What is in it is looked at just where something failed there.
-    """
+    """Give those of some steps of which a namespace that the lab keeps has nothing any more."""
     only = {number: sight.steps[number] for number in numbers
             if all(isinstance(one, Make) for one in sight.steps[number].changes)}  # fmt: skip
     found = drift_from(only, sight.state, sight.journal.made, sight.means.ask)[0] if only else ()

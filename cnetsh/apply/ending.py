@@ -164,10 +164,7 @@ class Ending:
 
     @cached_property
     def _got_four(self) -> set[str]:
-        """The links that had no address of IPv4 before the lab's.
-
-        With it all of a link's settings are set by hand (kernel: ipv4_devconf_setall).
-        """
+        """The links whose first IPv4 address was the lab's: set by hand (ipv4_devconf_setall)."""
         had = {was["dev"] for fact, was in self.sight.journal.before.items() if is_four(fact)}
         got = {mine["dev"] for fact, (_, mine) in self.taken.done.items() if is_four(fact) and mine}
         return {name for name in got - had if Fact(Ref("link", "", name)) in self.sight.now}

@@ -138,10 +138,7 @@ class Journal:
         return self.up and not self.undoing
 
     def in_force(self, steps: Sequence[Step]) -> dict[int, Step]:
-        """Give those of its plan's steps that make up the lab, by their numbers.
-
-        A run may have been interrupted.
-        """
+        """Give those of its plan's steps that make up the lab, by their numbers."""
         return {number: steps[number] for number in sorted(self.applied)}
 
     def write(self, **record: Any) -> None:
@@ -272,10 +269,7 @@ def _of_line(line: bytes) -> Any:
 
 
 def read_journal(path: Path) -> Journal:
-    """Read a journal, ready to be written on. Raises CnetshError for a line that is damaged.
-
-    The last line may be torn: its writer was killed, and what it announced had not begun.
-    """
+    """Read a journal, to be written on but for a torn last line. Raises CnetshError if damaged."""
     fd = open_private(path, os.O_RDWR | os.O_APPEND)
     with os.fdopen(os.dup(fd), "rb") as file:
         header, *lines = file.read().split(b"\n")
@@ -288,6 +282,7 @@ def read_journal(path: Path) -> Journal:
             f"the journal {path} is damaged, so nothing is undone by it",
             "compare `ip link`, `ip netns` and `iptables-save` by hand, then remove the file",
         ) from None
+    # Its writer was killed, and what it announced had not begun.
     if torn:
         os.ftruncate(fd, os.fstat(fd).st_size - len(torn))
     _take_lines(found, lines)

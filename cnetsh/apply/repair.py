@@ -171,11 +171,9 @@ def _made(read: Read, ref: Ref) -> Iterator[tuple[int, Make]]:
 
 
 def repair(known: Repairing, means: Means) -> Outcome:
-    """Put the lab back as it was planned; when a command fails, put back what was found.
-
-    The lab counts as interrupted meanwhile, so that after a crash `recover` undoes all of it.
-    """
+    """Put the lab back as it was planned; when a command fails, put back what was found."""
     record, patient = known.record, replace(means, stopping=never)
+    # After a crash `recover` undoes all of it.
     record.write(up=False, header={"pid": os.getpid()})
     outcome = _run(known, means, "")
     for _ in range(ROUNDS if outcome.well else 0):

@@ -39,10 +39,7 @@ ROUNDS = 5
 
 
 def roll_back(all_of_it: Undoing) -> Undone:
-    """Undo a whole lab; give what is left.
-
-    The journal stays when something is left, so that a later `recover` can go on.
-    """
+    """Undo a whole lab; give what is left, with which the journal stays, for `recover`."""
     sight, beside, journal = all_of_it.sight, all_of_it.beside, all_of_it.sight.journal
     begun, stays = sight.now, all_of_it.handed.stays
     held = found_in(journal.homes, journal.held)
@@ -91,17 +88,14 @@ def take_back(what: Undoing) -> Taken:
 
 
 def run_mends(todo: Sequence[Mend], sight: Sight, verb: str = "mend ") -> list[Mend]:
-    """Run commands in their order, past every failure; give those that failed.
-
-    A name of the kernel's may be one that nobody can type: those run first, one by one.
-    """
+    """Run commands in their order, past every failure; give those that failed."""
     steps, mends, failed = [], [], []
     for one in todo:
         try:
             steps.append(as_step(one.text))
             mends.append(one)
         except CnetshError:
-            # No step can hold it, and none has to.
+            # A name of the kernel's may be one that nobody can type: it runs first, by itself.
             failed += [one] if sight.means.run(shlex.split(one.text)).exit_code else []
     sight.means.watch.expect(len(steps), verb)
     left = [*range(len(steps))]

@@ -151,10 +151,7 @@ def begin_unit(unit: Unit, note: Note, means: Means) -> Result | None:
 
 
 def timed(unit: Unit, work: Callable[[], tuple[Result, int]]) -> tuple[Result, int, float]:
-    """Do the work of a unit; give its result, how many steps were taken up, and seconds.
-
-    Whatever is raised is a failure, after which nobody knows how many: -1.
-    """
+    """Do a unit's work; give its result, how many steps it took up (-1: unknown), and seconds."""
     began = time.perf_counter()
     try:
         result, taken = work()
@@ -210,10 +207,7 @@ def marked(step: Step) -> Iterator[Ref]:
 
 
 def identities(refs: Iterable[Ref]) -> dict[str, list[Any]]:
-    """Give what tells those objects that are there from others of the same names.
-
-    Only the target's own namespace is looked at.
-    """
+    """Give what tells objects of the target's own namespace from later ones of their names."""
     found = {f"{ref.kind} {ref.name}": _identity(ref) for ref in refs if not ref.netns}
     return {key: mark for key, mark in found.items() if mark}
 

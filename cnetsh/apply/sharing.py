@@ -44,10 +44,7 @@ class Handed(NamedTuple):
 
 
 def handed(done: Patch, beside: Iterable[Other], sight: Sight) -> Handed:
-    """Give what the other labs are to know of what a lab that goes has found.
-
-    Asked twice, as after a crash, it is the same.
-    """
+    """Give what the other labs are to know of one that goes; asked after a crash, the same."""
     stays: dict[Fact, str] = {}
     told = []
     for other in beside:

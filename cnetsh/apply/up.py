@@ -98,10 +98,7 @@ def refuse(plan: Plan, now: State) -> None:
 
 
 def bring_up(plans: Plans, before: State, means: Means) -> Ended:
-    """Run the plan; when a step fails or a signal comes, undo what was done. The lock must be held.
-
-    before: the target, with the settings that the plan writes, after `refuse`.
-    """
+    """Run the plan, or undo what of it ran. The lock is held; before: the target after `refuse`."""
     began = time.monotonic()
     record = create(plans, kinds.facts_of(before))
     means.watch.expect(len(plans.up.steps))
@@ -152,10 +149,7 @@ def to_undo(record: Journal, means: Means) -> Undoing:
 
 
 def undo(known: Undoing) -> Undone:
-    """Undo a lab to the end, whatever signal comes; remove its journal when nothing is left.
-
-    Raises CnetshError when not even that can be told.
-    """
+    """Undo a lab, whatever signal comes; its journal stays where something is left."""
     record = known.sight.journal
     with _left_behind(record):
         undone = roll_back(known)

@@ -30,10 +30,7 @@ def run(
     output: Path | None,
     sudo: bool,
 ) -> int:
-    """Show what `up LAB` would do on a target, or what makes one plan into another.
-
-    Give 1 where there is something to do, else 0.
-    """
+    """Show what `up LAB` would do on a target, or how two plans differ; give 1 where they do."""
     form = form_of(form, output)
     if other:
         return _of_two(lab, other, settings, form, output, sudo)

@@ -31,10 +31,7 @@ def run(
     quiet: bool = False,
     log: Path | None = None,
 ) -> int:
-    """Take down a lab, the only one that is up, or every one; give the exit code.
-
-    kill: the processes inside it are ended.
-    """
+    """Take down a lab, the only one or every one, with kill what is inside; give the exit code."""
     if lab and every:
         raise CnetshError(f"--all takes down {lab} too", "leave one of them out")
     known = read_saved(Path(lab)) if lab.endswith(".json") else None
@@ -54,10 +51,7 @@ def _all_is_down(lab: Sought) -> int:
 
 
 def _is_not_up(lab: Sought, up: Sequence[str] = ()) -> str:
-    """Say that a lab is not up, which is as was asked: nobody knows what was up before.
-
-    Raises CnetshError where it is the name of one that is up misspelt.
-    """
+    """Say that a lab is not up, as was asked. Raises CnetshError where one of a like name is."""
     refusal = lab.not_up(up)
     if lab.source or lab.elsewhere or not lab.name:
         return refusal.message

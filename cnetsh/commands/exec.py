@@ -20,10 +20,7 @@ ZSH = Path(__file__).parent / "zsh"
 
 
 def run(name: str, command: Sequence[str], on: str) -> int:
-    """Run a command in a container, or in the target itself; give its exit code.
-
-    No command: the shell of who runs it there.
-    """
+    """Run a command, or a shell, in a container or the target itself; give its exit code."""
     with signals.terminal_kept():
         return in_container(name, on, partial(become, name, command, (sys.stdin, sys.stdout)))
 

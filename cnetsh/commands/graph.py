@@ -28,10 +28,7 @@ def run(
     output: Path | None,
     width: int | None,
 ) -> int:
-    """Draw a lab, or with `live` the kernel of a target; give the exit code.
-
-    form: None is what the file's name says, else text; width: None is the terminal's.
-    """
+    """Draw a lab, or with `live` what a target has; give the exit code."""
     form = form or _form(output)
     width = width or (PAGE if form == "svg" else shutil.get_terminal_size().columns)
     drawn = partial(draw, form=form, width=width)

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def resolved(lab: str, on: str) -> Iterator[str]:
-    """Give a lab's name as `choose` knows it: of one that is only up, its plan as a file.
-
-    Raises CnetshError for a name that is neither.
-    """
+    """Give a name that `choose` knows: of a lab that is only up, a file's. Raises CnetshError."""
     if choose.is_known(lab):
         yield lab
         return
@@ -85,10 +82,7 @@ class Sought(NamedTuple):
         return cls(name, _elsewhere(name, here, labs, verb), source, here.option)
 
     def only(self) -> "Sought":
-        """Give the lab, where no name was typed the only one that is up here.
-
-        Raises CnetshError where there are none, or several.
-        """
+        """Give the lab, or the only one that is up here. Raises CnetshError where it is not one."""
         from cnetsh.apply import journal
 
         up = [] if self.name else journal.labs_here()
@@ -144,10 +138,7 @@ def _labs_seen() -> dict["Target", list[str]]:
 
 
 def _elsewhere(lab: str, here: "Target", labs: Mapping["Target", Sequence[str]], verb: str) -> str:
-    """Say where a lab is else that this user may see, or any lab where no name was typed.
-
-    It goes on after `is not up`; nothing where there is none.
-    """
+    """Say, after `is not up`, where else a lab is, or any where no name was typed."""
     lines = [f"\n  {where} has {one}: cnetsh {verb} {one} --on {where}"
              for where, several in labs.items() if where != here
              for one in several if lab in ("", one)]  # fmt: skip

@@ -146,10 +146,7 @@ def kept(stream: TextIO, path: Path | None, code: int) -> int:
 
 
 def deliver(text: str, path: Path | None) -> None:
-    """Print what was asked for, a long text by the pager, or write it to a new file but "-".
-
-    Raises CnetshError when there is such a file: nothing is overwritten.
-    """
+    """Print a text, a long one by the pager, or make a file of it but "-". Raises CnetshError."""
     if path is None or path == Path("-"):
         if sys.stdout.isatty():
             # What is piped goes without it.

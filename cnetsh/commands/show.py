@@ -45,10 +45,7 @@ def _show(name: str, as_json: bool, width: int, coloured: bool, into: TextIO) ->
 
 
 def _named(name: str) -> Sequence[str]:
-    """Give the namespaces that a name stands for, "" being the target's own.
-
-    Raises CnetshError for a name of nothing that is there.
-    """
+    """Give the namespaces that a name stands for, "" the target's own. Raises CnetshError."""
     there = sorted(name for name, mark in kernel.namespaces().items() if mark)
     if not name:
         return ["", *there]

@@ -109,10 +109,7 @@ def tell_ended(undone: Undone, typed: str, what: str, seconds: str = "") -> int:
 
 
 def tell_left(left: Sequence[Left], typed: str) -> int:
-    """Name what is left, each with the command that ends that; give 3 when there is something.
-
-    typed: what has a line run in the target, as `Means` has it.
-    """
+    """Name what is left, each with what ends it, to be typed behind `typed`; give 3 if any is."""
     if not left:
         return DONE
     say("left behind:")

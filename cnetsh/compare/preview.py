@@ -172,10 +172,7 @@ def refuse_taken(plan: Plan, now: State, made: Made = NOTHING) -> None:
 
 
 def relied_on(plan: Plan, now: State, standing: str = NOT_UP) -> dict[str, str]:
-    """Give what a plan takes for granted of its target, fact by fact.
-
-    standing: of the lab, see `journal.standing`.
-    """
+    """Give what a plan takes for granted of its target, by fact; standing: `journal.standing`."""
     found = preview(plan.steps, now)
     known = {fact: value for one in found for fact, value in one.was.items()}
     return {f"lab {plan.lab}": standing, **known, "routes": _routes(now)}

@@ -33,10 +33,7 @@ Marks: TypeAlias = Mapping[str, Sequence[Any]]
 
 
 def take(
-    run: Run,
-    written: Iterable[str] = (),
-    made: Marks = NOTHING,
-    seen: Answers | None = None,
+    run: Run, written: Iterable[str] = (), made: Marks = NOTHING, seen: Answers | None = None
 ) -> State:
     """Read the target's own namespace, with the settings at the paths written.
 
@@ -175,10 +172,7 @@ def look_through(
 
 
 def beginnings(paths: Iterable[str]) -> dict[str, str]:
-    """Give the settings that a new namespace begins with: one is made, read and gone.
-
-    Nothing where none can be made.
-    """
+    """Give the settings of a new namespace, made for it and gone; none where none can be made."""
     with contextlib.suppress(OSError):
         return namespace.in_new_network(lambda: kernel.readable(paths))
     return {}

@@ -144,10 +144,7 @@ def shipped(name: str) -> Path:
 
 
 def builtin_lab(name: str, settings: Sequence[str]) -> Lab:
-    """Give a lab by its name or folder, with settings (KEY=VALUE) in place of defaults.
-
-    Raises CnetshError for what is unknown (the nearest name is the hint) or not allowed.
-    """
+    """Give a lab by its name or folder, with settings (KEY=VALUE) in it. Raises CnetshError."""
     if name in (*LABS, SANDBOX):
         return _lab(name, shipped("templates") / name, settings, trusted=True)
     if not _is(Path.is_dir, folder := Path(name)):

@@ -17,10 +17,7 @@ FILES = (*LAB_FILES, ".json")
 
 
 def plans(name: str, settings: Sequence[str] = ()) -> Plans:
-    """Give the plans of a built-in lab, a lab file, a folder or a saved plan (.json).
-
-    Raises CnetshError, with the place, for anything that cannot be a plan.
-    """
+    """Give the plans of a built-in lab, lab file, folder or saved plan. Raises CnetshError."""
     if name.endswith(".json"):
         return _saved(name, settings)
     found = _lab(name, settings)

@@ -13,10 +13,7 @@ from cnetsh.names import meant
 
 
 def load_file(path: Path, settings: Sequence[str]) -> Lab:
-    """Give the lab that the file describes; `settings` (KEY=VALUE) replace single values in it.
-
-    Raises CnetshError with a line for each mistake of the file.
-    """
+    """Give a file's lab, with settings (KEY=VALUE) in it. Raises CnetshError, a line a mistake."""
     # A file is often asked for its name alone.
     from cnetsh.labs.topology import values
 

@@ -23,10 +23,7 @@ PARTS = ("up", "check", "down")
 
 
 def render(lab: Lab, part: str) -> str:
-    """Give the text of a lab's part: up, check or down; a missing check or down is empty.
-
-    Raises CnetshError with template and line for what is wrong or too large.
-    """
+    """Give the text of a lab's part, "" where it has none. Raises CnetshError with the place."""
     name = f"{part}.sh.j2"
     if part not in PARTS:
         raise CnetshError(f"{lab.name}: no part {visible(part)}", f"known: {', '.join(PARTS)}")

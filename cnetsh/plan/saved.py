@@ -85,10 +85,7 @@ def as_saved(
     relied_on: Mapping[str, str] = NOTHING,
     warnings: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Give the file's text, one step a line, so that two of them can be compared by eye.
-
-    lines: the commands that it runs, where that is known.
-    """
+    """Give the file's text, a step a line, to be compared by eye; lines: what runs, if known."""
     does = [
         {"mark": line.mark, "command": line.step.text}
         | ({"found": line.found} if line.found else {})

@@ -116,10 +116,7 @@ _WRITE = re.compile(
 
 
 def split(text: str) -> tuple[tuple[str, ...], str]:
-    """Give the argument vector and standard input of a command line.
-
-    Raises CnetshError for a line that only a shell could run.
-    """
+    """Give a line's arguments and standard input. Raises CnetshError if only a shell can run it."""
     if not _NEEDS_CARE.search(text):
         return tuple(text.split()), ""
     # The one pipe there is; what it brings is no word of the command.
@@ -137,10 +134,7 @@ def split(text: str) -> tuple[tuple[str, ...], str]:
 
 
 def as_step(text: str) -> Step:
-    """Give a command of cnetsh's own, which may be one that no plan can have, as a step.
-
-    Raises CnetshError for one that only a shell could run.
-    """
+    """Give a command of cnetsh's own, allowed or not, as a step. Raises CnetshError as `split`."""
     command = command_in(text)
     said = NO_DIRECTIVES._replace(look=kinds.read(command) is None)
     return Step(text, command.netns, "", "", "change", 0, said)
@@ -156,11 +150,7 @@ def enter(argv: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 
 
 def parse(text: str, lab: str, title: str, part: str, origin: str) -> Plan:
-    """Read rendered text into a plan; origin names the template in errors.
-
-    Raises CnetshError with a line for each that needs a shell, that is no allowed command, or, in
-    the part "up", that has no undo.
-    """
+    """Read rendered text into a plan; origin: its template. Raises CnetshError, a line a fault."""
     if found := _NO_CHARACTER.search(text):
         line = text.count("\n", 0, found.start()) + 1
         raise CnetshError(f"{origin}: line {line}: {found[0]!r} is no character")
@@ -315,10 +305,7 @@ def command_in(text: str) -> Command:
 # Whoever asks for the changes of a step has the same text; the largest lab that can run has fewer.
 @lru_cache(1 << 17)
 def _read(text: str) -> tuple[str, str, Changes]:
-    """Give the kind of a line's command as a step, its namespace and what it changes.
-
-    Raises CnetshError for one that no kind can be.
-    """
+    """Give a line's kind as a step, its namespace, and what it changes. Raises CnetshError."""
     command = command_in(text)
     changes = kinds.read(command)
     if changes:
@@ -331,10 +318,7 @@ def _read(text: str) -> tuple[str, str, Changes]:
 
 
 def changes_of(text: str) -> Changes:
-    """Give what a line changes; () for one that looks or checks.
-
-    Raises CnetshError for one that no kind of object knows: the kinds are the allow-list.
-    """
+    """Give what a line changes, () if it looks or checks. Raises CnetshError for one not known."""
     kind, _, changes = _read(text)
     if kind == "trusted":
         raise CnetshError(f"not an allowed command: {text}", _NEEDED)

@@ -124,10 +124,7 @@ def down_plan(up: Plan, down: Plan) -> Plan:
 
 
 def down_order(needed: Sequence[Undo], down: Sequence[Step]) -> list[Undo]:
-    """Give the undos in the order in which the lab's down template types them.
-
-    What the template does not name comes after, in reverse order of the steps.
-    """
+    """Give the undos in the order of the lab's down template, then the others, the last first."""
     place = {step.text: number for number, step in reversed(list(enumerate(down)))}
     last = len(down)
     return sorted(needed, key=lambda undo: (place.get("".join(undo.texts[-1:]), last), -undo.step))

@@ -49,10 +49,7 @@ class CheckResult:
 def run_checks(
     plan: Plan, run: Run, tell: Callable[[CheckResult], None], stopping: Callable[[], int] = never
 ) -> list[CheckResult]:
-    """Run the checks of a plan, tell of each in plan order, and give them all, or those so far.
-
-    Pings mostly wait, so they run side by side; what shows the state after them waits for them.
-    """
+    """Run a plan's checks side by side, tell of each in plan order, and give those that ended."""
     with listening(filter(None, map(_port, plan.steps))) as listeners:
         check = partial(_check, run=run, stopping=stopping, listeners=listeners)
         return list(_found(plan, check, tell, stopping))

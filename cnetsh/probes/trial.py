@@ -75,10 +75,7 @@ class Drop(NamedTuple):
 
 
 def tried(asked: Probe, spaces: Sequence[str], waits: Sequence[float] = WAITS) -> ProbeResult:
-    """Send a packet, twice where nothing comes back, and give how that ended.
-
-    spaces: the namespaces with a tap. Raises OSError where none can be opened.
-    """
+    """Send a packet, twice if unanswered; give how it ended. spaces: with taps. Raises OSError."""
     paths = {name: str(NETNS / name) if name else "" for name in spaces}
     # Who has asked for a neighbour in vain waits before asking anew (neigh_timer_handler).
     questions: tuple[Seen, ...] = ()

@@ -26,10 +26,7 @@ def fill_streams() -> None:
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder 0700 with its parents, or check the one that is there; give it back.
-
-    Raises CnetshError when it is a link, someone else's, open to others, or cannot be made.
-    """
+    """Make a folder 0700 with its parents, or check what is there; give it. Raises CnetshError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -67,10 +64,7 @@ def _refuse_foreign(path: Path, found: os.stat_result) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open a file of a private folder, made 0600 where flags say so, and give its descriptor.
-
-    Raises CnetshError when it is no file, such as a link, or not this user's.
-    """
+    """Open one's own file, or make it 0600 if flags say so; give its fd. Raises CnetshError."""
     try:
         fd = os.open(path, flags | FLAGS, 0o600)
     except OSError as error:

@@ -72,10 +72,7 @@ Listeners: TypeAlias = Mapping[Socket, Listener]
 
 @contextmanager
 def listening(ports: Iterable[Socket]) -> Iterator[Listeners]:
-    """Open those of the ports where nothing listens, answer whoever comes, and close them.
-
-    A port whose namespace is not there, or that is taken, is not among those given.
-    """
+    """Open those of the ports where nothing listens, answer whoever comes, and close them."""
     found = {port: one for port in dict.fromkeys(ports) if (one := _listener(port))}
     end = os.eventfd(0)
     thread = threading.Thread(target=_answer, args=(list(found.values()), end), daemon=True)

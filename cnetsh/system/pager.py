@@ -8,10 +8,7 @@ import sys
 
 
 def paged(text: str) -> bool:
-    """Show a text in the pager; say whether there is one, and it is needed.
-
-    PAGER says which, as a command for sh; cat, or nothing, is none.
-    """
+    """Show a text in the pager, PAGER for sh; say whether there is one, and it is needed."""
     pager = os.environ.get("PAGER", "less")
     if not sys.stdout.isatty() or pager in ("", "cat") or not shutil.which(pager.split()[0]):
         return False

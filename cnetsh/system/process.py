@@ -70,10 +70,7 @@ Start = Callable[[Sequence[str], Sequence[int]], Child]
 
 @cache
 def tool(name: str) -> str:
-    """Give the absolute path of a system tool.
-
-    Raises CnetshError when it is not installed, or when someone else could have replaced it.
-    """
+    """Give a tool's path. Raises CnetshError if it is missing, or others than root can write it."""
     for folder in FOLDERS:
         path = Path(folder, name)
         if path.is_file() and os.access(path, os.X_OK):
@@ -236,10 +233,7 @@ def spawn(argv: Sequence[str], streams: Sequence[int], held: Collection[int] = S
 
 
 def spawn_own(argv: Sequence[str], streams: Sequence[int], apart: bool) -> Child:
-    """Start a program of the caller's own: his environment and, unless apart, terminal and signals.
-
-    Raises OSError.
-    """
+    """Start a program in the caller's environment and, unless apart, terminal. Raises OSError."""
     actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in enumerate(streams)]
     # What Python has this process ignore, a program would ignore too.
     how: dict[str, Any] = {"setsigmask": (), "setsigdef": (signal.SIGPIPE,), "setsid": apart}

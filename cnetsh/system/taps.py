@@ -47,10 +47,7 @@ class Sighting(NamedTuple):
 
 
 class Taps:
-    """Open taps in some namespaces, until they are closed; use it by `with`.
-
-    What comes meanwhile waits in the kernel, so a packet may be sent first and looked for then.
-    """
+    """Taps in some namespaces, by `with`: what comes waits in the kernel, to be looked for then."""
 
     def __init__(self, paths: Mapping[str, str], link: str = "") -> None:
         """Open one tap for each namespace, given by name with its path, or for one link in it.

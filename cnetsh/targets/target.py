@@ -61,10 +61,7 @@ def named(text: str) -> Target:
 
 
 def ensure(target: Target, build: Callable[[], int]) -> None:
-    """Start the target's sandbox or VM when it does not run; build makes a sandbox's network.
-
-    Raises CnetshError when it cannot be started or built.
-    """
+    """Start the target if it does not run; build: a sandbox's network. Raises CnetshError."""
     if target.kind == "sandbox":
         sandbox.ensure(target.name, build)
     elif target.kind == "vm":

@@ -20,10 +20,7 @@ _KNOWN = f"{', '.join(_PROTOCOLS)}, host ADDRESS, src ADDRESS, dst ADDRESS, port
 
 
 def packet_filter(words: Sequence[str]) -> Choice:
-    """Give which packets some words choose; no words choose all.
-
-    Raises CnetshError for what is not understood: nothing is chosen by a guess.
-    """
+    """Give which packets some words choose, none: all. Raises CnetshError for what is not known."""
     terms: list[Choice] = []
     left = [part for word in words for part in word.split()]
     while left:

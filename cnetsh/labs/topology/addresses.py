@@ -13,11 +13,7 @@ Taken = dict[int, dict[int, tuple[Stated, str]]]  # by version and number: who, 
 
 
 def assign(topology: Topology) -> dict[tuple[str, int], Rows]:
-    """Give, by container and number of its interface, the addresses of each of its copies.
-
-    Raises CnetshError for addresses that are there twice or outside their bridge's subnet, for
-    subnets that overlap, and for a subnet that is full.
-    """
+    """Give, by container and number of its interface, each copy's addresses. Raises CnetshError."""
     mistakes, taken = Mistakes(), Taken()
     taken |= {4: {}, 6: {}}
     for bridge in topology.bridges.values():

@@ -45,10 +45,7 @@ class Member(NamedTuple):
 
 
 def members(topology: Topology) -> dict[str, Member]:
-    """Give every container by its name in the file's order, each with its ports.
-
-    Raises CnetshError for names that are unknown or there twice, and for too many ports.
-    """
+    """Give every container by its name in the file's order, with its ports. Raises CnetshError."""
     mistakes = Mistakes()
     refuse_unknown(topology, mistakes)
     with mistakes:

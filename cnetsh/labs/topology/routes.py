@@ -48,10 +48,7 @@ class Station(NamedTuple):
 def kernel_routes(
     member: Member, topology: Topology, members: Mapping[str, Member]
 ) -> tuple[KernelRoute, ...]:
-    """Give a container's routes, the default ones first.
-
-    Raises CnetshError for a next hop that the container cannot reach directly.
-    """
+    """Give a container's routes, default ones first. Raises CnetshError for a hop out of reach."""
     model, said = member.model, member.model.gateway
     hops = gateways(member, topology)
     if said:

@@ -40,10 +40,7 @@ class ContainerInside(NamedTuple):
 
 
 def topology_values(topology: Topology) -> dict[str, object]:
-    """Give what the templates in templates/topology need.
-
-    Raises CnetshError, with the places in the lab file, for what does not fit together.
-    """
+    """Give what the templates in templates/topology need. Raises CnetshError with the places."""
     known, mistakes = members(topology), Mistakes()
     ports = [port for member in known.values() for port in member.ports]
     firewalls = firewall.firewalls_of(topology, known, mistakes)

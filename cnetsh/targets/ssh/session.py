@@ -31,10 +31,7 @@ START = (
 
 
 def do(name: str, action: Callable[[], int]) -> int:
-    """Do an action on another machine, given as it is typed, as root; give its exit code.
-
-    Raises CnetshError when it cannot begin, and when the connection breaks.
-    """
+    """Do an action on another machine, as root; give its exit code. Raises CnetshError."""
     to, parcel = connection.place(name), travel.packed(action)
     assert to
     # Meanwhile, for both take their time.

@@ -262,11 +262,7 @@ def _listening(name: str, number: int) -> socket.socket:
 
 
 def run_in(one: Machine, action: Callable[[], int], seconds: float = math.inf) -> Exit:
-    """Do an action in a VM, its streams the caller's.
-
-    After so many seconds it has ended with 124, whatever it does. Raises CnetshError when the VM
-    ends meanwhile.
-    """
+    """Do an action in a VM, 124 when the time is over. Raises CnetshError when the VM ends."""
     if one.version != __version__:
         said = f"vm {one.name} was started by cnetsh {one.version}; this is {__version__}"
         raise CnetshError(said, f"cnetsh vm stop {one.name}")

@@ -51,10 +51,7 @@ USERS = {
 
 
 def image_of(kernel: Kernel, more: Sequence[Path] = ()) -> Path:
-    """Give the archive of a VM with that kernel, from the cache where nothing has changed since.
-
-    more: files and folders of this machine that it has besides, at the same place.
-    """
+    """Give a VM's archive, kept while nothing changes; more: paths here that it has besides."""
     code = list(own.files())
     key = _key(kernel, [file for _, file in code], more)
     image = cache() / f"root-{kernel.version}-{key}.cpio"
@@ -112,10 +109,7 @@ class Root:
 
 
 def root_of(kernel: Kernel, code: Iterable[tuple[str, Path]], more: Iterable[Path]) -> Root:
-    """Give the files of a VM; code goes to CODE.
-
-    more: programs by name, files and folders of this machine that it has besides.
-    """
+    """Give the files of a VM; code goes to CODE; more: programs and paths that it has besides."""
     root = Root()
     python, library = Path(os.path.realpath(sys.executable)), Path(sysconfig.get_path("stdlib"))
     for tool in TOOLS.split():

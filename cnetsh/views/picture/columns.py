@@ -139,10 +139,7 @@ def _groups(
 
 
 def _widen(rails: Sequence[Rail], members: Sequence[Placed], lengths: Sequence[int]) -> set[int]:
-    """Have a rail's only socket be as wide as its label, so that its bar is above it alone.
-
-    Gives the numbers of these rails.
-    """
+    """Have a rail's only socket be as wide as its label; give the numbers of these rails."""
     plugs = [plug for one in members for plug in one.plugs]
     many = Counter(plug.port.rail for plug in plugs)
     sole = {number for number, rail in enumerate(rails) if many[rail.name] == 1}

@@ -16,10 +16,7 @@ NAMED = 6  # so many are named in words
 
 
 def draw(network: DrawnNetwork, form: str, width: int) -> str:
-    """Give the network in a form: unicode, ascii, svg, mermaid or dot.
-
-    width: at most so many columns; a picture that needs more has them.
-    """
+    """Give the network as unicode, ascii, svg, mermaid or dot; width: more where it needs more."""
     told = described(network)
     network = folded(network)
     if form == "mermaid":

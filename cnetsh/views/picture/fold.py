@@ -13,10 +13,7 @@ _ADDRESS = re.compile(r"[\d.:a-f]+/")
 
 
 def folded(network: DrawnNetwork) -> DrawnNetwork:
-    """Give a network in which runs of containers are first, several in one, and last.
-
-    Those of a run differ in numbers and addresses alone.
-    """
+    """Give a network in which runs alike but for numbers are first, several in one, and last."""
     if len(network.containers) <= DRAWN_ALL:
         return network
     # A link of the host in no bridge is a container's own.

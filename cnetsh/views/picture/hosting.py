@@ -38,10 +38,7 @@ def draw_no_host(network: DrawnNetwork, picture: Picture, y: int) -> None:
 def draw_host(
     network: DrawnNetwork, picture: Picture, left: int, width: int, y: int
 ) -> tuple[int, int]:
-    """Draw it from row y on; give the row of the host's upper edge and that of the IP stack's end.
-
-    The host's box itself is drawn by who knows where it ends.
-    """
+    """Draw it from row y but for its box; give the rows of its upper edge and the stack's end."""
     middle, outside = left + width // 2, network.outside
     if outside:
         picture.socket(middle, y, f"( {outside.name} )", "net")

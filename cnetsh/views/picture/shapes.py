@@ -116,10 +116,7 @@ class Picture:
         return cells
 
     def without_idle_rows(self, spare: Iterable[tuple[int, int]]) -> None:
-        """Take out rows between the first and last of each pair in which nothing lies across.
-
-        Two of them stay, for things must not touch.
-        """
+        """Take out the rows of pairs in which nothing lies across, but two of each."""
         used = {text.y for text in (*self.sockets, *self.texts)}
         used |= {y for box in self.boxes for y in range(box.y, box.bottom + 1)}
         used |= {bar.y0 for bar in self.bars if not bar.thin}

@@ -87,10 +87,7 @@ class _Page:
         return wire.points if len(others) > 1 else ()
 
     def shown(self, text: Label) -> tuple[str, str, int]:
-        """Give what stands in a socket, where it begins, and how many columns it has.
-
-        Its frame stands for the brackets that text alone has.
-        """
+        """Give what stands in a socket, without brackets, where it begins, and its columns."""
         inner = text.text[1:-1] if text.text[0] in "[(" else text.text
         at = text.x + (len(inner) < len(text.text))
         return inner.strip(), self.start(at + len(inner) - len(inner.lstrip())), len(inner.strip())

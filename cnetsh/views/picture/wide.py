@@ -181,10 +181,7 @@ class _Wide:
         return y
 
     def _above(self, group: Group, row: int, top: int, ends: dict[int, int]) -> None:
-        """Draw what leads to a group's row from above, from the second row on a bar of its own.
-
-        top: the row of the boxes, or that of the tags above them.
-        """
+        """Draw what leads to a group's row from above, from the second on by a bar of its own."""
         plugs = [(one, plug) for one in group.members for plug in one.plugs
                  if one.row == row and not plug.low and plug.port.rail in self.numbers]  # fmt: skip
         if row and plugs:
