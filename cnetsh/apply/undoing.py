@@ -163,11 +163,7 @@ def _jumps(fact: Fact, rules: list[str], sight: Sight) -> Iterator[tuple[Ref, Le
 
 
 def _in_order(
-    sight: Sight,
-    undone: Iterable[Undo],
-    done: Patch,
-    wanted: Found,
-    blocked: Collection[Ref],
+    sight: Sight, undone: Iterable[Undo], done: Patch, wanted: Found, blocked: Collection[Ref]
 ) -> tuple[list[Mend], list[Mend]]:
     """Give what takes steps back, in the order of the lab's `down`, and what the rest needs."""
     now, found = sight.now, []

@@ -181,11 +181,7 @@ def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
 
 
 def _findings(
-    wanted: Wanted,
-    before: State,
-    means: Means,
-    surprises: list[Surprise],
-    new: Sequence[Step] = (),
+    wanted: Wanted, before: State, means: Means, surprises: list[Surprise], new: Sequence[Step] = ()
 ) -> list[Finding]:
     """Give what doctor warns of; new: the steps to run of a lab that is up."""
     # A look at a plan goes without the traps, which take a while to load.

@@ -12,13 +12,7 @@ from cnetsh.commands.entering import HOST, entered, refuse_asleep
 from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import networks_here
 from cnetsh.commands.progress import tell_where_typed, typed_for
-from cnetsh.commands.reasons import (
-    Reason,
-    Sending,
-    planned_here,
-    reason_of,
-    restored,
-)
+from cnetsh.commands.reasons import Reason, Sending, planned_here, reason_of, restored
 from cnetsh.compare import kernel
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet

@@ -8,14 +8,7 @@ from cnetsh.forwarding.blame import Turn, answered_past, blamed, translated, tur
 from cnetsh.forwarding.conntrack import Flow, Tracker
 from cnetsh.forwarding.doubting import doubted
 from cnetsh.forwarding.neighbour import Learned, fixed_neighbour, next_hop, refusal
-from cnetsh.forwarding.netfilter import (
-    REPLY,
-    Dropped,
-    Packet,
-    as_question,
-    bridge_calls,
-    filtered,
-)
+from cnetsh.forwarding.netfilter import REPLY, Dropped, Packet, as_question, bridge_calls, filtered
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown, address, prefix
 from cnetsh.forwarding.refusing import (
     denied,

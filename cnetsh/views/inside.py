@@ -7,15 +7,7 @@ from cnetsh import kinds
 from cnetsh.kinds import port
 from cnetsh.kinds.change import Facts, Ref, State
 from cnetsh.views.table import GAP
-from cnetsh.views.terminal import (
-    BOLD,
-    DIM,
-    HEADING,
-    Paint,
-    columns_of,
-    printable,
-    wrapped,
-)
+from cnetsh.views.terminal import BOLD, DIM, HEADING, Paint, columns_of, printable, wrapped
 
 MEANS, PORTS = "means", "Bridge ports"
 Row = dict[str, str]
