@@ -8,14 +8,13 @@ import os
 import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cnetsh import kinds
 from cnetsh.apply.ending import Ending, Mend, Taken, Undone
 from cnetsh.apply.journal import rows
-from cnetsh.apply.run import Further, identities, link_index
+from cnetsh.apply.run import identities, link_index
 from cnetsh.apply.sharing import hand_over, pass_on
 from cnetsh.apply.sight import Sight
 from cnetsh.apply.undoing import Undoing, cost_of, in_phases, mends_of, still_there
@@ -102,19 +101,17 @@ def run_mends(todo: Sequence[Mend], sight: Sight, verb: str = "mend ") -> list[M
     while left:
         over: set[int] = set()
 
-        def note(now: Sequence[int] = left, over: set[int] = over, **record: Any) -> None:
-            ended = [now[number] for number in record.get("end", ())]
-            over.update(ended)
-            undone = [mends[number].step for number in ended]
+        def note(over: set[int] = over, **record: Any) -> None:
+            over.update(record.get("end", ()))
+            undone = [mends[number].step for number in record.get("end", ())]
             if known := [step for step in undone if step is not None]:
                 sight.journal.write(undone=known)
 
-        means = replace(sight.means, watch=Further(sight.means.watch, left))
-        outcome = run_steps([steps[number] for number in left], note, means)
+        outcome = run_steps([steps[number] for number in left], note, sight.means, left)
         if outcome.well:
             break
         # One that failed without a step, as where the journal could not be written, is the next.
-        over.add(bad := left[outcome.failed or 0])
+        over.add(bad := left[0] if outcome.failed is None else outcome.failed)
         failed.append(mends[bad])
         left = [number for number in left if number not in over]
     return failed

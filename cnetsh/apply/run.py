@@ -41,26 +41,6 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Further:
-    """Watches what goes on after a step that failed. numbers: what its steps are called."""
-
-    watch: Watch
-    numbers: Sequence[int]
-
-    def expect(self, total: int, verb: str = "") -> None:
-        """Get ready for so many steps."""
-        self.watch.expect(total, verb)
-
-    def begins(self, number: int, step: Step) -> None:
-        """Tell of a step before it runs."""
-        self.watch.begins(self.numbers[number], step)
-
-    def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None:
-        """Tell of its end."""
-        self.watch.ended(self.numbers[number], step, result, seconds)
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """How far it came: a failed step and its result, that of a run that failed, or a signal."""
 
@@ -114,11 +94,13 @@ def alone(step: Step, run: Run) -> Result:
     return namespace.in_network(str(NETNS / step.netns), lambda: run(step.inner, stdin=step.stdin))
 
 
-def one_by_one(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
-    """Run the steps strictly one after the other; say how far it came."""
+def one_by_one(
+    steps: Sequence[Step], note: Note, means: Means, numbers: Sequence[int] = ()
+) -> Outcome:
+    """Run the steps strictly one after the other, by their numbers; say how far it came."""
     lanes = Lanes(means.start)
     try:
-        for number, step in enumerate(steps):
+        for number, step in zip(numbers or range(len(steps)), steps, strict=True):
             if signal := means.stopping():
                 return Outcome(signal=signal)
             unit = Unit(step.netns, [number], [step], [])

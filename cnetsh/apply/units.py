@@ -40,19 +40,24 @@ from cnetsh.system.process import Result, spawn
 OWN = "/proc/self/ns/net"
 
 
-def run_steps(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
-    """Run steps: one by one when they are few, else in units. Nothing is ever raised."""
+def run_steps(
+    steps: Sequence[Step], note: Note, means: Means, numbers: Sequence[int] = ()
+) -> Outcome:
+    """Run steps: one by one when they are few, else in units. Nothing is ever raised.
+
+    numbers: what the steps are called, where that is not from 0 on.
+    """
     try:
-        return (one_by_one if len(steps) <= SHORT else side_by_side)(steps, note, means)
+        return (one_by_one if len(steps) <= SHORT else side_by_side)(steps, note, means, numbers)
     except Exception as error:
         return Outcome(result=not_run("", error))
 
 
-def units(steps: Sequence[Step]) -> list[Unit]:
+def units(steps: Sequence[Step], numbers: Sequence[int] = ()) -> list[Unit]:
     """Cut a plan: runs of steps of one namespace that fit one `ip -batch`, and lone commands."""
     cut: list[Unit] = []
     last = None
-    for number, step in enumerate(steps):
+    for number, step in zip(numbers or range(len(steps)), steps, strict=True):
         line, place = batch_line(step), (step.netns, _deleted(step))
         if line is None or not cut or not cut[-1].lines or place != last:
             cut.append(Unit(step.netns, [], [], []))
@@ -64,9 +69,11 @@ def units(steps: Sequence[Step]) -> list[Unit]:
     return cut
 
 
-def side_by_side(steps: Sequence[Step], note: Note, means: Means) -> Outcome:
+def side_by_side(
+    steps: Sequence[Step], note: Note, means: Means, numbers: Sequence[int] = ()
+) -> Outcome:
     """Run a long plan in units; those of different namespaces overlap in a few workers."""
-    return _SideBySide(note, means, Lanes(means.start)).all(units(steps))
+    return _SideBySide(note, means, Lanes(means.start)).all(units(steps, numbers))
 
 
 @dataclass(slots=True)

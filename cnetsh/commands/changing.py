@@ -11,7 +11,7 @@ from cnetsh.apply.lock import held
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.up import reason
 from cnetsh.commands.output import exit_code_of, say
-from cnetsh.commands.progress import Echo, Quiet, Telling, typed_for
+from cnetsh.commands.progress import Echo, Telling, typed_for
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
 from cnetsh.system.process import require_descriptors, runner, through_sh
@@ -40,7 +40,7 @@ def build_machine() -> int:
     """Build the article's virtual machine by a lab of its own, which nothing undoes."""
     plans = choose.plans("sandbox", ())
     # Without journal and lock: nobody else can be in it yet, and a sandbox goes as a whole.
-    means = Means(runner(), through_sh(()), Quiet(), lambda: 0)
+    means = Means(runner(), through_sh(()), Echo(Telling(quiet=True)), lambda: 0)
     outcome = one_by_one(plans.up.steps, lambda **_: None, means)
     if outcome.failed is not None:
         raise CnetshError(reason(plans.up, outcome), code=FAILED)

@@ -161,14 +161,6 @@ class Echo:
             say(f"the log {log.name} cannot be written: {error.strerror}; it ends here")
 
 
-class Quiet:
-    """Watches a run and says nothing."""
-
-    def expect(self, total: int, verb: str = "") -> None: ...
-    def begins(self, number: int, step: Step) -> None: ...
-    def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None: ...
-
-
 def opened_log(path: Path | None) -> TextIO | None:
     """Open a log for appending, readable by its owner only. Raises CnetshError."""
     if path is None:

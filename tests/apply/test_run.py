@@ -7,7 +7,7 @@ import pytest
 
 from cnetsh.apply.run import SHORT, Means, Outcome, one_by_one
 from cnetsh.apply.units import run_steps, side_by_side
-from cnetsh.commands.progress import Quiet
+from cnetsh.commands.progress import Echo, Telling
 from cnetsh.plan.steps import Step, parse
 from cnetsh.system.process import Child, Result, never, spawn
 
@@ -74,7 +74,8 @@ def cat(argv: Sequence[str], streams: Sequence[int]) -> Child:
 
 
 def means(**given: Any) -> Means:
-    return Means(**{"run": fine, "start": cat, "watch": Quiet(), "stopping": never} | given)
+    watch = Echo(Telling(quiet=True))
+    return Means(**{"run": fine, "start": cat, "watch": watch, "stopping": never} | given)
 
 
 def failed(outcome: Outcome, error: Exception) -> bool:
@@ -137,7 +138,7 @@ class TestAnErrorOfAnyKind:
     def test_of_who_watches_does_not_matter(
         self, error: Exception, run: Callable[..., Outcome], line: str
     ) -> None:
-        class Absent(Quiet):
+        class Absent(Echo):
             expect = begins = ended = raising(error)
 
         notes = Notes()

@@ -12,7 +12,7 @@ import pytest
 from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.run import SHORT
 from cnetsh.commands import output
-from cnetsh.commands.progress import Echo, Quiet, Telling, opened_log
+from cnetsh.commands.progress import Echo, Telling, opened_log
 from cnetsh.commands.taking_down import tell_ended
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step, parse
@@ -199,7 +199,7 @@ class TestSaid:
 
 
 def test_quiet_says_nothing(capsys: Captured) -> None:
-    quiet = Quiet()
+    quiet = Echo(Telling(quiet=True))
     quiet.expect(1)
     quiet.begins(0, steps()[0])
     quiet.ended(0, steps()[0], DONE, 0.1)

@@ -30,7 +30,7 @@ from cnetsh.apply.run import Means, Note, one_by_one
 from cnetsh.apply.undoing import undoing
 from cnetsh.commands.down import run as run_down
 from cnetsh.commands.output import exit_code_of
-from cnetsh.commands.progress import Quiet
+from cnetsh.commands.progress import Echo, Telling
 from cnetsh.commands.recover import run as run_recover
 from cnetsh.commands.up import run as run_up
 from cnetsh.compare import snapshot
@@ -202,7 +202,7 @@ def deadly(note: Note, step: int, point: str, delay: float) -> Note:
 
 
 def means(lock: int) -> Means:
-    return Means(runner(lock), through_sh((lock,)), Quiet(), lambda: 0)
+    return Means(runner(lock), through_sh((lock,)), Echo(Telling(quiet=True)), lambda: 0)
 
 
 def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> int:

@@ -18,7 +18,7 @@ from crash import down, in_child, means, quietly, recovered, up
 from cnetsh.apply import journal
 from cnetsh.apply.lock import held
 from cnetsh.apply.up import bring_up, reason
-from cnetsh.commands.progress import Quiet
+from cnetsh.commands.progress import Echo, Telling
 from cnetsh.compare import snapshot
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Step
@@ -42,10 +42,11 @@ def limited(what: int, most: int, lab: str, settings: list[str]) -> int:
     return up(lab, settings)
 
 
-class Starving(Quiet):
+class Starving(Echo):
     """Has no descriptor left to open when one step begins; for good, or until it or any fails."""
 
     def __init__(self, step: int, for_good: bool) -> None:
+        super().__init__(Telling(quiet=True))
         self._step, self._for_good = step, for_good
         self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)
 

@@ -20,7 +20,7 @@ from cnetsh.apply.repair import Repairing
 from cnetsh.apply.run import Means
 from cnetsh.apply.up import bring_up, refuse, to_undo, undo
 from cnetsh.cli import main
-from cnetsh.commands.progress import Quiet
+from cnetsh.commands.progress import Echo, Telling
 from cnetsh.compare import snapshot
 from cnetsh.compare.scope import written
 from cnetsh.errors import CnetshError
@@ -48,7 +48,7 @@ def plans(text: str) -> Plans:
 
 
 def means() -> Means:
-    return Means(runner(), through_sh(()), Quiet(), lambda: 0)
+    return Means(runner(), through_sh(()), Echo(Telling(quiet=True)), lambda: 0)
 
 
 def up(text: str) -> list[str]:
