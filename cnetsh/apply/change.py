@@ -155,7 +155,9 @@ def _undo(what: Undoing, left: Patch) -> Undone:
     ending = Ending(sight, steps, taken, begun, what.beside, what.handed.stays)
     undone = Undone(ending.left, notes=ending.pinned)
     # What is still there stays the lab's, so that its next undo tries again.
-    there = _still_there(sight, what.numbers)
+    read = {number: sight.steps[number].changes for number in what.numbers}
+    seen = {one for one in read if any(map(sight.ours, made_by(sight.steps[one])))}
+    there = leaning(read, seen)
     numbers = [number for number in what.numbers if number not in there]
     # With the identities of what they made: the next of the same name is another one.
     gone = (sight.steps[number] for number in numbers)
@@ -173,13 +175,6 @@ def _lost(sight: Sight, numbers: Collection[int]) -> set[int]:
             if all(isinstance(one, Make) for one in sight.steps[number].changes)}  # fmt: skip
     found = drift_from(only, sight.state, sight.journal.made, sight.means.ask)[0] if only else ()
     return {one.number for one in found if not one.key}
-
-
-def _still_there(sight: Sight, numbers: Collection[int]) -> set[int]:
-    """Give those of the steps undone whose objects are there all the same, or lean on such."""
-    read = {number: sight.steps[number].changes for number in numbers}
-    there = {one for one in numbers if any(map(sight.ours, made_by(sight.steps[one])))}
-    return leaning(read, there)
 
 
 def _remember(sight: Sight, new: Sequence[Step]) -> None:

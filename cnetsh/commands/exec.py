@@ -34,7 +34,11 @@ def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
     command = command or [os.environ.get("SHELL", "/bin/sh")]
     # The user's own commands first; sbin is missing in the PATH of many.
     path = f"{os.environ.get('PATH', '')}:{':'.join(FOLDERS)}"
-    _refuse_no_command(command[0], path)
+    # `ip netns exec` would end with 1; a shell ends so.
+    if which(word := command[0], path=path) is None:
+        if "/" in word and Path(word).exists():
+            raise CnetshError(f"{word} cannot be run: it is no program, or not for you", code=126)
+        raise _no_command(word)
     argv = list(command) if name == HOST else [tool("ip"), "netns", "exec", name, *command]
     for stream in streams:
         # What is buffered would go with this program, in whose place the other one comes.
@@ -43,14 +47,6 @@ def become(name: str, command: Sequence[str], streams: Sequence[TextIO]) -> int:
     with contextlib.suppress(FileNotFoundError, ValueError):
         os.execvpe(argv[0], argv, {**os.environ, **prompt, "PATH": path})
     raise _no_command(command[0])
-
-
-def _refuse_no_command(word: str, path: str) -> None:
-    """Raise CnetshError, as a shell ends, for what is no command: `ip netns exec` ends with 1."""
-    if which(word, path=path) is None:
-        if "/" in word and Path(word).exists():
-            raise CnetshError(f"{word} cannot be run: it is no program, or not for you", code=126)
-        raise _no_command(word)
 
 
 def _no_command(word: str) -> CnetshError:

@@ -39,8 +39,12 @@ def run(
         with resolved(lab, on) as name:
             plan = choose.part(name, settings, "up")
     if live:
-        wanted = after(plan.changes) if plan else None
-        return _live(wanted, f"{lab or on}, as it is now", drawn, on, output)
+        # Only this needs a target, which takes as long to load as a plan takes to draw.
+        from cnetsh.commands.entering import HOST, in_container
+
+        wanted, into = after(plan.changes) if plan else None, collected(output)
+        show = partial(_show, wanted, f"{lab or on}, as it is now", drawn, into)
+        return kept(into, output, in_container(HOST, on, show))
     assert plan
     sandbox = on.partition(":")[0] == builtin.SANDBOX
     # A sandbox is made by a plan too; of another target nobody has looked at the links.
@@ -56,20 +60,6 @@ def _form(output: Path | None) -> str:
     if output:
         return ENDINGS.get(output.suffix.lower(), "unicode")
     return "unicode" if unicode_fits(sys.stdout) else "ascii"
-
-
-def _live(
-    wanted: State | None,
-    title: str,
-    drawn: Callable[[DrawnNetwork], str],
-    on: str,
-    output: Path | None,
-) -> int:
-    # Only this needs a target, which takes as long to load as a plan takes to draw.
-    from cnetsh.commands.entering import HOST, in_container
-
-    into = collected(output)
-    return kept(into, output, in_container(HOST, on, partial(_show, wanted, title, drawn, into)))
 
 
 def _show(

@@ -100,7 +100,9 @@ def compose_document(text: str, origin: str) -> Node:
         hint = "indent with spaces: YAML takes no tabs there" if _TAB.search(text) else ""
         raise CnetshError(f"{where}: {_problem(error)}", hint) from None
     except yaml.YAMLError as error:
-        raise CnetshError(f"{shown}: {_reader_problem(error)}") from None
+        letter = getattr(error, "character", None)
+        what = "a character" if letter is None else f"the character {letter!a}"
+        raise CnetshError(f"{shown}: not YAML: {what} may not stand in it") from None
 
 
 class _Refusal(yaml.MarkedYAMLError):
@@ -180,9 +182,3 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
         return "a second document, expected one lab a file"
     said = [part for part in (error.context, error.problem) if part]
     return "not YAML: " + ", ".join(" ".join(part.split()) for part in said)
-
-
-def _reader_problem(error: yaml.YAMLError) -> str:
-    character = getattr(error, "character", None)
-    shown = f"the character {character!a}" if character is not None else "a character"
-    return f"not YAML: {shown} may not stand in it"

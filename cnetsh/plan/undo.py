@@ -44,7 +44,8 @@ class _Owners:
                 places = (change.to,)
                 self.made[change.to] = self.made[change.ref]
             else:
-                self.joined |= {change.ref: number} if _joins(change) else {}
+                if isinstance(change, Set) and change.key == "master" and change.value is not None:
+                    self.joined[change.ref] = number
                 continue
             for place in places:
                 home = self.homes.get(place.netns)
@@ -62,10 +63,6 @@ class _Owners:
             if isinstance(change, Set) and change.key in port.OPTIONS:
                 return self.joined.get(change.ref)
         return None
-
-
-def _joins(change: Change) -> bool:
-    return isinstance(change, Set) and change.key == "master" and change.value is not None
 
 
 def undos(steps: Sequence[Step], applied: Iterable[int] | None = None) -> list[Undo]:

@@ -50,28 +50,20 @@ def run_checks(
     plan: Plan, run: Run, tell: Callable[[CheckResult], None], stopping: Callable[[], int] = never
 ) -> list[CheckResult]:
     """Run a plan's checks side by side, tell of each in plan order, and give those that ended."""
+    pool, found = ThreadPoolExecutor(WORKERS), list[CheckResult]()
     with listening(filter(None, map(_port, plan.steps))) as listeners:
         check = partial(_check, run=run, stopping=stopping, listeners=listeners)
-        return list(_found(plan, check, tell, stopping))
-
-
-def _found(
-    plan: Plan,
-    check: Callable[[Step], CheckResult],
-    tell: Callable[[CheckResult], None],
-    stopping: Callable[[], int],
-) -> Iterator[CheckResult]:
-    pool = ThreadPoolExecutor(WORKERS)
-    try:
-        for kind, some in groupby(plan.steps, lambda step: step.kind):
-            steps = list(some)
-            for finding in _begun(pool, check, steps) if kind == "check" else map(check, steps):
-                if stopping():
-                    return
-                tell(finding)
-                yield finding
-    finally:
-        pool.shutdown(cancel_futures=True)
+        try:
+            for kind, some in groupby(plan.steps, lambda step: step.kind):
+                steps = list(some)
+                for finding in _begun(pool, check, steps) if kind == "check" else map(check, steps):
+                    if stopping():
+                        return found
+                    tell(finding)
+                    found.append(finding)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return found
 
 
 def _begun(

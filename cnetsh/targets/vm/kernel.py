@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +197,10 @@ def _taken(packages: Sequence[Path], folder: Path) -> Kernel:
         raise CnetshError(f"{packages[0].name} holds no kernel with its modules")
     _must("depmod", "-b", str(base), version)
     kept = folder / "kept"
-    _copy(_with_those_before(base / "lib/modules" / version), base, kept)
+    for file in filter(Path.exists, _with_those_before(base / "lib/modules" / version)):
+        to = kept / file.relative_to(base)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, to)
     _must("depmod", "-b", str(kept), version)
     shutil.copyfile(images[0], kept / "vmlinuz")
     (kept / "loaded").write_text(MODULES)
@@ -218,14 +221,6 @@ def _with_those_before(modules: Path) -> Iterator[Path]:
     files = {file for name in MODULES.split() for file in needs.get(name, ())}
     builtin = ("modules.builtin", "modules.builtin.modinfo", "modules.order")
     yield from (modules / name for name in (*sorted(files), *builtin))
-
-
-def _copy(files: Iterable[Path], base: Path, to: Path) -> None:
-    for file in files:
-        if file.exists():
-            target = to / file.relative_to(base)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
 
 
 def _must(*argv: str, at: Path = Path()) -> None:

@@ -97,8 +97,9 @@ class Inventory:
     def networks(self) -> dict[str, list[str]]:
         """Give the networks that the host's addresses bring routes to: the links, first used."""
         found: dict[str, list[str]] = {}
+        up = {name for (home, name), one in self.links.items() if one.up and not home} - {"lo"}
         for (netns, link), texts in self.addresses.items():
-            for text in texts if not netns and self._is_up(link) else ():
+            for text in texts if not netns and link in up else ():
                 network = network_on(text)
                 if network and network.prefixlen < network.max_prefixlen:
                     found.setdefault(str(network), []).append(link)
@@ -106,9 +107,6 @@ class Inventory:
             there = [facts.get("dev") for one, facts in self.routes.get("", ()) if one == to]
             links.sort(key=lambda link: there.index(link) if link in there else len(there))
         return found
-
-    def _is_up(self, link: str) -> bool:
-        return link != "lo" and ("", link) in self.links and self.links["", link].up
 
 
 def _way(facts: Facts) -> str:
