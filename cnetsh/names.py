@@ -62,7 +62,6 @@ class Inet(NamedTuple):
 
     @property
     def ip(self) -> Ip:
-        """The address alone."""
         return Ip(self.version, self.number)
 
     @property

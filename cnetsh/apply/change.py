@@ -58,7 +58,6 @@ class Changing:
 
     @property
     def record(self) -> Journal:
-        """The lab's journal."""
         return self.undoing.sight.journal
 
     @property

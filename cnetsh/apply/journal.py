@@ -97,7 +97,6 @@ class Journal:
 
     @property
     def lab(self) -> str:
-        """The lab's name."""
         return self.header["lab"]
 
     @property
@@ -189,7 +188,6 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

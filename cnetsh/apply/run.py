@@ -238,6 +238,5 @@ class Lanes:
         return namespace.in_network(str(NETNS / netns), lambda: Lane(spawn))
 
     def close(self) -> None:
-        """End all lanes."""
         while self._open:
             self._open.popitem()[1].close()

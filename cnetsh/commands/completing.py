@@ -57,17 +57,14 @@ def targets(_: str, given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def sandboxes(_: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """Give the sandboxes that run."""
     yield from SANDBOXES.names()
 
 
 def vms(_: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """Give the VMs that run."""
     yield from VMS.names()
 
 
 def examples(_: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """Give the example lab files that come with cnetsh."""
     for folder in SHIPPED:
         yield from (path.stem for path in _in(folder / "examples") if path.suffix in ENDINGS)
 
@@ -85,7 +82,6 @@ def settings(_: str, given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def things(_: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """Give the words that are explained."""
     yield from WORDS
     yield from LABS
 

@@ -63,7 +63,6 @@ class Meter:
         self._began, self._drawn, self._width = time.monotonic(), 0.0, 0
 
     def advance(self) -> None:
-        """Count one more."""
         self._count += 1
         # Ten times a second is enough for an eye.
         if time.monotonic() - self._drawn > 0.1 or self._count == self._total:

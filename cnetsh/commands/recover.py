@@ -15,7 +15,6 @@ from cnetsh.targets import target
 
 
 def run(on: str, dry_run: bool, verbose: bool, quiet: bool, log: Path | None) -> int:
-    """Undo every interrupted run of a target; give the exit code."""
     action = partial(_recover, on, How(dry_run), Telling.typed_here(verbose, quiet, log))
     return unless_killed(entered(target.named(on), action, _nothing))
 

@@ -15,12 +15,10 @@ def run_start(name: str) -> None:
 
 
 def run_stop(name: str) -> None:
-    """End a sandbox, or say that it does not run."""
     started.stop(SANDBOXES, name)
 
 
 def run_list(as_json: bool) -> None:
-    """List the sandboxes that run, each with its labs."""
     if as_json:
         started.show_json(SANDBOXES, lambda box: asdict(box) | {"labs": box.labs})
     else:

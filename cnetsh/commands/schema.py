@@ -6,5 +6,4 @@ from cnetsh.labs.reference import lab_schema
 
 
 def run() -> None:
-    """Print the JSON Schema of lab files."""
     print(json.dumps(lab_schema(), indent=2))

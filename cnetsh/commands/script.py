@@ -10,7 +10,6 @@ from cnetsh.views.script import as_script
 
 
 def run(lab: str, settings: Sequence[str], output: Path | None, sudo: bool, on: str) -> None:
-    """Give a lab as a stand-alone shell script."""
     with resolved(lab, on) as name:
         plans = choose.plans(name, settings)
     text = as_script(plans.up, plans.down, plans.check, sudo, teaches=plans.teaches)

@@ -47,7 +47,6 @@ class Answered(Exception):
     """One that is sent once more is answered: how that trial ended."""
 
     def __init__(self, trial: ProbeResult) -> None:
-        """Say how."""
         super().__init__("answered")
         self.trial = trial
 

@@ -74,7 +74,6 @@ class Wanted:
 
     @property
     def plans(self) -> Plans:
-        """The plans of the lab."""
         return self.saved.plans
 
 

@@ -23,12 +23,10 @@ def run_start(name: str, kernel: str, memory: int) -> None:
 
 
 def run_stop(name: str) -> None:
-    """End a VM, or say that it does not run."""
     started.stop(VMS, name)
 
 
 def run_list(as_json: bool) -> None:
-    """List the VMs that run."""
     if as_json:
         started.show_json(VMS, asdict)
     else:

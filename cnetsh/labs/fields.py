@@ -91,7 +91,6 @@ class Text(NamedTuple):
     empty: Any = ""
 
     def fits(self, text: str) -> bool:
-        """Say whether a text has the pattern."""
         return bool(text) and (not self.pattern or bool(re.fullmatch(self.pattern, text)))
 
     def read(self, node: Node, path: str, mistakes: Mistakes) -> Any:

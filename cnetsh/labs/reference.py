@@ -17,7 +17,6 @@ MAPPINGS: dict[str, type[Stated]] = {
 
 
 def lab_schema() -> dict[str, object]:
-    """Give the JSON Schema of lab files."""
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, "title": "A cnetsh lab file", **Mapping(Topology).schema()}
 

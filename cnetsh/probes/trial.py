@@ -39,7 +39,6 @@ class Probe(NamedTuple):
 
     @property
     def version(self) -> int:
-        """The version of IP."""
         return 6 if ":" in self.to else 4
 
 

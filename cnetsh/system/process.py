@@ -84,7 +84,6 @@ def tool(name: str) -> str:
 
 
 def installed(name: str) -> bool:
-    """Say whether a system tool is there."""
     return any(Path(folder, name).is_file() for folder in FOLDERS)
 
 

@@ -51,12 +51,10 @@ class Streams:
         self._reader = Reader()
 
     def heard(self) -> Iterable[tuple[bytes, bytes]] | None:
-        """Give what has come; None when the caller has gone."""
         piece = os.read(0, frames.PIECE)
         return self._reader.frames(piece) if piece else None
 
     def send(self, letter: bytes, content: bytes = b"") -> None:
-        """Say something; it is lost when nobody is there."""
         rest = frames.framed(letter, content)
         with contextlib.suppress(OSError):
             while rest:

@@ -49,7 +49,6 @@ class Exit:
 
 
 def framed(letter: bytes, content: bytes = b"") -> bytes:
-    """Give a frame's bytes."""
     return HEAD.pack(letter, len(content)) + content
 
 

@@ -52,7 +52,6 @@ class Registry(Generic[One]):
         return private_folder(runtime_folder() / self.plural)
 
     def file(self, name: str, suffix: str) -> Path:
-        """Give a file of that name."""
         return self.folder() / f"{name}.{suffix}"
 
     def names(self) -> list[str]:

@@ -39,13 +39,11 @@ class Sandbox:
 
     @property
     def labs(self) -> list[str]:
-        """The names of the labs that are up in it or were interrupted there."""
         journals = Path(f"/proc/{self.init}/root/run/cnetsh").glob("*/*.journal")
         return sorted(path.stem for path in journals)
 
     @property
     def pid(self) -> int:
-        """The process that it ends with."""
         return self.init
 
     @property

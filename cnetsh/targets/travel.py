@@ -62,7 +62,6 @@ class _Unpickler(pickle.Unpickler):
         self.streams = streams
 
     def persistent_load(self, pid: Any) -> TextIO:
-        """Give the stream of a number."""
         return self.streams[int(pid)]
 
 

@@ -40,7 +40,6 @@ class Member(NamedTuple):
 
     @property
     def addresses(self) -> list[Inet]:
-        """All addresses of the container."""
         return [address for port in self.ports for address in port.addresses]
 
 

@@ -66,7 +66,6 @@ class Machine:
 
     @property
     def labs(self) -> list[str]:
-        """The names of the labs that are up in it or were interrupted there."""
         return run_in(self, partial(int)).labs
 
 

@@ -87,7 +87,6 @@ class Root:
         self.files: dict[str, Path | bytes] = {}
 
     def text(self, path: str, content: str) -> None:
-        """Have a file with a content of its own."""
         self.files[path] = content.encode()
 
     def take(self, path: Path, to: str = "") -> None:

@@ -35,7 +35,6 @@ def as_unicode(picture: Picture) -> str:
 
 
 def as_ascii(picture: Picture) -> str:
-    """Give a picture as lines of plain ASCII."""
     return as_unicode(picture).translate(str.maketrans(_PLAIN))
 
 

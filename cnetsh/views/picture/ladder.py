@@ -134,7 +134,6 @@ class _Ladder:
         return max(wanted)
 
     def draw(self) -> None:
-        """Draw all."""
         wanted = int(len(self.network.title) * WIDER) + 1
         if self.network.hosted:
             wanted = max(wanted, self.left + width_wanted(self.network))

@@ -73,7 +73,6 @@ class Placed:
         self.w += self.w % 2 == 0
 
     def fit(self) -> None:
-        """Make the box as wide as its text."""
         texts = [len(self.it.name), *(len(line.text) for line in self.it.lines)]
         self.w = max(self.w, *(length + 4 for length in texts))
 

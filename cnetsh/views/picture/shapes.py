@@ -92,7 +92,6 @@ class Picture:
         return self.sockets[-1]
 
     def wire(self, kind: str, *points: Cell) -> None:
-        """Add a line from corner to corner."""
         self.wires.append(Wire(points, kind))
 
     @property

@@ -69,11 +69,9 @@ class _Page:
         return _number(self._middles[last] - self._middles[first])
 
     def path(self, points: Iterable[Cell]) -> str:
-        """Give a line from corner to corner."""
         return "M" + "L".join(f"{self.x(x)} {self.y(y)}" for x, y in points)
 
     def corner(self, box: Box) -> int:
-        """Give how round the corners of a box are."""
         return _CORNERS[box.kind]
 
     def gap(self, wire: Wire) -> tuple[Cell, ...]:

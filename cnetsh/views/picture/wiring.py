@@ -58,7 +58,6 @@ class Grid:
         return points is not None
 
     def take(self, wire: Wire) -> None:
-        """Note where a wire lies."""
         for cell, upright in wire.cells():
             self.lain[cell] = self.lain.get(cell, 0) | (_UPRIGHT if upright else _LEVEL)
 
