@@ -338,6 +338,10 @@ refuse() { echo "$lab: $*" >&2 && exit 2; }
 for word; do
     if [ "$word" = --quiet ]; then quiet=yes; else verb+="${verb:+ }$word"; fi
 done
+if [[ ! $verb =~ ^(add|step|check|delete)$ ]]; then
+    echo "Usage: $0 [--quiet] add|delete|check|step" >&2
+    exit 2
+fi
 if ! command -v sudo >/dev/null; then
     [ "$UID" = 0 ] || refuse "it needs sudo, or root"
     sudo() { "$@"; }
@@ -367,9 +371,5 @@ case "$verb" in
         if [ "$verb" = check ]; then check || :; fi
         [ -z "$untried" ] || [ -n "$tried$bad" ] || failed "none of the checks was tried"
         [ -z "$bad" ]
-        ;;
-    *)
-        echo "Usage: $0 [--quiet] add|delete|check|step" >&2
-        exit 2
         ;;
 esac

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from test_text import LABS, load, typed_in
@@ -134,6 +135,19 @@ def test_anything_else_gives_usage_and_runs_nothing(verb, tmp_path):
     done, commands = recorded(written("routing"), verb, tmp_path)
     assert (done.returncode, done.stdout, commands) == (2, "", [])
     assert done.stderr == f"Usage: {tmp_path}/lab.sh [--quiet] add|delete|check|step\n"
+
+
+def test_usage_is_given_before_sudo_is_asked_for():
+    with TemporaryDirectory() as folder:
+        # All that anybody has there.
+        Path(folder, "stat").symlink_to(shutil.which("stat"))
+        Path(folder).chmod(0o755)
+        bash, user = shutil.which("bash"), os.geteuid() or 65534
+        done = subprocess.run(
+            [bash, "-s", "bogus"], env={"PATH": folder}, input=written("routing"), user=user,
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr[:6]) == (2, "Usage:"), done.stderr
 
 
 def test_another_shell_says_that_it_is_none(tmp_path):
