@@ -6,6 +6,7 @@ from typing import Any
 
 from cnetsh.commands.output import say, tell
 from cnetsh.errors import FAILED, CnetshError
+from cnetsh.names import nearest
 from cnetsh.targets import target
 from cnetsh.targets.registry import One, Registry
 
@@ -22,12 +23,16 @@ def keep(registry: Registry[One], name: str, words: Callable[[One], str]) -> Non
 
 
 def stop(registry: Registry[One], name: str) -> None:
-    """End one, or say that it does not run."""
+    """End one, or say that it does not run. Raises CnetshError for a name that is misspelt."""
     # Only a name that a target may have: it is looked for as a file.
-    one = registry.running_as(target.named(f"{registry.kind}:{name}").name)
-    if one:
+    if one := registry.running_as(target.named(f"{registry.kind}:{name}").name):
         registry.stop(one)
-    say(f"{registry.kind} {name} {'ended' if one else 'does not run'}")
+        say(f"{registry.kind} {name} ended")
+        return
+    said, names = f"{registry.kind} {name} does not run", registry.names()
+    if near := nearest(name, names):
+        raise CnetshError(said, f"did you mean {near}, which does?")
+    say(f"{said}\n  those that do: {', '.join(names)}" if names else said)
 
 
 def tell_all(registry: Registry[One], words: Callable[[One], str]) -> None:

@@ -83,6 +83,17 @@ def test_started_by_hand_it_stays_until_it_is_stopped(ordinary: Ordinary) -> Non
     assert wait_for(lambda: not ordinary.processes()), ordinary.processes()
 
 
+def test_what_is_stopped_but_does_not_run_is_told_with_what_does(ordinary: Ordinary) -> None:
+    ordinary.cnetsh("sandbox", "start", "lesson")
+    done = ordinary.cnetsh("sandbox", "stop", "leson", check=False)
+    said = "cnetsh: sandbox leson does not run\n  did you mean lesson, which does?\n"
+    assert (done.returncode, done.stderr) == (2, said)
+    said = "sandbox default does not run\n  those that do: lesson\n"
+    assert ordinary.cnetsh("sandbox", "stop").stderr == said
+    ordinary.cnetsh("sandbox", "stop", "lesson")
+    assert ordinary.cnetsh("sandbox", "stop").stderr == "sandbox default does not run\n"
+
+
 def test_what_is_shown_of_it_may_be_cut_or_written_to_a_file(ordinary: Ordinary) -> None:
     ordinary.cnetsh("up", "bridge")
     for words in ("check bridge", "graph --live", "status"):
