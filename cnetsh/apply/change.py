@@ -5,6 +5,7 @@ new step fails, the new ones are undone and the old ones run again, so that the 
 """
 
 import os
+import shlex
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -43,17 +44,19 @@ class Changing:
     def of(cls, record: Journal, plans: Plans, means: Means) -> "Changing | None":
         """Work out a change, None where nothing differs. Raises CnetshError where it cannot be."""
         steps = plan_of(record, "up").steps
-        change = between(record.in_force(steps), plans.up)
+        anew = means.anew(record.lab)
+        change = between(record.in_force(steps), plans.up, anew)
         if not change:
             return None
         # What is undone is undone to its end, whatever signal comes; then nothing new begins.
         sight = Sight.of(record, replace(means, stopping=never), (*steps, *change.new))
         refuse_unread((one.ref for step in sight.steps for one in step.changes), sight.state)
-        refuse_others(record, sight.names, change.new)
+        refuse_others(record, sight.names, change.new, anew)
         going, left = _parted(sight, change.gone)
         found = Undoing.of(sight, change.gone, going)
         for line in (line for some in found.todo.blocked.values() for line in some):
-            raise CnetshError(f"{record.lab} is not changed: {line.text}", line.advice)
+            advice = f"{means.where.shell} {shlex.quote(line.advice)}" if line.advice else ""
+            raise CnetshError(f"{record.lab} is not changed: {line.text}", advice)
         return cls(plans, change, found, left)
 
     @property

@@ -59,7 +59,7 @@ class Repairing:
         steps = {number: step for number, step in known.items() if number not in gone}
         return cls(record, steps, *drift(steps, record.made, ask))
 
-    def refuse(self) -> None:
+    def refuse(self, anew: str) -> None:
         """Raise CnetshError where others have put something in the place of the lab's."""
         for one in self.drifted:
             if not one.key and not one.ref.netns and taken(one.ref, self.state, self.record.made):
@@ -68,7 +68,7 @@ class Repairing:
                     "remove it or give it another name: what is not this lab's is not touched",
                 )
         names = names_now(dict(names_then(self.state, self.record)))
-        refuse_others(self.record, names, (as_step(one.text) for one in self.todo))
+        refuse_others(self.record, names, (as_step(one.text) for one in self.todo), anew)
 
     @property
     def lines(self) -> tuple[Line, ...]:

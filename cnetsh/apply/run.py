@@ -21,8 +21,6 @@ from cnetsh.system import files, namespace
 from cnetsh.system.process import Result, Run, Start, ask, never, spawn
 
 SHORT = 50
-# What has a line that is told run on the host, by who types it.
-AS_ROOT = "sudo sh -c"
 _PLAIN = re.compile(r"[\w ./:,=@%+!-]*")
 
 
@@ -38,6 +36,14 @@ class Watch(Protocol):
     def expect(self, total: int, verb: str = "") -> None: ...
     def begins(self, number: int, step: Step) -> None: ...
     def ended(self, number: int, step: Step, result: Result, seconds: float | None) -> None: ...
+
+
+class Typed(Protocol):
+    """How advice is typed by who follows it: a command of cnetsh's; shell: what runs a line."""
+
+    @property
+    def shell(self) -> str: ...
+    def command(self, *words: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,12 @@ class Means:
     start: Start
     watch: Watch
     stopping: Callable[[], int]
+    where: Typed  # the target, for advice
     ask: Run = ask  # commands that only read
-    typed: str = AS_ROOT  # what has a line that is told run in the target
+
+    def anew(self, lab: str) -> str:
+        """Say how a lab that is up comes up from nothing."""
+        return f"{self.where.command('down', lab)}, then up"
 
 
 def batch_line(step: Step) -> str | None:

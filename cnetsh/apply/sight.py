@@ -159,7 +159,9 @@ def names_now(then: Mapping[Ref, str]) -> dict[Ref, str]:
     return {ref._replace(name=name): ref.name for ref, name in then.items()}
 
 
-def refuse_others(journal: Journal, names: Mapping[Ref, str], steps: Iterable[Step]) -> None:
+def refuse_others(
+    journal: Journal, names: Mapping[Ref, str], steps: Iterable[Step], anew: str
+) -> None:
     """Raise CnetshError where a step speaks of another link than it did when the lab came up."""
     links = {ref.name for ref in names if ref.kind == "link"}
     links |= {name for ref, name in names.items() if ref.kind == "link"}
@@ -168,7 +170,7 @@ def refuse_others(journal: Journal, names: Mapping[Ref, str], steps: Iterable[St
         for ref in (one for one in refs if one.kind == "link" and not one.netns):
             if ref.name in links:
                 why = f"{ref.name} is not the link that it was when {journal.lab} came up"
-                raise CnetshError(f"{step.text}: {why}", f"cnetsh down {journal.lab}, then up")
+                raise CnetshError(f"{step.text}: {why}", anew)
 
 
 def names_then(seen: State, journal: Journal) -> Iterator[tuple[Ref, str]]:

@@ -144,14 +144,14 @@ def settled(record: Journal, outcome: Outcome, did: Callable[[], Record]) -> Out
 
 def to_undo(record: Journal, means: Means) -> Undoing:
     """Work out what undoes a journal's lab. Raises CnetshError when that cannot be told."""
-    with _left_behind(record):
+    with _left_behind(record, means):
         return undoing(record, means)
 
 
 def undo(known: Undoing) -> Undone:
     """Undo a lab, whatever signal comes; its journal stays where something is left."""
     record = known.sight.journal
-    with _left_behind(record):
+    with _left_behind(record, known.sight.means):
         undone = roll_back(known)
     if all(one.final for one in undone.left):
         record.remove()
@@ -161,14 +161,14 @@ def undo(known: Undoing) -> Undone:
 
 
 @contextmanager
-def _left_behind(record: Journal) -> Iterator[None]:
+def _left_behind(record: Journal, means: Means) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         record.close()
         raise CnetshError(
             f"{record.lab} is not undone: {getattr(error, 'message', str(error)) or repr(error)}",
-            "cnetsh recover, or down, undoes what is left",
+            f"{means.where.command('down', record.lab)} undoes what is left",
             LEFT_BEHIND,
         ) from None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cnetsh.commands.entering import HOST, in_container, refuse_no_container
-from cnetsh.commands.output import say
+from cnetsh.commands.output import naming_file, say
 from cnetsh.compare import kernel
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.plan.lines import amount
@@ -90,12 +90,13 @@ def _capture(
         say(f"capturing on {link} in {name}; Ctrl-C ends it")
         for one in taps.sightings(YEARS, stop):
             if choice(one.frame):
-                if raw:
-                    into.buffer.write(b"" if seen else packets.head(one.ethernet))
-                    into.buffer.write(packets.record(one))
-                else:
-                    into.write(f"{packets.line(one)}\n")
-                into.flush()
+                with naming_file(into):
+                    if raw:
+                        into.buffer.write(b"" if seen else packets.head(one.ethernet))
+                        into.buffer.write(packets.record(one))
+                    else:
+                        into.write(f"{packets.line(one)}\n")
+                    into.flush()
                 seen += 1
             if count and seen == count:
                 break

@@ -11,10 +11,10 @@ from cnetsh.apply.lock import held
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.apply.up import reason
 from cnetsh.commands.output import exit_code_of, say
-from cnetsh.commands.progress import Echo, Telling, typed_for
+from cnetsh.commands.progress import Echo, Telling
 from cnetsh.errors import DONE, FAILED, LEFT_BEHIND, CnetshError
 from cnetsh.labs import choose
-from cnetsh.system.process import require_descriptors, runner, through_sh
+from cnetsh.system.process import never, require_descriptors, runner, through_sh
 from cnetsh.system.signals import StopSignal
 from cnetsh.targets import target
 from cnetsh.targets.target import Action, Target
@@ -40,7 +40,8 @@ def build_machine() -> int:
     """Build the article's virtual machine by a lab of its own, which nothing undoes."""
     plans = choose.plans("sandbox", ())
     # Without journal and lock: nobody else can be in it yet, and a sandbox goes as a whole.
-    means = Means(runner(), through_sh(()), Echo(Telling(quiet=True)), lambda: 0)
+    watch = Echo(Telling(quiet=True))
+    means = Means(runner(), through_sh(()), watch, never, target.named("sandbox"))
     outcome = one_by_one(plans.up.steps, lambda **_: None, means)
     if outcome.failed is not None:
         raise CnetshError(reason(plans.up, outcome), code=FAILED)
@@ -48,7 +49,7 @@ def build_machine() -> int:
 
 
 @contextmanager
-def changing(on: str, telling: Telling | None = None) -> Iterator[Means]:
+def changing(where: Target, telling: Telling | None = None) -> Iterator[Means]:
     """Hold the lock of the target that this process is in, and give the means to change it."""
     require_descriptors()
     # Before the lock: a pipe that nobody reads would keep all others waiting.
@@ -58,15 +59,15 @@ def changing(on: str, telling: Telling | None = None) -> Iterator[Means]:
         # What a plan makes is for all to read, whatever the caller keeps of his own files.
         os.umask(0o022)
         try:
-            yield Means(runner(lock), through_sh((lock,)), echo, stop, typed=typed_for(on))
+            yield Means(runner(lock), through_sh((lock,)), echo, stop, where)
         finally:
             echo.over()
 
 
-def unless_killed(code: int) -> int:
+def unless_killed(where: Target, code: int) -> int:
     """Give the exit code of a run in a target; after its death, say how to undo what it left."""
     # On a host nobody is left to tell it.
     if code != 128 + signal.SIGKILL:
         return code
-    say("killed: cnetsh recover undoes what it left")
+    say(f"killed: {where.command('recover')} undoes what it left")
     return LEFT_BEHIND

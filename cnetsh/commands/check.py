@@ -14,7 +14,7 @@ from cnetsh.apply.run import SHORT
 from cnetsh.commands.entering import HOST, entered, tell_version
 from cnetsh.commands.naming import Sought
 from cnetsh.commands.output import say, tell, unicode_fits
-from cnetsh.commands.progress import Meter, how_repaired, tell_where_typed, typed_for
+from cnetsh.commands.progress import Meter, how_repaired, tell_where_typed
 from cnetsh.errors import DONE, FAILED
 from cnetsh.kinds import looks
 from cnetsh.plan.lines import amount
@@ -23,6 +23,7 @@ from cnetsh.probes import checks
 from cnetsh.system.process import ask
 from cnetsh.system.signals import StopSignal
 from cnetsh.targets import target
+from cnetsh.targets.target import Target
 from cnetsh.views.terminal import DOUBT, WRONG
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ MOST = 20  # lines of what a look shows
 
 
 class Shown(NamedTuple):
-    """How much is shown of checks, and as what; on: the target, as it was typed."""
+    """How much is shown of checks, and as what."""
 
     verbose: bool
     quiet: bool
     as_json: bool
-    on: str
+    where: Target
 
 
 def run(
@@ -45,8 +46,9 @@ def run(
 ) -> int:
     """Check a lab that is up; give the exit code."""
     sought = Sought.typed_here(lab, on, "check", settings)
-    action = partial(_check, sought, Shown(verbose, quiet, as_json, on))
-    return entered(target.named(on), action, sought.refuse)
+    where = target.named(on)
+    action = partial(_check, sought, Shown(verbose, quiet, as_json, where))
+    return entered(where, action, sought.refuse)
 
 
 def _check(lab: Sought, how: Shown) -> int:
@@ -74,9 +76,9 @@ def _check(lab: Sought, how: Shown) -> int:
         ]
         print(json.dumps({"lab": record.lab, "checks": rows, "drift": drifted}, indent=1))
     else:
-        _repeat([one for one in findings if one.verdict == "failed"], reasons, typed_for(how.on))
+        _repeat([one for one in findings if one.verdict == "failed"], reasons, how.where)
     if drifted:
-        say(how_repaired(record.lab, how.on))
+        say(how_repaired(record.lab, how.where))
     return _summary(record.lab, findings, drifted)
 
 
@@ -100,7 +102,7 @@ def _reasons(findings: Sequence[checks.CheckResult]) -> dict[Step, "Reason"]:
 
 
 def _repeat(
-    failed: Sequence[checks.CheckResult], reasons: Mapping[Step, "Reason"], typed: str
+    failed: Sequence[checks.CheckResult], reasons: Mapping[Step, "Reason"], where: Target
 ) -> None:
     """Tell at the end what has failed, with all that is known of it: each reason once."""
     alike: dict[tuple[str, ...], list[checks.CheckResult]] = {}
@@ -114,12 +116,12 @@ def _repeat(
             say(f"          {one.step.text}", whole=True)
             say(f"          {one.detail}")
         if found := reasons.get(some[0].step):
-            ends = f"{some[0].step.netns or HOST} {some[0].step.inner[-1]}"
-            say(f"why       {found.reason or f'nothing that is known stops it: cnetsh why {ends}'}")
+            asked = where.command("why", some[0].step.netns or HOST, some[0].step.inner[-1])
+            say(f"why       {found.reason or f'nothing that is known stops it: {asked}'}")
             for text in found.fix:
                 say(f"          would help: {text}", whole=True)
     if any(one.fix for one in reasons.values()):
-        tell_where_typed(typed)
+        tell_where_typed(where)
 
 
 def _summary(name: str, findings: Sequence[checks.CheckResult], drifted: Sequence[str]) -> int:

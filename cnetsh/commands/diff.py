@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TextIO
 
 from cnetsh.commands.changing import changing, in_started
-from cnetsh.commands.output import collected, deliver, kept, say
+from cnetsh.commands.output import collected, deliver, kept
 from cnetsh.commands.sheets import form_of, shown
 from cnetsh.commands.up import Wanted, as_given, to_bring_up
-from cnetsh.commands.work import tell_finding
+from cnetsh.commands.work import tell_findings
 from cnetsh.compare.plans import differing
 from cnetsh.doctor.diagnose import findings_as_json
 from cnetsh.errors import DONE, FAILED, CnetshError
@@ -34,19 +34,21 @@ def run(
     form = form_of(form, output)
     if other:
         return _of_two(lab, other, settings, form, output, sudo)
-    wanted = Wanted(as_given(lab, settings), on, allow_overlap=True, allow_cut_off=True, kill=True)
+    where = target.named(on)
+    wanted = Wanted(
+        as_given(lab, settings), where, allow_overlap=True, allow_cut_off=True, kill=True
+    )
     into = collected(output)
-    code = in_started(target.named(on), partial(_on_target, wanted, form, sudo, into))
+    code = in_started(where, partial(_on_target, wanted, form, sudo, into))
     kept(into, output, DONE if code == FAILED else code)
     return code
 
 
 def _on_target(wanted: Wanted, form: str, sudo: bool, into: TextIO) -> int:
-    with changing(wanted.on) as means:
+    with changing(wanted.where) as means:
         work = to_bring_up(wanted, means)
     if work.refused:
-        for one in work.warnings:
-            tell_finding(one, say)
+        tell_findings(work.warnings, wanted.where)
         raise work.refused
     plans, warnings = wanted.plans, findings_as_json(work.warnings)
     lines = [*work.lines(), *(work.drifted.lines if work.drifted else ())]

@@ -4,13 +4,11 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
-from cnetsh.apply.run import AS_ROOT
 from cnetsh.commands.changing import in_started, start_target
 from cnetsh.commands.naming import resolved
 from cnetsh.commands.output import say, tell
 from cnetsh.commands.predicting import surprises_here, tell_unknown
-from cnetsh.commands.progress import tell_where_typed, typed_for
-from cnetsh.commands.work import tell_finding
+from cnetsh.commands.work import tell_findings
 from cnetsh.compare import kernel, snapshot
 from cnetsh.doctor import diagnose
 from cnetsh.errors import DONE, REFUSED, CnetshError
@@ -19,6 +17,7 @@ from cnetsh.plan.steps import Plans
 from cnetsh.system.process import ask
 from cnetsh.system.signals import release
 from cnetsh.targets import target
+from cnetsh.targets.target import Target
 
 
 def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool) -> int:
@@ -31,8 +30,8 @@ def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool
             raise
         # No sandbox can start: why, is what doctor is asked, and it can tell from here.
         release()
-        return _tell(None, False, verbose, as_json, AS_ROOT)
-    action = partial(_tell, plans, not where.is_private, verbose, as_json, typed_for(on))
+        return _tell(None, False, verbose, as_json, Target("host"))
+    action = partial(_tell, plans, not where.is_private, verbose, as_json, where)
     return in_started(where, action)
 
 
@@ -41,7 +40,7 @@ def _planned(lab: str, settings: Sequence[str], on: str) -> Plans:
         return choose.plans(name, settings)
 
 
-def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool, typed: str) -> int:
+def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool, where: Target) -> int:
     plan = plans.up if plans else None
     said = kernel.whole(ask)
     seen = diagnose.gather(ask, snapshot.take(ask, seen=said), plan)
@@ -52,10 +51,7 @@ def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool, type
     if as_json:
         print(json.dumps(diagnose.findings_as_json(findings), indent=1))
     else:
-        for one in findings:
-            tell_finding(one, tell)
-        if any(one.commands for one in findings):
-            tell_where_typed(typed, tell)
+        tell_findings(findings, where, tell)
     if verbose:
         tell_unknown(surprises)
     if not findings:

@@ -19,6 +19,7 @@ from cnetsh.errors import DONE, LEFT_BEHIND, CnetshError
 from cnetsh.names import nearest
 from cnetsh.plan.saved import Saved, read_saved
 from cnetsh.targets import target
+from cnetsh.targets.target import Target
 
 
 def run(
@@ -39,10 +40,10 @@ def run(
         # The plan of an `up` says what the lab is, not how it goes.
         known = None
 
-    telling = Telling.typed_here(verbose, quiet, log)
+    telling, where = Telling.typed_here(verbose, quiet, log), target.named(on)
     sought = Sought.typed_here(lab, on, "down")
-    action = partial(_down, sought, every, known, kill, on, How(dry_run), telling)
-    return unless_killed(entered(target.named(on), action, partial(_all_is_down, sought)))
+    action = partial(_down, sought, every, known, kill, where, How(dry_run), telling)
+    return unless_killed(where, entered(where, action, partial(_all_is_down, sought)))
 
 
 def _all_is_down(lab: Sought) -> int:
@@ -53,7 +54,7 @@ def _all_is_down(lab: Sought) -> int:
 def _is_not_up(lab: Sought, up: Sequence[str] = ()) -> str:
     """Say that a lab is not up, as was asked. Raises CnetshError where one of a like name is."""
     refusal = lab.not_up(up)
-    if lab.source or lab.elsewhere or not lab.name:
+    if lab.up or lab.elsewhere or not lab.name:
         return refusal.message
     if nearest(lab.name, up):
         raise refusal
@@ -61,15 +62,21 @@ def _is_not_up(lab: Sought, up: Sequence[str] = ()) -> str:
 
 
 def _down(
-    lab: Sought, every: bool, known: Saved | None, kill: bool, on: str, how: How, telling: Telling
+    lab: Sought,
+    every: bool,
+    known: Saved | None,
+    kill: bool,
+    where: Target,
+    how: How,
+    telling: Telling,
 ) -> int:
-    with changing(on, telling) as means:
+    with changing(where, telling) as means:
         if every:
             return _all_down(lab, kill, how, means)
         if not lab.name and not journal.labs_here():
-            return done(lambda: nothing(_is_not_up(lab)), how)
+            return done(lambda: nothing(_is_not_up(lab)), how, means)
         one = lab.only()
-        return done(lambda: to_take_down(one, kill, means, known), how)
+        return done(lambda: to_take_down(one, kill, means, known), how, means)
 
 
 def _all_down(lab: Sought, kill: bool, how: How, means: Means) -> int:
@@ -82,7 +89,7 @@ def _all_down(lab: Sought, kill: bool, how: How, means: Means) -> int:
         record.close()
         if not means.stopping():
             work = partial(to_take_down, Sought(record.lab), kill, means)
-            codes.append(exit_code_of(partial(done, work, how)))
+            codes.append(exit_code_of(partial(done, work, how, means)))
     return max(codes) if codes else _all_is_down(lab)
 
 

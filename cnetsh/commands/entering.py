@@ -32,7 +32,7 @@ def in_container(name: str, on: str, action: Action) -> int:
 
 def refuse_asleep(where: Target, so: str = "") -> NoReturn:
     """Raise CnetshError for a target that does not run; so: what comes of it."""
-    raise CnetshError(f"{where} does not run{so}", f"cnetsh up LAB{where.option} starts it")
+    raise CnetshError(f"{where} does not run{so}", f"{where.command('up', 'LAB')} starts it")
 
 
 def refuse_no_container(name: str) -> None:

@@ -33,7 +33,7 @@ def run(
     width = width or (PAGE if form == "svg" else shutil.get_terminal_size().columns)
     drawn = partial(draw, form=form, width=width)
     if not (lab or live):
-        raise CnetshError("no lab is named", "cnetsh graph LAB, or cnetsh graph --live")
+        raise CnetshError("no lab is named", "name one, or --live draws all that is there")
     plan = None
     if lab:
         with resolved(lab, on) as name:

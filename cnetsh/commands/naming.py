@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
-from cnetsh.commands.output import collected
+from cnetsh.commands.output import collected, naming_file
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.labs import builtin, choose
 from cnetsh.names import nearest
@@ -40,8 +40,9 @@ def resolved(lab: str, on: str) -> Iterator[str]:
         raise SystemExit(code)
     into.seek(0)
     with NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
-        file.write(into.read())
-        file.flush()
+        with naming_file(file):
+            file.write(into.read())
+            file.flush()
         yield file.name
 
 
@@ -66,8 +67,7 @@ class Sought(NamedTuple):
 
     name: str
     elsewhere: str = ""  # where else it is
-    source: str = ""  # what is typed behind `up` to have it there, "" for nothing
-    option: str = ""  # what says where
+    up: str = ""  # what is typed to have it up there, "" where nobody knows
 
     @classmethod
     def typed_here(cls, lab: str, on: str, verb: str, settings: Sequence[str] = ()) -> "Sought":
@@ -79,7 +79,8 @@ class Sought(NamedTuple):
         here, labs = target.named(on), _labs_seen()
         # What is up needs no look at the files of the current folder.
         source = "" if name in labs.get(here, ()) else choose.what_up_takes(lab)
-        return cls(name, _elsewhere(name, here, labs, verb), source, here.option)
+        up = here.command("up", source or "LAB") if source or not lab else ""
+        return cls(name, _elsewhere(name, here, labs, verb), up)
 
     def only(self) -> "Sought":
         """Give the lab, or the only one that is up here. Raises CnetshError where it is not one."""
@@ -112,11 +113,11 @@ class Sought(NamedTuple):
         if self.elsewhere:
             return CnetshError(f"{said}{self.elsewhere}")
         if not lab:
-            return CnetshError(said, f"cnetsh up LAB{self.option}")
+            return CnetshError(said, self.up)
         if near := nearest(lab, up):
             hint = f"did you mean {near}, which is up?"
-        elif self.source:
-            hint = f"cnetsh up {self.source}{self.option}"
+        elif self.up:
+            hint = self.up
         elif near := nearest(lab, builtin.LABS):
             hint = f"did you mean {near}?"
         else:
@@ -139,7 +140,7 @@ def _labs_seen() -> dict["Target", list[str]]:
 
 def _elsewhere(lab: str, here: "Target", labs: Mapping["Target", Sequence[str]], verb: str) -> str:
     """Say, after `is not up`, where else a lab is, or any where no name was typed."""
-    lines = [f"\n  {where} has {one}: cnetsh {verb} {one} --on {where}"
+    lines = [f"\n  {where} has {one}: {where.command(verb, one)}"
              for where, several in labs.items() if where != here
              for one in several if lab in ("", one)]  # fmt: skip
     return f" in {here}{''.join(lines)}" if lines else ""

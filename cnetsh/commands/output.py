@@ -9,12 +9,14 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from cnetsh.errors import DONE, FAILED, CnetshError
 from cnetsh.views.terminal import WRONG, Paint, ansi, fitted, printable, unpainted
+
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 
 
 def exit_code_of(action: Callable[[], int], debug: bool = False) -> int:
@@ -30,6 +32,10 @@ def exit_code_of(action: Callable[[], int], debug: bool = False) -> int:
 
 
 def _told(error: OSError) -> CnetshError:
+    if error.filename in (None, "<stdout>") and error.errno in UNWRITTEN:
+        # Of every other file the name is known.
+        said = f"standard output cannot be written: {error.strerror}"
+        return CnetshError(said, "let it go elsewhere: > FILE", FAILED)
     where = f"{error.filename}: " if error.filename else ""
     return CnetshError(f"{where}{error.strerror or error}", code=FAILED)
 
@@ -121,6 +127,15 @@ def show_error(error: CnetshError) -> None:
     say(f"cnetsh: {error.message}", WRONG)
     if error.hint:
         say(f"  {error.hint}")
+
+
+@contextlib.contextmanager
+def naming_file(file: IO[str]) -> Iterator[None]:
+    """Have the error of what is written name the file, which the system does not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, file.name) from None
 
 
 def collected(path: Path | None) -> TextIO:

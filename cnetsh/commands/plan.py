@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from cnetsh.commands.naming import resolved
 from cnetsh.commands.output import collected, deliver, kept, say
@@ -15,6 +15,9 @@ from cnetsh.plan.steps import Plan, Plans
 from cnetsh.plan.undo import down_plan
 from cnetsh.views.terminal import WRONG
 from cnetsh.views.text import Sheet, as_shell
+
+if TYPE_CHECKING:
+    from cnetsh.targets.target import Target
 
 
 class _Form(NamedTuple):
@@ -108,9 +111,9 @@ def _on_target(plans: Plans, how: _Form, on: str, output: Path | None) -> int:
     from cnetsh.commands.entering import entered
     from cnetsh.targets import target
 
-    into = collected(output)
-    seen, unseen = partial(_compared, plans, how, on, into), partial(_without, plans, how, into)
-    return kept(into, output, entered(target.named(on), seen, unseen))
+    into, where = collected(output), target.named(on)
+    seen, unseen = partial(_compared, plans, how, where, into), partial(_without, plans, how, into)
+    return kept(into, output, entered(where, seen, unseen))
 
 
 def _without(plans: Plans, how: _Form, into: TextIO) -> int:
@@ -124,29 +127,29 @@ def _without(plans: Plans, how: _Form, into: TextIO) -> int:
     return DONE
 
 
-def _compared(plans: Plans, how: _Form, on: str, into: TextIO) -> int:
+def _compared(plans: Plans, how: _Form, where: "Target", into: TextIO) -> int:
     """Show what `up` or `down` would do here, where this is called."""
     from cnetsh.apply import journal
     from cnetsh.commands.changing import changing
     from cnetsh.commands.down import to_take_down
     from cnetsh.commands.naming import Sought
     from cnetsh.commands.up import Wanted, to_bring_up
-    from cnetsh.commands.work import tell_finding
+    from cnetsh.commands.work import tell_findings
     from cnetsh.doctor.diagnose import findings_as_json
     from cnetsh.plan.saved import Saved
 
     plan = plans.down if how.which == "down" else plans.up
-    with changing(on) as means:
+    with changing(where) as means:
         if how.which == "up":
-            work = to_bring_up(Wanted(Saved(plans), on, kill=True), means)
+            work = to_bring_up(Wanted(Saved(plans), where, kill=True), means)
         elif journal.find(plan.lab) is None:
             return _without(plans, how, into)
         else:
             work = to_take_down(Sought(plan.lab), True, means)
     lines, warnings = work.lines(), findings_as_json(work.warnings)
     # The other forms have them in what they print.
-    for one in work.warnings if how.form in ("table", "brief") else ():
-        tell_finding(one, say)
+    if how.form in ("table", "brief"):
+        tell_findings(work.warnings, where)
     if work.refused:
         say(f"refused now: {work.refused.message}", WRONG)
     if how.form == "json":

@@ -15,7 +15,7 @@ from cnetsh.labs.expected import MOST_STEPS
 from cnetsh.plan.steps import Plan, Plans, Step
 
 MOST_TRIED = 30  # networks of one look; one of a thousand namespaces takes a tenth of a second
-_LEFT = f"more than {MOST_STEPS:,} steps: cnetsh doctor tells how the checks will end"
+_LEFT = f"more than {MOST_STEPS:,} steps: doctor tells how the checks will end"
 
 
 def is_long(up: Plan) -> bool:

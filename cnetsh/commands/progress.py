@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from cnetsh.apply.run import AS_ROOT, SHORT
+from cnetsh.apply.run import SHORT, Typed
 from cnetsh.commands.output import say, show, width_of
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step
 from cnetsh.system.process import Result
-from cnetsh.targets import target
 
 WORTH_A_PACE = 0.5  # seconds, after which it is known how fast it goes
 
@@ -37,22 +36,16 @@ class Telling:
         return cls(verbose, quiet, opened_log(log))
 
 
-def typed_for(on: str) -> str:
-    """Give what has a line that is told run in a target."""
-    where = target.named(on)
-    return AS_ROOT if where.kind == "host" else f"cnetsh exec host{where.option} -- sh -c"
-
-
-def how_repaired(lab: str, on: str) -> str:
+def how_repaired(lab: str, where: Typed) -> str:
     """Say what puts a lab right that has drifted on a target."""
-    return f"to put it right:\n  cnetsh repair {lab}{target.named(on).option}"
+    return f"to put it right:\n  {where.command('repair', lab)}"
 
 
-def tell_where_typed(typed: str, tell: Callable[..., None] = say) -> None:
+def tell_where_typed(where: Typed, tell: Callable[..., None] = say) -> None:
     """Say where commands that were told are typed, if not here; tell: as they were."""
     # Typed outside of its target, a line would change what has that name there.
-    if typed != AS_ROOT:
-        tell(f"commands are typed so: {typed} 'COMMAND'", whole=True)
+    if where.shell.startswith("cnetsh "):
+        tell(f"commands are typed so: {where.shell} 'COMMAND'", whole=True)
 
 
 class Meter:

@@ -14,6 +14,7 @@ from cnetsh.commands.taking_down import refuse_interrupted, undone_by
 from cnetsh.commands.work import How, Work, asked, done, nothing
 from cnetsh.errors import DONE, LEFT_BEHIND
 from cnetsh.targets import target
+from cnetsh.targets.target import Target
 
 
 def run(
@@ -22,23 +23,23 @@ def run(
     """Put back what of a lab has drifted; give the exit code. yes: without asking."""
     how = How.typed_here(dry_run, yes)
     telling = Telling.typed_here(verbose, quiet, log)
-    sought = Sought.typed_here(lab, on, "repair")
-    action = partial(_repair, sought, on, how, telling)
-    return unless_killed(entered(target.named(on), action, sought.refuse))
+    sought, where = Sought.typed_here(lab, on, "repair"), target.named(on)
+    action = partial(_repair, sought, where, how, telling)
+    return unless_killed(where, entered(where, action, sought.refuse))
 
 
-def _repair(lab: Sought, on: str, how: How, telling: Telling) -> int:
-    with changing(on, telling) as means:
-        return done(lambda: _work(lab, on, means), how, means.stopping)
+def _repair(lab: Sought, where: Target, how: How, telling: Telling) -> int:
+    with changing(where, telling) as means:
+        return done(lambda: _work(lab, where, means), how, means)
 
 
-def _work(lab: Sought, on: str, means: Means) -> Work:
+def _work(lab: Sought, where: Target, means: Means) -> Work:
     record = lab.up_here()
-    refuse_interrupted(record)
+    refuse_interrupted(record, where)
     known = Repairing.of(record, means.ask)
     if not known.drifted:
         return nothing(f"{record.lab} is as planned")
-    known.refuse()
+    known.refuse(means.anew(record.lab))
 
     def carry_out() -> int:
         outcome = repair(known, means)
@@ -46,7 +47,7 @@ def _work(lab: Sought, on: str, means: Means) -> Work:
         return _told(known, outcome, means)
 
     said = "\n  ".join([f"{record.lab} has drifted:", *(one.text for one in known.drifted)])
-    asks = asked(known.lines, on)
+    asks = asked(known.lines, where)
     return Work(carry_out, lambda: known.lines, said, shown=True, asks=asks)
 
 

@@ -47,7 +47,7 @@ def run(on: str | None, drift: bool, as_json: bool) -> int:
     if not (rows or unknown):
         say("no lab is up")
     if on is None and os.geteuid() and Path(journal.ROOT).exists():
-        say("what is up on the host, root can see: sudo cnetsh status --on host")
+        say(f"what is up on the host, root can see: {Target('host').command('status')}")
     return code
 
 

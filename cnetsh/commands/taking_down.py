@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.journal import Journal
-from cnetsh.apply.run import Means
+from cnetsh.apply.run import Means, Typed
 from cnetsh.apply.undoing import Undoing
 from cnetsh.apply.up import to_undo, undo
 from cnetsh.commands.entering import tell_version
@@ -30,7 +30,7 @@ def taking_down(record: Journal, means: Means, inside: Sequence[Inside] = ()) ->
         end(record, record.homes, inside)
         undone = undo(known)
         seconds = f"in {time.monotonic() - began:.2f} s"
-        return tell_ended(undone, means.typed, f"{record.lab} is down", seconds)
+        return tell_ended(undone, means.where, f"{record.lab} is down", seconds)
 
     said = f"ends {process_list(inside)} first" if inside else ""
     return Work(carry_out, lambda: known.lines, said, then_put_back(known))
@@ -55,13 +55,14 @@ def refuse_in_use(record: Journal, inside: Sequence[Inside], kill: bool) -> None
         raise CnetshError(f"{record.lab} is in use by {process_list(inside)}", hint)
 
 
-def refuse_interrupted(record: Journal) -> None:
+def refuse_interrupted(record: Journal, where: Typed) -> None:
     """Raise CnetshError for a lab that is not whole."""
     if record.left:
         left = "; ".join(record.left)
-        raise CnetshError(f"{record.lab} is down, but left: {left}", f"cnetsh down {record.lab}")
+        hint = where.command("down", record.lab)
+        raise CnetshError(f"{record.lab} is down, but left: {left}", hint)
     if not record.stands:
-        hint = "cnetsh recover undoes it"
+        hint = f"{where.command('recover')} undoes it"
         raise CnetshError(f"an earlier run of {record.lab} was interrupted", hint)
 
 
@@ -93,7 +94,7 @@ def forgetting_record(record: Journal) -> Work:
     return Work(carry_out, said=gone)
 
 
-def tell_ended(undone: Undone, typed: str, what: str, seconds: str = "") -> int:
+def tell_ended(undone: Undone, where: Typed, what: str, seconds: str = "") -> int:
     """Tell how an undo ended; give 3 when something of the lab is left, else 0."""
     for line in undone.notes:
         say(f"  {visible(line)}")
@@ -105,16 +106,16 @@ def tell_ended(undone: Undone, typed: str, what: str, seconds: str = "") -> int:
         say("not as before, besides:" if undone.left else meanwhile)
     for line in undone.others:
         say(f"  {visible(line)}")
-    return tell_left(undone.left, typed)
+    return tell_left(undone.left, where)
 
 
-def tell_left(left: Sequence[Left], typed: str) -> int:
-    """Name what is left, each with what ends it, to be typed behind `typed`; give 3 if any is."""
+def tell_left(left: Sequence[Left], where: Typed) -> int:
+    """Name what is left, each with the command that ends that; give 3 if any is."""
     if not left:
         return DONE
     say("left behind:")
     for one in left:
         say(f"  {visible(one.text)}")
         if one.advice:
-            say(f"    {typed} {shlex.quote(one.advice)}", whole=True)
+            say(f"    {where.shell} {shlex.quote(one.advice)}", whole=True)
     return LEFT_BEHIND

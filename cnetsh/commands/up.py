@@ -57,6 +57,7 @@ from cnetsh.plan.lines import Line, amount, counted
 from cnetsh.plan.saved import Saved, read_saved
 from cnetsh.plan.steps import Plan, Plans, Step
 from cnetsh.targets import target
+from cnetsh.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Wanted:
     """What is to be up, and where: a saved plan relies on what it has seen there."""
 
     saved: Saved
-    on: str
+    where: Target
     allow_overlap: bool = False
     allow_cut_off: bool = False
     kill: bool = False
@@ -101,19 +102,19 @@ def run(
         raise CnetshError("--allow-cut-off runs only together with --try SECONDS", hint)
     found = as_given(lab, settings)
     if found.verb != "up":
-        raise CnetshError(f"{lab} is a plan of {found.verb}", f"cnetsh {found.verb} {lab}")
+        raise CnetshError(f"{lab} is a plan of {found.verb}", where.command(found.verb, lab))
     if not trust:
         refuse_untrusted(found.plans.up)
     typed = sys.stdin if trial else None
-    wanted = Wanted(found, on, allow_overlap, allow_cut_off, kill, trial, typed, verbose)
+    wanted = Wanted(found, where, allow_overlap, allow_cut_off, kill, trial, typed, verbose)
     telling = Telling.typed_here(verbose, quiet, log)
     action = partial(_up, wanted, How.typed_here(dry_run, yes), telling)
-    return unless_killed(in_started(where, action))
+    return unless_killed(where, in_started(where, action))
 
 
 def _up(wanted: Wanted, how: How, telling: Telling) -> int:
-    with changing(wanted.on, telling) as means:
-        return done(lambda: to_bring_up(wanted, means), how, means.stopping)
+    with changing(wanted.where, telling) as means:
+        return done(lambda: to_bring_up(wanted, means), how, means)
 
 
 def as_given(lab: str, settings: Sequence[str]) -> Saved:
@@ -129,21 +130,21 @@ def to_bring_up(wanted: Wanted, means: Means) -> Work:
     record = journal.find(wanted.plans.up.lab)
     if record is None or not record.same_boot:
         return _bringing_up(wanted, record, means)
-    refuse_interrupted(record)
+    refuse_interrupted(record, means.where)
     tell_version(record)
     known = Changing.of(record, wanted.plans, means)
     if known is None:
         drifted = Repairing.of(record, means.ask)
-        return nothing(f"{record.lab} is up already{_but(drifted, wanted.on)}", drifted)
+        return nothing(f"{record.lab} is up already{_but(drifted, wanted.where)}", drifted)
     return _changing(known, wanted, means)
 
 
-def _but(found: Repairing, on: str) -> str:
+def _but(found: Repairing, where: Target) -> str:
     """Say what of a lab that is up is not as planned, and what puts it right."""
     if not found.drifted:
         return ""
     lines = "".join(f"\n  {one.text}" for one in found.drifted)
-    return f", but has drifted:{lines}\n{how_repaired(found.record.lab, on)}"
+    return f", but has drifted:{lines}\n{how_repaired(found.record.lab, where)}"
 
 
 def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
@@ -190,7 +191,7 @@ def _findings(
     if wanted.verbose:
         tell_unknown(surprises)
     facts = diagnose.gather(means.ask, before, wanted.plans.up)
-    private = target.named(wanted.on).is_private
+    private = wanted.where.is_private
     found = diagnose.diagnose(wanted.plans.up, not private, facts, new, surprises)
     return [one for one in found if one.severity != "note"]
 
@@ -213,7 +214,7 @@ def _rolled_back(plan: Plan, ended: Ended, means: Means) -> int:
     if text := reason(plan, ended.outcome):
         say(text)
     assert ended.undone
-    return tell_ended(ended.undone, means.typed, "undone") or undone_by(ended.outcome.signal)
+    return tell_ended(ended.undone, means.where, "undone") or undone_by(ended.outcome.signal)
 
 
 def _confirmed(wanted: Wanted, means: Means) -> int:
@@ -234,7 +235,7 @@ def _confirmed(wanted: Wanted, means: Means) -> int:
     # The lock is held since it came up, so nobody else can have taken it down.
     assert record
     undone = undo(to_undo(record, means))
-    return tell_ended(undone, means.typed, "not confirmed: undone") or undone_by(means.stopping())
+    return tell_ended(undone, means.where, "not confirmed: undone") or undone_by(means.stopping())
 
 
 def _has_typed(stream: TextIO) -> bool:
@@ -286,7 +287,7 @@ def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
 
 def _differs(record: Journal, wanted: Wanted, drifted: Repairing) -> str:
     """Say that a lab that is up is to be changed: that its plan is another one, or its file."""
-    plans, but = wanted.plans, _but(drifted, wanted.on)
+    plans, but = wanted.plans, _but(drifted, wanted.where)
     up = f"{record.lab} is up{but}\n" if but else f"{record.lab} is up and "
     if _is_another(record, plans):
         return f"{record.lab} is up{but}\nfrom {record.header['source']}; this is {plans.source}:"
@@ -303,8 +304,9 @@ def _asked(record: Journal, wanted: Wanted, lines: Sequence[Line]) -> str:
         # Just these commands have been looked at.
         return ""
     if _is_another(record, wanted.plans):
-        return f"run this on {wanted.on} ({counted(lines)}), into another file's lab of that name?"
-    return asked(lines, wanted.on)
+        what = f"run this on {wanted.where} ({counted(lines)})"
+        return f"{what}, into another file's lab of that name?"
+    return asked(lines, wanted.where)
 
 
 def _changed(
@@ -317,18 +319,18 @@ def _changed(
     if outcome.well:
         but = "is changed, but not all that went is undone"
         say(f"{record.lab} {but if undone.left else 'is up as planned now'}")
-        code = tell_left(undone.left, means.typed)
+        code = tell_left(undone.left, means.where)
         return _confirmed(wanted, means) or code
     if text := change.why_not(known.change, outcome):
         say(text)
     if not record.stands:
         say(
             "the lab could not be put back to what it was: to undo all of it:\n"
-            f"  cnetsh recover{target.named(wanted.on).option}"
+            f"  {means.where.command('recover')}"
         )
         return LEFT_BEHIND
     if undone.left:
         say("the change is undone, but not all of it:")
-        return tell_left(undone.left, means.typed)
+        return tell_left(undone.left, means.where)
     say("the change is undone: the lab is as it was before")
     return undone_by(outcome.signal)

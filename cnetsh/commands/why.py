@@ -11,7 +11,7 @@ from cnetsh import names
 from cnetsh.commands.entering import HOST, entered, refuse_asleep
 from cnetsh.commands.output import tell
 from cnetsh.commands.predicting import networks_here
-from cnetsh.commands.progress import tell_where_typed, typed_for
+from cnetsh.commands.progress import tell_where_typed
 from cnetsh.commands.reasons import Reason, Sending, planned_here, reason_of, restored
 from cnetsh.compare import kernel
 from cnetsh.errors import CnetshError
@@ -21,6 +21,7 @@ from cnetsh.forwarding.stop import Layer
 from cnetsh.kinds.change import typed_in
 from cnetsh.probes.trial import Probe, tried
 from cnetsh.targets import target
+from cnetsh.targets.target import Target
 
 _PROCESS = "by the number of a process any (--ns PID)"
 _ALL = ip_address("255.255.255.255")  # of a link
@@ -41,7 +42,7 @@ class Query(NamedTuple):
     six: bool
     probe: bool
     as_json: bool
-    typed: str  # what has a line that is told run in the target
+    where: Target
 
 
 def run(
@@ -52,7 +53,7 @@ def run(
     others = tuple(ns or ())
     if len(senders) > 1:
         raise CnetshError(f"one packet goes from one namespace, not from {' and '.join(senders)}",
-                          "cnetsh why FROM TO")  # fmt: skip
+                          "say: why FROM TO")  # fmt: skip
     # Without a FROM it goes from the first --ns; where none is said, who could be FROM is told.
     sender = (*senders, *others, "")[0]
     found = _TO.fullmatch(to)
@@ -63,7 +64,7 @@ def run(
     port = names.count(found[3], "port", 1, 65535) if found[3] else 0
     proto = (found[4] or "tcp") if port else "icmp"
     where = target.named(on)
-    wanted = Query(sender, name, others, port, proto, size, six, probe, as_json, typed_for(on))
+    wanted = Query(sender, name, others, port, proto, size, six, probe, as_json, where)
     return entered(where, partial(_why, wanted), partial(refuse_asleep, where))
 
 
@@ -154,5 +155,5 @@ def _tell(wanted: Query, found: Reason) -> int:
             # A line to be typed stays one.
             tell(f"  {head:<6} {text}", whole=head in ("shows", "fix"))
     if found.evidence or found.fix:
-        tell_where_typed(wanted.typed, tell)
+        tell_where_typed(wanted.where, tell)
     return found.code

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from cnetsh.apply.repair import Repairing
+from cnetsh.apply.run import Means, Typed
 from cnetsh.commands.output import say, show
+from cnetsh.commands.progress import tell_where_typed
 from cnetsh.doctor.finding import Finding, finding_lines
 from cnetsh.errors import DONE, CnetshError
 from cnetsh.names import visible
 from cnetsh.plan.lines import Line, counted
-from cnetsh.system.process import never
-from cnetsh.targets import target
+from cnetsh.targets.target import Target
 from cnetsh.views.terminal import DOUBT, WRONG
 
 if TYPE_CHECKING:
@@ -55,19 +56,23 @@ class How:
         return cls(dry_run, yes, typed, f"cnetsh {shlex.join(sys.argv[1:])} --yes")
 
 
-def tell_finding(one: Finding, tell: Callable[[str, str, bool], None]) -> None:
-    """Tell what doctor has found, its first line in the colour of what it comes to."""
-    style = {"lacks": WRONG, "refuse": WRONG, "warn": DOUBT}.get(one.severity, "")
-    for line, whole in finding_lines(one):
-        tell(line, style, whole)
-        style = ""
+def tell_findings(
+    found: Sequence[Finding], where: Typed, tell: Callable[[str, str, bool], None] = say
+) -> None:
+    """Tell what doctor has found, the first line of each in the colour of what it comes to."""
+    for one in found:
+        style = {"lacks": WRONG, "refuse": WRONG, "warn": DOUBT}.get(one.severity, "")
+        for line, whole in finding_lines(one):
+            tell(line, style, whole)
+            style = ""
+    if any(one.commands for one in found):
+        tell_where_typed(where, tell)
 
 
-def done(decide: Callable[[], Work], how: How, stopping: Callable[[], int] = never) -> int:
+def done(decide: Callable[[], Work], how: How, means: Means) -> int:
     """Show what there is to do, or do it; give the exit code."""
     work = decide()
-    for one in work.warnings:
-        tell_finding(one, say)
+    tell_findings(work.warnings, means.where)
     if work.said:
         say(work.said)
     if work.refused:
@@ -77,7 +82,7 @@ def done(decide: Callable[[], Work], how: How, stopping: Callable[[], int] = nev
     for line in work.lines() if work.shown else ():
         say(f"  {line.mark or ' '} {line.step.text}", whole=True)
     if work.asks and not how.yes:
-        _ask(work.asks, how, stopping)
+        _ask(work.asks, how, means.stopping)
         again = decide()
         if again.refused or again.lines() != work.lines():
             raise again.refused or CnetshError("the target has changed: nothing was executed")
@@ -121,10 +126,10 @@ def first_refusal(*checks: Callable[[], object]) -> CnetshError | None:
     return None
 
 
-def asked(lines: Sequence[Line], on: str) -> str:
+def asked(lines: Sequence[Line], where: Target) -> str:
     """Give the question before lines are run, "" where nothing is lost and no host is changed."""
-    quiet = target.named(on).is_private and all(line.mark != "-" for line in lines)
-    return "" if quiet else f"run this on {on} ({counted(lines)})?"
+    quiet = where.is_private and all(line.mark != "-" for line in lines)
+    return "" if quiet else f"run this on {where} ({counted(lines)})?"
 
 
 def nothing(said: str, drifted: Repairing | None = None) -> Work:

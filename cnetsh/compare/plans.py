@@ -43,9 +43,12 @@ class LiveChange:
         return bool(self.gone or self.new)
 
 
-def between(old: Mapping[int, Step], plan: Plan) -> LiveChange:
-    """Give what makes a lab, of these steps by their numbers, into the lab of a plan."""
-    _refuse_trusted(old.values(), plan)
+def between(old: Mapping[int, Step], plan: Plan, anew: str = "") -> LiveChange:
+    """Give what makes a lab, of these steps by their numbers, into the lab of a plan.
+
+    Raises CnetshError where that is not known; anew: what can be done then.
+    """
+    _refuse_trusted(old.values(), plan, anew)
     read = {number: step.changes for number, step in old.items()}
     numbers = list(old)
     lacking = {numbers[at] for at in _surplus(list(old.values()), plan.steps)}
@@ -59,14 +62,11 @@ def between(old: Mapping[int, Step], plan: Plan) -> LiveChange:
     return LiveChange(tuple(sorted(gone)), new)
 
 
-def _refuse_trusted(old: Collection[Step], plan: Plan) -> None:
-    """Raise CnetshError where it is not known what a change would take along."""
+def _refuse_trusted(old: Collection[Step], plan: Plan, anew: str) -> None:
     same = [step.text for step in old] == [step.text for step in plan.steps]
     if not same and any(step.kind == "trusted" for step in (*old, *plan.steps)):
         why = "a step is taken on trust, so what goes with what is not known"
-        raise CnetshError(
-            f"{plan.lab} is up and cannot be changed: {why}", f"cnetsh down {plan.lab}, then up"
-        )
+        raise CnetshError(f"how {plan.lab} changes cannot be told: {why}", anew)
 
 
 def differing(old: Plans, new: Plans) -> list[Line]:

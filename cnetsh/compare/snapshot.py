@@ -82,7 +82,7 @@ def refuse_unread(refs: Iterable[Ref], seen: State) -> None:
             raise CnetshError(
                 f"{tool} cannot read its table {table}, so it cannot be seen whether the lab's "
                 "rules are there, or are gone again",
-                f"see what others use there: nft list table {family} {table}",
+                f"in the target, nft list table {family} {table} shows what others use there",
             )
 
 

@@ -189,7 +189,7 @@ def firewall_daemons(case: Case) -> Iterator[Sign]:
     for name, advice in daemons.items():
         if seen := list(_daemon_signs(case, name)):
             effect = f"a reload of {name} may drop the lab's rules, and its own may reject packets"
-            evidence, after = "\n".join(seen[:MOST_RULES]), "cnetsh check after a reload; before:"
+            evidence, after = "\n".join(seen[:MOST_RULES]), "check after a reload; before:"
             yield Sign(_if_filtered(case), evidence, effect, after, (advice,))
 
 

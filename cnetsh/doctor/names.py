@@ -63,7 +63,7 @@ def _instead(names: list[str], case: Case) -> Iterator[str]:
     """Give what to do about names that are there: what is in use is not to be removed."""
     asked, used = case.asked, sorted(_used_links(case).intersection(names))
     for lab in sorted(case.seen.labs):
-        yield f"cnetsh down {lab}, if what is there is of that lab, which is up"
+        yield f"take down {lab}, which is up, if what is there is of that lab"
     for name in names:
         if name in asked.moved and asked.pairs.get(name, name) not in names:
             made = f"type veth peer name {name} netns {asked.moved[name]}"

@@ -7,6 +7,7 @@ cnetsh knows no target: it runs commands and reads files.
 import contextlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from cnetsh.targets.ssh.connection import place
 # A function of a module and what it is called with: it can travel to another machine. The caller's
 # streams that it works with are among its arguments.
 Action = partial[int]
+# These are cnetsh's own, and nobody depends on their network.
+PRIVATE = ("sandbox", "vm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,18 @@ class Target:
     @property
     def is_private(self) -> bool:
         """Whether it is cnetsh's own, and nobody depends on its network."""
-        return self.kind in ("sandbox", "vm")
+        return self.kind in PRIVATE
+
+    def command(self, *words: str) -> str:
+        """Give a command of cnetsh's as it is typed to work on this one."""
+        usual = os.environ.get("CNETSH_ON") or "sandbox"
+        option = () if str(self) == usual == "sandbox" else ("--on", str(self))
+        return f"cnetsh {shlex.join((*words, *option))}"
 
     @property
-    def option(self) -> str:
-        """What says on a command line that it is this one: nothing for the usual one."""
-        return "" if str(self) == "sandbox" else f" --on {self}"
+    def shell(self) -> str:
+        """What has a line run in it, by who types it."""
+        return "sudo sh -c" if self.kind == "host" else f"{self.command('exec', 'host')} -- sh -c"
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name not in ("", "default") else self.kind
@@ -48,14 +57,14 @@ def named(text: str) -> Target:
     """Read what may stand behind --on. Raises CnetshError for anything else."""
     kind, _, name = text.partition(":")
     of_its_own = re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,30}", name or "default")
-    if kind in ("sandbox", "vm") and of_its_own:
+    if kind in PRIVATE and of_its_own:
         return Target(kind, name or "default")
     if text == "host":
         return Target("host")
     if kind == "ssh" and place(name):
         return Target("ssh", name)
     hint = "known: sandbox[:NAME], vm[:NAME], host, ssh:[USER@]HOST[:PORT]"
-    if kind in ("sandbox", "vm"):
+    if kind in PRIVATE:
         hint += "; NAME is a letter, then letters, digits, _ and -, at most 31 in all"
     raise CnetshError(f"unknown target {text!r}", hint)
 

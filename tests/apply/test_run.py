@@ -10,6 +10,7 @@ from cnetsh.apply.units import run_steps, side_by_side
 from cnetsh.commands.progress import Echo, Telling
 from cnetsh.plan.steps import Step, parse
 from cnetsh.system.process import Child, Result, never, spawn
+from cnetsh.targets.target import named
 
 ERRORS = [
     ValueError("not enough values to unpack (expected 2, got 1)"),
@@ -74,8 +75,8 @@ def cat(argv: Sequence[str], streams: Sequence[int]) -> Child:
 
 
 def means(**given: Any) -> Means:
-    watch = Echo(Telling(quiet=True))
-    return Means(**{"run": fine, "start": cat, "watch": watch, "stopping": never} | given)
+    usual = {"run": fine, "start": cat, "watch": Echo(Telling(quiet=True)), "stopping": never}
+    return Means(**usual | {"where": named("host")} | given)
 
 
 def failed(outcome: Outcome, error: Exception) -> bool:

@@ -63,4 +63,4 @@ def test_another_target_than_a_sandbox_is_not_told_of_what_is_in_one() -> None:
 
 def test_without_a_lab_it_is_told_what_to_type() -> None:
     done = graph()
-    assert done.returncode == 2 and "cnetsh graph LAB, or cnetsh graph --live" in done.stderr
+    assert done.returncode == 2 and "name one, or --live draws all that is there" in done.stderr

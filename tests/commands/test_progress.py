@@ -17,9 +17,10 @@ from cnetsh.commands.taking_down import tell_ended
 from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Step, parse
 from cnetsh.system.process import Result
+from cnetsh.targets.target import Target
 
 DONE = Result(0, "", "")
-SUDO = "sudo sh -c"
+HOST = Target("host")
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 TEXT = f"ip netns add n0\necho 1 | tee {FORWARD}\n"
 
@@ -137,8 +138,8 @@ class TestSaid:
         )
 
     def test_as_before(self, capsys: Captured) -> None:
-        assert tell_ended(Undone(), SUDO, "own is down", "in 0.30 s") == 0
-        assert tell_ended(Undone(), SUDO, "undone") == 0
+        assert tell_ended(Undone(), HOST, "own is down", "in 0.30 s") == 0
+        assert tell_ended(Undone(), HOST, "undone") == 0
         assert capsys.readouterr().err == "own is down, as before, in 0.30 s\nundone, as before\n"
 
     def test_what_is_left_has_the_commands_that_end_it(self, capsys: Captured) -> None:
@@ -146,7 +147,7 @@ class TestSaid:
             Left("link p\x1b0 is still there"),
             Left("link p0: alias was it's, is None", "ip link set dev p0 alias 'it'\\''s'; true"),
         )
-        assert tell_ended(Undone(left), SUDO, "own is down", "in 0.30 s") == 3
+        assert tell_ended(Undone(left), HOST, "own is down", "in 0.30 s") == 3
         lines = capsys.readouterr().err.splitlines()
         assert lines[:3] == [
             "left behind:",
@@ -161,7 +162,7 @@ class TestSaid:
 
     def test_what_others_changed_is_told_apart(self, capsys: Captured) -> None:
         undone = Undone((), ("link x\x1b is new",), ("ip_forward was 0, is 1: stays for b",))
-        assert tell_ended(undone, SUDO, "own is down", "in 0.30 s") == 0
+        assert tell_ended(undone, HOST, "own is down", "in 0.30 s") == 0
         assert capsys.readouterr().err.splitlines() == [
             "  ip_forward was 0, is 1: stays for b",
             "own is down, as before, but for what others changed meanwhile:",
@@ -170,7 +171,7 @@ class TestSaid:
 
     def test_with_something_left_it_is_not_said_to_be_as_before(self, capsys: Captured) -> None:
         assert (
-            tell_ended(Undone((Left("link p0 is gone"),), ("link x is new",)), SUDO, "undone") == 3
+            tell_ended(Undone((Left("link p0 is gone"),), ("link x is new",)), HOST, "undone") == 3
         )
         assert capsys.readouterr().err.splitlines() == [
             "not as before, besides:",
@@ -180,7 +181,7 @@ class TestSaid:
         ]
 
     def test_what_stays_for_another_lab_is_no_difference(self, capsys: Captured) -> None:
-        assert tell_ended(Undone(notes=("br0 stays for b",)), SUDO, "own is down", "in 0.30 s") == 0
+        assert tell_ended(Undone(notes=("br0 stays for b",)), HOST, "own is down", "in 0.30 s") == 0
         first, last = capsys.readouterr().err.splitlines()
         assert (first, last) == ("  br0 stays for b", "own is down, as before, in 0.30 s")
 

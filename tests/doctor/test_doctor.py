@@ -248,7 +248,7 @@ def test_advice_for_a_name_that_is_taken_fits_what_is_there() -> None:
     assert "remove what is there" in one.advice
     up = replace(host(links={"br0": BR0}), labs=frozenset({"veth"}))
     (one,) = found(lab_plan("bridge"), up, "P26")
-    assert one.advice.startswith("cnetsh down veth, if what is there is of that lab, which is up; ")
+    assert one.advice.startswith("take down veth, which is up, if what is there is of that lab; ")
 
 
 MISSES = {

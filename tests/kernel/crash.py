@@ -38,6 +38,7 @@ from cnetsh.compare.scope import written
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plans
 from cnetsh.system.process import runner, spawn, through_sh
+from cnetsh.targets.target import named
 
 POINTS = ("before intent", "after intent", "during", "before outcome", "after outcome")
 CRASHED = 70
@@ -202,7 +203,8 @@ def deadly(note: Note, step: int, point: str, delay: float) -> Note:
 
 
 def means(lock: int) -> Means:
-    return Means(runner(lock), through_sh((lock,)), Echo(Telling(quiet=True)), lambda: 0)
+    watch = Echo(Telling(quiet=True))
+    return Means(runner(lock), through_sh((lock,)), watch, lambda: 0, named("host"))
 
 
 def killed_up(plans: Plans, step: int, point: str, delay: float, long: bool) -> int:

@@ -27,6 +27,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.plan.steps import Plan, Plans, parse
 from cnetsh.system import namespace
 from cnetsh.system.process import runner, through_sh
+from cnetsh.targets.target import named
 
 Settings = Callable[[], dict[str, str]]
 EVERY = oracle.settings
@@ -48,7 +49,8 @@ def plans(text: str) -> Plans:
 
 
 def means() -> Means:
-    return Means(runner(), through_sh(()), Echo(Telling(quiet=True)), lambda: 0)
+    watch = Echo(Telling(quiet=True))
+    return Means(runner(), through_sh(()), watch, lambda: 0, named("host"))
 
 
 def up(text: str) -> list[str]:

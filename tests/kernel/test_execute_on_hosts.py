@@ -102,6 +102,7 @@ from cnetsh.system.process import runner
 from cnetsh.apply.run import Means, one_by_one
 from cnetsh.system.process import through_sh
 from cnetsh.plan.steps import parse
+from cnetsh.targets.target import named
 
 CLEAN = "ip -all netns delete; while ip link | grep -q veth; do sleep 0.01; done"
 
@@ -124,7 +125,7 @@ def answer(job):
             return 15
         return 0
     steps = parse("\\n".join(job["lines"]), "own", "", "up", "own").steps
-    means = Means(runner(), through_sh(()), seen, stopping)
+    means = Means(runner(), through_sh(()), seen, stopping, named("host"))
     run = {"one": one_by_one, "side": side_by_side}[job["way"]]
     found = run(steps, seen.note, means)
     said = [found.failed, found.result.exit_code if found.result else None, found.signal]

@@ -110,3 +110,24 @@ def test_what_is_up_elsewhere_is_pointed_to(ordinary: Ordinary) -> None:
                 assert done.stderr == f"cnetsh: {said} {there.format(verb)}"
     assert "veth is down" in ordinary.cnetsh("down", "veth", "--on", "sandbox:two").stderr
     assert ordinary.cnetsh("down", "veth").stderr == "veth is not up\n"
+
+
+def test_advice_works_where_it_is_pasted(ordinary: Ordinary) -> None:
+    there = ("--on", "sandbox:two")
+    ordinary.cnetsh("up", "veth", *there)
+    inside = ("exec", "host", *there, "--", "sh", "-c")
+    ordinary.cnetsh(*inside, "sed -i '$d' /run/cnetsh/*/veth.journal")
+    for verb in ("up", "repair"):
+        done = ordinary.cnetsh(verb, "veth", *there, check=False)
+        assert done.stderr.endswith("\n  cnetsh recover --on sandbox:two undoes it\n"), report(done)
+    assert "veth is down" not in ordinary.cnetsh("recover").stderr
+    done = ordinary.cnetsh("recover", *there)
+    assert "veth is down" in done.stderr, report(done)
+    # Of a name that is taken, also where the finding comes before a run.
+    ordinary.cnetsh("sandbox", "start", "two")
+    ordinary.cnetsh(*inside, "touch /run/netns/net0")
+    for verb in ("doctor", "up", "plan"):
+        done = ordinary.cnetsh(verb, "container", *there, check=False)
+        said = done.stdout + done.stderr
+        assert "\n          ip netns delete net0\n" in said, report(done)
+        assert said.count("sandbox:two -- sh -c 'COMMAND'\n") == 1, report(done)

@@ -87,7 +87,7 @@ def broken(machines: Machines, strike: Strike, step: int) -> list[str]:
     """What is wrong after a break at a step, all things looked at that a person would."""
     before = machines.there.snapshot()
     code, said = struck(machines, strike, step)
-    told = "killed: cnetsh recover undoes" if strike is far_python else "broke"
+    told = "killed: cnetsh recover --on ssh:" if strike is far_python else "broke"
     # It may have been over just before.
     well = (code == 3 and told in said) or (code == 0 and "routing is up" in said)
     wrong = [] if well else [f"exit {code}: {said}"]

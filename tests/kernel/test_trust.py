@@ -62,7 +62,8 @@ def test_are_not_weighed_in_a_change(private: Private, tmp_path: Path) -> None:
     private.cnetsh("up", folder(tmp_path, LAB), "--trust")
     lab = folder(tmp_path, LAB + "ip netns add near\n")
     done = private.cnetsh("up", lab, "--trust", check=False)
-    assert done.returncode == 2 and "cnetsh down own, then up" in done.stderr, report(done)
+    said = "cnetsh down own --on host, then up"
+    assert done.returncode == 2 and said in done.stderr, report(done)
 
 
 def test_are_marked_in_every_plan(private: Private, tmp_path: Path) -> None:
