@@ -1,22 +1,17 @@
 """What a shell is offered for a word that is begun: labs, containers, targets, parameters.
 
-It has to answer at once, and so reads names in files, and enters and loads as little as it can.
+It has to answer at once, and so reads names in files, enters nothing, and loads what it needs for
+that word.
 """
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnetsh.commands.words import WORDS
-from cnetsh.targets.registry import Registry
 
-# Those of labs/builtin, targets/target, targets/sandbox and targets/vm, which take long to load.
-LABS = ("veth", "container", "conflict", "bridge", "routing")
-KINDS = ("sandbox", "vm", "host")
-SANDBOXES: Registry[Any] = Registry("sandbox", "sandboxes", dict)
-VMS: Registry[Any] = Registry("vm", "vms", dict)
 SHIPPED = Path(__file__).resolve().parents[1:3]
 # As every lab.yaml has them; a YAML reader would take longer than all else.
 PARAMETER = re.compile(r"^  ([a-z]\w*):", re.MULTILINE)
@@ -25,7 +20,7 @@ ENDINGS = (".yaml", ".yml", ".json")
 
 def labs(begun: str, given: Mapping[str, Any]) -> Iterator[str]:
     """Give the built-in labs, those that are up, lab files, saved plans and folders."""
-    yield from LABS
+    yield from _built_in()
     yield from up(begun, given)
     folder, _, _ = begun.rpartition("/")
     for path in _in(Path(folder or ("/" if begun[:1] == "/" else "."))):
@@ -51,16 +46,22 @@ def containers(_: str, given: Mapping[str, Any]) -> Iterator[str]:
 
 def targets(_: str, given: Mapping[str, Any]) -> Iterator[str]:
     """Give the kinds of targets, and the sandboxes and VMs that run."""
-    yield from (*KINDS, "ssh:")
+    from cnetsh.targets.target import PRIVATE
+
+    yield from (*PRIVATE, "host", "ssh:")
     yield from (f"sandbox:{name}" for name in sandboxes("", given))
     yield from (f"vm:{name}" for name in vms("", given))
 
 
 def sandboxes(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    from cnetsh.targets.sandbox import SANDBOXES
+
     yield from SANDBOXES.names()
 
 
 def vms(_: str, given: Mapping[str, Any]) -> Iterator[str]:
+    from cnetsh.targets.vm.machine import VMS
+
     yield from VMS.names()
 
 
@@ -74,7 +75,8 @@ def settings(_: str, given: Mapping[str, Any]) -> Iterator[str]:
     # What stands before an option without its value yet is not among what is given.
     typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
     for name in typed.split():
-        folders = [here / "templates" / name for here in SHIPPED] if name in LABS else [Path(name)]
+        shipped = name in _built_in()
+        folders = [here / "templates" / name for here in SHIPPED] if shipped else [Path(name)]
         for sheet in (folder / "lab.yaml" for folder in folders):
             if sheet.is_file():
                 _, _, rows = sheet.read_text(encoding="utf-8").partition("\nparameters:")
@@ -83,7 +85,13 @@ def settings(_: str, given: Mapping[str, Any]) -> Iterator[str]:
 
 def things(_: str, given: Mapping[str, Any]) -> Iterator[str]:
     yield from WORDS
-    yield from LABS
+    yield from _built_in()
+
+
+def _built_in() -> Sequence[str]:
+    from cnetsh.labs.builtin import LABS
+
+    return LABS
 
 
 def _roots(given: Mapping[str, Any]) -> Iterator[Path]:
@@ -91,8 +99,11 @@ def _roots(given: Mapping[str, Any]) -> Iterator[Path]:
     kind, _, name = str(given.get("on") or os.environ.get("CNETSH_ON") or "sandbox").partition(":")
     if kind == "host":
         yield Path("/")
-    elif kind == "sandbox" and (said := SANDBOXES.said(name or "default")):
-        yield Path(f"/proc/{said['init']}/root")
+    elif kind == "sandbox":
+        from cnetsh.targets.sandbox import SANDBOXES
+
+        if box := SANDBOXES.running_as(name or "default"):
+            yield Path(f"/proc/{box.init}/root")
 
 
 def _in(folder: Path) -> list[Path]:

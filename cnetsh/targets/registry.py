@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -45,7 +45,7 @@ class Registry(Generic[One]):
 
     kind: str
     plural: str
-    one: Callable[..., One] = field(compare=False)
+    one: Callable[..., One]
 
     def folder(self) -> Path:
         """Give the folder itself, made when missing."""
