@@ -30,10 +30,11 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # A command waits for whoever has the kernel's one lock, on a busy machine long.
 PATIENCE = 300
 CLONE_NEWNET = 0x40000000
-# linux/if.h, linux/if_addr.h, linux/rtnetlink.h, linux/netlink.h
+# linux/if.h, linux/if_addr.h, linux/rtnetlink.h, linux/netlink.h, linux/ipv6_route.h
 UP, RUNNING, LOWER_UP = 0x1, 0x40, 0x10000
 # An address in use elsewhere stays tentative, with a flag that says so.
 TENTATIVE, CHECKED = 0x40, 0x48
+RTF_LOCAL = 0x80000000
 RTM_NEWLINK, RTM_GETLINK = 16, 18
 REQUEST_DUMP = 0x301
 
@@ -126,13 +127,29 @@ def _pulse() -> tuple[list[object], bool]:
 
 
 def _moving() -> tuple[object, bool]:
-    links, addresses = _flags(), _read("/proc/thread-self/net/if_inet6").splitlines()
+    links, addresses = _flags(), _lines("if_inet6")
     late = any(one & UP and bool(one & LOWER_UP) != bool(one & RUNNING) for one in links.values())
     checked = any(
         int(flags, 16) & CHECKED == TENTATIVE and links.get(int(index, 16), 0) & LOWER_UP
         for _, index, _, _, flags, _ in map(str.split, addresses)
     )
-    return (links, addresses), late or checked
+    return (links, addresses), late or checked or without_local(addresses)
+
+
+def without_local(addresses: list[str]) -> bool:
+    """Whether an address of IPv6 that is valid has no route to itself yet.
+
+    The kernel makes that one later, from a queue of its own (addrconf_dad_work).
+    """
+    valid = {one.split()[0] for one in addresses if not int(one.split()[4], 16) & TENTATIVE}
+    routes = map(str.split, _lines("ipv6_route") if valid else ())
+    return not valid <= {to for to, *_, flags, _ in routes if int(flags, 16) & RTF_LOCAL}
+
+
+def _lines(name: str) -> list[str]:
+    """A list of this thread's namespace; one read gives no more than a page of it."""
+    path = Path("/proc/thread-self/net", name)
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def _flags() -> dict[int, int]:

@@ -128,6 +128,18 @@ def test_sees_nothing_after_a_change_was_taken_back(private: Private) -> None:
     assert oracle.diff(before, private.snapshot()) == []
 
 
+def test_waits_for_the_route_of_an_address_to_itself(private: Private) -> None:
+    """On a busy machine the kernel makes it long after the address of IPv6."""
+    route = "local fd00::1 dev veth0 table local proto kernel"
+    private.sh(f"""
+        ip link add veth0 type veth peer name veth1; ip link set veth0 up
+        ip -6 address add fd00::1/64 dev veth0 nodad
+        until ip -6 route show table local | grep -q fd00::1; do sleep 0.01; done
+        ip -6 route delete {route}
+        (sleep 1; ip -6 route add {route}) >/dev/null 2>&1 &""")
+    assert any("fd00::1" in one and "local" in one for one in private.snapshot()["routes"])
+
+
 def test_two_equal_hosts_differ_only_by_chance(new_private) -> None:
     hosts = [new_private(), new_private()]
     for host in hosts:

@@ -205,12 +205,11 @@ def pulse() -> tuple[str, bool]:
     seen = [(link.name, *(_state(f"{link}/{key}") for key in STATES)) for link in links]
     ready = {name for name, _, carrier in seen if carrier == "1"}
     late = any((carrier, state) in (("1", "down"), ("0", "up")) for _, state, carrier in seen)
-    inet6 = oracle._read("/proc/net/if_inet6")
+    inet6 = oracle._lines("if_inet6")
     checked = any(
-        int(flags, 16) & TENTATIVE and name in ready
-        for *_, flags, name in map(str.split, inet6.splitlines())
+        int(flags, 16) & TENTATIVE and name in ready for *_, flags, name in map(str.split, inet6)
     )
-    return f"{seen}{inet6}", late or checked
+    return f"{seen}{inet6}", late or checked or oracle.without_local(inet6)
 
 
 def _state(path: str) -> str:
