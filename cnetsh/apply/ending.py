@@ -119,6 +119,9 @@ class Ending:
             used = ref.kind == "folder" and self.sight.foreign_in(ref)
             if self.sight.ours(ref) and ref not in self.taken.blocked and not used:
                 yield Left(f"{self._called(ref)} is still there", self._command(Remove(ref)))
+        for ref, there in self.sight.found_away(self.sight.away).items():
+            text = f"{kinds.called(ref)} is in namespace {there.netns}"
+            yield Left(text, self._command(Remove(there)))
         homes = self._homes
         for ref, facts in self.sight.state.items():
             name = homes.get(facts[0]["mark"]) if ref.kind == "netns" else None

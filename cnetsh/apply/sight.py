@@ -8,13 +8,13 @@ from cnetsh import kinds
 from cnetsh.apply import upgrade
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means
-from cnetsh.compare import snapshot
+from cnetsh.compare import kernel, snapshot
 from cnetsh.compare.plans import leans_on
 from cnetsh.compare.revert import predicted, told
 from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
-from cnetsh.kinds.change import Change, Fact, Facts, Found, Make, Patch, Ref, State
+from cnetsh.kinds.change import Change, Fact, Facts, Found, Make, Move, Patch, Ref, State
 from cnetsh.plan.steps import Step
 
 Key = tuple[str, int]
@@ -35,6 +35,7 @@ class Sight:
     scope: Scope = NOWHERE
     servers: dict[str, list[str]] = field(default_factory=dict)  # that the lab wrote, by file
     inside: dict[str, list[Ref]] = field(default_factory=dict)  # the files in each folder
+    away: dict[Ref, Ref] = field(default_factory=dict)  # where others moved links left here
 
     @classmethod
     def of(cls, journal: Journal, means: Means, steps: Sequence[Step]) -> "Sight":
@@ -53,6 +54,7 @@ class Sight:
         # What others have put in the place of a folder is theirs, with all that is in it.
         lost = {ref for ref in found.own if ref.kind == "folder" and not sight.is_made(ref)}
         sight.scope = replace(found, own=found.own - lost)
+        sight.away = sight.found_away(sight._missing())
         return sight
 
     @property
@@ -64,6 +66,23 @@ class Sight:
     def known(self) -> State:
         """What there is, with the bridges that links were ports of before."""
         return with_masters(self.state, self.journal.before, self.begun)
+
+    def _missing(self) -> list[Ref]:
+        """Give the links that the lab made and left here, and that are not here any more."""
+        made = [Ref("link", "", name) for name in self.journal.links]
+        lost = [ref for ref in made if ref not in self.state]
+        changes = (one for some in outside(self.in_force if lost else ()) for one in some)
+        moved = {one.ref for one in changes if isinstance(one, Move)}
+        return [ref for ref in lost if ref not in moved]
+
+    def found_away(self, links: Iterable[Ref]) -> dict[Ref, Ref]:
+        """Give those of the lab's links that are in namespaces of others, and where."""
+        numbers = {self.journal.links[ref.name][-1]: ref for ref in links}
+        # Where /sys has not shown one it has none, and cannot be found.
+        numbers.pop(0, None)
+        own = self.journal.homes
+        found = kernel.links_elsewhere(numbers.keys(), own) if numbers else {}
+        return {numbers[number]: there for number, there in found.items()}
 
     def look(self) -> Found:
         """See the target anew; give what is so."""

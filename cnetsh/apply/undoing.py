@@ -66,6 +66,7 @@ def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
             blocked.setdefault(ref, []).append(line)
     undone = _ordered(sight, numbers)
     ordered, rest = _in_order(sight, undone, done, aimed.wanted, blocked)
+    ordered = [*_brought_away(sight, numbers), *ordered]
     # What undoing a step reaches, the step has reached too.
     cost = cost_of([*ordered, *rest], sight) | sight.scope.reach
     rest = [one for one in rest if not _follows(one, cost)]
@@ -234,6 +235,16 @@ def _removal(change: Make, undo: Undo, sight: Sight, blocked: Collection[Ref]) -
         texts = sight.write(Remove(there[0])) if sight.names else undo.texts
     for text in texts:
         yield Mend(text, undo.step, Remove(there[0]))
+
+
+def _brought_away(sight: Sight, numbers: Iterable[int]) -> Iterator[Mend]:
+    """Give what removes links of the lab where others have moved them, a cable by one end."""
+    for number in numbers if sight.away else ():
+        refs = made_by(sight.steps[number])
+        there = [sight.away[ref] for ref in refs if ref in sight.away]
+        if there and not any(map(sight.ours, refs)):
+            gone = Remove(there[0])
+            yield from (Mend(text, number, gone) for text in sight.write(gone))
 
 
 def _emptied(folder: Ref, sight: Sight) -> list[str]:

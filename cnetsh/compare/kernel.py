@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -199,6 +199,32 @@ def link_mark(name: str) -> int:
         # Asked of thousands of links, of which a Path each would be half of the time.
         return os.stat(f"{LINKS}/{name}").st_ino  # noqa: PTH116
     return 0
+
+
+def links_elsewhere(numbers: Set[int], own: Collection[int]) -> dict[int, Ref]:
+    """Find links of these numbers in other namespaces, but for the own ones, given by mark.
+
+    Those that can be entered are looked into: named ones, and those that processes are in.
+    """
+    here = Path("/proc/self/ns/net").stat()
+    homes: dict[int, str] = {}
+    for path in (*Path("/proc").glob("[0-9]*/ns/net"), *NETNS.glob("*")):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            known = status.st_ino == here.st_ino or namespace.mark(status) in own
+            if status.st_dev == here.st_dev and not known:
+                homes[status.st_ino] = str(path).removeprefix(f"{NETNS}/")
+    found: dict[int, Ref] = {}
+    for netns in homes.values():
+        with contextlib.suppress(OSError):
+            there = within(netns, _links_by_number)
+            found |= {at: Ref("link", netns, there[at]) for at in there.keys() & numbers}
+    return found
+
+
+def _links_by_number() -> dict[int, str]:
+    namespace.show_links()
+    return {link_mark(path.name): path.name for path in Path(LINKS).iterdir()}
 
 
 def is_bridge(name: str) -> bool:

@@ -62,6 +62,16 @@ def in_network(path: str, action: Callable[[], Answer]) -> Answer:
     return _in_thread(lambda: enter_network(path), action)
 
 
+def show_links() -> None:
+    """Have /sys show the links of the calling thread's network namespace, to this thread alone.
+
+    Raises OSError.
+    """
+    unshare(MOUNT)
+    mount("none", "/", "none", MS_REC | MS_PRIVATE)
+    mount("sysfs", "/sys", "sysfs", 0)
+
+
 def in_new_network(action: Callable[[], Answer]) -> Answer:
     """Give what action gives in a new network namespace, which ends with it. Raises OSError."""
     return _in_thread(lambda: unshare(NET), action)

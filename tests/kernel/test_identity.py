@@ -20,6 +20,11 @@ MOVES = {
         " cut -d@ -f1) netns other",
         "ceth0",
     ),
+    "both ends, in another namespace": (
+        "ip link set n1-0 netns other; ip -n a link set $(ip -n a -br link show type veth |"
+        " cut -d@ -f1) netns other; ip -n other link set n1-0 name his",
+        "his",
+    ),
     "namespace": ("touch /run/netns/zz; mount --bind /run/netns/a /run/netns/zz; rm_a", "zz"),
     "namespace with two names": (
         "touch /run/netns/zz; mount --bind /run/netns/a /run/netns/zz", "zz",
@@ -122,6 +127,28 @@ class TestRenamed:
             assert left and all("br1" in line or "brd ::" in line for line in left), report(done)
         else:
             assert left == [], report(done)
+
+    @pytest.mark.parametrize("there", ["other", "$(cat /run/its)"])
+    def test_both_ends_of_a_cable_are_deleted_in_another_namespace(
+        self, private: Private, tmp_path: Path, there: str
+    ) -> None:
+        """Also where that has no name, but a process; another link of its name is not touched."""
+        private.sh(
+            "ip netns add other; unshare --net sleep 600 >/dev/null 2>&1 & echo $! >/run/its"
+        )
+        before = private.snapshot()
+        private.cnetsh("up", template(tmp_path, "cb", "ip link add v0 type veth peer name v1"))
+        private.sh(f"""
+            ip link set v0 netns {there}; ip link set v1 netns {there}
+            ip link add v0 type veth peer name v1""")
+        dry = private.cnetsh("down", "cb", "--dry-run")
+        assert dry.stdout.count("ip link delete v") == 1, report(dry)
+        done = private.cnetsh("down", "cb")
+        assert_others_named(done, "cb", "link v0 is new", "link v1 is new")
+        private.sh("ip link delete v0")
+        assert not_as(private, before) == [], report(done)
+        private.sh("! nsenter --net=/proc/$(cat /run/its)/ns/net ip link show v0 2>/dev/null")
+        private.sh("kill $(cat /run/its)")
 
     def test_what_others_have_renamed_of_theirs_is_told(
         self, private: Private, tmp_path: Path
