@@ -206,8 +206,9 @@ class Ending:
             made = kinds.called(fact.ref, mine) if isinstance(mine, dict) else mine
             yield f"{line}; this lab had made it {made}: not this lab's, kept"
         for ref, name in self.sight.names.items():
-            mark = before.get(Fact(ref))
-            if mark and self._is_foreign(Fact(ref), mark, mark):
+            fact = Fact(ref, "policy" if ref.kind == "chain" else "")
+            mark = before.get(fact)
+            if mark and self._is_foreign(fact, mark, mark):
                 yield f"{kinds.called(ref)} is called {name} now"
         for fact in {**before, **now}:
             was, is_now = before.get(fact), now.get(fact)

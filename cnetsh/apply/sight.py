@@ -36,6 +36,7 @@ class Sight:
     servers: dict[str, list[str]] = field(default_factory=dict)  # that the lab wrote, by file
     inside: dict[str, list[Ref]] = field(default_factory=dict)  # the files in each folder
     away: dict[Ref, Ref] = field(default_factory=dict)  # where others moved links left here
+    chains: dict[Ref, str] | None = None  # what those were called that others have renamed
 
     @classmethod
     def of(cls, journal: Journal, means: Means, steps: Sequence[Step]) -> "Sight":
@@ -67,6 +68,33 @@ class Sight:
         """What there is, with the bridges that links were ports of before."""
         return with_masters(self.state, self.journal.before, self.begun)
 
+    def _chains_then(self) -> dict[Ref, list[str]]:
+        """Give the rules of the lab's chains, as they were typed, and of those of others."""
+        done = self.journal.patch or {}
+        known = self.journal.before | {fact: mine for fact, (_, mine) in done.items()}
+        found: dict[Ref, list[str]] = {}
+        steps = (one for one in self.in_force if "tables " in one.text and not one.netns)
+        for change in (one for step in steps for one in step.changes):
+            match change:
+                case Make(Ref("chain") as chain):
+                    found[chain] = []
+                case Make(Ref("rule"), facts, _, on) if on in found:
+                    place = 0 if "first" in facts else len(found[on])
+                    found[on].insert(place, change.ref.name.split(" ", 3)[3])
+        return found | {fact.ref: known.get(Fact(fact.ref, "rules")) or []
+                        for fact, value in known.items() if value == "own"}  # fmt: skip
+
+    def _chains_renamed(self, seen: State) -> Iterator[tuple[Ref, str]]:
+        """Give the chains that have another name now, each with the one that it had."""
+        then, there = self._chains_then(), {ref for ref in seen if ref.kind == "chain"}
+        gone, came = then.keys() - there, there - then.keys()
+        rules = kinds.facts_of({ref: seen[ref] for ref in seen if gone and ref.kind == "rule"})
+        for was in gone:
+            tool_and_table = was.name[: was.name.rindex(" ") + 1]
+            alike = [one for one in came if one.name.startswith(tool_and_table)
+                     and rule.is_one(then[was], rules.get(Fact(one, "rules"), []))]  # fmt: skip
+            yield from ((one, was.name) for one in alike[:1])
+
     def _missing(self) -> list[Ref]:
         """Give the links that the lab made and left here, and that are not here any more."""
         made = [Ref("link", "", name) for name in self.journal.links]
@@ -88,7 +116,10 @@ class Sight:
         """See the target anew; give what is so."""
         own = self.journal.links
         seen = snapshot.take(self.means.ask, self.paths, own)
-        then = dict(names_then(seen, self.journal))
+        if self.chains is None:
+            # Once: what is in them changes as the lab goes.
+            self.chains = dict(self._chains_renamed(seen))
+        then = {**self.chains, **dict(names_then(seen, self.journal))}
         self.names = names_now(then)
         self.state = kinds.renamed(seen, then) if then else seen
         # A thousand links of the lab's own have sixteen thousand facts that nobody asks for.

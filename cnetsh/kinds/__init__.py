@@ -343,6 +343,8 @@ def renamed_ref(ref: Ref, names: Mapping[Ref, str]) -> Ref:
     name, link = names.get(ref, ref.name), None
     if ref.kind == "queue":
         name = _named(Ref("link", ref.netns, ref.name), names)
+    elif ref.kind == "rule":
+        name = rule.renamed(ref, names)
     elif ref.kind == "setting" and (link := setting.link_of(ref)):
         name = ref.name.replace(f"/{link.name}/", f"/{_named(link, names)}/")
     home = Ref("netns", "", ref.netns)

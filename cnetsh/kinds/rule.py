@@ -6,7 +6,7 @@ A rule's name is its tool, its table, its chain and its words, as iptables-save 
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 from itertools import pairwise
 
@@ -97,6 +97,21 @@ def may_be(typed: str, printed: str) -> bool:
     ours, its = _kept(typed), _kept(printed)
     return all(ours.get(word) == its.get(word) or _is_looked_up(word, ours.get(word, ""))
                for word in _KEPT)  # fmt: skip
+
+
+def is_one(typed: list[str], printed: list[str]) -> bool:
+    """Say whether two chains may be the same one: nothing tells that but the rules in them."""
+    return bool(printed) and len(typed) == len(printed) and all(map(may_be, typed, printed))
+
+
+def renamed(ref: Ref, names: Mapping[Ref, str]) -> str:
+    """Give a rule's name with its chain, and the one that it leads to, under other names."""
+    tool, table, *words = ref.name.split(" ")
+    for at, last in enumerate(("-j", *words)):
+        if last in ("-j", "-g") and at < len(words):
+            known = Ref("chain", ref.netns, f"{tool} {table} {words[at]}")
+            words[at] = names.get(known, known.name).split(" ")[2]
+    return " ".join((tool, table, *words))
 
 
 def _kept(rule: str) -> dict[str, str]:

@@ -150,6 +150,32 @@ class TestRenamed:
         private.sh("! nsenter --net=/proc/$(cat /run/its)/ns/net ip link show v0 2>/dev/null")
         private.sh("kill $(cat /run/its)")
 
+    @pytest.mark.parametrize("tool", ["iptables", "ip6tables"])
+    def test_a_chain_goes_with_the_rules_that_lead_to_it(
+        self, new_private: Hosts, tmp_path: Path, tool: str
+    ) -> None:
+        """Its rules tell it: the kernel names it anew where it is named, and gives no number."""
+        words = ("-N LAB", "-A LAB -p tcp --dport 80 -j DROP", "-I LAB -i lo -j RETURN",
+                 "-I INPUT -i lo -j LAB")  # fmt: skip
+        lab = template(tmp_path, "ch", "\n".join(f"{tool} {each}" for each in words))
+        there = f"{tool} -A INPUT -p udp -j ACCEPT; {tool} -N THEIRS; {tool} -A THEIRS -j DROP"
+        meanwhile = f"{tool} -E LAB HIS 2>/dev/null || :; {tool} -I INPUT -p tcp -j ACCEPT"
+        done, differs = beside_twin(new_private, there, lab, "ch", meanwhile)
+        assert differs == [], report(done)
+        assert_others_named(done, "ch", "-p tcp -j ACCEPT is new")
+        assert_not_blamed(done, "HIS")
+
+    def test_a_chain_of_others_with_a_rule_of_the_labs_stays(
+        self, new_private: Hosts, tmp_path: Path
+    ) -> None:
+        there = "iptables -N THEIRS; iptables -A THEIRS -s 10.7.0.0/16 -j DROP"
+        lab = template(tmp_path, "ch", "iptables -A THEIRS -s 10.9.0.0/16 -j DROP\n"
+                       "iptables -A FORWARD -j THEIRS")  # fmt: skip
+        done, differs = beside_twin(new_private, there, lab, "ch", "iptables -E THEIRS HIS")
+        assert differs == [], report(done)
+        lines = assert_others_named(done, "ch")
+        assert lines == ["chain iptables filter THEIRS is called iptables filter HIS now"]
+
     def test_what_others_have_renamed_of_theirs_is_told(
         self, private: Private, tmp_path: Path
     ) -> None:
