@@ -50,8 +50,20 @@ def whole(run: Run, own: Collection[str] = (), known: str = PERMANENT) -> Answer
     (policy6,) = ip_answers(run, "rule show", "-6")
     policy += [{"family": 6, **rule} for rule in policy6]
     foreign = [link for link in addresses if link.get("ifname") not in own]
-    return Answers(addresses, routes, [*neighbours, *proxies], policy, entries(run, foreign),
-                   queues(run, foreign), saved_rules(run))  # fmt: skip
+    return Answers(addresses, _with_locks(routes, run), [*neighbours, *proxies], policy,
+                   entries(run, foreign), queues(run, foreign), saved_rules(run))  # fmt: skip
+
+
+def _with_locks(routes: Answer, run: Run) -> Answer:
+    """Give routes with those of their metrics that are locked: just ip's text tells that.
+
+    A rto_min always is, and nobody types it.
+    """
+    if not any("metrics" in route for route in routes):
+        return routes
+    lines = run(("ip", "-o", "route", "show", "table", "all")).stdout.splitlines()
+    locked = [re.findall(r"\b(?!rto_min)(\w+) lock ", line) for line in lines]
+    return [{**route, "locked": some} for route, some in zip(routes, locked, strict=False)]
 
 
 def ip_answers(run: Run, questions: str, *options: str) -> list[Answer]:

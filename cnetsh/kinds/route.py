@@ -127,6 +127,7 @@ def _said(facts: Facts) -> Iterator[str]:
         yield from ("realms", facts["realms"])
     for key, value in facts.get("metrics", {}).items():
         yield from _METRICS.get(key, key).split()
+        yield from ("lock",) if key in facts.get("locked", ()) else ()
         yield from () if value is None else (f"{value}ms" if key in _TIMES else str(value),)
     for seconds in facts.get("left", ()):
         yield from ("expires", str(seconds))
@@ -156,6 +157,7 @@ def _facts_of(route: Facts) -> dict[str, Any]:
         more |= {"ends": "in time", "left": [route["expires"]]}
     if route.get("metrics"):
         more["metrics"] = {key: value for one in route["metrics"] for key, value in one.items()}
+        more |= {"locked": route["locked"]} if route.get("locked") else {}
     if route.get("nexthops"):
         kept = ("gateway", "dev", "weight")
         more["next"] = [{key: hop[key] for key in kept if key in hop} for hop in route["nexthops"]]

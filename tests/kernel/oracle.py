@@ -94,6 +94,7 @@ def facts() -> Facts:
         "addresses": _addresses(shown),
         "neighbours": sorted(_line(each) for each in permanent + proxies),
         "routes": _routes(found),
+        "locked": locked(found),
         "policy": [_line(rule) for rule in policy + _ip("-6", "rule", "show")],
         "rules": rules(),
         "settings": settings(),
@@ -243,6 +244,13 @@ def _address(info: Facts) -> Facts:
 
 def _routes(found: list[Facts]) -> list[str]:
     return sorted(_line(route_of(route)) for route in found)
+
+
+def locked(found: list[Facts]) -> list[str]:
+    """The routes with a metric that is locked, which ip tells only in its text."""
+    known = any("metrics" in route for route in found)
+    lines = _run("ip", "-o", "route", "show", "table", "all").splitlines() if known else []
+    return sorted(line.split(" expires ")[0].strip() for line in lines if " lock " in line)
 
 
 def route_of(route: Facts) -> Facts:

@@ -38,6 +38,10 @@ DIFFERENCES = {
         "ip route add 10.9.0.0/16 via 10.0.0.9 mtu 1400",
         '"metrics": [{"mtu": 1400}]',
     ),
+    "route's packet size that is locked": (
+        "ip route add 10.9.0.0/16 via 10.0.0.9 mtu lock 1400",
+        "locked: + 10.9.0.0/16 via 10.0.0.9 dev br0 mtu lock 1400",
+    ),
     "port of a bridge": (
         "ip link set veth0 master br1; bridge link set dev veth0 cost 77",
         "ports",

@@ -67,6 +67,8 @@ until ip -6 address show dev br8 | grep -q fe80; do sleep 0.01; done
 RARE = f"""{MUCH}
 ip -6 route add fd00:a::/64 from fd00:b::/64 via 2001:db8::9
 ip route add 198.51.105.0/24 via 10.66.0.254 realms 5 rtt 50ms rto_min 2s congctl cubic features ecn
+ip route add 198.51.107.0/24 via 10.66.0.254 hoplimit lock 7 mtu 1400 rtt lock 50ms
+ip -6 route add fd00:d::/64 via 2001:db8::9 mtu lock 1400
 ip route add 198.51.106.0/24 via inet6 fe80::5 dev eth7
 ip -6 address add fd00:3::1/64 dev eth7 nodad home mngtmpaddr
 ip neigh add 10.66.0.7 lladdr 02:00:00:00:00:07 nud permanent protocol static dev eth7

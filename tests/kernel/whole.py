@@ -60,6 +60,7 @@ def facts() -> Facts:
         "ports": {name: data for name, link in links.items() if (data := _port(link))},
         "addresses": {link["ifname"]: _addresses(link) for link in addresses if "ifname" in link},
         "routes": sorted(_route(route) for route in routes),
+        "locked": oracle.locked(routes),
         "neighbours": sorted(_neighbour(one) for one in neighbours + proxies if "dev" in one),
         "table": _static(links),
         "groups": oracle._groups(_json("bridge", "-j", "mdb", "show") if _bridges(shown) else []),
