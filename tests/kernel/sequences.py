@@ -739,13 +739,27 @@ RARE: dict[Callable[[Dice, str], list[Command]], int] = {
     rare_route: 4, rare_address: 4, rare_port: 3, rare_neighbour: 2, rare_name: 2, made_anew: 1,
     away_and_back: 1, rare_rule: 3, rare_policy: 1, made_on: 1,
 }  # fmt: skip
-# From this seed on they are played, too.
-RARE_FROM = 10_000
+# From these seeds on they are played, too, and what others do to a lab's own things elsewhere.
+RARE_FROM, LATE_FROM = 10_000, 30_000
 
 
-def against(lab: str, spaces: list[str], links: list[str], dice: Dice) -> list[Command]:
+def elsewhere(lab: Lab) -> list[list[str]]:
+    """Where others take what a lab made: both ends of a cable away, a chain to another name."""
+    spaces, links = objects(lab)
+    choices = [[f"iptables -E {chain} HIS"] for chain in ("LABA", "LABB")]
+    for near in (link for link in links if link[0] in "vw"):
+        far = near.replace("0", "1", 1)
+        inside = f"ip netns exec {spaces[0]} " if near[0] == "w" and spaces else ""
+        ends = [f"ip link set {near} netns far", f"{inside}ip link set {far} netns far"]
+        choices.append(["ip netns add far", *ends])
+    return choices
+
+
+def against(
+    lab: str, spaces: list[str], links: list[str], dice: Dice, more: list[list[str]]
+) -> list[Command]:
     """What others do to the objects of a lab itself, or hang on them."""
-    choices: list[list[str]] = [[f"ip netns delete {space}"] for space in spaces]
+    choices: list[list[str]] = [[f"ip netns delete {space}"] for space in spaces] + more
     choices += [
         [f"ip netns delete {space}", f"ip netns add {space}"] for space in spaces if space != "f0"
     ]
@@ -875,7 +889,7 @@ def sequence(seed: int) -> Sequence:
     rows = [Event("up", number) for number in range(len(labs))]
     if dice.random() < 0.25 and labs[0].changed:
         rows.append(Event("change", 0))
-    meanwhile = [_meanwhile(dice, labs, rare) for _ in range(dice.randint(1, 7))]
+    meanwhile = [_meanwhile(dice, labs, rare, seed >= LATE_FROM) for _ in range(dice.randint(1, 7))]
     downs = [Event("down", number) for number in dice.sample(range(len(labs)), len(labs))]
     return Sequence(
         seed,
@@ -892,10 +906,10 @@ def _lab(dice: Dice, who: str, any_kind: bool) -> Lab:
     return external(dice, who) if kind < 0.78 else ready(dice, who)
 
 
-def _meanwhile(dice: Dice, labs: list[Lab], rare: bool) -> list[Command]:
+def _meanwhile(dice: Dice, labs: list[Lab], rare: bool, late: bool) -> list[Command]:
     if dice.random() < 0.15:
         lab = dice.choice(labs)
-        return against(lab.name, *objects(lab), dice)
+        return against(lab.name, *objects(lab), dice, elsewhere(lab) if late else [])
     return _others(dice, rare)
 
 
