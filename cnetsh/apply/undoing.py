@@ -231,8 +231,9 @@ def _removal(change: Make, undo: Undo, sight: Sight, blocked: Collection[Ref]) -
     if change.ref.kind == "folder":
         texts: Sequence[str] = _emptied(change.ref, sight)
     else:
-        # As the plan shows it, unless it has another name by now.
-        texts = sight.write(Remove(there[0])) if sight.names else undo.texts
+        # As the plan shows it, unless it has another name by now, or just its other end is here.
+        as_planned = there[0] == change.ref and not sight.names
+        texts = undo.texts if as_planned else sight.write(Remove(there[0]))
     for text in texts:
         yield Mend(text, undo.step, Remove(there[0]))
 

@@ -692,7 +692,8 @@ def made_anew(dice: Dice, who: str) -> list[Command]:
 def away_and_back(dice: Dice, who: str) -> list[Command]:
     """To another namespace, which costs a link all that it had."""
     link = dice.choice(("q8", "d0", "eth7"))
-    names = f"{link}.up {link}.away {_all_of(link)}"
+    # As with `flipped`, nothing tells that it would have taken what a lab has taken already.
+    names = f"{link}.up {link}.away {link}.six {_all_of(link)}"
     steps = ["ip netns add away", f"ip link set {link} netns away"]
     back = f"ip -n away link set {link} netns $$; :"
     steps += [back, f"ip link set {link} up"] if dice.random() < 0.7 else []
