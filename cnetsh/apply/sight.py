@@ -14,7 +14,7 @@ from cnetsh.compare.revert import predicted, told
 from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
-from cnetsh.kinds.change import Change, Fact, Facts, Found, Make, Move, Patch, Ref, State
+from cnetsh.kinds.change import Answers, Change, Fact, Facts, Found, Make, Move, Patch, Ref, State
 from cnetsh.plan.steps import Step
 
 Key = tuple[str, int]
@@ -121,6 +121,9 @@ class Sight:
             self.chains = dict(self._chains_renamed(seen))
         then = {**self.chains, **dict(names_then(seen, self.journal))}
         self.names = names_now(then)
+        if then:
+            refs = (kinds.renamed_ref(Ref("setting", "", path), self.names) for path in self.paths)
+            seen |= kinds.see(Answers(settings=kernel.readable(ref.name for ref in refs)))
         self.state = kinds.renamed(seen, then) if then else seen
         # A thousand links of the lab's own have sixteen thousand facts that nobody asks for.
         found = kinds.facts_of(without_links(self.state, own)) | dict(self._ports(own))

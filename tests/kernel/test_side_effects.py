@@ -132,6 +132,10 @@ BOTH = {
     ),
     "a link down twice": ("ip link set eth7 down\nip link set eth7 up", "ip link set eth7 down"),
     "a link too small for IPv6": ("ip link set eth7 mtu 1200", "ip link set eth7 mtu 1250"),
+    "a link too small for IPv6 that has another name then": (
+        "ip link set eth7 mtu 1200",
+        "ip link set eth7 down; ip link set eth7 name zeth7; ip link set zeth7 up",
+    ),
     "a bridge too small for IPv6 twice": (
         "ip link set p8 mtu 1200",
         "ip link set p8 mtu 1250",
