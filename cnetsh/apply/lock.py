@@ -64,7 +64,6 @@ def _wait_for(fd: int, stopping: Callable[[], int]) -> None:
         if signal := stopping():
             raise CnetshError(f"stopped while waiting for {holder}", code=128 + signal)
         if time.monotonic() > deadline:
-            raise CnetshError(
-                f"another cnetsh is changing this network: {holder}", "wait until it ends"
-            )
+            said = f"another cnetsh is changing this network: {holder}"
+            raise CnetshError(said, "wait until it ends")
         time.sleep(0.02)

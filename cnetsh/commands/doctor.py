@@ -22,7 +22,10 @@ from cnetsh.targets.target import Target
 
 def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool) -> int:
     """Tell what stands in a lab's way on a target; give 2 when it would be refused."""
-    plans, where = _planned(lab, settings, on) if lab else None, target.named(on)
+    plans, where = None, target.named(on)
+    if lab:
+        with resolved(lab, on) as name:
+            plans = choose.plans(name, settings)
     try:
         start_target(where)
     except CnetshError:
@@ -33,11 +36,6 @@ def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool
         return _tell(None, False, verbose, as_json, Target("host"))
     action = partial(_tell, plans, not where.is_private, verbose, as_json, where)
     return in_started(where, action)
-
-
-def _planned(lab: str, settings: Sequence[str], on: str) -> Plans:
-    with resolved(lab, on) as name:
-        return choose.plans(name, settings)
 
 
 def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool, where: Target) -> int:

@@ -24,10 +24,7 @@ def is_long(up: Plan) -> bool:
 
 
 def foretell_in_sandbox(up: Plan, check: Plan | None, verbose: bool) -> None:
-    """Tell what will surprise whoever runs a plan in a sandbox of its own.
-
-    check: may be None of a plan that is too long; verbose: and what may end either way.
-    """
+    """Tell what will surprise in a sandbox of a plan's own; check: None of one that is too long."""
     if check is None or is_long(up):
         say(_LEFT)
         return
@@ -50,10 +47,7 @@ def _beginnings() -> dict[str, str]:
 
 
 def surprises_before(plans: Plans, seen: Answers) -> list[Surprise]:
-    """Give what will surprise; of a plan whose checks only doctor goes through that is told.
-
-    seen: what tools have just said of the target's own namespace.
-    """
+    """Give what will surprise, or tell that only doctor looks for it; seen: as tools just said."""
     if is_long(plans.up):
         say(_LEFT)
         return []
@@ -68,10 +62,7 @@ def surprises_here(plans: Plans, seen: Answers) -> list[Surprise]:
 def surprises_of_change(
     plans: Plans, undone: Iterable[Change], new: Sequence[Step], seen: Answers
 ) -> list[Surprise]:
-    """Give what will surprise whoever makes a lab that is up into a plan's.
-
-    undone: what takes back what the plan lacks; new: the plan's steps that run then.
-    """
+    """Give what will surprise whoever makes a lab that is up a plan's: undone goes, new runs."""
     if is_long(plans.up):
         # Of a lab that is up doctor does not tell it either.
         return []
@@ -86,10 +77,7 @@ def network_here(more: Collection[str] = (), seen: Answers | None = None) -> Net
 
 
 def networks_here(more: Collection[str] = (), seen: Answers | None = None) -> Iterator[Network]:
-    """Give what forwards packets here, of one look, again and again: each can be changed.
-
-    more: namespaces without a name, by their paths.
-    """
+    """Give what forwards packets here, of one look, again and again; more: nameless, by path."""
     # A plan that is only shown goes without it.
     from cnetsh.compare import snapshot
     from cnetsh.system.process import ask
@@ -101,10 +89,7 @@ def networks_here(more: Collection[str] = (), seen: Answers | None = None) -> It
 
 
 def tell_surprises(surprises: Sequence[Surprise], verbose: bool) -> None:
-    """Tell how steps and checks will end otherwise than they say.
-
-    verbose: and what may end either way.
-    """
+    """Tell how steps and checks end otherwise than they say; verbose: and what is not known."""
     # Of pairs that nobody tries doctor tells.
     for one in (each for each in surprises if each.part in ("step", "check")):
         for line in surprise_lines(one):

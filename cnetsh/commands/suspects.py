@@ -56,12 +56,9 @@ def suspect(
     verdict: Verdict,
     asked: Probe,
     trial: ProbeResult,
-    step_of: Callable[[Stop], str],
+    step_of: Callable[[Stop], str],  # of a plan, "" where none made it so
 ) -> Stop | None:
-    """Give what stops a packet that was sent, None where nothing says so.
-
-    step_of: gives the step of a plan that made something so, "" where none did. Raises Answered.
-    """
+    """Give what stops a packet that was sent, None if nothing says so. Raises Answered."""
     if trial.error == REFUSED and (found := _nobody_listens(network, asked, trial, verdict)):
         turn = verdict.turn
         return turn if turn and not step_of(turn) else found

@@ -37,10 +37,7 @@ class Drifted(NamedTuple):
 
 
 def drift(steps: Mapping[int, Step], made: Made, run: Run) -> tuple[list[Drifted], State]:
-    """Give what of a lab is missing or not as planned, and what is there, also in its namespaces.
-
-    steps: those that make it up, by their numbers; made: the identities that the journal has.
-    """
+    """Give what of a lab is missing or not as planned, and what is there, in its namespaces too."""
     return drift_from(steps, take(run, written(steps.values())), made, run)
 
 

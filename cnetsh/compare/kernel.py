@@ -295,10 +295,7 @@ def with_uppers(names: Iterable[str]) -> list[str]:
 
 
 def within(netns: str, action: Callable[[], Answered]) -> Answered:
-    """Give what an action gives in a namespace of the target, "" being the target's own.
-
-    Raises OSError where there is none.
-    """
+    """Give what an action gives in a namespace, "" the target's own. Raises OSError."""
     return namespace.in_network(str(NETNS / netns), action) if netns else action()
 
 

@@ -41,11 +41,7 @@ class Found(NamedTuple):
 
 
 def preview(steps: Sequence[Step], now: State, made: Made = NOTHING) -> list[Found]:
-    """Give for each step: create, change, look, already there, in the way, depends on step N.
-
-    made: the identities of what the lab itself made when it is up, so that its own things are
-    already there and not in the way.
-    """
+    """Give for each step: create, change, look, already there, in the way, depends on step N."""
     seen = _Preview(now, made)
     return [seen.find(number, step, step.changes) for number, step in enumerate(steps)]
 

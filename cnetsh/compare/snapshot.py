@@ -95,10 +95,7 @@ def take_tables(run: Run, paths: Iterable[str]) -> State:
 
 
 def look_inside(names: Collection[str], run: Run, paths: Iterable[Ref]) -> State:
-    """Give what is in named namespaces, with the settings at paths.
-
-    Raises OSError where there is none, and CnetshError as `take` does.
-    """
+    """Give what is in named namespaces, with settings. Raises OSError, CnetshError as `take`."""
     read = _by_namespace(names, paths)
     return _in_each(names, lambda name: _look(name, run, read[name]))
 

@@ -105,10 +105,7 @@ def losses(
     whom: Sequence[Lifeline],
     there: Sequence[Here] = (),
 ) -> Iterator[Loss]:
-    """Give whose way is another one when all is done, and the step that made it so.
-
-    there: what is done already, of which the state does not know.
-    """
+    """Give whose way is another one at the end, and the step that made it so; there: done."""
     idle = _idle([*there, *here])
     there, here = (
         [one for one in some if one.change.ref.kind != "link" or one.change.ref.name not in idle]

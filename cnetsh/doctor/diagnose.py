@@ -24,10 +24,8 @@ def diagnose(
 ) -> list[Finding]:
     """Give what was found, the gravest first; without a plan only what concerns labs in general.
 
-    check_host: the target is the machine itself. In a sandbox nothing is refused: it would only
-    warn. new: the steps to run of a lab that is up; surprises: what the model of forwarding says of
-    the plan. Raises CnetshError for a plan with an address
-    that is none.
+    check_host: the target is the machine itself; in a sandbox nothing is refused. new: the steps to
+    run of a lab that is up. Raises CnetshError for a plan with an address that is none.
     """
     # To read a large plan takes a while.
     asked = seen.asked or (requirements_of(plan) if plan else None)

@@ -86,10 +86,7 @@ class Evidence:
 
 
 def gather(run: Run, now: State, plan: Plan | None = None) -> Evidence:
-    """Read the target, which this process is in; with a plan, try also what it needs of the kernel.
-
-    now: what has been seen of it.
-    """
+    """Read the target that this process is in; with a plan, what that needs of the kernel, too."""
     tables, chains = nftables(run)
     backend, asked = _backend(), requirements_of(plan) if plan else None
     return Evidence(

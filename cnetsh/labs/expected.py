@@ -11,10 +11,7 @@ MOST_STEPS = 1000  # of a plan that is followed
 
 
 def with_reasons(check: Plan, up: Plan, sandbox: Plan) -> Plan:
-    """Give the checks with the reasons of those that fail by no word of the file's.
-
-    sandbox: what a sandbox begins with, for so the article's machine does.
-    """
+    """Give the checks with the model's reasons for those that fail by no word of the file's."""
     # Most plans go without it.
     from cnetsh.forwarding.predict import verdicts
     from cnetsh.forwarding.seen import new_machine

@@ -48,15 +48,13 @@ def _apart(typed: Mapping[str, Any], subnet: names.Inet) -> None:
         if host.ip == peer.ip:
             raise CnetshError(f"host_address and peer_address are both {host.ip}")
         if host.network != peer.network:
-            raise CnetshError(
-                f"peer_address: {peer} is not in host_address's subnet {host.network}"
-            )
+            subnet_of = f"host_address's subnet {host.network}"
+            raise CnetshError(f"peer_address: {peer} is not in {subnet_of}")
     for key in ("eth0_ip", "outside_ip"):
         if key in typed and subnet.holds(typed[key]):
             hint = f"choose another subnet, or --set {key}=ADDRESS"
-            raise CnetshError(
-                f"{key}: {typed[key]} is outside the lab, but in {subnet.network}", hint
-            )
+            what = f"{key}: {typed[key]} is outside the lab, but in {subnet.network}"
+            raise CnetshError(what, hint)
 
 
 def _inside(what: str, ip: names.Ip, subnet: names.Inet) -> None:
@@ -149,6 +147,5 @@ def _no_name_twice(found: Mapping[str, Any]) -> None:
         names += [found[end] for end in ("host_end", "peer") if end in found]
     if len(set(names)) < len(names):
         twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise CnetshError(
-            f"two links would be called {twice}", "set another bridge, host_end or peer"
-        )
+        hint = "set another bridge, host_end or peer"
+        raise CnetshError(f"two links would be called {twice}", hint)

@@ -62,10 +62,7 @@ class Frame(NamedTuple):
 
 
 def read(frame: bytes, ethernet: bool = True) -> Frame:
-    """Give what a frame says, as far as it can be read; one that is cut says what is there.
-
-    ethernet: False where the link has no such header, and the bytes begin with IP.
-    """
+    """Give what a frame says, as far as it can be read; ethernet: False where it begins with IP."""
     if not ethernet:
         return _ip(frame, Frame())
     if len(frame) < 14:

@@ -76,11 +76,7 @@ def filling_cache() -> Iterator[None]:
 
 
 def chosen(asked: str) -> Kernel:
-    """Give the kernel of a version, of a package's file or a folder with some (.deb), or the
-    distribution's own ("").
-
-    Raises CnetshError when there is none, or it cannot be fetched.
-    """
+    """Give the kernel of a version or of .deb files, or for "" the usual. Raises CnetshError."""
     if asked.endswith(".deb") or "/" in asked:
         return _of_packages(Path(asked))
     if found := _kept(asked or "default"):

@@ -188,10 +188,7 @@ def _boot(wanted: NewMachine, accelerator: str) -> None:
 
 @contextmanager
 def started(argv: Sequence[str], streams: Sequence[int]) -> Iterator[Child]:
-    """Start a program that ends when this fails or is killed meanwhile, at whatever moment.
-
-    streams: from its output on; it reads nothing. It begins when its watch does.
-    """
+    """Start a program, on streams from its output on, that ends when this fails or is killed."""
     (gate, go), (read, write) = os.pipe(), os.pipe()
     child = spawn((tool("sh"), "-c", GATE, "sh", *argv), [gate, *streams])
     watch = spawn((tool("sh"), "-c", WATCH, "sh", str(child.pid)), [read] * 3)
