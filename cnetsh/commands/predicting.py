@@ -36,14 +36,15 @@ def foretell_in_sandbox(up: Plan, check: Plan | None, verbose: bool) -> None:
 def _beginnings() -> dict[str, str]:
     """Give what a new namespace begins with, as far as it can be told from this process's own.
 
-    Settings of IPv4 are those of the machine's first one (devinet_init_net), a bridge asks iptables
-    wherever br_netfilter is loaded.
+    Settings of links of IPv4 are those of the machine's first one (devinet_init_net), a bridge asks
+    iptables wherever br_netfilter is loaded.
     """
     found = {}
     for path in BEGINS:
         with suppress(OSError):
-            found[path] = "1" if "/bridge/" in path else Path(path).read_text().strip()
-    return {path: value for path, value in found.items() if "/ipv6/" not in path}
+            if "/bridge/" in path or "/ipv4/conf/" in path:
+                found[path] = "1" if "/bridge/" in path else Path(path).read_text().strip()
+    return found
 
 
 def surprises_before(plans: Plans, seen: Answers) -> list[Surprise]:

@@ -4,22 +4,19 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from cnetsh.compare.kernel import within
 from cnetsh.doctor.evidence import nftables
-from cnetsh.forwarding.blame import by_rule
-from cnetsh.forwarding.netfilter import REQUEST, Fate, Packet, target_of
+from cnetsh.forwarding.netfilter import REQUEST, Fate, Packet
 from cnetsh.forwarding.network import Network, address
 from cnetsh.forwarding.refusing import dropped
 from cnetsh.forwarding.route import is_local, own
-from cnetsh.forwarding.stop import Layer, Stop, by_value, in_words
+from cnetsh.forwarding.stop import Layer, Stop, in_words
 from cnetsh.forwarding.trip import Doubt, Hop, Verdict, follow
 from cnetsh.forwarding.wire import flood
 from cnetsh.kinds.change import Ref, Remove, typed_in
 from cnetsh.kinds.queue import TYPES as KINDS_OF_QUEUES
-from cnetsh.kinds.setting import ROOT, dotted
 from cnetsh.probes.checks import no_room
 from cnetsh.probes.trial import (
     ANSWERS,
@@ -36,7 +33,7 @@ from cnetsh.system.process import ask
 
 MOST_TRACED = 6  # namespaces
 _QUEUES = re.compile(r"qdisc (\S+) \S+ dev (\S+) .*\n Sent .*\(dropped (\d+),")
-_NEIGHBOURS = re.compile(r"^(\S+) .*?(?:lladdr (\S+)|(FAILED|INCOMPLETE))", re.M)
+_NEIGHBOURS = re.compile(r"^(\S+) .*?lladdr (\S+)", re.M)
 # No queues but places for filters, whose drops they count (tc-filter of what comes in).
 _FILTERING = ("ingress", "clsact")
 _OF_IPTABLES = re.compile(r"ip6? (raw|mangle|nat|filter|security)")
@@ -63,7 +60,7 @@ def suspect(
         turn = verdict.turn
         return turn if turn and not step_of(turn) else found
     gap = gap_of(verdict, trial)
-    found = _by_error(network, asked, verdict, trial) or (gap and _by_memory(network, gap))
+    found = _by_error(asked, trial) or (gap and _by_memory(network, gap))
     found = found or _by_tunnel(network, trial) or _by_trace(network, verdict, asked, trial)
     return found or (gap and _by_sight(verdict, gap, trial))
 
@@ -132,6 +129,8 @@ def _shown(doubt: Doubt, gap: Gap, trial: ProbeResult) -> bool:
     match doubt.stop.code:
         case "arp_ignored":
             return asked and not answered
+        case "never_asks" | "unusable":
+            return not _sighted(trial, out.leg, out)
         case "twice" | "queue":
             return False
     if doubt.astray and not any(one[1:3] == doubt.astray for one in (*trial.seen, *trial.asked)):
@@ -179,34 +178,12 @@ def _dropped(spaces: Iterable[str]) -> Counter[tuple[str, str, str]]:
                     if kind in (*KINDS_OF_QUEUES, *_FILTERING)})  # fmt: skip
 
 
-def _by_error(network: Network, asked: Probe, verdict: Verdict, trial: ProbeResult) -> Stop | None:
-    """Give what the sender's system said, or a router on the way (RFC 792, RFC 4443)."""
+def _by_error(asked: Probe, trial: ProbeResult) -> Stop | None:
+    """Give what the sender's system said (ip(7))."""
     sender, to = asked.sender, asked.to
     if trial.error == TOO_LONG and "expires" in _ask(sender, "ip", "route", "get", to):
         words = {"to": to, "help": _forget(sender, to)}
         return Stop("remembered_mtu", "request", sender, "", words)
-    for space, says in trial.said:
-        if says == "time exceeded":
-            return _expired(network, asked, verdict, space)
-    return None
-
-
-def _expired(network: Network, asked: Probe, verdict: Verdict, space: str) -> Stop | None:
-    """Say what makes a packet's TTL too short: a rule on the way, or what its sender begins with.
-
-    A router counts it down, and drops what would leave with none (ip_forward).
-    """
-    path = "ipv6/conf/all/hop_limit" if asked.version == 6 else "ipv4/ip_default_ttl"
-    if int(within(asked.sender, Path(ROOT + path).read_text)) <= len(verdict.path):
-        ref = Ref("setting", asked.sender, ROOT + path)
-        words = {"dotted": dotted(path), "at": in_words(space)}
-        return by_value("ttl", "request", ref, "value", "64", words)
-    for one in dict.fromkeys(hop.space for hop in verdict.path):
-        for key, rules in network.spaces[one].chains.items():
-            for rule in rules:
-                if target_of(rule) in ("TTL", "HL"):
-                    fate = Fate("TTL", rule, key)
-                    return by_rule("ttl_rule", "request", one, fate, {"at": in_words(space)})
     return None
 
 
@@ -254,28 +231,28 @@ def _outdated(network: Network, out: Hop, into: Hop) -> Stop | None:
     link = network.spaces[out.space].links[out.link]
     there = {end.link.mac for end in flood(network, link)[0]}
     theirs = own(network.spaces[into.space])
-    for to, mac, state in _NEIGHBOURS.findall(_ask(out.space, "ip", "neigh", "show", "dev",
+    for to, mac in _NEIGHBOURS.findall(_ask(out.space, "ip", "neigh", "show", "dev",
                                                    out.link)):  # fmt: skip
         if address(to) not in theirs:
             continue
-        if mac and mac not in there:
+        if mac not in there:
             flush = typed_in(out.space, "ip", "neigh", "flush", "to", to, "dev", out.link)
             words = {"to": to, "mac": mac, "help": flush}
             return Stop("old_neighbour", out.leg, out.space, out.link, words)
-        path = f"ipv{address(to).version}/neigh/{out.link}/mcast_solicit"
-        if state and within(out.space, Path(ROOT + path).read_text).strip() == "0":
-            ref = Ref("setting", out.space, ROOT + path)
-            words = {"to": to, "dotted": dotted(path)}
-            return by_value("never_asks", out.leg, ref, "value", "3", words, out.link)
     return None
 
 
-def foreign_chain(spaces: Iterable[str]) -> str:
-    """Give what is not known of nftables' own chains on a way, "" where there are none."""
+def unread(spaces: Iterable[str]) -> str:
+    """Give what is not known of a way, for the model does not read it, "" where nothing is."""
     for space in spaces:
         for one in within(space, partial(nftables, ask))[1]:
             if not _OF_IPTABLES.fullmatch(one.table):
                 return f"what the chain {one.name} of the nft table {one.table} does"
+        for _, link, kind in _dropped([space]):
+            if kind in _FILTERING:
+                return f"what the filters of {link} in {in_words(space)} do"
+        if _ask(space, "ip", "xfrm", "policy"):
+            return f"what the policies of IPsec in {in_words(space)} do"
     return ""
 
 

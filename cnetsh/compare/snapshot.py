@@ -149,19 +149,19 @@ def _texts(paths: Iterable[str]) -> dict[str, str]:
 def look_through(
     run: Run,
     settings: Iterable[str],
-    of_links: Iterable[str],
+    of_links: Mapping[str, Iterable[str]],
     more: Collection[str] = (),
     seen: Answers | None = None,
 ) -> State:
     """Give what packets pass in all namespaces: links and routes, rules, settings by their names.
 
-    settings: paths below /proc/sys/net; of_links: names in the folders conf of both versions of IP;
+    settings: paths below /proc/sys/net; of_links: names in a folder there with one for each link;
     more: namespaces without a name, by their paths; seen: what the tools have said of the target's
     own, where they were asked just now.
     """
     marks = kernel.namespaces()
     ids = kernel.ids(run, more) if marks or more else {}
-    inside = partial(_look_deep, run=run, settings=tuple(settings), of_links=tuple(of_links))
+    inside = partial(_look_deep, run=run, settings=tuple(settings), of_links=of_links)
     state = kinds.see(Answers(namespaces=marks)) | inside("", ids=ids, seen=seen)
     names = [*more, *(name for name, mark in sorted(marks.items()) if mark)]
     state |= _in_each(names, partial(inside, ids={}))
@@ -179,20 +179,21 @@ def _look_deep(
     netns: str,
     run: Run,
     settings: Iterable[str],
-    of_links: Iterable[str],
+    of_links: Mapping[str, Iterable[str]],
     ids: dict[int, str],
     seen: Answers | None = None,
 ) -> State:
-    folders = [folder for version in ("ipv4", "ipv6") for folder in _folders_of(version)]
     paths = [*(f"{kernel.SYSCTL}/{name}" for name in settings),
-             *(f"{folder}/{name}" for folder in folders for name in of_links)]  # fmt: skip
-    answers = (seen or kernel.whole(run))._replace(settings=kernel.readable(paths), ids=ids)
+             *(f"{folder}/{name}" for place, names in of_links.items()
+               for folder in _folders_of(place) for name in names)]  # fmt: skip
+    answers = seen or kernel.whole(run, known=f"{kernel.PERMANENT} nud noarp")
+    answers = answers._replace(settings=kernel.readable(paths), ids=ids)
     return kinds.see(answers, netns)
 
 
-def _folders_of(version: str) -> list[str]:
+def _folders_of(place: str) -> list[str]:
     with contextlib.suppress(OSError):
-        return [str(folder) for folder in (kernel.SYSCTL / version / "conf").iterdir()]
+        return [str(folder) for folder in (kernel.SYSCTL / place).iterdir()]
     return []
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from cnetsh.forwarding.conntrack import Tracker
-from cnetsh.forwarding.neighbour import down, near, route_ref, six_off
+from cnetsh.forwarding.neighbour import down, near, no_address, route_ref, six_off
 from cnetsh.forwarding.netfilter import REPLY, REQUEST, Fate, Packet, fits, target_of
 from cnetsh.forwarding.network import (
     DEFAULTS,
@@ -228,7 +228,7 @@ def no_route(network: Network, space: Netns, packet: Packet) -> Stop:
     lost = gone.link if gone else None
     if asleep := _asleep(Turn(space, Route(DEFAULTS[to.version], None), to, leg)):
         return asleep
-    if bare := _bare(network, space, links, to, leg) or _unasked(space, to, leg):
+    if bare := _bare(network, space, links, packet) or _unasked(space, to, leg):
         return bare
     words = {"to": str(to), "back": "back " * (leg == REPLY), "gone": ""}
     if lost and lost.netns != space.name:
@@ -242,20 +242,22 @@ def no_route(network: Network, space: Netns, packet: Packet) -> Stop:
                 mend=mend)  # fmt: skip
 
 
-def _bare(network: Network, space: Netns, links: list[Link], to: Address, leg: str) -> Stop | None:
+def _bare(network: Network, space: Netns, links: list[Link], packet: Packet) -> Stop | None:
     """Say what a namespace lacks before a route: a link that is up, an address, its prefix."""
+    to, leg = packet.to, packet.leg
     off = [link for link in links if space.conf(6, link.name, "disable_ipv6")]
     if to.version == 6 and off:
         return six_off(leg, off[0])
     if not any(link.up for link in links):
         return down(leg, links[0])
     own_ones = [(one, link) for one, link in space.addresses
-                if one.version == to.version and link.kind != "lo"]  # fmt: skip
+                if one.version == to.version and link.kind != "lo"
+                and one.ip not in link.unusable]  # fmt: skip
     asleep = [(one, link) for one, link in own_ones if not link.up]
     if asleep and not _has_default(space, to.version):
         return down(leg, asleep[0][1], str(asleep[0][0].ip))
     if not own_ones:
-        return Stop("no_address", leg, space.name, links[0].name, {}, links[0].ref)
+        return no_address(space, links[0], packet)
     for other in network.spaces.values():
         for theirs, _ in other.addresses:
             for one, link in own_ones:

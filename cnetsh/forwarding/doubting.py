@@ -18,6 +18,10 @@ def doubted(network: Network, link: Link, end: End, packet: Packet) -> _Doubts:
     leg = packet.leg
     yield from _lossy(link, end)
     yield from _shared(network, link, end, leg)
+    for held in flood(network, end.through[0].bridge)[1] if end.through else ():
+        if held.code == "ring" and held.link.master:
+            words = {"bridge": held.link.master.name}
+            yield by_value("ring", leg, held.link.ref, "up", False, words), None
     for one in end.through:
         yield from _given(one, end, leg)
         yield from _odd(one, packet)

@@ -5,13 +5,15 @@ from typing import TypeAlias
 
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown
-from cnetsh.forwarding.route import is_local, lent, own, passes_on, refused_source
+from cnetsh.forwarding.route import asks_as, is_local, lent, own, passes_on, refused_source
 from cnetsh.forwarding.stop import Layer, Stop, Stopped, by_value, in_words
-from cnetsh.forwarding.wire import End, Held, answers, flood, having
+from cnetsh.forwarding.wire import End, Held, answers, flood, having, unheeded
 from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, typed_in
-from cnetsh.kinds.setting import ROOT
+from cnetsh.kinds.setting import ROOT, dotted
 
 Learned: TypeAlias = dict[tuple[Link, Address], Link]
+# What keeps a question from being asked, or answered: who has asked itself is known without one.
+_SILENT = frozenset({"arp_ignored", "never_asks"})
 # What shares a link with its host, which gets nothing of what it sends.
 _SHARING = {"macvlan": "a macvlan", "ipvlan": "an ipvlan"}
 
@@ -32,9 +34,7 @@ def next_hop(
         raise Unknown("a next hop of the other version of IP")
     if not link.up:
         raise Stopped(down(packet.leg, link))
-    # The question carries the packet's own source where it is one of ours (arp_solicit).
-    source = packet.source
-    asker = source if source and is_local(space, source) else lent(space, link, hop, hop.version)
+    asker = asks_as(space, link, hop, packet.source)
     found = [end for end in _fixed(network, link, hop) if _takes(network, end.link, hop)]
     if hop not in link.neighbours:
         asked, asked_us = having(network, link, hop), learned.get((link, hop))
@@ -48,12 +48,13 @@ def next_hop(
                      for one in link.addresses)  # fmt: skip
         raise Stopped(Stop("port_address", packet.leg, space.name, link.name, words, link.ref,
                            "master", gone))  # fmt: skip
-    doubt = None
+    known = hop in link.neighbours or (link, hop) in learned
+    doubt = None if known else _deaf(space, link, hop, packet.leg)
     if not found:
         doubt = _unanswered(network, space, route, packet, asker)
         # It may be known from a question of its own.
         found = [end for end in having(network, link, hop) if end.link.name == doubt.link]
-        if doubt.code != "arp_ignored":
+        if doubt.code not in _SILENT:
             raise Stopped(doubt)
     if len({end.link.netns for end in found}) > 1:
         spaces = sorted({in_words(end.link.netns) for end in found})
@@ -71,6 +72,45 @@ def _twice(leg: str, space: Netns, hop: Address, owner: Link, both: str) -> Stop
     away = tuple(Remove(Ref("address", owner.netns, str(one)), {"dev": owner.name})
                  for one in owner.addresses if one.ip == hop)  # fmt: skip
     return Stop("twice", leg, owner.netns, owner.name, words, mend=away)
+
+
+def _deaf(space: Netns, link: Link, hop: Address, leg: str) -> Stop | None:
+    """Give the stop where nobody is asked for, or no answer is heard.
+
+    Without mcast_solicit none is asked (arp(7), neigh_event_send); of what one is refused oneself
+    IPv6 hears no answer of others (ndisc_recv_na).
+    """
+    if hop in link.unusable:
+        return unusable(space, leg, hop)
+    path = f"ipv{hop.version}/neigh/{link.name}/mcast_solicit"
+    if space.settings.get(path) != "0":
+        return None
+    words = {"to": str(hop), "dotted": dotted(path)}
+    ref = Ref("setting", space.name, f"{ROOT}{path}")
+    return by_value("never_asks", leg, ref, "value", "3", words, link.name)
+
+
+def unusable(space: Netns, leg: str, wanted: Address | None = None) -> Stop | None:
+    """Give the stop at an address that its own namespace may not use, any where none is wanted.
+
+    IPv6 looks for others who have it first, for which its link has to have a carrier, and who finds
+    one never uses it (RFC 4862; addrconf_dad_work, addrconf_dad_stop).
+    """
+    for link in space.links.values():
+        for one, (text, taken) in link.unusable.items():
+            if one == wanted or (wanted is None and not one.is_link_local):
+                ref, on = Ref("address", space.name, text), {"dev": link.name}
+                words = {"to": str(one), "why": "another had it first" if taken else
+                         "without a carrier nobody can tell whether another has it"}  # fmt: skip
+                again = (Remove(ref, on), Make(ref, {**on, "nodad": True}))
+                return Stop("unusable", leg, space.name, link.name, words, ref, mend=again)
+    return None
+
+
+def no_address(space: Netns, link: Link, packet: Packet) -> Stop:
+    """Give the stop at a namespace with no address to send from, or none that it may use."""
+    refused = unusable(space, packet.leg) if packet.to.version == 6 else None
+    return refused or Stop("no_address", packet.leg, space.name, link.name, cause=link.ref)
 
 
 def _fixed(network: Network, link: Link, hop: Address) -> list[End]:
@@ -112,11 +152,14 @@ def _unanswered(
         return silent
     gate = f" (the gateway of {in_words(space.name)}'s route to {route.name})" if route.via else ""
     words = {"to": str(hop), "gate": gate}
+    for one in network.spaces.values() if hop.version == 6 else ():
+        if refused := unusable(one, leg, hop):
+            return refused
     homes = [other for one in network.spaces.values()
              if (other := own(one).get(hop)) is not None]  # fmt: skip
     if homes and (parted := _parted(leg, link, homes[0])):
         return parted
-    held = flood(network, link)[1]
+    held = [one for one in flood(network, link)[1] if one.code != "ring"]
     if any(one.code == "unseen" for one in held):
         raise Unknown(f"what is on the wire of {link.name} of {in_words(space.name)}")
     if not homes:
@@ -157,12 +200,11 @@ def _silent(
         if hop.version == 6 and end.link.has(hop):
             return six_off(leg, end.link)
         if hop.version == 4 and is_local(space, hop):
-            ignored = space.larger(end.link.name, "arp_ignore")
-            if ignored:
-                path = setting_of(space, end.link, "arp_ignore")
-                words = {"to": str(hop), "value": str(ignored)}
+            if name := unheeded(space, end.link, hop, asker):
+                path, value = setting_of(space, end.link, name), space.larger(end.link.name, name)
+                words = {"to": str(hop), "name": name, "value": str(value)}
                 return by_value("arp_ignored", leg, path, "value", "0", words, end.link.name)
-            return refusal(leg, space, end.link, asker)
+            return refusal(leg, space, end.link, asker, hop)
     return None
 
 
@@ -179,9 +221,9 @@ def setting_of(space: Netns, link: Link, name: str) -> Ref:
     return Ref("setting", space.name, f"{ROOT}ipv4/conf/{place}/{name}")
 
 
-def refusal(leg: str, space: Netns, link: Link, source: Address | None) -> Stop | None:
+def refusal(leg: str, space: Netns, link: Link, source: Address | None, to: Address) -> Stop | None:
     """Give the stop where a source is refused on the way in, None where it is not."""
-    code, route = refused_source(space, link, source)
+    code, route = refused_source(space, link, source, to)
     if not code:
         return None
     if code == "own_address":

@@ -22,10 +22,10 @@ LASTING = KNOWN | {"NFQUEUE", "QUEUE", "SYNPROXY", "TPROXY"}
 # These look at a packet, and pass it on.
 PASSING = frozenset({
     "", "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "DSCP", "LOG", "MARK", "NFLOG", "RATEEST",
-    "SET", "TCPMSS", "TEE", "TOS", "TRACE",
+    "SET", "TCPMSS", "TEE", "TOS", "TRACE", "TTL", "HL",
 })  # fmt: skip
 _BUILT_IN = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
-_TARGETS = LASTING | PASSING | {"HL", "TTL"}
+_TARGETS = LASTING | PASSING
 _ALONE = re.compile(r"(?<=[\d.]{7})/32(?= |$)|(?<=:)/128|(?<=[\da-f])/128(?= |$)")
 _TYPES = {
     "8": "echo-request", "128": "echo-request", "0": "echo-reply", "129": "echo-reply",
@@ -53,6 +53,8 @@ class Packet:
     mark: int | None = 0  # None: nobody knows which
     at: str = ""  # the namespace where it is
     untracked: str = ""  # the rule that says that nobody remembers it
+    ttl: int | None = 64  # how many more may pass it on, itself counted; None: nobody knows
+    aged: "tuple[str, Fate] | None" = None  # where a rule gave it that, and which
 
     @property
     def tool(self) -> str:
@@ -92,7 +94,7 @@ def filtered(space: Netns, packet: Packet, chain: str) -> None:
 
 def filters(space: Netns, packet: Packet, chain: str) -> list[str]:
     """Give what a packet is asked by in a chain, as "tool table chain", in that order."""
-    return chains(space, packet, chain, "raw", "mangle", "filter")
+    return chains(space, packet, chain, "raw", "mangle", "filter", "security")
 
 
 def chains(space: Netns, packet: Packet, chain: str, *tables: str) -> list[str]:
@@ -149,6 +151,9 @@ def ends(
         reached = sure and not found and fit is True
         if fit is not False and target in ("MARK", "CONNMARK"):
             packet.mark = _marked(rule, packet.mark) if reached else None
+        if fit is not False and target in ("TTL", "HL"):
+            packet.ttl = _aged(rule, packet.ttl) if reached else None
+            packet.aged = (space.name, Fate(target, rule, key))
         if fit is False or target in PASSING:
             continue
         if target == "RETURN":
@@ -175,6 +180,14 @@ def _marked(rule: str, mark: int | None) -> int | None:
         return None
     bits, kept = int(value, 0), mark & ~int(mask or "0xffffffff", 0)
     return kept | bits if "--set-mark" in _words(rule) else kept ^ bits
+
+
+def _aged(rule: str, ttl: int | None) -> int | None:
+    """Give the TTL that a rule makes of another (iptables-extensions(8): TTL, HL)."""
+    if given := value_of(rule, "--ttl-set", "--hl-set"):
+        return int(given)
+    more, less = (int(value_of(rule, f"--ttl-{one}", f"--hl-{one}") or 0) for one in ("inc", "dec"))
+    return None if ttl is None else min(max(ttl + more - less, 0), 255)
 
 
 def chain_called(space: Netns, key: str) -> str:
@@ -300,7 +313,7 @@ def _port(value: str, packet: Packet, is_ours: bool) -> bool | None:
 def as_question(packet: Packet, kind: str, source: Address | None, to: Address) -> Packet:
     """Give IPv6's question for a neighbour, or its answer, which rules see as any other packet."""
     return replace(packet, proto="icmp", kind=kind, state="UNTRACKED", port=0, source=source,
-                   to=to, mark=0)  # fmt: skip
+                   to=to, mark=0, ttl=255, aged=None)  # fmt: skip
 
 
 def take_rule(space: Netns, ref: Ref, facts: Facts) -> None:

@@ -74,7 +74,11 @@ class Link:
     ports: "dict[Link, None]" = field(default_factory=dict)  # those of a bridge
     addresses: list[Interface] = field(default_factory=list)
     local: list[Address] = field(default_factory=list)  # of IPv6, of this link alone
+    # Of its addresses: what ip calls them, and whether another had it first or nobody can tell.
+    unusable: dict[Address, tuple[str, bool]] = field(default_factory=dict)
+    old: set[Address] = field(default_factory=set)  # no source where there is another (RFC 6724)
     neighbours: dict[Address, str] = field(default_factory=dict)
+    proxied: set[Address] = field(default_factory=set)  # for whom it answers
     fdb: dict[str, str] = field(default_factory=dict)  # MAC address to port, given by hand
     options: dict[str, Any] = field(default_factory=dict)  # of a port, or of a bridge
     queue: str = ""  # what it is called, when it may drop
@@ -97,7 +101,8 @@ class Link:
 
     def has(self, wanted: Address) -> bool:
         """Say whether an address is this link's own."""
-        return wanted in self.local or any(one.ip == wanted for one in self.addresses)
+        there = wanted in self.local or any(one.ip == wanted for one in self.addresses)
+        return there and wanted not in self.unusable
 
 
 @dataclass(eq=False, slots=True)
@@ -115,6 +120,8 @@ class Route:
     advertised: bool = False  # by a router (RFC 4861)
     name: str = ""  # as ip calls it
     mtu: int = 0
+    hops: int = 0  # over how many routers it lets a packet go
+    ways: tuple[str, ...] = ()  # the links of several next hops
 
 
 @dataclass(eq=False, slots=True)
@@ -129,6 +136,7 @@ class Netns:
     endings: dict[str, str] = field(default_factory=dict)  # policies that do not accept
     policy: list[Facts] | None = None  # rules of `ip rule`; None: those that the kernel begins with
     settings: dict[str, str] = field(default_factory=dict)
+    given: list[Prefix] = field(default_factory=list)  # networks that a route makes its own
     dark: str = ""  # what in it was not read
     # What is worked out of the above when it is first asked for.
     own: dict[Address, Link] | None = None

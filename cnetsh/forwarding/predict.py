@@ -24,8 +24,8 @@ OUTSIDE = {4: address("100.0.0.1"), 6: address("2a00::1")}
 HEADERS = 28  # bytes of IPv4 and ICMP, which ping adds to -s
 # Of new namespaces: what each begins with.
 BEGINS = tuple(
-    [f"{ROOT}ipv{version}/conf/{place}/{name}" for version in (4, 6) for place in ("all", "default")
-     for name in OF_LINKS] + [f"{ROOT}{name}" for name in OF_ALL]
+    [f"{ROOT}{folder}/{place}/{name}" for folder, names in OF_LINKS.items() for name in names
+     for place in ("all", "default")] + [f"{ROOT}{name}" for name in OF_ALL]
 )  # fmt: skip
 
 

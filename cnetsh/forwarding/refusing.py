@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from cnetsh.forwarding.blame import no_route
+from cnetsh.forwarding.blame import by_rule, no_route
 from cnetsh.forwarding.neighbour import route_ref
-from cnetsh.forwarding.netfilter import REPLY, REQUEST, Fate, Packet
-from cnetsh.forwarding.network import Link, Netns, Network, Route
-from cnetsh.forwarding.stop import Stop, Stopped, by_value
+from cnetsh.forwarding.netfilter import REPLY, Dropped, Fate, Packet, bridge_calls, filtered
+from cnetsh.forwarding.network import MAIN, Link, Netns, Network, Route, Unknown
+from cnetsh.forwarding.stop import Stop, Stopped, by_value, in_words
 from cnetsh.kinds.change import Make, Ref, Remove, Set, typed_in, unquoted
 from cnetsh.kinds.mtu import ETHERNET
 from cnetsh.kinds.setting import ROOT, dotted
@@ -20,7 +20,9 @@ def refuses_ping(space: Netns, packet: Packet) -> None:
     place = "ipv4/icmp_echo_ignore_all" if packet.to.version == 4 else "ipv6/icmp/echo_ignore_all"
     if packet.proto == "icmp" and space.value(place):
         ref = Ref("setting", space.name, f"{ROOT}{place}")
-        raise Stopped(by_value("ping_off", REQUEST, ref, "value", "0", {"dotted": dotted(place)}))
+        raise Stopped(
+            by_value("ping_off", packet.leg, ref, "value", "0", {"dotted": dotted(place)})
+        )
 
 
 def fits_link(link: Link, packet: Packet) -> None:
@@ -34,15 +36,55 @@ def fits_link(link: Link, packet: Packet) -> None:
 def fits_route(space: Netns, route: Route, packet: Packet) -> None:
     """A route may say less than its link takes (ip-route(8): mtu; ip_dst_mtu_maybe_forward)."""
     if route.mtu and packet.size > route.mtu and packet.whole and route.link:
-        options = [("via", route.via), ("dev", route.link.name), ("src", route.source),
-                   ("metric", route.metric or None)]  # fmt: skip
-        said = [str(word) for one in options if one[1] for word in one]
-        by = ("proto", "kernel", "scope", "link") if route.connected else ()
-        change = typed_in(space.name, "ip", "route", "change", route.name, *said, *by)
         words = {"net": route.name, "mtu": str(route.mtu), "size": str(packet.size),
-                 "to": str(packet.to), "help": change}  # fmt: skip
+                 "to": str(packet.to), "help": _plain(space, route)}  # fmt: skip
         raise Stopped(Stop("mtu_route", packet.leg, space.name, route.link.name, words,
                            route_ref(space, route)))  # fmt: skip
+
+
+def _plain(space: Netns, route: Route) -> str:
+    """Give the command that leaves of a route only where it leads."""
+    link = route.link.name if route.link else None
+    options = [("via", route.via), ("dev", link), ("src", route.source),
+               ("metric", route.metric or None), ("table", route.table)]  # fmt: skip
+    said = [str(word) for one in options if one[1] not in (None, MAIN) for word in one]
+    by = ("proto", "kernel", "scope", "link") if route.connected else ()
+    six = ["-6"] * (route.to.version == 6)
+    return typed_in(space.name, "ip", *six, "route", "change", route.name, *said, *by)
+
+
+def first_ttl(space: Netns, route: Route) -> int:
+    """Give the TTL, or hop limit, of a namespace's own packets: what the route says comes first.
+
+    Of IPv6 the link counts by which they leave, not all (ip4_dst_hoplimit, ip6_dst_hoplimit).
+    """
+    if route.hops or route.to.version == 4:
+        return route.hops or int(space.settings.get("ipv4/ip_default_ttl", 64))
+    return space.conf(6, route.link.name if route.link else "lo", "hop_limit") or 64
+
+
+def ages(sender: tuple[Netns, Route], space: Netns, packet: Packet) -> Stop | None:
+    """Count a packet's TTL down; with none left it goes no further (ip_forward, ip6_forward).
+
+    sender: who sent it, by which route.
+    """
+    if packet.ttl is None:
+        raise Unknown(f"whether its TTL is enough at {in_words(space.name)}")
+    packet.ttl -= 1
+    if packet.ttl > 0:
+        return None
+    first, route = sender
+    words = {"at": in_words(space.name), "to": str(packet.to), "net": route.name}
+    if packet.aged:
+        return by_rule("ttl_rule", packet.leg, *packet.aged, words)
+    if route.hops:
+        words |= {"hops": str(route.hops), "help": _plain(first, route)}
+        return Stop("ttl_route", packet.leg, first.name, "", words, route_ref(first, route))
+    assert route.link
+    path = f"ipv6/conf/{route.link.name}/hop_limit"
+    path = path if packet.to.version == 6 else "ipv4/ip_default_ttl"
+    ref = Ref("setting", first.name, ROOT + path)
+    return by_value("ttl", packet.leg, ref, "value", "64", words | {"dotted": dotted(path)})
 
 
 def fits_wire(link: Link, one: Link, packet: Packet) -> None:
@@ -56,7 +98,28 @@ def fits_wire(link: Link, one: Link, packet: Packet) -> None:
         raise Stopped(by_value("mtu_wire", packet.leg, one.ref, "mtu", link.mtu, words))
 
 
-def not_let_through(space: Netns, packet: Packet, by: Fate, bridged: str = "") -> Stop:
+def lo_down(space: Netns, packet: Packet) -> Stop:
+    lo, words = space.links["lo"], {"to": str(packet.to)}
+    return by_value("lo_down", packet.leg, lo.ref, "up", True, words)
+
+
+def loop(space: Netns, link: Link, packet: Packet) -> Stop:
+    return Stop("loop", packet.leg, space.name, link.name, {"to": str(packet.to)})
+
+
+def passes(space: Netns, packet: Packet, chain: str, bridge: Link | None = None) -> None:
+    """Ask the rules of a chain. Raises Stopped; bridge: which has them asked, if one does."""
+    try:
+        filtered(space, packet, chain)
+    except Dropped as no:
+        told = ""
+        if bridge:
+            by = bridge_calls(space, bridge, packet)
+            told = f" ({by} is 1, so what the bridge {bridge.name} passes on asks it)"
+        raise Stopped(_not_let_through(space, packet, no.by, told)) from None
+
+
+def _not_let_through(space: Netns, packet: Packet, by: Fate, bridged: str = "") -> Stop:
     """Give the stop at what drops a packet; what drops all that is passed on is left as it is."""
     stop = dropped(packet.leg, space.name, by, bridged)
     every = not by.rule or by.rule.startswith("-j ")
@@ -104,12 +167,6 @@ def not_passed_on(space: Netns, link: Link, packet: Packet) -> Stop:
     return by_value("not_forwarding", packet.leg, ref, "value", "1", words, link.name)
 
 
-def no_address(space: Netns, route: Route, packet: Packet) -> Stop:
-    link = route.link
-    assert link
-    return Stop("no_address", packet.leg, space.name, link.name, {}, link.ref)
-
-
 def denied(network: Network, space: Netns, route: Route | None, packet: Packet) -> Stop | None:
     """Say why a routing decision is none: no route, one that refuses, or nobody's address."""
     to = packet.to
@@ -127,7 +184,7 @@ def denied(network: Network, space: Netns, route: Route | None, packet: Packet) 
         return Stop("refusing_route", packet.leg, space.name, "", words, ref, mend=(off,))
     small = route.to.prefixlen >= route.to.max_prefixlen - 1
     last = to.version == 4 and to == route.to.broadcast_address
-    if route.connected and last and not small and packet.leg == REQUEST:
+    if route.connected and last and not small and packet.leg != REPLY:
         words = {"to": str(to), "net": route.name}
         return Stop("broadcast", packet.leg, space.name, "", words)
     return None

@@ -32,13 +32,14 @@ def own(space: Netns) -> dict[Address, Link]:
     """Give a namespace's addresses with their links."""
     if space.own is None:
         space.own = {}
-        for one, link in space.addresses:
-            space.own.setdefault(one.ip, link)
-        for link in space.links.values():
-            for mine in link.local:
+        both = [(one.ip, link) for one, link in space.addresses]
+        both += [(mine, link) for link in space.links.values() for mine in link.local]
+        for mine, link in both:
+            if mine not in link.unusable:
                 space.own.setdefault(mine, link)
         lo = space.links["lo"]
-        space.wide = [one.network for one in lo.addresses if lo.up and one.version == 4
+        space.wide = [*space.given]
+        space.wide += [one.network for one in lo.addresses if lo.up and one.version == 4
                       and one.network.prefixlen < one.max_prefixlen]  # fmt: skip
     return space.own
 
@@ -160,12 +161,14 @@ def lent(space: Netns, link: Link, to: Address | None, version: int) -> Address 
 
 
 def _lent_six(space: Netns, link: Link, to: Address | None) -> Address | None:
-    """RFC 6724: of the same scope, and what has most leading bits in common with the target."""
+    """RFC 6724, in its order: of the same scope, and with most leading bits of the target."""
     if to is None or to.is_link_local:
         return _of_link(link)
-    here = [one.ip for one in link.addresses if one.version == 6]
-    here = here or [one.ip for one, other in space.addresses
-                    if one.version == 6 and other.kind != "lo"]  # fmt: skip
+    every = [(one.ip, other) for one, other in space.addresses
+             if one.version == 6 and not one.is_loopback and other.has(one.ip)]  # fmt: skip
+    # What is going out of use comes last, then what is of another link.
+    every = [one for one in every if one[0] not in one[1].old] or every
+    here = [ip for ip, other in every if other is link] or [ip for ip, _ in every]
     best = sorted(here, key=lambda one: (int(one) ^ int(to)).bit_length())
     if len(best) > 1 and (int(best[0]) ^ int(best[1])).bit_length() > 64:
         same = (int(best[0]) ^ int(to)).bit_length() == (int(best[1]) ^ int(to)).bit_length()
@@ -176,7 +179,21 @@ def _lent_six(space: Netns, link: Link, to: Address | None) -> Address | None:
 
 def _of_link(link: Link) -> Address | None:
     """Of a link's own addresses the newest is taken (ipv6_link_dev_addr)."""
-    return link.local[-1] if link.local else None
+    return next((one for one in reversed(link.local) if link.has(one)), None)
+
+
+def asks_as(space: Netns, link: Link, hop: Address, source: Address | None) -> Address | None:
+    """Give the source of a question for a neighbour (arp_solicit; ip-sysctl.rst: arp_announce).
+
+    A packet's own where it is one of ours; with 1 only where one network of the link has both, with
+    2 always what the link lends.
+    """
+    announce = space.larger(link.name, "arp_announce") if hop.version == 4 else 0
+    both = (any(hop in one.network and source in one.network for one in link.addresses)
+            if announce == 1 and source else not announce)  # fmt: skip
+    if source and both and is_local(space, source):
+        return source
+    return lent(space, link, hop, hop.version)
 
 
 def source_of(space: Netns, route: Route, to: Address) -> Address | None:
@@ -191,12 +208,15 @@ def source_of(space: Netns, route: Route, to: Address) -> Address | None:
     return lent(space, route.link, route.via or (to if route.connected else None), 4)
 
 
-def refused_source(space: Netns, link: Link, source: Address | None) -> tuple[str, Route | None]:
+def refused_source(
+    space: Netns, link: Link, source: Address | None, to: Address
+) -> tuple[str, Route | None]:
     """Say whether a source is refused on the way in, "" if not, and the route that leads there.
 
     One's own address as source is a martian, unless accept_local; with rp_filter 1 the way back
-    has to leave by the same link, with 2 by any; the larger of all and the link's counts
-    (fib_validate_source, ip-sysctl.rst). IPv6 has none of this.
+    has to leave by the same link, with 2 by any; the larger of all and the link's counts. Rules of
+    `ip rule` see the answer, from whom it is for (fib_validate_source, ip-sysctl.rst). IPv6 has
+    none of this.
     """
     if source is None or source.version == 6:
         return "", None
@@ -206,10 +226,11 @@ def refused_source(space: Netns, link: Link, source: Address | None) -> tuple[st
     strict = space.larger(link.name, "rp_filter")
     if not strict:
         return "", None
-    route = decide(space, source, None, None)
-    if route is None or route.type != "unicast":
+    route = decide(space, source, to, None)
+    if route is None or route.type not in ("unicast", "several"):
         return "rp_filter", route
-    return ("rp_filter", route) if strict == 1 and route.link is not link else ("", route)
+    by_it = route.link is link or link.name in route.ways
+    return ("", route) if by_it or strict == 2 else ("rp_filter", route)
 
 
 def passes_on(space: Netns, link: Link, version: int) -> bool:

@@ -25,9 +25,16 @@ from cnetsh.forwarding.network import (
 )
 from cnetsh.kinds.change import NOTHING, Facts, Ref, State
 
-# What the model asks of a link's settings; of a namespace with many links only these are read.
-OF_LINKS = ("forwarding", "rp_filter", "arp_ignore", "proxy_arp", "accept_local", "disable_ipv6")
+# What the model asks of a link's settings, by their folder; only these are read.
+OF_LINKS = {
+    "ipv4/conf": ("forwarding", "rp_filter", "arp_ignore", "arp_filter", "arp_announce",
+                  "proxy_arp", "accept_local"),
+    "ipv6/conf": ("forwarding", "disable_ipv6", "hop_limit"),
+    "ipv4/neigh": ("mcast_solicit",),
+    "ipv6/neigh": ("mcast_solicit",),
+}  # fmt: skip
 OF_ALL = (
+    "ipv4/ip_default_ttl",
     "ipv4/icmp_echo_ignore_all",
     "ipv6/icmp/echo_ignore_all",
     "bridge/bridge-nf-call-iptables",
@@ -116,11 +123,20 @@ def _know(space: Netns, ref: Ref, facts: Facts) -> None:
     """Take an object of a namespace that is no link."""
     match ref.kind:
         case "address":
-            _have(space, space.links[facts["dev"]], ref.name)
-        case "route" if facts.get("type") not in _KERNELS and facts.get("table") != LOCAL:
+            _have(space.links[facts["dev"]], ref.name, facts)
+        case "route" if (facts.get("type"), facts.get("table")) == (LOCAL, LOCAL):
+            space.given += [] if facts.get("proto") == "kernel" else [_to(ref.name, None, facts)]
+        # What is asked here has no TOS.
+        case "route" if not (facts.get("type") in _KERNELS or facts.get("table") == LOCAL
+                             or "tos" in facts):  # fmt: skip
             space.routes += [route_of(space, ref.name, facts)]
         case "neighbour" if "lladdr" in facts:
-            space.links[facts["dev"]].neighbours[address(ref.name)] = facts["lladdr"]
+            link = space.links[facts["dev"]]
+            # What asks nobody has all its neighbours at its own address (arp_constructor).
+            if "state" not in facts or facts["lladdr"] != link.mac:
+                link.neighbours[address(ref.name)] = facts["lladdr"]
+        case "neighbour" if ":" not in ref.name:
+            space.links[facts["dev"]].proxied.add(address(ref.name))
         case "neighbour":
             space.dark = space.dark or f"a proxy for {ref.name} on {facts['dev']}"
         case "fdb" if facts.get("by") == "master" and facts["dev"] in space.links:
@@ -139,8 +155,14 @@ def _know(space: Netns, ref: Ref, facts: Facts) -> None:
             space.dark = space.dark or f"the table {ref.name}, which could not be read"
 
 
-def _have(space: Netns, link: Link, text: str) -> None:
+def _have(link: Link, text: str, facts: Facts) -> None:
     one = interface(text)
+    taken = facts.get("unusable")
+    # With a carrier the kernel knows in a second whether there is another.
+    if taken or (taken is False and not link.made.get("carrier")):
+        link.unusable[one.ip] = text, taken
+    if facts.get("left", ("", ""))[1] == 0:
+        link.old.add(one.ip)
     if one.version == 6 and one.ip.is_link_local:
         link.local.append(one.ip)
     else:
@@ -153,11 +175,12 @@ def route_of(space: Netns, name: str, facts: Facts) -> Route:
     hop = address(str(via).split()[-1]) if via else None
     link = space.links.get(facts.get("dev", ""))
     kind = "several" if facts.get("next") else facts.get("type", "unicast")
-    source = facts.get("src")
+    source, metrics = facts.get("src"), facts.get("metrics", NOTHING)
     return Route(_to(name, hop, facts), link, hop, int(facts.get("metric") or 0), type=kind,
                  source=address(source) if source else None, table=str(facts.get("table", MAIN)),
                  connected=facts.get("proto") == "kernel", advertised=facts.get("proto") == "ra",
-                 name=name, mtu=int(facts.get("metrics", NOTHING).get("mtu", 0)))  # fmt: skip
+                 name=name, mtu=int(metrics.get("mtu", 0)), hops=int(metrics.get("hoplimit", 0)),
+                 ways=tuple(one["dev"] for one in facts.get("next", ())))  # fmt: skip
 
 
 def _to(name: str, via: Address | None, facts: Facts) -> Prefix:

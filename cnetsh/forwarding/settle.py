@@ -46,7 +46,7 @@ def settle(changes: Iterable[Change], network: Network) -> list[Refused]:
         except Refusal as refusal:
             refused.append(Refused(at, str(refusal)))
         except ValueError as error:
-            # The library's own words are: 'TEXT' does not appear to be an IPv4 or IPv6 interface.
+            # The library's words: 'TEXT' does not appear to be an IPv4 or IPv6 interface.
             refused.append(Refused(at, str(error).replace("does not appear to be an", "is no")))
     network.changed()
     return refused
@@ -219,7 +219,7 @@ def _lose_routes(space: Netns, gone: Callable[[Route], bool]) -> None:
 
 def _lose_six(space: Netns, link: Link) -> None:
     link.addresses = [one for one in link.addresses if one.version == 4]
-    link.local = []
+    link.local, link.unusable = [], {}
     _lose_routes(space, lambda route: route.link is link and route.to.version == 6)
 
 
@@ -256,8 +256,7 @@ def _drop(network: Network, link: Link) -> None:
 
 
 def _add_address(space: Netns, link: Link, text: str) -> None:
-    one = interface(text)
-    if one in link.addresses:
+    if (one := interface(text)) in link.addresses:
         raise Refusal(f"{link.name} has the address {text} already")
     if one.version == 6 and (link.mtu < LEAST_OF_SIX or space.conf(6, link.name, "disable_ipv6")):
         raise Refusal(f"IPv6 is off on {link.name}")
@@ -265,6 +264,7 @@ def _add_address(space: Netns, link: Link, text: str) -> None:
         link.local.append(one.ip)
         return
     link.addresses.append(one)
+    link.unusable.pop(one.ip, None)
     if link.up:
         _connect(space, link, one)
 

@@ -95,6 +95,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                   "ip link show {link}"),
     "port_state": (Layer.BRIDGE, "the port {link} of {bridge} in {who} is {state}",
                    "bridge link show dev {link}"),
+    "ring": (Layer.BRIDGE, "{link} in {who} is a second way to the bridge {bridge}, so frames go "
+             "round for ever", "bridge link show"),
     "isolated": (Layer.BRIDGE, "the ports {other} and {link} of {bridge} in {who} are isolated "
                  "from each other", "bridge -d link show"),
     "flooding": (Layer.BRIDGE, "the port {link} of {bridge} in {who} gets no broadcasts "
@@ -111,9 +113,10 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                "answer", "ip neigh show {to}"),
     "arp_off": (Layer.NEIGHBOUR, "{link} in {who} does no ARP, so it knows nobody, and nobody "
                 "finds it", "ip link show {link}"),
-    "arp_ignored": (Layer.NEIGHBOUR, "{who} does not answer who has {to} on {link}: arp_ignore is "
-                    "{value}", "sysctl net.ipv4.conf.all.arp_ignore net.ipv4.conf.{link}."
-                    "arp_ignore"),
+    "arp_ignored": (Layer.NEIGHBOUR, "{who} does not answer who has {to} on {link}: {name} is "
+                    "{value}", "sysctl net.ipv4.conf.all.{name} net.ipv4.conf.{link}.{name}"),
+    "unusable": (Layer.ADDRESS, "{who} may not use {to} on {link}: {why}",
+                 "ip -6 address show dev {link}"),
     "fixed_neighbour": (Layer.NEIGHBOUR, "{who} has the fixed neighbour {to} at {mac}, which "
                         "{whose} has", "ip neigh show {to}"),
     "macvlan": (Layer.CABLE, "{a_kind} and its own host never reach each other through {link}",
@@ -164,6 +167,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
     "remembered_redirect": (Layer.ROUTE, "{who} was told by a redirect to send {to} to {via}, and "
                             "remembers it for five minutes", "ip route get {to}"),
     "ttl": (Layer.FORWARDING, "{who} sends it with a TTL that is over at {at}", "sysctl {dotted}"),
+    "ttl_route": (Layer.FORWARDING, "{who} sends it over {hops} routers at most, by its route to "
+                  "{net}, which is over at {at}", "ip route get {to}"),
     "ttl_rule": (Layer.FIREWALL, "{who} gives it a TTL that is over at {at}: {rule}",
                  "iptables -t mangle -S"),
     "odd_port": (Layer.BRIDGE, "the {what} {link} in {who} has {key}, which holds it up",
@@ -208,6 +213,8 @@ def sentence(stop: Stop) -> str:
 # Of what may stop a packet: what is not known, where it is not whether its sentence is so.
 _UNSURE = {"twice": "who of {both} gets it",
            "arp_ignored": "whether {to} is known from a question of its own",
+           "never_asks": "whether {to} is known from a question of its own",
+           "unusable": "whether {to} is known from a question of its own",
            "flooding": "whether {to} is known from a question of its own"}  # fmt: skip
 
 

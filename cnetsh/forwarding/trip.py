@@ -7,24 +7,34 @@ from typing import NamedTuple
 from cnetsh.forwarding.blame import Turn, answered_past, blamed, translated, turned_by
 from cnetsh.forwarding.conntrack import Flow, Tracker
 from cnetsh.forwarding.doubting import doubted
-from cnetsh.forwarding.neighbour import Learned, fixed_neighbour, next_hop, refusal
-from cnetsh.forwarding.netfilter import REPLY, Dropped, Packet, as_question, bridge_calls, filtered
+from cnetsh.forwarding.neighbour import (
+    Learned,
+    fixed_neighbour,
+    next_hop,
+    no_address,
+    refusal,
+    unusable,
+)
+from cnetsh.forwarding.netfilter import REPLY, Packet, as_question, bridge_calls
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown, address, prefix
 from cnetsh.forwarding.refusing import (
+    ages,
     denied,
+    first_ttl,
     fits_link,
     fits_route,
     fits_wire,
-    no_address,
-    not_let_through,
+    lo_down,
+    loop,
     not_passed_on,
+    passes,
     refuses_ping,
 )
 from cnetsh.forwarding.route import decide, is_local, passes_on, source_of
 from cnetsh.forwarding.stop import Stop, Stopped, by_value, in_words, unsure
 from cnetsh.forwarding.wire import Crossing, End, having, strays
 
-MOST_HOPS = 64
+MOST_HOPS = 255  # the largest TTL, where rules do not give it anew
 # On lo IPv4 has one neighbour for all addresses (arp_constructor).
 ANYBODY = address("0.0.0.0")
 
@@ -104,6 +114,7 @@ class _Trip:
         self.learned: Learned = {}
         self.doubts: list[Doubt] = []
         self.came: Link | None = None
+        self.sender: tuple[Netns, Route]
 
     def verdict(self, works: bool | None, stop: Stop | None = None, unknown: str = "") -> Verdict:
         return Verdict(works, tuple(self.path), stop, unknown, tuple(self.doubts))
@@ -138,24 +149,24 @@ class _Trip:
         """Take a packet from a namespace to where it is at home, and give that."""
         route = self.begun(space, packet, only)
         packet.came, packet.goes, packet.at = "", route.link.name if route.link else "", space.name
+        packet.ttl, self.sender = first_ttl(space, route), (space, route)
         flow, route = self.sends(space, packet, route)
         for _ in range(MOST_HOPS):
             if route.type == "local":
                 self.loops(space, packet, flow)
                 return space
             assert route.link
-            self.passes(space, packet, "POSTROUTING")
+            passes(space, packet, "POSTROUTING")
             self.tracker.leave(space, packet, flow, route.link)
             link = self.crosses(space, route, packet)
             space, self.came = self.network.spaces[link.netns], link
             flow = self.comes(space, link, packet, route.link)
             if is_local(space, packet.to):
                 self.tracker.arrive(packet, flow)
-                self.passes(space, packet, "INPUT")
+                passes(space, packet, "INPUT")
                 return space
             route = self.passed_on(space, link, packet)
-        words = {"to": str(packet.to)}
-        raise Stopped(Stop("loop", packet.leg, space.name, link.name, words))
+        raise Stopped(loop(space, link, packet))
 
     def begun(self, space: Netns, packet: Packet, only: Link | None) -> Route:
         """Give the route of a namespace's own packet, which lends it its source.
@@ -164,13 +175,14 @@ class _Trip:
         then sends by the first answer (ping(8)).
         """
         if packet.to.is_loopback and not space.links["lo"].up:
-            raise Stopped(_lo_down(space, packet))
+            raise Stopped(lo_down(space, packet))
         route = self.decided(space, packet, None, only)
         if packet.source:
             return route
         packet.source = source_of(space, route, packet.to)
         if packet.source is None:
-            raise Stopped(no_address(space, route, packet))
+            assert route.link
+            raise Stopped(no_address(space, route.link, packet))
         again = route if space.policy is None else self.decided(space, packet, None, only)
         if packet.proto == "icmp" and (again.link, again.via) != (route.link, route.via):
             raise Unknown(f"by which of two routes {in_words(space.name)} sends to {packet.to}")
@@ -192,26 +204,16 @@ class _Trip:
         """Have a namespace send its own packet: OUTPUT may turn it elsewhere."""
         was = packet.to, packet.mark
         flow = self.tracker.enter(space, packet, "OUTPUT")
-        self.passes(space, packet, "OUTPUT")
+        passes(space, packet, "OUTPUT")
         # Another mark is another decision too (ip_route_me_harder).
         turned = (packet.to, packet.mark) != was
         return flow, self.decided(space, packet, None) if turned else route
-
-    def passes(self, space: Netns, packet: Packet, chain: str, bridge: Link | None = None) -> None:
-        try:
-            filtered(space, packet, chain)
-        except Dropped as no:
-            told = ""
-            if bridge:
-                by = bridge_calls(space, bridge, packet)
-                told = f" ({by} is 1, so what the bridge {bridge.name} passes on asks it)"
-            raise Stopped(not_let_through(space, packet, no.by, told)) from None
 
     def loops(self, space: Netns, packet: Packet, flow: Flow | None) -> None:
         """Hand a packet to oneself, through lo, which has to be up."""
         lo = space.links["lo"]
         if not lo.up:
-            raise Stopped(_lo_down(space, packet))
+            raise Stopped(lo_down(space, packet))
         self.path.append(Hop(packet.leg, space.name, "lo", "lo"))
         hop = ANYBODY if packet.to.version == 4 else packet.to
         if hop in lo.neighbours:
@@ -219,7 +221,7 @@ class _Trip:
         packet.goes = "lo"
         self.tracker.leave(space, packet, flow, lo)
         packet.came, packet.goes = "lo", ""
-        self.passes(space, packet, "INPUT")
+        passes(space, packet, "INPUT")
 
     def crosses(self, space: Netns, route: Route, packet: Packet) -> Link:
         """Carry a packet over a wire, and give the link where it arrives."""
@@ -273,7 +275,7 @@ class _Trip:
         if stop.code != "fixed_neighbour" and not blind:
             return
         ends = strays(self.network, link, link.neighbours.get(hop))
-        self.path += [out] if ends else []
+        self.path += [out] if ends or link.kind == "bridge" else []
         for end in ends:
             self.path += [Hop(out.leg, one.bridge.netns, one.bridge.name, "bridge")
                           for one in end.through]  # fmt: skip
@@ -296,19 +298,24 @@ class _Trip:
         group = prefix("ff02::1:ff00:0/104")[int(hop) & 0xFFFFFF]
         asks = as_question(packet, "neighbour-solicitation", packet.source, group)
         answer = as_question(packet, "neighbour-advertisement", hop, packet.source or hop)
-        for one, chain, question, came, goes in (
-            (space, "OUTPUT", asks, "", route.link.name),
-            (far, "INPUT", asks, end.link.name, ""),
-            (far, "OUTPUT", answer, "", end.link.name),
-            (space, "INPUT", answer, route.link.name, ""),
+        going, coming = ("OUTPUT", "POSTROUTING"), ("PREROUTING", "INPUT")
+        for one, chains, question, came, goes in (
+            (space, going, asks, "", route.link.name),
+            (far, coming, asks, end.link.name, ""),
+            (far, going, answer, "", end.link.name),
+            (space, coming, answer, route.link.name, ""),
         ):
             question.came, question.goes = came, goes
-            self.passes(one, question, chain)
+            for chain in chains:
+                passes(one, question, chain)
+            if question.aged:
+                # Who is asked takes only what no router has passed on (RFC 4861).
+                raise Unknown(f"whether {question.aged[1].rule} spares questions for neighbours")
         for crossing in end.through:
             bridge = self.network.spaces[crossing.bridge.netns]
             if crossing.come and bridge_calls(bridge, crossing.bridge, packet):
                 asks.came = asks.goes = crossing.bridge.name
-                self.passes(bridge, asks, "FORWARD", crossing.bridge)
+                passes(bridge, asks, "FORWARD", crossing.bridge)
 
     def bridged(self, crossing: Crossing, packet: Packet) -> None:
         """br_netfilter: what a bridge passes on goes through the chains of IP of its namespace.
@@ -322,7 +329,7 @@ class _Trip:
         packet.enter(space.name)
         before, to = (packet.came, packet.goes), packet.to
         packet.came, packet.goes, packet.untracked = bridge.name, "", ""
-        self.passes(space, packet, "PREROUTING", bridge)
+        passes(space, packet, "PREROUTING", bridge)
         flow = self.tracker.enter(space, packet, "PREROUTING")
         packet.goes = bridge.name
         if packet.to != to:
@@ -330,7 +337,7 @@ class _Trip:
             if route is None or route.link is not bridge:
                 words = {"to": str(packet.to)}
                 raise Stopped(Stop("bridge_nat", packet.leg, space.name, bridge.name, words))
-        self.passes(space, packet, "FORWARD", bridge)
+        passes(space, packet, "FORWARD", bridge)
         self.tracker.leave(space, packet, flow, bridge)
         packet.came, packet.goes = before
 
@@ -339,14 +346,14 @@ class _Trip:
         was = packet.to
         packet.enter(space.name)
         packet.came, packet.goes, packet.untracked = link.name, "", ""
-        self.passes(space, packet, "PREROUTING")
+        passes(space, packet, "PREROUTING")
         flow = self.tracker.enter(space, packet, "PREROUTING")
         if packet.to.is_loopback:
             raise Unknown(f"whether {in_words(space.name)} takes what comes in by {link.name} "
                           f"for {packet.to} (route_localnet)")  # fmt: skip
         if packet.to != was:
             self.turns_back(space, link, packet, sent, was)
-        if stop := refusal(packet.leg, space, link, packet.source):
+        if stop := refusal(packet.leg, space, link, packet.source, packet.to):
             raise Stopped(stop)
         return flow
 
@@ -369,17 +376,18 @@ class _Trip:
     def passed_on(self, space: Netns, link: Link, packet: Packet) -> Route:
         """Give the route by which a namespace passes a packet on, which it may not do."""
         version = packet.to.version
-        if version == 6 and packet.source and packet.source.is_link_local:
-            raise Stopped(Stop("link_local", packet.leg, space.name, link.name,
-                               {"to": str(packet.source)}))  # fmt: skip
         if not passes_on(space, link, version):
             raise Stopped(not_passed_on(space, link, packet))
         route = self.decided(space, packet, link)
+        if old := ages(self.sender, space, packet):
+            been = [hop for hop in self.path if (hop.leg, *hop[1:4]) == (
+                packet.leg, space.name, link.name, "in")]  # fmt: skip
+            raise Stopped(loop(space, link, packet) if been[1:] else old)
+        if link is not route.link and packet.source and packet.source.is_link_local:
+            # Back by the same link it goes (ip6_forward).
+            words = {"to": str(packet.source)}
+            near = Stop("link_local", packet.leg, space.name, link.name, words)
+            raise Stopped(unusable(self.sender[0], packet.leg) or near)
         packet.goes = route.link.name if route.link else ""
-        self.passes(space, packet, "FORWARD")
+        passes(space, packet, "FORWARD")
         return route
-
-
-def _lo_down(space: Netns, packet: Packet) -> Stop:
-    lo, words = space.links["lo"], {"to": str(packet.to)}
-    return by_value("lo_down", packet.leg, lo.ref, "up", True, words)

@@ -55,12 +55,13 @@ class _Spread(NamedTuple):
 
     ends: list[End]
     held: list[Held]
-    done: set[tuple[Link, Link | None, str]]
+    done: set[tuple[Link, str]]
     tag: str
 
     def leave(self, link: Link, through: tuple[Crossing, ...] = ()) -> None:
         """Send it from a link; a macvlan's goes to its sisters, and to the wire of its parent."""
         if link.kind == "bridge":
+            self.done.add((link, self.tag))
             self.flood(link, None, through)
         elif link.kind == "macvlan" and link.below:
             if link.made.get("mode") == "bridge":
@@ -93,8 +94,11 @@ class _Spread(NamedTuple):
             self.held.append(Held("bridge_down", bridge))
         elif not _forwards(link):
             self.held.append(Held("port_state", link))
-        elif (bridge, link, self.tag) not in self.done:
-            self.done.add((bridge, link, self.tag))
+        elif (bridge, self.tag) in self.done:
+            # What came by another port comes again, and again.
+            self.held.append(Held("ring", link))
+        else:
+            self.done.add((bridge, self.tag))
             self.hear(bridge, through)
             self.flood(bridge, link, through)
 
@@ -196,15 +200,13 @@ def _by_address(network: Network, link: Link) -> dict[Address | str | None, list
             found.setdefault(one, []).append(end)
         if _proxies(space, end.link):
             found.setdefault(None, []).append(end)
-        lo = space.links.get("lo")
-        if lo and any(not one.ip.is_loopback and one.network.prefixlen < one.max_prefixlen
-                      for one in lo.addresses):  # fmt: skip
+        if any(not one.is_loopback for one in space.wide):
             found.setdefault("wide", []).append(end)
     return found
 
 
 def _proxies(space: Netns, link: Link) -> bool:
-    return bool(space.larger(link.name, "proxy_arp"))
+    return bool(link.proxied or space.larger(link.name, "proxy_arp"))
 
 
 def answers(network: Network, end: Link, wanted: Address, asker: Address | None) -> bool:
@@ -221,29 +223,33 @@ def answers(network: Network, end: Link, wanted: Address, asker: Address | None)
         return end.has(wanted) and not space.conf(6, end.name, "disable_ipv6")
     if not is_local(space, wanted):
         return _answers_for(space, end, wanted)
-    return _heeds(space, end, wanted, asker) and not refused_source(space, end, asker)[0]
+    return not (unheeded(space, end, wanted, asker)
+                or refused_source(space, end, asker, wanted)[0])  # fmt: skip
 
 
-def _heeds(space: Netns, end: Link, wanted: Address, asker: Address | None) -> bool:
-    """Say whether an end answers for an address of its namespace (ip-sysctl.rst: arp_ignore).
+def unheeded(space: Netns, end: Link, wanted: Address, asker: Address | None) -> str:
+    """Give the setting that keeps an end from answering for an address of its namespace, or "".
 
-    With 2 one network of the link has to hold both; what stands for nothing is as 0 (arp_ignore).
+    arp_ignore: with 1 it has to be the link's, with 2 one network of the link has to hold the asker
+    too, with 3 it has to be an address, with 8 none is told; what stands for nothing is as 0.
+    arp_filter: the answer has to leave by the link (arp_process; ip-sysctl.rst).
     """
-    match space.larger(end.name, "arp_ignore"):
-        case 1:
-            return end.has(wanted)
-        case 2:
-            both = (wanted, asker or wanted)
-            return end.has(wanted) and any(
-                all(each in one.network for each in both) for one in end.addresses
-            )
-        case 8:
-            return False
-    return True
+    if ignore := space.larger(end.name, "arp_ignore"):
+        near = (wanted in one.network and (asker or wanted) in one.network for one in end.addresses)
+        mine = end.has(wanted)
+        told = {1: mine, 2: mine and any(near), 3: wanted in own(space), 8: False}
+        if not told.get(ignore, True):
+            return "arp_ignore"
+    if asker is None or not space.larger(end.name, "arp_filter"):
+        return ""
+    route = decide(space, asker, wanted, None)
+    return "" if route and (route.link is end or end.name in route.ways) else "arp_filter"
 
 
 def _answers_for(space: Netns, end: Link, wanted: Address) -> bool:
-    if not _proxies(space, end) or not passes_on(space, end, 4):
+    """Say whether an end answers for an address beyond it (arp_fwd_proxy, pneigh_lookup)."""
+    proxies = wanted in end.proxied or space.larger(end.name, "proxy_arp")
+    if not proxies or not passes_on(space, end, 4):
         return False
     route = decide(space, wanted, None, None)
     return route is not None and route.type == "unicast" and route.link is not end

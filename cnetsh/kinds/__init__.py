@@ -255,7 +255,8 @@ def _told_apart(ref: Ref, several: list[Facts]) -> Found:
         key = " ".join(str(facts[key]) for key in identity if key in facts)
         while Fact(ref, key) in found:
             key += "+"
-        found[Fact(ref, key)] = {key: facts[key] for key in facts if key not in ("on", "at")}
+        kept = facts.keys() - {"on", "at", "unusable"}
+        found[Fact(ref, key)] = {key: facts[key] for key in facts if key in kept}
     return found
 
 

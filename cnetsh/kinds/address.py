@@ -110,6 +110,8 @@ def _facts(info: Facts, link: Ref) -> dict[str, Any]:
     told = {"brd": "broadcast", "metric": "metric", "temporary": "temporary"}
     told |= dict(zip(_FLAGS, _FLAGS, strict=True))
     facts |= {key: info[said] for key, said in told.items() if said in info}
+    # Nobody's wish either: while the kernel looks for duplicates, and when it has found one.
+    facts |= {"unusable": "dadfailed" in info} if "tentative" in info else {}
     left = [info.get(f"{word}_life_time", FOREVER) for word in ("valid", "preferred")]
     if left != [FOREVER, FOREVER]:
         # They are counted down: that they end is the fact.

@@ -65,6 +65,7 @@ MARKED = frozenset({"link", "netns", "home", "folder", "file"})
 # Where an object hangs and stands, and how it was typed: not what it is.
 PLACE = frozenset({
     "peer", "far", "on", "above", "beside", "at", "typed", "first", "nodad", "left", "names",
+    "unusable",
 })  # fmt: skip
 
 

@@ -411,7 +411,7 @@ def test_of_a_hundred_containers_every_pair_is_told() -> None:
         (("-m limit --limit 1/s -j DROP", "-j DROP"), False),
         (("-m limit --limit 1/s -j RETURN", "-j DROP"), None),
         (("-p icmp -j NFQUEUE",), None),
-        (("-p icmp -j TTL --ttl-set 9",), None),
+        (("-p icmp -j TTL --ttl-set 9",), True),
         (("-p tcp -j NFQUEUE", "-j TCPMSS --clamp-mss-to-pmtu", "-j ACCEPT"), True),
     ],
 )

@@ -36,6 +36,9 @@ BREAKS = {
     ),
     "ip netns exec net0 ip neigh add 172.18.0.20 lladdr 02:00:00:00:00:99 nud permanent dev ceth0":
         (TO_NET1, "fixed_neighbour"),
+    "echo 1 | ip netns exec net0 tee /proc/sys/net/ipv4/ip_default_ttl": (OUT, "ttl"),
+    "echo 1 | ip netns exec internet tee /proc/sys/net/ipv4/ip_default_ttl": (OUT, "ttl"),
+    "iptables -t mangle -A PREROUTING -i br0 -j TTL --ttl-dec 63": (OUT, "ttl_rule"),
 }  # fmt: skip
 # Nobody can know what was meant.
 NOT_MENDED = {"no_address"}
@@ -208,6 +211,8 @@ MAY_STOP = {
     "tc qdisc add dev veth1 root tbf rate 1mbit burst 10kb limit 60":
         "whether the queue tbf of veth1 in the host drops it",
     "echo 8 | ip netns exec net1 tee /proc/sys/net/ipv4/conf/all/arp_ignore":
+        "whether 172.18.0.20 is known from a question of its own",
+    "echo 0 | ip netns exec net0 tee /proc/sys/net/ipv4/neigh/ceth0/mcast_solicit":
         "whether 172.18.0.20 is known from a question of its own",
 }  # fmt: skip
 

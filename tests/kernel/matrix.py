@@ -24,6 +24,7 @@ from cnetsh.compare.snapshot import look_through
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
+from cnetsh.forwarding.predict import BEGINS
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS, network_of
 from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import sentence
@@ -180,12 +181,8 @@ def fresh() -> dict[str, str]:
     """The settings of a new namespace."""
     from cnetsh.compare.kernel import readable
 
-    names = [f"/proc/sys/net/ipv{version}/conf/{place}/{name}" for version in (4, 6)
-             for place in ("all", "default") for name in OF_LINKS]  # fmt: skip
-    names += [f"/proc/sys/net/{name}" for name in OF_ALL]
-
     def read() -> dict[str, str]:
-        return readable(names)
+        return readable(BEGINS)
 
     subprocess.run(["ip", "netns", "add", "fresh-one"], check=True)
     found: dict[str, str] = inside("fresh-one", read)
@@ -230,7 +227,9 @@ def told(verdict: Verdict) -> dict[str, Any]:
     said = f"{verdict.stop.code}: {sentence(verdict.stop)}" if verdict.stop else ""
     # Whoever has asked before is known: its question is not refused, but the packet itself is.
     stop = verdict.stop
-    early = stop.space if stop and stop.code in ("own_address", "rp_filter") else None
+    asked = stop and (stop.code in ("own_address", "rp_filter")
+                      or stop.words.get("tool") == "ip6tables")  # fmt: skip
+    early = stop.space if stop and asked else None
     return {"works": verdict.works, "places": places, "said": said, "unknown": verdict.unknown,
             "refused": early, "leg": stop.leg if stop else ""}  # fmt: skip
 

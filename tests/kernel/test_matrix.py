@@ -27,8 +27,10 @@ UNKNOWN = {
     "hairpin": 1,  # a frame to a wrong MAC address that a bridge translates
     "marks": 8,  # connmark
     "mtu-cut": 2,  # the second of two fragments
-    "neighbours-of-strange-links": 4,  # an entry for a proxy
     "proxy-arp": 1,  # arp_ignore, before who may be known
+    "refused-duplicates": 5,  # who has one's own address may be known
+    "rp-filter-and-rules": 10,  # several next hops
+    "silent-neighbours": 9,  # who asks nobody, or is not answered, may know or be known
     "two-in-one-subnet": 7,  # an address that is there twice
     "vxlan": 2,
 }

@@ -112,6 +112,14 @@ def test_who_does_not_answer_is_named_whenever_it_is_asked(private: Private) -> 
         assert found["hops"] == []
 
 
+def test_what_nobody_reads_is_not_said_to_let_a_packet_pass(private: Private) -> None:
+    block = "ip -n net0 xfrm policy add dir out src 172.18.0.10 dst 172.18.0.20 action block"
+    with broken(private, {"lab": "bridge", "before": "", "command": block}):
+        assert "the policies of IPsec in net0" in why(private, "net0 net1 --no-probe", 4)["reason"]
+        assert why(private, "net0 net1", 4)["layer"] == "unknown"
+        why(private, "host net0 --no-probe", 4)
+
+
 @pytest.mark.soak
 def test_of_two_who_have_an_address_and_fail_the_other_is_possible(private: Private) -> None:
     lab, may, _, _ = ROWS["an address twice"]
