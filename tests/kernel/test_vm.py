@@ -67,6 +67,16 @@ def test_a_lab_up_checked_broken_and_down(user: Ordinary) -> None:
     assert wait_for(lambda: not user.processes()), user.processes()
 
 
+def test_it_has_the_memory_for_what_it_takes_along(user: Ordinary) -> None:
+    large = user.home / "large"
+    large.write_bytes(bytes(90 << 20))
+    words = ("vm", "run", "--copy", str(large), "--", "stat", "-c%s", str(large))
+    done = user.cnetsh(*words, check=False, timeout=600)
+    if done.returncode and ("no kernel" in done.stderr or "apt" in done.stderr):
+        pytest.skip(f"no VM is taken along: {done.stderr}")
+    assert int(done.stdout) == large.stat().st_size, report(done)
+
+
 def test_one_that_nobody_can_reach_any_more_ends(user: Ordinary) -> None:
     folder = user.home / ("long" * 20)
     folder.mkdir(mode=0o700)

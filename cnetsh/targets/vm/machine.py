@@ -102,7 +102,9 @@ def ensure(name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, 
             # Open, for who starts another one with more in it removes this file.
             root = image_of(found, more).open("rb")
         with root:
-            _start(NewMachine(name, found, root.fileno(), memory))
+            # It is unpacked into half of the memory that is left beside it (measured).
+            size = os.fstat(root.fileno()).st_size >> 20
+            _start(NewMachine(name, found, root.fileno(), max(memory, 4 * size)))
 
     VMS.ensure(name, start)
 
@@ -208,7 +210,8 @@ def _why(console: Path) -> tuple[str, str]:
     lines = text.strip().splitlines()
     if not lines:
         return "its console said nothing", ""
-    return lines[-1], "\n  ".join(["its console said last:", *lines[-CONSOLE_LINES:]])
+    panic = next((line for line in lines if "Kernel panic" in line), lines[-1])
+    return panic, "\n  ".join(["its console said last:", *lines[-CONSOLE_LINES:]])
 
 
 @contextmanager
