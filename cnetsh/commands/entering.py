@@ -25,9 +25,8 @@ def entered(where: Target, action: Action, otherwise: Callable[[], int]) -> int:
 
 def in_container(name: str, on: str, action: Action) -> int:
     """Call action in the target that a container is to be in. Raises CnetshError."""
-    where = target.named(on)
-
-    return entered(where, action, partial(refuse_asleep, where, f", so there is no {name}"))
+    where, so = target.named(on), "" if name == HOST else f", so there is no {name}"
+    return entered(where, action, partial(refuse_asleep, where, so))
 
 
 def refuse_asleep(where: Target, so: str = "") -> NoReturn:

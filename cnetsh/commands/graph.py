@@ -56,7 +56,7 @@ def run(
 
 def _form(output: Path | None) -> str:
     if output and output.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".pdf", ".webp"):
-        raise CnetshError(f"{output}: no form of a picture here", f"known: {', '.join(ENDINGS)}")
+        raise CnetshError(f"{output}: pictures are not written so", f"known: {', '.join(ENDINGS)}")
     if output:
         return ENDINGS.get(output.suffix.lower(), "unicode")
     return "unicode" if unicode_fits(sys.stdout) else "ascii"

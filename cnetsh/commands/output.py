@@ -116,6 +116,9 @@ def unicode_fits(stream: TextIO) -> bool:
 
 def show(text: str) -> None:
     """Print to the terminal as it is; one that is gone or full must not stop a rollback."""
+    # Where both go into one file, each thing is where it was said.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     try:
         print(text, end="", file=sys.stderr, flush=True)
     except OSError:

@@ -1,5 +1,6 @@
 """Output that cannot be written: silence where nobody reads on, else what to do and exit 1."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,14 @@ class TestWhatIsSaid:
             done = cnetsh(way, words, "stderr")
             assert (done.returncode, done.stdout) == (code, "")
         assert (tmp_path / "own").read_text().startswith("#")
+
+    def test_stands_where_it_was_said(self) -> None:
+        code = "from cnetsh.commands import output; print('one'); output.say('two'); print('three')"
+        env = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+        argv = [sys.executable, "-c", code]
+        assert subprocess.check_output(
+            argv, stderr=subprocess.STDOUT, text=True, env=env
+        ).split() == ["one", "two", "three"]
 
     @pytest.mark.parametrize("action", ["say('two')", "show('two')", "show_error(CnetshError(''))"])
     @pytest.mark.parametrize("way", WAYS)
