@@ -150,9 +150,22 @@ def _by_model(verdict: Verdict, path: tuple[str, ...], planned: Planned, case: S
 
 def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, case: Sending) -> Reason:
     by_plan = stop.code == _BARE or (stop.layer in _MEANT and stop.code not in _SURE)
-    meant = tuple(_meant(stop, planned, case)) if by_plan and "help" not in stop.words else ()
+    near, owner = stop, _loser(planned, case)
+    if owner is not None:
+        # Who is asked instead of him is not to be changed.
+        near, by_plan = stop._replace(space=owner, mend=()), True
+    meant = tuple(_meant(near, planned, case)) if by_plan and "help" not in stop.words else ()
     step = _step_of(planned, stop)
     return Reason(False, path, stop.layer, sentence(stop), evidence(stop), step, meant or fix(stop))
+
+
+def _loser(planned: Planned, case: Sending) -> str | None:
+    """Give the namespace that has lost the address a packet goes to, which nobody has now."""
+    to = case.packet.to
+    if any(one.ip == to for space in case.network.spaces.values() for one, _ in space.addresses):
+        return None
+    return next((one.ref.netns for one in lost_of(planned) if one.ref.kind == "address"
+                 and not one.key and interface(one.ref.name).ip == to), None)  # fmt: skip
 
 
 def _step_of(planned: Planned, stop: Stop) -> str:

@@ -79,6 +79,18 @@ def test_in_a_sandbox_it_is_told_where_what_would_help_is_typed(ordinary: Ordina
     ordinary.cnetsh("check", "bridge", "--on", "sandbox:two")
 
 
+def test_for_an_address_that_is_lost_nobody_else_is_to_be_changed(ordinary: Ordinary) -> None:
+    ordinary.cnetsh("up", "veth")
+    there = ("exec", "host", "--", "sh", "-c")
+    for broken in ("ip link delete veth0", "ip address del 172.18.0.20/12 dev ceth0"):
+        ordinary.cnetsh(*there, broken)
+        done = ordinary.cnetsh("why", "host", "172.18.0.20", check=False)
+        assert "does not arrive\n" in done.stdout, report(done)
+        for fix in re.findall(r"^  (?:fix|   )    (.*)", done.stdout, re.MULTILINE):
+            ordinary.cnetsh(*there, fix)
+        assert ": arrives\n" in ordinary.cnetsh("why", "host", "172.18.0.20").stdout
+
+
 def test_doctor_tells_where_its_commands_are_typed(ordinary: Ordinary, private: Private) -> None:
     told = "commands are typed so: cnetsh exec host --on sandbox:two -- sh -c 'COMMAND'"
     done = ordinary.cnetsh("doctor", "bridge", "--on", "sandbox:two")
