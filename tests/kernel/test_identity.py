@@ -150,6 +150,17 @@ class TestRenamed:
         private.sh("! nsenter --net=/proc/$(cat /run/its)/ns/net ip link show v0 2>/dev/null")
         private.sh("kill $(cat /run/its)")
 
+    @pytest.mark.parametrize("kind", ["macvlan mode bridge", "vxlan id 5 dstport 4789 dev eth7"])
+    def test_what_is_made_on_another_link_is_deleted_in_another_namespace(
+        self, new_private: Hosts, tmp_path: Path, kind: str
+    ) -> None:
+        on = "" if "dev" in kind else "link eth7 "
+        lab = template(tmp_path, "on", f"ip link add {on}name m0 type {kind}\nip link set m0 up")
+        away = "ip link set m0 name his netns other 2>/dev/null || :"
+        done, differs = beside_twin(new_private, f"{UPLINK}ip netns add other", lab, "on", away)
+        assert differs == [], report(done)
+        assert_as_before(done, "on")
+
     @pytest.mark.parametrize("tool", ["iptables", "ip6tables"])
     def test_a_chain_goes_with_the_rules_that_lead_to_it(
         self, new_private: Hosts, tmp_path: Path, tool: str
