@@ -166,10 +166,10 @@ def _written(value: str, path: str) -> int:
 
 def calm(seconds: float, limit: float = 10.0) -> None:
     """Waits until nothing has moved for some seconds, and nothing is bound to."""
-    end, since, (seen, moves) = time.monotonic() + limit, time.monotonic(), whole.pulse()
+    end, since, (seen, moves) = time.monotonic() + limit, time.monotonic(), oracle.pulse()
     while (moves or time.monotonic() - since < seconds) and time.monotonic() < end:
         time.sleep(0.01 if seconds < 0.1 else 0.03)
-        now, moves = whole.pulse()
+        now, moves = oracle.pulse()
         if now != seen:
             since, seen = time.monotonic(), now
 

@@ -106,19 +106,19 @@ def at_rest(calm: float = 0.0, limit: float = 60.0) -> Facts:
 
     The kernel tells of carriers once a second at most, and looks for duplicates of IPv6 addresses.
     """
-    end, since, (seen, moves) = time.monotonic() + limit, time.monotonic(), _pulse()
+    end, since, (seen, moves) = time.monotonic() + limit, time.monotonic(), pulse()
     while moves or time.monotonic() - since < calm:
         if time.monotonic() > end:
             raise TimeoutError(f"the kernel does not come to rest within {limit} s: {seen}")
         time.sleep(0.03)
-        now, moves = _pulse()
+        now, moves = pulse()
         if moves or now != seen:
             # One carrier brings another, a bridge's after its port's.
             since, seen, calm = time.monotonic(), now, max(calm, 0.1)
     return snapshot()
 
 
-def _pulse() -> tuple[list[object], bool]:
+def pulse() -> tuple[list[object], bool]:
     """What moves by itself in each namespace, cheap to read, and whether it is bound to move on."""
     found = [_moving()]
     for name in (name for name, kind in names().items() if kind == "nsfs"):
@@ -134,10 +134,10 @@ def _moving() -> tuple[object, bool]:
         int(flags, 16) & CHECKED == TENTATIVE and links.get(int(index, 16), 0) & LOWER_UP
         for _, index, _, _, flags, _ in map(str.split, addresses)
     )
-    return (links, addresses), late or checked or without_local(addresses)
+    return (links, addresses), late or checked or _without_local(addresses)
 
 
-def without_local(addresses: list[str]) -> bool:
+def _without_local(addresses: list[str]) -> bool:
     """Whether an address of IPv6 that is valid has no route to itself yet.
 
     The kernel makes that one later, from a queue of its own (addrconf_dad_work).

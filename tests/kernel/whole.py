@@ -9,7 +9,6 @@ compared. Independent of cnetsh, as oracle.py is.
 import json
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import oracle
@@ -39,8 +38,6 @@ FOREVER = 4294967295
 # Given by the kernel in the order in which queues are made; smaller ones are typed.
 OWN_HANDLE = 0x8000
 IPTABLES = re.compile(r"table ip6? (filter|nat|mangle|raw|security) ")
-STATES = ("operstate", "carrier")
-TENTATIVE = 0x40
 
 
 def whole() -> Facts:
@@ -198,23 +195,3 @@ def _queue(queue: Facts) -> str:
     if int(str(kept["handle"]).split(":")[0] or "0", 16) >= OWN_HANDLE:
         del kept["handle"]
     return oracle._line(kept)
-
-
-def pulse() -> tuple[str, bool]:
-    """What moves while the kernel settles, cheap to read, and whether it is bound to move on."""
-    links = [link for link in sorted(Path("/sys/class/net").iterdir()) if link.is_dir()]
-    seen = [(link.name, *(_state(f"{link}/{key}") for key in STATES)) for link in links]
-    ready = {name for name, _, carrier in seen if carrier == "1"}
-    late = any((carrier, state) in (("1", "down"), ("0", "up")) for _, state, carrier in seen)
-    inet6 = oracle._lines("if_inet6")
-    checked = any(
-        int(flags, 16) & TENTATIVE and name in ready for *_, flags, name in map(str.split, inet6)
-    )
-    return f"{seen}{inet6}", late or checked or oracle.without_local(inet6)
-
-
-def _state(path: str) -> str:
-    try:
-        return oracle._read(path)
-    except OSError:
-        return ""  # the carrier of a link that is down
