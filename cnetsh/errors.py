@@ -3,6 +3,7 @@
 import re
 from types import TracebackType
 
+NO_PROCESS = "there can be no more processes: ulimit -u, or pids.max of the control group"
 DONE, FAILED, REFUSED, LEFT_BEHIND, STOPPED = 0, 1, 2, 3, 4
 
 

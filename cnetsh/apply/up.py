@@ -17,14 +17,13 @@ from cnetsh.compare.preview import refuse_taken
 from cnetsh.compare.revert import patch
 from cnetsh.compare.scope import scope_of, without_links
 from cnetsh.compare.snapshot import TABLES
-from cnetsh.errors import LEFT_BEHIND, CnetshError
+from cnetsh.errors import LEFT_BEHIND, NO_PROCESS, CnetshError
 from cnetsh.kinds.change import Change, Make, Move, Ref, State, namespace_ref, refs_of
 from cnetsh.plan.steps import Plan, Plans, Step, made_by
 from cnetsh.system.process import Result
 
 # By what the kernel, Python or the journal says.
 ROOT_ONLY = "the target allows it to root only: use the sandbox, or --on host as root"
-NO_PROCESS = "there can be no more processes: ulimit -u, or pids.max of the control group"
 ADVICE = {
     "Operation not permitted": ROOT_ONLY,
     "Permission denied": ROOT_ONLY,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TextIO
 
-from cnetsh.errors import DONE, FAILED, CnetshError
+from cnetsh.errors import DONE, FAILED, NO_PROCESS, CnetshError
 from cnetsh.views.terminal import WRONG, Paint, ansi, fitted, printable, unpainted
 
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
@@ -37,7 +37,8 @@ def _told(error: OSError) -> CnetshError:
         said = f"standard output cannot be written: {error.strerror}"
         return CnetshError(said, "let it go elsewhere: > FILE", FAILED)
     where = f"{error.filename}: " if error.filename else ""
-    return CnetshError(f"{where}{error.strerror or error}", code=FAILED)
+    hint = NO_PROCESS if error.errno == errno.EAGAIN else ""
+    return CnetshError(f"{where}{error.strerror or error}", hint, FAILED)
 
 
 def flushed(action: Callable[[], int | None]) -> int:

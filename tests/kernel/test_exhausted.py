@@ -130,6 +130,9 @@ class TestProcesses:
             ordinary.cnetsh("down", "routing")
             assert names(ordinary) == before
         assert 1 in codes, codes
+        done = ordinary.run(["prlimit", "--nproc=1", str(ordinary.program), "up", "routing"])
+        said = "cnetsh: Resource temporarily unavailable\n  there can be no more processes: "
+        assert done.returncode == 1 and done.stderr.startswith(said), report(done)
 
     def test_namespaces(self, ordinary: Ordinary) -> None:
         ordinary.cnetsh("sandbox", "start")
