@@ -8,7 +8,7 @@ from itertools import islice, pairwise, permutations
 from typing import NamedTuple
 
 from cnetsh.forwarding.netfilter import Packet
-from cnetsh.forwarding.network import DEFAULTS, Address, Network, Prefix, address
+from cnetsh.forwarding.network import DEFAULTS, Address, Network, Prefix, Unknown, address
 from cnetsh.forwarding.route import decide, is_local, own
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS
 from cnetsh.forwarding.settle import settle
@@ -100,10 +100,13 @@ def verdicts(checks: Iterable[Step], network: Network) -> Iterator[tuple[int, St
     """Give what becomes of each check that will be tried, with its number from 1."""
     for number, step in enumerate(checks, 1):
         asked = asked_by(step)
-        if asked and _tried(step, network):
-            yield number, step, follow(network, asked.sender, asked.packet, asked.only)
-        elif step.kind == "check" and _tried(step, network):
-            yield number, step, Verdict(None, unknown="who is asked there, or listens")
+        try:
+            if asked and _tried(step, network):
+                yield number, step, follow(network, asked.sender, asked.packet, asked.only)
+            elif step.kind == "check" and _tried(step, network):
+                yield number, step, Verdict(None, unknown="who is asked there, or listens")
+        except Unknown as what:
+            yield number, step, Verdict(None, unknown=str(what))
 
 
 def _tried(step: Step, network: Network) -> bool:

@@ -129,19 +129,20 @@ def _said(rule: Facts) -> str:
 
 def _fits(rule: Facts, packet: _Asks) -> bool:
     """Say whether a rule fits (fib_rule_match): oif only what is bound to a link before."""
-    if more := rule.keys() - _READ - _SILENT:
-        raise Unknown(f"whether {_said(rule)} fits, which asks for {', '.join(sorted(more))}")
     came, goes = (link.name if link else "" for link in (packet.came, packet.only))
     fits: bool = rule.get("iif", came or "lo") == (came or "lo") and rule.get("oif", goes) == goes
+    more = rule.keys() - _READ - _SILENT
     if "fwmark" in rule and packet.mark is None:
-        raise Unknown(f"whether {_said(rule)} fits, which asks for a mark")
-    mark, mask = (int(rule.get(key, begins), 0)
-                  for key, begins in (("fwmark", "0"), ("fwmask", "0xffffffff")))  # fmt: skip
-    fits = fits and ("fwmark" not in rule or (packet.mark or 0) & mask == mark)
+        more |= {"fwmark"}
+    elif "fwmark" in rule:
+        mask = int(rule.get("fwmask", "0xffffffff"), 0)
+        fits = fits and (packet.mark or 0) & mask == int(rule["fwmark"], 0)
     for key, has in (("src", packet.source), ("dst", packet.to)):
         if rule.get(key, "all") != "all":
             network = prefix(f"{rule[key]}/{rule.get(f'{key}len', '')}".rstrip("/"))
             fits = fits and has is not None and has in network
+    if more and fits:
+        raise Unknown(f"whether {_said(rule)} fits, which asks for {', '.join(sorted(more))}")
     return fits != ("not" in rule)
 
 

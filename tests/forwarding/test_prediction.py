@@ -56,6 +56,16 @@ def test_every_check_of_labs_and_examples_ends_as_it_says(lab: str) -> None:
         assert verdict.works is not bool(step.said.expect), (step.text, verdict)
 
 
+def test_a_check_is_not_known_where_a_rule_may_keep_it_from_being_tried() -> None:
+    network = machine()
+    rule = {"priority": 171, "src": "all", "ipproto": "tcp", "table": "79"}
+    network.spaces[""].policy = [rule, {"priority": 32766, "src": "all", "table": "main"}]
+    check = "#: needs route 1.1.1.1\nping -c1 1.1.1.1"
+    told = foretold(parse("", "t", "", "down", "t"), parse(check, "t", "", "check", "t"), network)
+    assert [one.part for one in told] == ["unknown"]
+    assert "rule 171 fits, which asks for ipproto" in told[0].says
+
+
 TWO_LINKS = """
 name: seg
 bridges: {left: , right: }

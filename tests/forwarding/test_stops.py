@@ -344,6 +344,26 @@ def test_every_code_has_a_layer_words_and_evidence() -> None:
         assert layer in Layer and text and command
 
 
+OF_PORTS = {"priority": 171, "src": "all", "ipproto": "tcp", "dport": 80, "table": "79"}
+
+
+@pytest.mark.parametrize(("rule", "known"), [
+    ({**OF_PORTS, "iif": "eth9"}, True),
+    ({**OF_PORTS, "dst": "9.9.9.9"}, True),
+    ({**OF_PORTS, "iif": "eth9", "not": None}, True),
+    (OF_PORTS, False),
+])  # fmt: skip
+def test_a_rule_by_what_is_not_modelled_matters_where_the_rest_of_it_fits(
+    rule: dict[str, object], known: bool
+) -> None:
+    network, _ = routing()
+    main = {"priority": 32766, "src": "all", "table": "main"}
+    network.spaces[""].policy = [rule, main]
+    verdict = follow(network, "net0", Packet(ip_address("1.1.1.1")))
+    assert (verdict.works is not None) is known
+    assert known or "rule 171 fits, which asks for dport, ipproto" in verdict.open
+
+
 def test_a_wrong_turn_of_another_table_is_mended_there() -> None:
     network, _ = routing("ip route add default via 172.18.0.20 table 9")
     rules = [{"priority": 9, "src": "all", "dst": "1.1.1.1", "table": "9"},
