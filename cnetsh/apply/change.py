@@ -15,7 +15,7 @@ from cnetsh.apply.ending import Ending, Undone
 from cnetsh.apply.journal import Header, Journal, Record, plan_of, rows
 from cnetsh.apply.rollback import take_back
 from cnetsh.apply.run import Means, Outcome, marked
-from cnetsh.apply.sharing import hand_over
+from cnetsh.apply.sharing import hand_over, tell_values
 from cnetsh.apply.sight import Sight, done_by, refuse_others
 from cnetsh.apply.undoing import Undoing
 from cnetsh.apply.units import run_steps
@@ -89,8 +89,11 @@ def apply(what: Changing, means: Means) -> tuple[Outcome, Undone]:
     try:
         undone = _undo(what.undoing, what.left)
         _remember(sight, new)
+        done = record.patch or {}
         outcome = _append(sight, new, means)
         outcome = settled(record, outcome, lambda: {"header": texts, **_did(sight, new)})
+        if outcome.well:
+            tell_values(record, done)
     except Exception as error:
         # Whatever it is, and wherever: what was changed is put back.
         outcome = Outcome(result=Result(1, "", str(getattr(error, "message", error))))

@@ -233,7 +233,7 @@ class Ending:
             if not link or not is_a_ports(fact, value) or kinds.derived(fact, begun):
                 continue
             was, there, is_now = (one.get(Fact(link, "master")) for one in (before, begun, now))
-            _, mine = self.taken.done.get(fact, (None, before.get(fact)))
+            _, mine = self.taken.done.get(fact, (None, self.sight.journal.found.get(fact)))
             theirs = not same(value, mine) and not any(fact in one.done for one in self.beside)
             if there != was == is_now and was and theirs:
                 (line, *_) = self.sight.told(fact, value, now.get(fact))

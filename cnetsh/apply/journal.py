@@ -100,6 +100,11 @@ class Journal:
         return self.header["lab"]
 
     @property
+    def found(self) -> Found:
+        """How all was before a step of the lab first touched it."""
+        return {fact: was for fact, was in (self.before | self.base).items() if was is not None}
+
+    @property
     def links(self) -> dict[str, list[Any]]:
         """The links that the lab has made: identities by their names."""
         return {key[5:]: mark for key, mark in self.made.items() if key.startswith("link ")}

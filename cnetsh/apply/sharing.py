@@ -92,6 +92,22 @@ def hand_over(what: Handed) -> None:
         _rewrite(other, its)
 
 
+def tell_values(journal: Journal, done: Patch) -> None:
+    """Have the other labs know what a lab, which had done that much, has changed its values to.
+
+    Of what was before them that is the lab's, and no more what it was.
+    """
+    changed = {fact: (done[fact][1], mine) for fact, (_, mine) in (journal.patch or {}).items()
+               if fact in done and fact.key != "rules"
+               and not same(done[fact][1], mine)}  # fmt: skip
+    for other in beside(journal):
+        known = {fact: (None, mine) for fact, (then, mine) in changed.items()
+                 if same(other.before.get(fact), then)}  # fmt: skip
+        if known:
+            other.write(rebased=rows(known))
+        other.close()
+
+
 def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
     scope, known = sight.scope, other.journal.before

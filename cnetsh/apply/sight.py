@@ -274,8 +274,7 @@ def done_by(journal: Journal, now: Found, scope: Scope) -> Patch:
     """Give what a lab has done to what is not its own, as it was seen or as its steps foretell."""
     if journal.patch is not None and journal.up:
         return journal.patch
-    before = journal.before | journal.base
-    done = predicted({fact: was for fact, was in before.items() if was is not None}, now, scope)
+    done = predicted(journal.found, now, scope)
     for fact, (was, mine) in (journal.patch or {}).items():
         # Of what an interrupted change did anew, what is there now tells.
         if fact not in done or done[fact][1] != now.get(fact):

@@ -55,7 +55,7 @@ class Todo(NamedTuple):
 def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
     # A folder that was made on the way stays where others have put something below it.
     free = {fact: both for fact, both in done.items() if not sight.keeps_others(fact.ref)}
-    aimed = aim(free, sight.journal.before, sight.now, sight.scope)
+    aimed = aim(free, sight.journal.found, sight.now, sight.scope)
     # What a killed undo has cost others meanwhile.
     aimed.wanted.update({fact: was for fact, (was, _) in sight.journal.aim.items()
                          if fact not in done})  # fmt: skip

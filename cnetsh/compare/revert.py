@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.compare.scope import Scope
-from cnetsh.kinds import rule
+from cnetsh.kinds import port, rule
 from cnetsh.kinds.address import is_four, is_link_local
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set, unquoted
 from cnetsh.kinds.mtu import LEAST_OF_SIX, least_of_ports
@@ -167,7 +167,7 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
         elif not _can_be(fact, value, now) or _is_elsewhere(fact, value, done, before, now):
             continue
         elif same(is_now, mine):
-            put(wanted, fact, was)
+            put(wanted, fact, None if _bridge_is_gone(fact, was, before, now) else was)
         elif not same(is_now, was):
             kept[fact] = was, mine, is_now
     for fact, was in _ports_before(done, before, now):
@@ -273,8 +273,8 @@ def put(wanted: Found, fact: Fact, value: Any) -> None:
 def _can_be(fact: Fact, value: Any, now: Found) -> bool:
     """Say whether what a fact goes with is still there."""
     link = kinds.link_of(fact, value)
-    port = link is None or now.get(Fact(link, "master")) is not None
-    return not is_void(fact, value, now) and (port or not is_a_ports(fact, value))
+    is_port = link is None or now.get(Fact(link, "master")) is not None
+    return not is_void(fact, value, now) and (is_port or not is_a_ports(fact, value))
 
 
 def _is_elsewhere(fact: Fact, value: Any, done: Patch, before: Found, now: Found) -> bool:
@@ -283,6 +283,12 @@ def _is_elsewhere(fact: Fact, value: Any, done: Patch, before: Found, now: Found
         return False
     master = Fact(link, "master")
     return master not in done and now.get(master) != before.get(master)
+
+
+def _bridge_is_gone(fact: Fact, master: Any, before: Found, now: Found) -> bool:
+    """Say whether it was of a bridge that others have deleted; another may have its name."""
+    bridge = Fact(fact.ref._replace(name=master))
+    return fact.key == "master" and bridge in before and before[bridge] != now.get(bridge)
 
 
 def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact, Any]]:
@@ -294,10 +300,14 @@ def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact
             if fact.key == "master" and Fact(fact.ref) in now
             and same(now.get(fact), mine)}  # fmt: skip
     stays = {fact.ref for fact in done if fact.key == "master"} - left
+    alone = {fact.ref for fact, (was, _) in done.items()
+             if _bridge_is_gone(fact, was, before, now)}  # fmt: skip
     for fact in {**before, **now} if left or stays else ():
         value = now.get(fact, before.get(fact))
         link = kinds.link_of(fact, value)
-        if is_a_ports(fact, value) and link in left:
+        if is_a_ports(fact, value) and link in alone & left:
+            yield fact, port.ALONE.get(fact.key)
+        elif is_a_ports(fact, value) and link in left:
             yield fact, done[fact][0] if fact in done else before.get(fact)
         elif is_a_ports(fact, value) and link in stays and fact in done:
             yield fact, now.get(fact)

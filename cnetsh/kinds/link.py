@@ -300,7 +300,7 @@ def _facts(link: Any) -> dict[str, Any]:
     facts = {key: link.get(said) for key, said in KEYS.items()}
     facts |= {"ifindex": link["ifindex"], "kind": kind, "up": "UP" in flags}
     facts |= {"carrier": "LOWER_UP" in flags}
-    facts |= {"master": link.get("master"), "hairpin": False, "names": link.get("altnames", [])}
+    facts |= {"master": link.get("master"), "names": link.get("altnames", []), **port.ALONE}
     facts |= {key: (flag in flags) == on for key, (flag, on) in _FLAGS.items()}
     facts |= port.seen(info.get("info_slave_data", {}))
     facts |= {key: 1 for key in port.OF_BRIDGES if data.get(key)}

@@ -17,6 +17,8 @@ TYPED: dict[Words, bool] = {
     ("bridge_slave", "hairpin", "on"): True,
     ("bridge_slave", "hairpin", "off"): False,
 }
+# What a link has of them that is no port.
+ALONE: Facts = {"hairpin": False}
 EXPLAINED = "A port is a link that a bridge takes frames in by, and sends them out by."
 _STATES = {
     "forwarding": "frames pass",

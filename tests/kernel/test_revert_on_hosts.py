@@ -354,6 +354,55 @@ def test_a_port_of_a_labs_that_another_took_out_was_no_port_before(
     assert not_as(private, before) == []
 
 
+BR8 = "ip link add br8 address 02:00:00:00:00:88 type bridge"
+
+
+@pytest.mark.parametrize("another", ["", f"; {BR8}"])
+def test_a_port_whose_bridge_others_have_deleted_is_of_none(
+    new_private: Hosts, tmp_path: Path, another: str
+) -> None:
+    lab = template(tmp_path, "t", "ip link set dev p9 master br9")
+    prepared = f"{BRIDGE}{BR8}; ip link set p9 master br8 type bridge_slave hairpin on"
+    done, differs = beside_twin(new_private, prepared, lab, "t", f"ip link delete br8{another}")
+    assert_others_named(done, "t", "master was br8, is None")
+    assert differs == []
+
+
+def test_a_port_moved_by_a_change_goes_back_as_others_had_it_then(
+    new_private: Hosts, tmp_path: Path
+) -> None:
+    host, twin = new_private(), new_private()
+    for each in (host, twin):
+        each.sh(f"{BRIDGE}{BR8}; ip link set p9 type bridge_slave hairpin on")
+    lab = template(tmp_path, "t", "ip link add br7 type bridge")
+    host.cnetsh("up", lab)
+    for each in (host, twin):
+        each.sh("ip link set p9 type bridge_slave hairpin off")
+    with (Path(lab) / "up.sh.j2").open("a", encoding="utf-8") as text:
+        text.write("ip link set dev p9 master br8\n")
+    host.cnetsh("up", lab, "--yes")
+    assert_others_named(host.cnetsh("down", "t", check=False), "t", "hairpin was True, is False")
+    assert not_as_twin(host, twin) == []
+
+
+def test_a_value_changed_by_the_first_lab_is_none_that_the_second_found(
+    private: Private, tmp_path: Path
+) -> None:
+    kept = "ip neigh add 10.5.0.9 lladdr 02:00:00:00:00:59 nud permanent dev br9"
+    port = "ip link add p8 address 02:00:00:00:00:03 type veth peer name q8; ip link set p8 up"
+    private.sh(f"{BRIDGE}ip link set p9 address 02:00:00:00:00:05; {port}; {kept}")
+    before = private.snapshot()
+    first = template(tmp_path, "t1", "ip link set dev p9 address 02:00:00:00:00:75")
+    private.cnetsh("up", first)
+    private.cnetsh("up", template(tmp_path, "t2", "ip link set dev p8 master br9"))
+    with (Path(first) / "up.sh.j2").open("a", encoding="utf-8") as text:
+        text.write("ip link set dev p9 address 02:00:00:00:00:53\n")
+    private.cnetsh("up", first, "--yes")
+    private.cnetsh("down", "t1")
+    assert_as_before(private.cnetsh("down", "t2", check=False), "t2")
+    assert not_as(private, before) == []
+
+
 def test_an_undo_counts_on_after_a_failure(private: Private, tmp_path: Path) -> None:
     failing = "ip netns add t1\n#: undo ip netns delete other\nip netns add t2\nip netns add t3"
     private.cnetsh("up", template(tmp_path, "ta", failing))
