@@ -311,13 +311,13 @@ def rolled_back(code: int) -> bool:
 
 
 def allowed(run: Run) -> set[int]:
+    # A new sandbox has no bridge to be a guest of.
+    refused = {2} if (run.command, run.lab) == ("first", "guest") else set()
     if run.how == "SIGKILL":
-        return {0, -signal.SIGKILL}
+        return {0, -signal.SIGKILL} | refused
     if run.how in ("child", "full"):
         return {0, 1, 2, 3}
     number = signal.Signals[run.how]
-    # A new sandbox has no bridge to be a guest of.
-    refused = {2} if (run.command, run.lab) == ("first", "guest") else set()
     # Before cnetsh has begun, a signal just ends Python.
     return {0, 3, 128 + number, -number} | refused
 
