@@ -159,8 +159,10 @@ def _nobody_listens(
     turn = verdict.turn
     to, port = (turn.words["to"].split()[0], turn.words["port"]) if turn else (asked.to, asked.port)
     came = [one for one in trial.seen if one.leg == "request" and one.direction == "in"]
-    last = (came or trial.seen)[-1] if trial.seen else None
-    if last is None or not is_local(network.spaces[last.space], address(to)):
+    # Not the last: of several namespaces the order may be that in which their taps were read.
+    last = next((one for one in came or trial.seen
+                 if is_local(network.spaces[one.space], address(to))), None)  # fmt: skip
+    if last is None:
         return None
     letter = asked.proto[0]
     listens = _ask(last.space, "ss", f"-Hln{letter}", f"sport = :{port}").splitlines()

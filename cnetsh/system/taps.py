@@ -94,9 +94,10 @@ class Taps:
         while waiting and not stopping():
             left = until - time.time_ns()
             taps.poll(max(0.0, min(left / 1e6, POLL * 1000)))
-            found = [seen for tap in self._taps for seen in self._taken(tap) if seen.when <= until]
+            found = [seen for tap in self._taps for seen in self._taken(tap)]
             yield from sorted(found, key=lambda seen: seen.when)
-            waiting = bool(found) or left > 0
+            # What the kernel's clock was late for has the time at which it was read.
+            waiting = left > 0 or any(seen.when <= until for seen in found)
 
     def lost(self) -> int:
         """Give how many packets since the last call were not kept, for want of room."""
