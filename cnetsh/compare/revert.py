@@ -14,7 +14,7 @@ from cnetsh.kinds import port, rule
 from cnetsh.kinds.address import is_four, is_link_local
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set, unquoted
 from cnetsh.kinds.mtu import LEAST_OF_SIX, least_of_ports
-from cnetsh.kinds.setting import family
+from cnetsh.kinds.setting import all_of, family, forwards, is_of_all
 
 
 class Aim(NamedTuple):
@@ -122,8 +122,10 @@ def handed_over(done: Patch, now: Found, theirs: Patch, before: Found, claims: S
     stays: Patch = {}
     for fact, (was, mine) in alike.items():
         needs = claims.names(fact, mine)
-        if fact.ref.kind == "setting":
-            needs = needs or ("setting", *family(fact.ref.name)) in claims.reach
+        if fact.ref.kind == "setting" and ("setting", *family(fact.ref.name)) in claims.reach:
+            # What default is sets no value of all.
+            forwarding = any(forwards(ref.name) for ref in claims.named)
+            needs = needs or forwarding or not is_of_all(fact.ref.name)
         if needs and mine is not None and fact.key != "rules":
             stays[fact] = was, mine
     # What is lost by what stays comes again only with that.
@@ -167,7 +169,8 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
         elif not _can_be(fact, value, now) or _is_elsewhere(fact, value, done, before, now):
             continue
         elif same(is_now, mine):
-            put(wanted, fact, None if _bridge_is_gone(fact, was, before, now) else was)
+            gone = _bridge_is_gone(fact, was, before, now)
+            put(wanted, fact, None if gone else _set_since(fact, was, before, now))
         elif not same(is_now, was):
             kept[fact] = was, mine, is_now
     for fact, was in _ports_before(done, before, now):
@@ -194,7 +197,7 @@ def _taken_otherwise(before: Found, now: Found, wanted: Found) -> Iterator[tuple
             yield fact, None
         elif taken and not would_be and fact not in now and _can_be(fact, was, now):
             by_itself = kinds.derived(fact, before) and not is_link_local(fact)
-            yield from () if by_itself else [(fact, was)]
+            yield from () if by_itself else [(fact, _set_since(fact, was, before, now))]
 
 
 def _taken_along(before: Found, now: Found, then: Found) -> Iterator[Reach]:
@@ -283,6 +286,12 @@ def _is_elsewhere(fact: Fact, value: Any, done: Patch, before: Found, now: Found
         return False
     master = Fact(link, "master")
     return master not in done and now.get(master) != before.get(master)
+
+
+def _set_since(fact: Fact, was: Any, before: Found, now: Found) -> Any:
+    """Give a value, or what others have set all to while the link had none for the lab's MTU."""
+    every = Fact(all_of(fact.ref), fact.key)
+    return was if fact in now or same(before.get(every), now.get(every)) else now.get(every, was)
 
 
 def _bridge_is_gone(fact: Fact, master: Any, before: Found, now: Found) -> bool:

@@ -127,6 +127,13 @@ def default_of(ref: Ref) -> Ref:
     return ref._replace(name=f"{place}/default/{name}") if four and link != "all" else ref
 
 
+def all_of(ref: Ref) -> Ref:
+    """Give the setting of all that sets one of a link, itself if none (addrconf_disable_ipv6)."""
+    place, _, name = ref.name.rpartition("/")
+    sets = name in ("disable_ipv6", "forwarding") and place.startswith(f"{ROOT}ipv6/conf/")
+    return ref._replace(name=f"{ROOT}ipv6/conf/all/{name}") if sets else ref
+
+
 def family(path: str) -> tuple[str, str]:
     """Give the version of IP that a setting is of, and its name: ipv4 and rp_filter."""
     version, *_, name = path.removeprefix(ROOT).split("/")
@@ -136,6 +143,11 @@ def family(path: str) -> tuple[str, str]:
 def forwards(path: str) -> bool:
     """Say whether a setting sets the forwarding of every interface."""
     return path.endswith(("/ip_forward", "/conf/all/forwarding"))
+
+
+def is_of_all(path: str) -> bool:
+    """Say whether a setting is that of the whole namespace."""
+    return path.endswith("/ip_forward") or "/all/" in path
 
 
 def reach(change: Change, before: State) -> Iterator[Reach]:

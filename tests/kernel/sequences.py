@@ -475,7 +475,7 @@ def rename(dice: Dice, who: str) -> list[Command]:
     return [
         command(f"ip link set {link} down", f"{names} {link}.up", _all_of(link)),
         command(f"ip link set {link} name {new}", names, f"{new}.name"),
-        command(f"ip link set {new} up", names),
+        command(f"ip link set {new} up", f"{names} {link}.up"),
     ]
 
 

@@ -368,6 +368,32 @@ def test_a_port_whose_bridge_others_have_deleted_is_of_none(
     assert differs == []
 
 
+@pytest.mark.parametrize("name", ["disable_ipv6", "forwarding"])
+def test_what_others_set_all_to_holds_for_a_link_without_ipv6_by_the_lab(
+    new_private: Hosts, tmp_path: Path, name: str
+) -> None:
+    lab = template(tmp_path, "t", "ip link set eth7 mtu 1200")
+    meanwhile = f"echo 1 > /proc/sys/net/ipv6/conf/all/{name}"
+    done, differs = beside_twin(new_private, UPLINK, lab, "t", meanwhile)
+    assert_others_named(done, "t", f"all/{name} was 0, is 1")
+    assert differs == []
+
+
+def test_what_is_the_default_for_the_second_lab_keeps_the_first_from_nothing(
+    private: Private, tmp_path: Path
+) -> None:
+    private.sh(
+        f"{UPLINK}\ncd /proc/sys/net/ipv4; echo 0 > ip_forward; echo 1 > conf/eth7/forwarding"
+    )
+    before = private.snapshot()
+    for name, path in (("t1", "ip_forward"), ("t2", "conf/default/forwarding")):
+        lab = template(tmp_path, name, f"echo 1 | tee /proc/sys/net/ipv4/{path}")
+        private.cnetsh("up", lab)
+    for name in ("t1", "t2"):
+        assert_as_before(private.cnetsh("down", name, check=False), name)
+    assert not_as(private, before) == []
+
+
 def test_a_port_moved_by_a_change_goes_back_as_others_had_it_then(
     new_private: Hosts, tmp_path: Path
 ) -> None:
