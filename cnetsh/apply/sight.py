@@ -82,18 +82,22 @@ class Sight:
                     place = 0 if "first" in facts else len(found[on])
                     found[on].insert(place, change.ref.name.split(" ", 3)[3])
         return found | {fact.ref: known.get(Fact(fact.ref, "rules")) or []
-                        for fact, value in known.items() if value == "own"}  # fmt: skip
+                        for fact, value in known.items()
+                        if fact.ref.kind == "chain" and value == "own"}  # fmt: skip
 
     def _chains_renamed(self, seen: State) -> Iterator[tuple[Ref, str]]:
         """Give the chains that have another name now, each with the one that it had."""
-        then, there = self._chains_then(), {ref for ref in seen if ref.kind == "chain"}
-        gone, came = then.keys() - there, there - then.keys()
+        then = self._chains_then()
+        gone = [ref for ref in then if ref not in seen]
+        came = [ref for ref in seen if ref.kind == "chain" and ref not in then]
         rules = kinds.facts_of({ref: seen[ref] for ref in seen if gone and ref.kind == "rule"})
         for was in gone:
             tool_and_table = was.name[: was.name.rindex(" ") + 1]
             alike = [one for one in came if one.name.startswith(tool_and_table)
                      and rule.is_one(then[was], rules.get(Fact(one, "rules"), []))]  # fmt: skip
-            yield from ((one, was.name) for one in alike[:1])
+            for one in alike[:1]:
+                came.remove(one)
+                yield one, was.name
 
     def _missing(self) -> list[Ref]:
         """Give the links that the lab made and left here, and that are not here any more."""

@@ -187,6 +187,22 @@ class TestRenamed:
         lines = assert_others_named(done, "ch")
         assert lines == ["chain iptables filter THEIRS is called iptables filter HIS now"]
 
+    def test_two_chains_with_the_same_rules_are_two(
+        self, new_private: Hosts, tmp_path: Path
+    ) -> None:
+        words = [f"iptables -{each}" for name in ("ONE", "TWO")
+                 for each in (f"N {name}", f"A {name} -p udp -j DROP")]  # fmt: skip
+        lab = template(tmp_path, "ch", "\n".join(words))
+        both = "iptables -E ONE HIS 2>/dev/null && iptables -E TWO HERS || :"
+        done, differs = beside_twin(new_private, UPLINK, lab, "ch", both)
+        assert differs == [], report(done)
+        assert_as_before(done, "ch")
+
+    def test_what_others_call_own_is_no_chain(self, private: Private, tmp_path: Path) -> None:
+        private.sh("ip link add p8 type bridge; ip link set p8 alias own")
+        private.cnetsh("up", template(tmp_path, "al", "ip link add name b5 type bridge"))
+        assert_as_before(private.cnetsh("down", "al", check=False), "al")
+
     def test_what_others_have_renamed_of_theirs_is_told(
         self, private: Private, tmp_path: Path
     ) -> None:
