@@ -170,16 +170,16 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
             continue
         elif same(is_now, mine):
             gone = _bridge_is_gone(fact, was, before, now)
-            put(wanted, fact, None if gone else _set_since(fact, was, before, now))
+            put(wanted, fact, None if gone else was)
         elif not same(is_now, was):
             kept[fact] = was, mine, is_now
     for fact, was in _ports_before(done, before, now):
         put(wanted, fact, was)
         kept.pop(fact, None)
-    wanted |= _no_larger(before, now, wanted)
+    wanted |= _no_larger(before, now, wanted) | _set_since(before, now, wanted)
     for fact, was in list(_taken_otherwise(before, now, wanted)):
         put(wanted, fact, was)
-    return Aim(wanted, kept)
+    return Aim(wanted | _set_since(before, now, wanted), kept)
 
 
 def _taken_otherwise(before: Found, now: Found, wanted: Found) -> Iterator[tuple[Fact, Any]]:
@@ -197,7 +197,7 @@ def _taken_otherwise(before: Found, now: Found, wanted: Found) -> Iterator[tuple
             yield fact, None
         elif taken and not would_be and fact not in now and _can_be(fact, was, now):
             by_itself = kinds.derived(fact, before) and not is_link_local(fact)
-            yield from () if by_itself else [(fact, _set_since(fact, was, before, now))]
+            yield from () if by_itself else [(fact, was)]
 
 
 def _taken_along(before: Found, now: Found, then: Found) -> Iterator[Reach]:
@@ -288,10 +288,11 @@ def _is_elsewhere(fact: Fact, value: Any, done: Patch, before: Found, now: Found
     return master not in done and now.get(master) != before.get(master)
 
 
-def _set_since(fact: Fact, was: Any, before: Found, now: Found) -> Any:
-    """Give a value, or what others have set all to while the link had none for the lab's MTU."""
-    every = Fact(all_of(fact.ref), fact.key)
-    return was if fact in now or same(before.get(every), now.get(every)) else now.get(every, was)
+def _set_since(before: Found, now: Found, wanted: Found) -> Found:
+    """Give what others have set all to, of links that had no value while the lab's MTU was less."""
+    every = {fact: Fact(all_of(fact.ref), fact.key) for fact in wanted if fact not in now}
+    return {fact: wanted[one] for fact, one in every.items()
+            if one in wanted and not same(before.get(one), wanted[one])}  # fmt: skip
 
 
 def _bridge_is_gone(fact: Fact, master: Any, before: Found, now: Found) -> bool:

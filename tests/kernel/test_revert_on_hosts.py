@@ -379,6 +379,18 @@ def test_what_others_set_all_to_holds_for_a_link_without_ipv6_by_the_lab(
     assert differs == []
 
 
+@pytest.mark.parametrize("name", ["disable_ipv6", "forwarding"])
+def test_what_the_lab_itself_sets_all_to_holds_for_no_link_when_it_is_gone(
+    private: Private, tmp_path: Path, name: str
+) -> None:
+    private.sh(UPLINK)
+    before = private.snapshot()
+    every = f"echo 1 | tee /proc/sys/net/ipv6/conf/all/{name}"
+    private.cnetsh("up", template(tmp_path, "t", f"ip link set eth7 mtu 1200\n{every}"))
+    assert_as_before(private.cnetsh("down", "t", check=False), "t")
+    assert not_as(private, before) == []
+
+
 def test_what_is_the_default_for_the_second_lab_keeps_the_first_from_nothing(
     private: Private, tmp_path: Path
 ) -> None:
