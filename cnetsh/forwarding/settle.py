@@ -226,9 +226,8 @@ def _lose_six(space: Netns, link: Link) -> None:
 def _move(network: Network, link: Link, to: Ref) -> None:
     """In another namespace a link has lost all but what it is (dev_change_net_namespace)."""
     space = _free(network, to)
-    old = network.spaces[link.netns]
     _switch(network, link, False)
-    del old.links[link.name]
+    del network.spaces[link.netns].links[link.name]
     plug(link, None)
     link.netns, link.name, link.addresses, link.neighbours, link.queue = *to[1:], [], {}, ""
     space.links[link.name] = link
@@ -260,11 +259,11 @@ def _add_address(space: Netns, link: Link, text: str) -> None:
         raise Refusal(f"{link.name} has the address {text} already")
     if one.version == 6 and (link.mtu < LEAST_OF_SIX or space.conf(6, link.name, "disable_ipv6")):
         raise Refusal(f"IPv6 is off on {link.name}")
+    link.unusable.pop(one.ip, None)
     if one.version == 6 and one.ip.is_link_local:
         link.local.append(one.ip)
         return
     link.addresses.append(one)
-    link.unusable.pop(one.ip, None)
     if link.up:
         _connect(space, link, one)
 
@@ -290,6 +289,10 @@ def _remove_address(space: Netns, link: Link, text: str) -> None:
     promote_secondaries).
     """
     gone = interface(text)
+    link.unusable.pop(gone.ip, None)
+    if gone.ip in link.local:
+        link.local.remove(gone.ip)
+        return
     if gone not in link.addresses:
         raise Refusal(f"{link.name} has no address {text} at this point")
     of_network = [one for one in link.addresses if one.network == gone.network]
@@ -318,8 +321,7 @@ def _add_route(space: Netns, ref: Ref, facts: Facts) -> None:
     if route.type == "unicast":
         _find_hop(space, route)
     for other in space.routes:
-        same = (other.to, other.table, other.metric) == (route.to, route.table, route.metric)
-        if same:
+        if (other.to, other.table, other.metric) == (route.to, route.table, route.metric):
             raise Refusal(f"a route to {ref.name} is there already")
     space.routes.append(route)
     space.tables = None
@@ -336,9 +338,8 @@ def _find_hop(space: Netns, route: Route) -> None:
         route.link = found.link
     link = route.link
     if link is None or not link.up:
-        raise Refusal(
-            f"{link.name if link else 'the link'} is down at this point, so it has no routes"
-        )
+        name = link.name if link else "the link"
+        raise Refusal(f"{name} is down at this point, so it has no routes")
     if hop and any(one.ip == hop for one, _ in space.addresses):
         _own_hop(space, route)
     elif hop and not hop.is_link_local and not is_local(space, hop):
@@ -350,9 +351,8 @@ def _find_hop(space: Netns, route: Route) -> None:
 def _own_hop(space: Netns, route: Route) -> None:
     """Through one's own address means: on the wire, to whom answers there (fib_check_nh)."""
     if route.to.version == 6:
-        raise Refusal(
-            f"the next hop {route.via} is an address of {space.name or 'the host'} itself"
-        )
+        owner = space.name or "the host"
+        raise Refusal(f"the next hop {route.via} is an address of {owner} itself")
     route.via = None
 
 

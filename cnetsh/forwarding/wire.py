@@ -35,10 +35,7 @@ Flood = tuple[list[End], list[Held]]
 
 
 def flood(network: Network, link: Link) -> Flood:
-    """Give where a frame to all arrives that a link sends, and what holds some of it up.
-
-    Raises Unknown for a kind of link that is not modelled, or an end that cannot be seen.
-    """
+    """Give where a frame to all arrives that a link sends, and what holds some of it up."""
     if link not in network.floods:
         spread = _Spread([], [], set(), "")
         spread.leave(link)

@@ -6,12 +6,12 @@ import pytest
 from test_stops import OUT, TO_NET1, asks, routing
 
 from cnetsh.forwarding.netfilter import Packet
-from cnetsh.forwarding.network import Network
+from cnetsh.forwarding.network import Network, interface
 from cnetsh.forwarding.seen import network_of
 from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import evidence, fix, sentence
 from cnetsh.forwarding.trip import follow
-from cnetsh.kinds.change import Ref, State
+from cnetsh.kinds.change import Make, Ref, Remove, State
 from cnetsh.kinds.setting import ROOT
 
 
@@ -92,6 +92,17 @@ def test_an_address_that_another_had_first_is_nobodys() -> None:
     assert stop and stop.code == "unusable"
     settle(stop.mend, network)
     assert asks(network, ("a", "fd09::2")) and asks(network, ("b", "fd09::1"))
+
+
+@pytest.mark.parametrize("text", ["fd09::9/64", "fe80::9/64"])
+def test_an_address_that_is_taken_away_is_no_more_refused(text: str) -> None:
+    one = Ref("address", "b", text)
+    network = two_on_a_wire((one, {"dev": "e0", "unusable": True}))
+    link = network.spaces["b"].links["e0"]
+    assert settle([Remove(one, {"dev": "e0"})], network) == []
+    assert not link.has(interface(text).ip) and not link.unusable
+    assert settle([Make(one, {"dev": "e0", "nodad": True})], network) == []
+    assert link.has(interface(text).ip)
 
 
 @pytest.mark.parametrize(("carrier", "usable"), [(True, True), (False, False)])
