@@ -1,6 +1,8 @@
 """Addresses that iptables has translated: once a flow, which conntrack remembers."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cnetsh.forwarding.netfilter import (
@@ -104,15 +106,29 @@ def _turn(space: Netns, packet: Packet, flow: Flow, chain: str) -> None:
         fate = verdict(space, key, packet)
         if fate.target in _LEADS:
             flow.turned = fate
-            flow.now_to, flow.now_port = _LEADS[fate.target](space, packet, fate.rule)
+            with _leading(fate.rule):
+                flow.now_to, flow.now_port = _LEADS[fate.target](space, packet, fate.rule)
             return
 
 
-def _destination(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
-    found = _PLACE.fullmatch(value_of(rule, "--to-destination"))
+@contextmanager
+def _leading(rule: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        raise Unknown(f"where {rule} leads") from None
+
+
+def _place(text: str) -> tuple[Address, str]:
+    found = _PLACE.fullmatch(text)
     if found is None:
-        raise Unknown(f"where {rule} leads")
-    return address(found[1] or found[2]), int(found[3] or packet.port)
+        raise ValueError(text)
+    return address(found[1] or found[2]), found[3] or ""
+
+
+def _destination(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
+    to, port = _place(value_of(rule, "--to-destination"))
+    return to, int(port or packet.port)
 
 
 def _redirected(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
@@ -123,7 +139,7 @@ def _redirected(space: Netns, packet: Packet, rule: str) -> tuple[Address, int]:
     port, came = value_of(rule, "--to-ports") or str(packet.port), space.links.get(packet.came)
     here = address("127.0.0.1" if packet.to.version == 4 else "::1")
     own = lent(space, came, None, packet.to.version) if came else here
-    if own is None or not port.isdigit():
+    if own is None:
         raise Unknown(f"where {rule} leads")
     return own, int(port)
 
@@ -143,8 +159,9 @@ def _hide(space: Netns, packet: Packet, flow: Flow, link: Link) -> None:
         if fate.target == "MASQUERADE":
             flow.now_source = lent(space, link, packet.to, packet.to.version)
         elif fate.target == "SNAT":
-            to = value_of(fate.rule, "--to-source").partition("-")[0].strip("[]")
-            flow.now_source = address(to)
+            # Of several addresses, or ports, the first.
+            with _leading(fate.rule):
+                flow.now_source, _ = _place(value_of(fate.rule, "--to-source").partition("-")[0])
         elif fate.target in TRANSLATING:
             raise Unknown(f"what {fate.rule} does in {chain_called(space, fate.chain)}")
         if fate.target in TRANSLATING:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -176,18 +177,28 @@ def _marked(rule: str, mark: int | None) -> int | None:
     if target_of(rule) == "CONNMARK":
         return None if "--restore-mark" in _words(rule) else mark
     value, _, mask = value_of(rule, "--set-mark", "--set-xmark").partition("/")
-    if not value or mark is None:
+    if mark is None:
         return None
-    bits, kept = int(value, 0), mark & ~int(mask or "0xffffffff", 0)
-    return kept | bits if "--set-mark" in _words(rule) else kept ^ bits
+    with suppress(ValueError):
+        bits, kept = _number(value), mark & ~_number(mask or "0xffffffff")
+        return kept | bits if "--set-mark" in _words(rule) else kept ^ bits
+    return None
 
 
 def _aged(rule: str, ttl: int | None) -> int | None:
     """Give the TTL that a rule makes of another (iptables-extensions(8): TTL, HL)."""
-    if given := value_of(rule, "--ttl-set", "--hl-set"):
-        return int(given)
-    more, less = (int(value_of(rule, f"--ttl-{one}", f"--hl-{one}") or 0) for one in ("inc", "dec"))
-    return None if ttl is None else min(max(ttl + more - less, 0), 255)
+    given, more, less = (value_of(rule, f"--ttl-{one}", f"--hl-{one}")
+                         for one in ("set", "inc", "dec"))  # fmt: skip
+    with suppress(ValueError):
+        if given or ttl is None:
+            return _number(given)
+        return min(max(ttl + _number(more or "0") - _number(less or "0"), 0), 255)
+    return None
+
+
+def _number(text: str) -> int:
+    """Read a number as iptables does, in strtoul(3)'s way. Raises ValueError."""
+    return int(text, 8 if text.startswith("0") and text.isdigit() else 0)
 
 
 def chain_called(space: Netns, key: str) -> str:
@@ -224,7 +235,10 @@ def fits(space: Netns, rule: str, packet: Packet) -> bool | None:
         if option == "!":
             turned = True
             continue
-        one = _fit(space, option, value, packet)
+        one = None
+        # What is no number or address is a name, which iptables looks up when the rule is added.
+        with suppress(ValueError):
+            one = _fit(space, option, value, packet)
         if one is None:
             sure = None
         elif one == turned:
@@ -273,7 +287,7 @@ def _fit(space: Netns, option: str, value: str, packet: Packet) -> bool | None:
             return packet.proto == "icmp" and _TYPES.get(value, value) == packet.kind
         case "mark --mark" if packet.mark is not None:
             bits, _, mask = value.partition("/")
-            return packet.mark & int(mask or "0xffffffff", 0) == int(bits, 0)
+            return packet.mark & _number(mask or "0xffffffff") == _number(bits)
         case "--src-range" | "--dst-range":
             one = packet.source if option == "--src-range" else packet.to
             return one is not None and _between(one, *value.split("-"))
@@ -282,12 +296,8 @@ def _fit(space: Netns, option: str, value: str, packet: Packet) -> bool | None:
     return None
 
 
-def _within(one: Address, value: str) -> bool | None:
-    try:
-        return any(one in prefix(each) for each in value.split(","))
-    except ValueError:
-        # A name, which iptables looks up when the rule is added.
-        return None
+def _within(one: Address, value: str) -> bool:
+    return any(one in prefix(each) for each in value.split(","))
 
 
 def _between(one: Address, first: str, last: str = "") -> bool:
@@ -300,8 +310,6 @@ def _port(value: str, packet: Packet, is_ours: bool) -> bool | None:
         return False
     for one in value.split(","):
         low, colon, high = one.partition(":")
-        if not (low + high).isdigit():
-            return None
         first, last = int(low or 0), int(high or (65535 if colon else low))
         if is_ours and first <= packet.port <= last:
             return True

@@ -344,6 +344,32 @@ def test_every_code_has_a_layer_words_and_evidence() -> None:
         assert layer in Layer and text and command
 
 
+NO_MASQUERADE = "iptables -t nat -D POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE"
+
+
+@pytest.mark.parametrize(("words", "works"), [
+    ("mangle -A PREROUTING -j TTL --ttl-set 0x40", True),
+    ("mangle -A PREROUTING -j TTL --ttl-set 01", False),
+    ("mangle -A PREROUTING -j TTL --ttl-set few", None),
+    ("mangle -A PREROUTING -m mark --mark 00 -j DROP", False),
+    ("mangle -A PREROUTING -m mark --mark few -j DROP", None),
+    ("mangle -A PREROUTING -m iprange --src-range one-other -j DROP", None),
+    ("mangle -A PREROUTING -p udp --dport domain -j DROP", None),
+    ("nat -A PREROUTING -p udp -j DNAT --to-destination 1.2.3", None),
+    ("nat -A PREROUTING -p udp -j REDIRECT --to-ports domain", None),
+    ("nat -A PREROUTING -p udp -j NETMAP --to there", None),
+    ("nat -A POSTROUTING -p udp -j SNAT --to-source 10.0.2.15:1024-2048", True),
+    ("nat -A POSTROUTING -p udp -j SNAT --to-source 10.0.2.15-10.0.2.15:1024", True),
+    ("nat -A POSTROUTING -p udp -j SNAT --to-source :1024-2048", None),
+])  # fmt: skip
+def test_words_of_rules_are_read_as_iptables_does_or_not_known(
+    words: str, works: bool | None
+) -> None:
+    network, _ = routing(*[NO_MASQUERADE] * ("SNAT" in words), f"iptables -t {words}")
+    packet = Packet(ip_address("1.1.1.1"), proto="udp", port=53)
+    assert follow(network, "net0", packet).works is works
+
+
 OF_PORTS = {"priority": 171, "src": "all", "ipproto": "tcp", "dport": 80, "table": "79"}
 
 
