@@ -83,7 +83,9 @@ Sudo = Annotated[bool, option("--sudo/--no-sudo", "With or without sudo in front
 Kernel = Annotated[
     str, option("--kernel", "A version, as 6.1, or kernel packages: a .deb, or a folder with some.")
 ]
-Memory = Annotated[int, option("--memory", "Its memory.", metavar="MIB", min=320)]
+Memory = Annotated[
+    int, option("--memory", "Its memory, or more for its files.", metavar="MIB", min=320)
+]
 Copy = Annotated[
     list[Path],
     option(
