@@ -14,7 +14,7 @@ from cnetsh import kinds
 from cnetsh.apply.ending import Mend
 from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.run import Means, Outcome
-from cnetsh.apply.sight import names_now, names_then, refuse_others
+from cnetsh.apply.sight import found_away, names_now, names_then, refuse_others
 from cnetsh.apply.units import run_steps
 from cnetsh.compare.drift import Drifted, drift
 from cnetsh.compare.plans import Read, leaning, makers_in
@@ -37,7 +37,7 @@ from cnetsh.kinds.change import (
     refs_of,
 )
 from cnetsh.plan.lines import Line
-from cnetsh.plan.steps import Step, as_step
+from cnetsh.plan.steps import Step, as_step, made_by
 from cnetsh.system.process import Run, never
 
 ROUNDS = 3
@@ -67,6 +67,15 @@ class Repairing:
                     f"{self.record.lab} cannot be repaired: {one.text}",
                     "remove it or give it another name: what is not this lab's is not touched",
                 )
+        made = {Ref("link", "", name) for name in self.record.links}
+        lost = [[ref for ref in made_by(step) if ref in made]
+                for step in {one.step: None for one in self.drifted if not one.key}]  # fmt: skip
+        away = found_away(self.record, (ref for some in lost for ref in some))
+        for some in lost:
+            # One end that is left takes a cable along.
+            if some and away.keys() >= set(some):
+                where = away[some[0]].netns
+                raise CnetshError(f"{kinds.called(some[0])} is in namespace {where}", anew)
         names = names_now(dict(names_then(self.state, self.record)))
         refuse_others(self.record, names, (as_step(one.text) for one in self.todo), anew)
 

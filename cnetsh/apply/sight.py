@@ -55,7 +55,7 @@ class Sight:
         # What others have put in the place of a folder is theirs, with all that is in it.
         lost = {ref for ref in found.own if ref.kind == "folder" and not sight.is_made(ref)}
         sight.scope = replace(found, own=found.own - lost)
-        sight.away = sight.found_away(sight._missing())
+        sight.away = found_away(journal, sight._missing())
         return sight
 
     @property
@@ -106,15 +106,6 @@ class Sight:
         changes = (one for some in outside(self.in_force if lost else ()) for one in some)
         moved = {one.ref for one in changes if isinstance(one, Move)}
         return [ref for ref in lost if ref not in moved]
-
-    def found_away(self, links: Iterable[Ref]) -> dict[Ref, Ref]:
-        """Give those of the lab's links that are in namespaces of others, and where."""
-        numbers = {self.journal.links[ref.name][-1]: ref for ref in links}
-        # Where /sys has not shown one it has none, and cannot be found.
-        numbers.pop(0, None)
-        own = self.journal.homes
-        found = kernel.links_elsewhere(numbers.keys(), own) if numbers else {}
-        return {numbers[number]: there for number, there in found.items()}
 
     def look(self) -> Found:
         """See the target anew; give what is so."""
@@ -209,6 +200,15 @@ def with_masters(state: State, *before: Found) -> State:
         if fact.key == "master" and bridge:
             known[fact.ref] = [*known.get(fact.ref, ()), {"master": bridge}]
     return known
+
+
+def found_away(journal: Journal, links: Iterable[Ref]) -> dict[Ref, Ref]:
+    """Give those of a lab's links that are in namespaces of others, and where."""
+    numbers = {journal.links[ref.name][-1]: ref for ref in links}
+    # Where /sys has not shown one it has none, and cannot be found.
+    numbers.pop(0, None)
+    found = kernel.links_elsewhere(numbers.keys(), journal.homes) if numbers else {}
+    return {numbers[number]: there for number, there in found.items()}
 
 
 def names_now(then: Mapping[Ref, str]) -> dict[Ref, str]:

@@ -150,6 +150,20 @@ class TestRenamed:
         private.sh("! nsenter --net=/proc/$(cat /run/its)/ns/net ip link show v0 2>/dev/null")
         private.sh("kill $(cat /run/its)")
 
+    def test_both_ends_of_a_cable_elsewhere_are_not_made_again(
+        self, private: Private, tmp_path: Path
+    ) -> None:
+        """By a repair: the first cable would be nobody's."""
+        private.sh("ip netns add other")
+        before = private.snapshot()
+        private.cnetsh("up", template(tmp_path, "cb", "ip link add v0 type veth peer name v1"))
+        private.sh("ip link set v0 netns other; ip link set v1 netns other")
+        done = private.cnetsh("repair", "cb", "--yes", check=False)
+        said = "is in namespace other\n  cnetsh down cb --on host, then up\n"
+        assert done.returncode == 2 and done.stderr.endswith(said), report(done)
+        assert_as_before(private.cnetsh("down", "cb"), "cb")
+        assert not_as(private, before) == []
+
     @pytest.mark.parametrize("kind", ["macvlan mode bridge", "vxlan id 5 dstport 4789 dev eth7"])
     def test_what_is_made_on_another_link_is_deleted_in_another_namespace(
         self, new_private: Hosts, tmp_path: Path, kind: str
