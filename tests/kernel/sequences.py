@@ -671,7 +671,8 @@ def rare_name(dice: Dice, who: str) -> list[Command]:
     if kind < 0.7:
         steps = ["set eth7 down", "set q8 down", "set eth7 name swapped", "set q8 name eth7"]
         steps += ["set swapped name q8", "set eth7 up", "set q8 up"]
-    names = " ".join(f"{one}.name {one}.up {_all_of(one)}" for one in (link, "eth7", "q8", "eth7x"))
+    links = (link, "eth7", "q8", "eth7x")
+    names = " ".join(f"{one}.name {one}.up {_all_of(one)} {_one_loss(one)}" for one in links)
     return [command(f"ip link {one}", names) for one in steps]
 
 
