@@ -72,7 +72,8 @@ def ip_answers(run: Run, questions: str, *options: str) -> list[Answer]:
     lines = [line for line in answer.stdout.split("\n") if line]
     asked = questions.count("\n") + 1
     if answer.exit_code or len(lines) != asked:
-        raise CnetshError(f"the kernel's state cannot be read: {answer.stderr.strip()}")
+        said = answer.stderr.strip() or "ip was killed, or says less than it was asked"
+        raise CnetshError(f"the kernel's state cannot be read: {said}")
     return [_as_json(line) for line in lines]
 
 

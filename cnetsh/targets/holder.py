@@ -55,10 +55,14 @@ def _be_init(holder: int) -> None:
     locked = namespace.MS_NOSUID | namespace.MS_NODEV | namespace.MS_NOEXEC
     namespace.mount("proc", "/proc", "proc", locked)
     namespace.mount("tmpfs", "/run", "tmpfs", locked, "mode=755")
-    # Some kernels and containers refuse it; a lab that writes there is then told so.
+    # Some kernels refuse it, and all where something is mounted in /etc, as containers have it; a
+    # lab that writes there is then told so.
     with contextlib.suppress(OSError):
         _own_etc()
         namespace.mount("tmpfs", "/run", "tmpfs", locked, "mode=755")
+    # The folder of the machine's root could not be written here, or its labs would be among these.
+    if Path("/etc/netns").exists():
+        namespace.mount("tmpfs", "/etc/netns", "tmpfs", 0, "mode=755")
     with contextlib.suppress(OSError):
         namespace.mount("sysfs", "/sys", "sysfs", locked)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -76,9 +80,6 @@ def _own_etc() -> None:
         Path(layer).mkdir()
     layers = "lowerdir=/etc,upperdir=/run/etc,workdir=/run/work,userxattr"
     namespace.mount("overlay", "/etc", "overlay", 0, layers)
-    # The folder of the machine's root could not be written here, and its labs are none of these.
-    if Path("/etc/netns").exists():
-        namespace.mount("tmpfs", "/etc/netns", "tmpfs", 0, "mode=755")
     # A link into the machine's /run leads nowhere here, and a file is mounted only upon a file.
     resolver = Path("/etc/resolv.conf")
     if not resolver.exists():
