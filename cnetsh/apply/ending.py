@@ -166,6 +166,11 @@ class Ending:
                 yield Left(unknown, self._command(Set(fact.ref, "value", theirs)), final=True)
 
     @cached_property
+    def _set(self) -> set[Ref]:
+        """The objects of others of which the lab has set something."""
+        return {fact.ref for fact, (_, mine) in self.taken.done.items() if fact.key and mine}
+
+    @cached_property
     def _got_four(self) -> set[str]:
         """The links whose first IPv4 address was the lab's: set by hand (ipv4_devconf_setall)."""
         had = {was["dev"] for fact, was in self.sight.journal.before.items() if is_four(fact)}
@@ -215,7 +220,9 @@ class Ending:
             alone = [self._without_labs(fact, value) for value in (was, is_now)]
             if not same(*alone) and fact not in kept and self._is_foreign(fact, was, is_now):
                 shown = alone if fact.key == "rules" else (was, is_now)
-                yield from self.sight.told(fact, *shown)
+                along = is_now is None and not fact.key and fact.ref in self._set
+                end = ", with what this lab had set of it" if along else ""
+                yield from (line + end for line in self.sight.told(fact, *shown))
         for fact, value in self.begun.items():
             gone = fact not in now and fact not in before and not is_a_ports(fact, value)
             gone = gone and not (fact.ref.kind == "netns" and value in homes)

@@ -112,7 +112,10 @@ def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
     scope, known = sight.scope, other.journal.before
     later, below = _is_later(other, sight), _below(other, sight)
-    found: Found = {fact: None for fact, value in known.items() if scope.holds(fact, value)}
+    # What others call it now it may have been called when the other came up.
+    called = {ref._replace(name=now) for ref, now in sight.names.items() if ref in scope.own}
+    found: Found = {fact: None for fact, value in known.items()
+                    if scope.holds(fact, value) or fact.ref in called}  # fmt: skip
     for fact, was in sight.journal.before.items():
         if later and fact in known and kinds.derived(fact, known):
             found[fact] = was

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnetsh import kinds
 from cnetsh.apply import upgrade
-from cnetsh.apply.journal import Journal
+from cnetsh.apply.journal import Journal, beside, plan_of
 from cnetsh.apply.run import Means
 from cnetsh.compare import kernel, snapshot
 from cnetsh.compare.plans import leans_on
@@ -15,7 +15,7 @@ from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, with
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
 from cnetsh.kinds.change import Answers, Change, Fact, Facts, Found, Make, Move, Patch, Ref, State
-from cnetsh.plan.steps import Step
+from cnetsh.plan.steps import Step, made_by
 
 Key = tuple[str, int]
 
@@ -89,15 +89,24 @@ class Sight:
         """Give the chains that have another name now, each with the one that it had."""
         then = self._chains_then()
         gone = [ref for ref in then if ref not in seen]
-        came = [ref for ref in seen if ref.kind == "chain" and ref not in then]
+        theirs = {*then, *self._chains_beside()} if gone else set()
+        came = [ref for ref in seen if ref.kind == "chain" and ref not in theirs]
         rules = kinds.facts_of({ref: seen[ref] for ref in seen if gone and ref.kind == "rule"})
         for was in gone:
             tool_and_table = was.name[: was.name.rindex(" ") + 1]
             alike = [one for one in came if one.name.startswith(tool_and_table)
                      and rule.is_one(then[was], rules.get(Fact(one, "rules"), []))]  # fmt: skip
-            for one in alike[:1]:
-                came.remove(one)
-                yield one, was.name
+            # Of more than the lab misses each may be somebody else's.
+            if alike and len(alike) <= sum(then[one] == then[was] for one in gone):
+                came.remove(alike[0])
+                yield alike[0], was.name
+
+    def _chains_beside(self) -> Iterator[Ref]:
+        """Give the chains of the other labs of the target."""
+        for other in beside(self.journal):
+            steps = (one for one in plan_of(other, "up").steps if "tables " in one.text)
+            yield from (ref for step in steps for ref in made_by(step) if ref.kind == "chain")
+            other.close()
 
     def _missing(self) -> list[Ref]:
         """Give the links that the lab made and left here, and that are not here any more."""

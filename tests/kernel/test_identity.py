@@ -212,6 +212,16 @@ class TestRenamed:
         assert differs == [], report(done)
         assert_as_before(done, "ch")
 
+    def test_of_two_that_may_be_the_labs_neither_is_touched(
+        self, private: Private, tmp_path: Path
+    ) -> None:
+        lab = template(tmp_path, "ch", "iptables -N LAB\niptables -A LAB -p udp -j DROP")
+        private.cnetsh("up", lab)
+        private.sh("iptables -E LAB HIS; iptables -N HERS; iptables -A HERS -p udp -j DROP")
+        done = private.cnetsh("down", "ch", check=False)
+        assert_others_named(done, "ch", "-A HERS -p udp -j DROP is new")
+        assert private.sh("iptables -S").count("-p udp -j DROP") == 2
+
     def test_what_others_call_own_is_no_chain(self, private: Private, tmp_path: Path) -> None:
         private.sh("ip link add p8 type bridge; ip link set p8 alias own")
         private.cnetsh("up", template(tmp_path, "al", "ip link add name b5 type bridge"))

@@ -406,6 +406,37 @@ def test_what_is_the_default_for_the_second_lab_keeps_the_first_from_nothing(
     assert not_as(private, before) == []
 
 
+def test_a_link_that_others_take_away_goes_with_what_was_set_of_it(
+    new_private: Hosts, tmp_path: Path
+) -> None:
+    lab = template(tmp_path, "t", ONE_VALUE["mtu"])
+    moved = "ip netns add away; ip link set eth7 netns away"
+    done, _ = beside_twin(new_private, UPLINK, lab, "t", moved)
+    assert_others_named(done, "t", "link eth7 is gone, with what this lab had set of it")
+
+
+CHAIN = "iptables -N {0}\niptables -A {0} -s 10.80.0.0/16 -j DROP"
+RENAMED = {
+    "chain": (CHAIN, "iptables -E {} c3"),
+    "link": ("ip link add {} type bridge", "ip link set {} name c3"),
+}
+
+
+@pytest.mark.parametrize("what", RENAMED)
+def test_what_others_called_something_of_the_first_lab_the_second_has_not_found(
+    private: Private, tmp_path: Path, what: str
+) -> None:
+    made, renamed = RENAMED[what]
+    before = private.snapshot()
+    private.cnetsh("up", template(tmp_path, "t1", made.format("c1")))
+    private.sh(renamed.format("c1"))
+    private.cnetsh("up", template(tmp_path, "t2", made.format("c2")))
+    assert_as_before(private.cnetsh("down", "t1", check=False), "t1")
+    private.sh(renamed.format("c2"))
+    assert_as_before(private.cnetsh("down", "t2", check=False), "t2")
+    assert not_as(private, before) == []
+
+
 def test_a_port_moved_by_a_change_goes_back_as_others_had_it_then(
     new_private: Hosts, tmp_path: Path
 ) -> None:
