@@ -124,32 +124,3 @@ def test_an_ordinary_user_in_a_sandbox(ordinary: Ordinary) -> None:
         ("", "veth0", "in"), ("", "veth1", "out"), ("net0", "ceth0", "out"), ("net1", "ceth1", "in")
     ]  # fmt: skip
     ordinary.cnetsh("down", "bridge")
-
-
-CLOSING = """
-import time
-from cnetsh.system.taps import Taps
-
-def took(action):
-    begin = time.monotonic()
-    action()
-    return time.monotonic() - begin
-
-def one_by_one():
-    for tap in list(taps._taps):
-        tap.close()
-
-ratios = []
-for _ in range(3):
-    with Taps({str(number): "" for number in range(16)}) as taps:
-        alone = took(one_by_one)
-    with Taps({str(number): "" for number in range(16)}) as taps:
-        ratios.append(alone / took(taps.close))
-print(max(ratios))
-"""
-
-
-def test_taps_are_closed_side_by_side(private: Private) -> None:
-    done = private.python("-c", CLOSING)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) > 2
