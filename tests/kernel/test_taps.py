@@ -2,10 +2,13 @@
 
 import json
 import sys
+from threading import Barrier
 from typing import Any
 
 import pytest
 from hosts import Ordinary, Private
+
+from cnetsh.system.taps import Taps
 
 TWO = """\
 ip link add name br0 type bridge
@@ -124,3 +127,21 @@ def test_an_ordinary_user_in_a_sandbox(ordinary: Ordinary) -> None:
         ("", "veth0", "in"), ("", "veth1", "out"), ("net0", "ceth0", "out"), ("net1", "ceth1", "in")
     ]  # fmt: skip
     ordinary.cnetsh("down", "bridge")
+
+
+class WaitsForAnother:
+    """A tap that is closed only while another one is."""
+
+    def __init__(self, both: Barrier) -> None:
+        self.both = both
+
+    def close(self) -> None:
+        self.both.wait(timeout=30)
+
+
+def test_two_are_closed_at_once() -> None:
+    both, taps = Barrier(2), Taps({})
+    waiting: Any = {WaitsForAnother(both): "", WaitsForAnother(both): ""}
+    taps._taps = waiting
+    taps.close()
+    assert not both.broken
