@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -23,12 +24,11 @@ APP = get_command(main.app)
 GROUPS = ("sandbox", "vm")
 COMMANDS = [name for name in APP.commands if name not in GROUPS]
 GROUPED = [f"{group} {name}" for group in GROUPS for name in APP.get_command(None, group).commands]
-# A file has the command `run`, or run_NAME for each of a group; the others are what commands share.
-DONE_BY = {
-    f"{path.stem} {name}".strip(): path.stem
-    for path in FOLDER.glob("*.py")
-    for name in re.findall(r"^def run_?(\w*)\(", path.read_text(), re.MULTILINE)
-}
+# A file has the command `run`, or as start_vm each of a group; the others are what commands share.
+TEXTS = {path.stem: path.read_text() for path in FOLDER.glob("*.py")}
+DONE = {name for name, text in TEXTS.items() if "\ndef run(" in text}
+for one in GROUPS:
+    DONE |= {f"{one} {word}" for word in re.findall(r"\ndef ([a-z]+)_", TEXTS[one])}
 # Says something on standard output and changes nothing.
 PAGES = [
     "--version",
@@ -122,13 +122,15 @@ class TestCompletion:
 
 class TestFilesOfCommands:
     def test_every_one_can_be_called_and_nothing_else_can(self) -> None:
-        assert set(DONE_BY) == {*COMMANDS, *GROUPED}
+        assert {*COMMANDS, *GROUPED} == DONE
 
     @pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])
     def test_has_the_parameters_that_can_be_typed_and_their_defaults(self, command: str) -> None:
-        module = import_module(f"cnetsh.commands.{DONE_BY[command]}")
-        run = inspect.signature(getattr(module, "_".join(["run", *command.split()[1:]])))
-        typed, own = declared(command).parameters, run.parameters
+        module = import_module(f"cnetsh.commands.{command.split()[0]}")
+        declaring = declared(command)
+        name = declaring.__name__.removeprefix("_") if " " in command else "run"
+        run = inspect.signature(getattr(module, name))
+        typed, own = inspect.signature(declaring).parameters, run.parameters
         assert set(typed) == set(own) and run.return_annotation in (int, None)
         for name, ours in own.items():
             assert ours.default in (ours.empty, typed[name].default)
@@ -149,14 +151,14 @@ class TestFilesOfCommands:
         assert rooms & {"apply", "targets", "doctor", "compare"} == set()
 
 
-def declared(command: str) -> inspect.Signature:
-    """How cli/main.py declares a command."""
+def declared(command: str) -> Callable[..., None]:
+    """The function by which cli/main.py declares a command."""
     first, _, last = command.partition(" ")
     (function,) = [
         one.callback for one in APP.commands[first].registered_commands
         if one.name == (last or first)
     ]  # fmt: skip
-    return inspect.signature(function)
+    return function
 
 
 def modules(words: str) -> set[str]:
@@ -176,7 +178,7 @@ def loaded(words: str) -> set[str]:
     """The commands whose files a process has loaded."""
     start = "cnetsh.commands."
     names = {one.removeprefix(start) for one in modules(words) if one.startswith(start)}
-    return names & set(DONE_BY.values())
+    return names & {*COMMANDS, *GROUPS}
 
 
 def test_the_lines_that_labs_prints_can_be_typed() -> None:

@@ -57,7 +57,7 @@ def declares(file: str, name: str = "", **settings: Any) -> Callable[[Callable[.
         @wraps(parameters)
         def call(**given: Any) -> None:
             module = import_module(f"cnetsh.commands.{file}")
-            run = getattr(module, f"run_{name}" if name else "run")
+            run = getattr(module, parameters.__name__.removeprefix("_") if name else "run")
             words = {key: str(one) for key, one in given.items() if isinstance(one, StrEnum)}
             raise typer.Exit(flushed(lambda: run(**given | words)))
 

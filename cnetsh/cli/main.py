@@ -338,17 +338,17 @@ group("sandbox", "Start, stop and list sandboxes.")
 
 
 @declares("sandbox", "start")
-def _start(name: Box = "default") -> None:
+def _start_sandbox(name: Box = "default") -> None:
     """Start a sandbox that stays until it is stopped."""
 
 
 @declares("sandbox", "stop")
-def _stop(name: Box = "default") -> None:
+def _stop_sandbox(name: Box = "default") -> None:
     """End a sandbox with all that is in it."""
 
 
 @declares("sandbox", "list")
-def _list(as_json: AsJson = False) -> None:
+def _list_sandboxes(as_json: AsJson = False) -> None:
     """List the sandboxes that run."""
 
 

@@ -23,7 +23,7 @@ from cnetsh.targets.target import Action, Target
 def start_target(where: Target) -> None:
     """Start the target's sandbox when it does not run. Raises CnetshError when it cannot be."""
     # Built in a process of its own, so an error of the building has to be told there.
-    target.ensure(where, lambda: exit_code_of(build_machine))
+    target.ensure_target(where, lambda: exit_code_of(build_machine))
 
 
 def in_started(where: Target, action: Action) -> int:

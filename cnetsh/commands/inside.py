@@ -28,7 +28,7 @@ NOT_LOADED = ("cnetsh.__main__", "cnetsh.cli.", "cnetsh.targets.holder")
 PAUSE = 1.0
 
 
-def begin() -> None:
+def be_init() -> None:
     """Be process 1 of a VM, until it is switched off."""
     for folder, kind in FOLDERS.items():
         namespace.mount(kind, folder, kind, 0)

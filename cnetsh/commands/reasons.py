@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from cnetsh import kinds
 from cnetsh.apply import journal
 from cnetsh.apply.repair import Repairing
-from cnetsh.commands.suspects import Answered, gap_of, is_possible, passed, suspect, unread
+from cnetsh.commands.suspects import Answered, gap_of, is_possible, passed, suspect, unmodelled
 from cnetsh.compare import drift
 from cnetsh.errors import DONE, FAILED, STOPPED
 from cnetsh.forwarding.netfilter import Packet
@@ -142,7 +142,7 @@ def _of_two(
 def _by_model(verdict: Verdict, path: tuple[str, ...], planned: Planned, case: Sending) -> Reason:
     if verdict.stop and verdict.works is False:
         return _stopped(verdict.stop, path, planned, case)
-    unknown = verdict.open or unread({hop.space: None for hop in verdict.path})
+    unknown = verdict.open or unmodelled({hop.space: None for hop in verdict.path})
     if not unknown:
         return Reason(True, path)
     return Reason(None, path, Layer.UNKNOWN, f"it is not known {unknown}")

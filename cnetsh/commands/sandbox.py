@@ -8,17 +8,17 @@ from cnetsh.targets import target
 from cnetsh.targets.sandbox import SANDBOXES
 
 
-def run_start(name: str) -> None:
+def start_sandbox(name: str) -> None:
     """Start a sandbox that stays until it is stopped."""
     start_target(target.named(f"sandbox:{name}"))
     started.keep(SANDBOXES, name, lambda box: f"(process {box.holder})")
 
 
-def run_stop(name: str) -> None:
+def stop_sandbox(name: str) -> None:
     started.stop(SANDBOXES, name)
 
 
-def run_list(as_json: bool) -> None:
+def list_sandboxes(as_json: bool) -> None:
     if as_json:
         started.show_json(SANDBOXES, lambda box: asdict(box) | {"labs": box.labs})
     else:

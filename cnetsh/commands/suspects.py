@@ -244,7 +244,7 @@ def _outdated(network: Network, out: Hop, into: Hop) -> Stop | None:
     return None
 
 
-def unread(spaces: Iterable[str]) -> str:
+def unmodelled(spaces: Iterable[str]) -> str:
     """Give what is not known of a way, for the model does not read it, "" where nothing is."""
     for space in spaces:
         for one in within(space, partial(nftables, ask))[1]:

@@ -15,31 +15,31 @@ from cnetsh.targets.vm import machine
 from cnetsh.targets.vm.machine import VMS
 
 
-def run_start(name: str, kernel: str, memory: int) -> None:
+def start_vm(name: str, kernel: str, memory: int) -> None:
     """Start a VM that stays until it is stopped."""
     name = target.named(f"vm:{name}").name
-    machine.ensure(name, kernel, memory)
+    machine.ensure_vm(name, kernel, memory)
     started.keep(VMS, name, lambda one: f"Linux {one.kernel}")
 
 
-def run_stop(name: str) -> None:
+def stop_vm(name: str) -> None:
     started.stop(VMS, name)
 
 
-def run_list(as_json: bool) -> None:
+def list_vms(as_json: bool) -> None:
     if as_json:
         started.show_json(VMS, asdict)
     else:
         started.tell_all(VMS, lambda one: f"{one.pid:<8} Linux {one.kernel} ({one.accelerator})")
 
 
-def run_run(
+def run_in_vm(
     command: Sequence[str], copy: Sequence[Path], kernel: str, memory: int, deadline: int
 ) -> int:
     """Run a command in a VM of its own; give its exit code, 124 after the deadline."""
     name = f"run-{os.getpid()}"
     try:
-        machine.ensure(name, kernel, memory, tuple(path.resolve() for path in copy))
+        machine.ensure_vm(name, kernel, memory, tuple(path.resolve() for path in copy))
         action = partial(_in_folder, str(Path.cwd()), command, (sys.stdin, sys.stdout))
         one = VMS.running_as(name)
         assert one

@@ -13,7 +13,7 @@ from cnetsh.doctor.asked import IptablesCommand, Requirements
 from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import State
 from cnetsh.kinds.name_server import HOME
-from cnetsh.kinds.setting import meant
+from cnetsh.kinds.setting import nearest_setting
 from cnetsh.system.process import Run
 
 # A link of one byte is refused too, but only of a kind that is known; so none is made, whose end
@@ -71,7 +71,7 @@ def _settings(asked: Requirements) -> dict[str, str]:
     written = {path for path, _ in asked.settings} | {*filter(_ALWAYS.fullmatch, asked.inside)}
     paths = sorted(path for path in written if not Path(path).exists())
     own = asked.own_links
-    lacking = {path: meant(Path(path)) for path in paths if not own & {*Path(path).parts}}
+    lacking = {path: nearest_setting(Path(path)) for path in paths if not own & {*Path(path).parts}}
     return {path: "there is no such setting" + (f", but {name}" if name else "")
             for path, name in lacking.items()}  # fmt: skip
 

@@ -345,7 +345,7 @@ def renamed_ref(ref: Ref, names: Mapping[Ref, str]) -> Ref:
     if ref.kind == "queue":
         name = _named(Ref("link", ref.netns, ref.name), names)
     elif ref.kind == "rule":
-        name = rule.renamed(ref, names)
+        name = rule.renamed_rule(ref, names)
     elif ref.kind == "setting" and (link := setting.link_of(ref)):
         name = ref.name.replace(f"/{link.name}/", f"/{_named(link, names)}/")
     home = Ref("netns", "", ref.netns)

@@ -104,7 +104,7 @@ def is_one(typed: list[str], printed: list[str]) -> bool:
     return bool(printed) and len(typed) == len(printed) and all(map(may_be, typed, printed))
 
 
-def renamed(ref: Ref, names: Mapping[Ref, str]) -> str:
+def renamed_rule(ref: Ref, names: Mapping[Ref, str]) -> str:
     """Give a rule's name with its chain, and the one that it leads to, under other names."""
     tool, table, *words = ref.name.split(" ")
     for at, last in enumerate(("-j", *words)):

@@ -90,7 +90,7 @@ def wanted(path: str, value: str) -> str:
     return "0 or 1" if ends == (0, 1) else f"a whole number from {ends[0]} to {ends[1]}"
 
 
-def meant(path: Path) -> str:
+def nearest_setting(path: Path) -> str:
     """Give the name of the setting that was probably meant by one that this kernel has not."""
     # A link that a plan makes has the settings of default.
     folder = path.parent if path.parent.is_dir() else path.parent.parent / "default"

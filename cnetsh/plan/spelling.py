@@ -32,7 +32,7 @@ def accepted(text: str, fits: Callable[[str], bool]) -> str:
 
 def _as_known(path: Match[str]) -> str:
     """Give a setting's path, by another name where only that is one of this kernel's."""
-    name = setting.meant(Path(path[0]))
+    name = setting.nearest_setting(Path(path[0]))
     return str(Path(path[0]).with_name(name)) if name else path[0]
 
 

@@ -61,7 +61,7 @@ class Frame(NamedTuple):
         return f"{said} [{self.quoted}]" if self.quoted else said
 
 
-def read(frame: bytes, ethernet: bool = True) -> Frame:
+def read_frame(frame: bytes, ethernet: bool = True) -> Frame:
     """Give what a frame says, as far as it can be read; ethernet: False where it begins with IP."""
     if not ethernet:
         return _ip(frame, Frame())

@@ -43,7 +43,7 @@ class Sighting(NamedTuple):
     @property
     def frame(self) -> frame.Frame:
         """What the bytes say, read anew each time."""
-        return frame.read(self.data, self.ethernet)
+        return frame.read_frame(self.data, self.ethernet)
 
 
 class Taps:

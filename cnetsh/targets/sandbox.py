@@ -56,7 +56,7 @@ class Sandbox:
 SANDBOXES = Registry("sandbox", "sandboxes", Sandbox)
 
 
-def ensure(name: str, build: Callable[[], int]) -> None:
+def ensure_sandbox(name: str, build: Callable[[], int]) -> None:
     """Start a sandbox when it does not run; build makes its network.
 
     Raises CnetshError when it cannot be started or built. Half a sandbox never stays: a signal that
@@ -74,7 +74,7 @@ def ensure(name: str, build: Callable[[], int]) -> None:
     SANDBOXES.ensure(name, start)
 
 
-def do(name: str, action: Callable[[], int]) -> int | None:
+def in_sandbox(name: str, action: Callable[[], int]) -> int | None:
     """Give the exit code of action, called in a sandbox; None when none of that name runs."""
     return SANDBOXES.enter(name, partial(_done, action))
 

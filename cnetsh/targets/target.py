@@ -69,15 +69,15 @@ def named(text: str) -> Target:
     raise CnetshError(f"unknown target {text!r}", hint)
 
 
-def ensure(target: Target, build: Callable[[], int]) -> None:
+def ensure_target(target: Target, build: Callable[[], int]) -> None:
     """Start the target if it does not run; build: a sandbox's network. Raises CnetshError."""
     if target.kind == "sandbox":
-        sandbox.ensure(target.name, build)
+        sandbox.ensure_sandbox(target.name, build)
     elif target.kind == "vm":
         # It is loaded where it is used, as ssh is: most go without.
         from cnetsh.targets.vm import machine
 
-        machine.ensure(target.name)
+        machine.ensure_vm(target.name)
 
 
 def in_target(target: Target, action: Action) -> int | None:
@@ -88,15 +88,15 @@ def in_target(target: Target, action: Action) -> int | None:
     its port. A sandbox or VM left idle is stopped.
     """
     if target.kind == "sandbox":
-        return sandbox.do(target.name, action)
+        return sandbox.in_sandbox(target.name, action)
     if target.kind == "ssh":
         from cnetsh.targets.ssh import session
 
-        return session.do(target.name, action)
+        return session.by_ssh(target.name, action)
     if target.kind == "vm":
         from cnetsh.targets.vm import machine
 
-        return machine.do(target.name, action)
+        return machine.in_vm(target.name, action)
     if os.geteuid():
         _become_root()
     return action()

@@ -51,38 +51,38 @@ FRAMES = {
 
 @pytest.mark.parametrize(("text", "words"), FRAMES.values(), ids=FRAMES)
 def test_says(text: str, words: str) -> None:
-    assert str(frame.read(bytes.fromhex(text))) == words
+    assert str(frame.read_frame(bytes.fromhex(text))) == words
 
 
 @pytest.mark.parametrize("text", [text for text, _ in FRAMES.values()], ids=list(FRAMES))
 def test_cut_anywhere_is_read_as_far_as_it_goes(text: str) -> None:
     data = bytes.fromhex(text)
     for end in range(len(data)):
-        assert str(frame.read(data[:end])) is not None
-        assert str(frame.read(data[14:end], ethernet=False)) is not None
+        assert str(frame.read_frame(data[:end])) is not None
+        assert str(frame.read_frame(data[14:end], ethernet=False)) is not None
 
 
 def test_what_tells_one_packet_from_others() -> None:
-    echo = frame.read(bytes.fromhex(ipv4("01", ECHO)))
+    echo = frame.read_frame(bytes.fromhex(ipv4("01", ECHO)))
     assert (echo.number, echo.payload, echo.ttl, echo.size) == (0x70001, b"ab", 64, 84)
-    syn = frame.read(bytes.fromhex(ipv4("06", SYN)))
+    syn = frame.read_frame(bytes.fromhex(ipv4("06", SYN)))
     assert (syn.ports, syn.number, syn.answers, syn.says) == ((40000, 80), 0xBAD, 0, "SYN")
-    error = frame.read(bytes.fromhex(ipv4("01", f"03 04 0000 0000 0578 {QUOTED}")))
+    error = frame.read_frame(bytes.fromhex(ipv4("01", f"03 04 0000 0000 0578 {QUOTED}")))
     assert error.number == 1400 and error.quoted and error.quoted.ports == (54321, 53)
-    tagged = frame.read(bytes.fromhex(FRAMES["a vlan"][0]))
+    tagged = frame.read_frame(bytes.fromhex(FRAMES["a vlan"][0]))
     assert (tagged.vlan, tagged.from_mac) == (5, "02:00:00:00:00:01")
 
 
 def test_a_link_without_ethernet_begins_with_ip() -> None:
     bare = bytes.fromhex(ipv4("01", ECHO))[14:]
-    assert str(frame.read(bare, ethernet=False)) == "icmp 10.0.0.1 > 10.0.0.2 echo request"
+    assert str(frame.read_frame(bare, ethernet=False)) == "icmp 10.0.0.1 > 10.0.0.2 echo request"
 
 
 def test_questions_for_neighbours_are_alike_in_both_versions() -> None:
     asked = "87 00 0000 00000000 " + "fd00" + "00" * 13 + "02"
     for text, target in ((FRAMES["arp question"][0], "10.0.0.2"), (ipv6("3a", asked), "fd00::2")):
-        found = frame.read(bytes.fromhex(text))
+        found = frame.read_frame(bytes.fromhex(text))
         assert (found.says, found.target) == (WHO_HAS, target)
     for name, source in (("arp answer", "10.0.0.1"), ("nd answer", "fd00::1")):
-        found = frame.read(bytes.fromhex(FRAMES[name][0]))
+        found = frame.read_frame(bytes.fromhex(FRAMES[name][0]))
         assert (found.says, found.source) == (IS_AT, source)

@@ -19,14 +19,14 @@ def own_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_that_does_not_run_is_not_stopped(capsys: pytest.CaptureFixture[str]) -> None:
-    vm.run_stop("none-of-that-name")
+    vm.stop_vm("none-of-that-name")
     assert capsys.readouterr().err.startswith("vm none-of-that-name does not run\n")
 
 
 @pytest.mark.parametrize("name", ["../up", "a b", "-", "x" * 40])
 def test_a_name_is_no_path(name: str) -> None:
     with pytest.raises(CnetshError, match="unknown target"):
-        vm.run_stop(name)
+        vm.stop_vm(name)
 
 
 def test_one_with_another_cnetsh_in_it_is_not_asked() -> None:

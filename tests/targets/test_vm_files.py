@@ -12,7 +12,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.targets import code
 from cnetsh.targets.target import Target, named
 from cnetsh.targets.vm import kernel, machine
-from cnetsh.targets.vm.root import CODE, Root, image_of, write
+from cnetsh.targets.vm.root import CODE, Root, image_of, write_archive
 
 
 def unpacked(archive: bytes) -> Iterator[tuple[str, int, bytes]]:
@@ -32,7 +32,7 @@ def unpacked(archive: bytes) -> Iterator[tuple[str, int, bytes]]:
 
 def archive(root: Root, folder: Path) -> dict[str, tuple[int, bytes]]:
     with (folder / "root.cpio").open("w+b") as file:
-        write(root, file)
+        write_archive(root, file)
         file.seek(0)
         return {name: (mode, content) for name, mode, content in unpacked(file.read())}
 

@@ -30,7 +30,7 @@ START = (
 )
 
 
-def do(name: str, action: Callable[[], int]) -> int:
+def by_ssh(name: str, action: Callable[[], int]) -> int:
     """Do an action on another machine, as root; give its exit code. Raises CnetshError."""
     to, parcel = connection.place(name), travel.packed(action)
     assert to

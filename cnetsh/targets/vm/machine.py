@@ -92,7 +92,9 @@ def require_tools() -> None:
         raise CnetshError(f"VMs are for x86_64 only, and this is {os.uname().machine}")
 
 
-def ensure(name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, ...] = ()) -> None:
+def ensure_vm(
+    name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, ...] = ()
+) -> None:
     """Start a VM when it does not run. Raises CnetshError when it cannot be."""
 
     def start() -> None:
@@ -109,7 +111,7 @@ def ensure(name: str, kernel: str = "", memory: int = MEMORY, more: tuple[Path, 
     VMS.ensure(name, start)
 
 
-def do(name: str, action: Callable[[], int]) -> int | None:
+def in_vm(name: str, action: Callable[[], int]) -> int | None:
     """Give the exit code of action, called in a VM; None when none of that name runs."""
     return VMS.enter(name, lambda one: run_in(one, action))
 

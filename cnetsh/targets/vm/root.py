@@ -39,7 +39,7 @@ LEFT_OUT = {"test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "l
 FOLDERS_OF_ITS_OWN = "proc sys dev run tmp root etc/netns var/lib var/log"
 CODE = Path("/usr/lib/cnetsh")
 # What process 1 and the program `cnetsh` of a VM begin by.
-BEGIN = f"import sys\nsys.path.insert(0, '{CODE}')\nfrom cnetsh.{{0}} import begin\nbegin()\n"
+BEGIN = f"import sys\nsys.path.insert(0, '{CODE}')\nfrom cnetsh.{{0}} import {{1}}\n{{1}}()\n"
 USERS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -62,7 +62,7 @@ def image_of(kernel: Kernel, more: Sequence[Path] = ()) -> Path:
         new = cache() / "root.new"
         try:
             with new.open("wb") as file:
-                write(root, file)
+                write_archive(root, file)
             new.rename(image)
         finally:
             new.unlink(missing_ok=True)
@@ -130,8 +130,8 @@ def root_of(kernel: Kernel, code: Iterable[tuple[str, Path]], more: Iterable[Pat
             root.tree(path) if path.is_dir() else root.take(path)
     root.tree(kernel.modules, f"/lib/modules/{kernel.version}")
     root.take(kernel.folder / "loaded", f"/lib/modules/{kernel.version}/loaded")
-    programs = {"/init": "commands.inside", "/usr/bin/cnetsh": "__main__"}
-    texts = {path: f"#!{python} -I\n{BEGIN.format(name)}" for path, name in programs.items()}
+    programs = {"/init": ("commands.inside", "be_init"), "/usr/bin/cnetsh": ("__main__", "begin")}
+    texts = {path: f"#!{python} -I\n{BEGIN.format(*place)}" for path, place in programs.items()}
     for path_inside, content in (USERS | texts).items():
         root.text(path_inside, content)
     for link in ("bin", "sbin", "lib", "lib32", "lib64"):
@@ -150,7 +150,7 @@ def _libraries(root: Root) -> Iterator[Path]:
         yield Path(found)
 
 
-def write(root: Root, file: IO[bytes]) -> None:
+def write_archive(root: Root, file: IO[bytes]) -> None:
     """Write a root as the archive that the kernel unpacks at its start."""
     linked = {path for path, found in root.files.items()
               if isinstance(found, Path) and found.is_symlink()}  # fmt: skip

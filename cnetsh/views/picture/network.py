@@ -108,7 +108,7 @@ class DrawnNetwork:
 
 def drawn_network(title: str, state: State, sight: bool = True) -> DrawnNetwork:
     """Give what a picture of a state shows; sight: the host's own links are in the state."""
-    reader = _Reader(inventory(state), rules.rules_of(state), rules.unread(state))
+    reader = _Reader(inventory(state), rules.rules_of(state), rules.unread_namespaces(state))
     return reader.read(title, sight)
 
 

@@ -60,7 +60,7 @@ def rules_of(state: State) -> list[DrawnRule]:
     return found
 
 
-def unread(state: State) -> set[str]:
+def unread_namespaces(state: State) -> set[str]:
     """Give the namespaces whose rules were not read, or not all of them."""
     return {visible(ref.netns) for ref in state if ref.kind == "table"}
 
