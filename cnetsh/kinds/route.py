@@ -51,12 +51,9 @@ def read(command: Command) -> Changes | None:
     """Give what a command does to a route; () for one that looks, None if not allowed."""
     netns, _, rest, _ = command
     match rest:
-        case ("add", to, _, *_):
-            facts = _facts(rest[2:])
-            return (Make(Ref("route", netns, canonical_network(to)), facts),) if facts else None
-        case ("delete" | "del", to, *_):
-            facts = _facts(rest[2:])
-            return (Remove(Ref("route", netns, canonical_network(to)), facts),) if facts else None
+        case ("add", to, _, *_) | ("delete" | "del", to, *_):
+            verb, facts = Make if rest[0] == "add" else Remove, _facts(rest[2:])
+            return (verb(Ref("route", netns, canonical_network(to)), facts),) if facts else None
         case ("get", _):
             return ()
     return () if shows(rest) else None

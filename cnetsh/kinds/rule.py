@@ -55,18 +55,18 @@ def read(command: Command) -> Changes | None:
     table = "filter"
     if rest[:1] == ["-t"] and len(rest) > 1:
         table, rest = rest[1], rest[2:]
+    chain = Ref("chain", command.netns, " ".join((tool, table, *rest[1:2])))
     match rest:
-        case ("-A" | "-I" as verb, chain, *words) if words and not words[0].isdigit():
+        case ("-A" | "-I" as verb, _, *words) if words and not words[0].isdigit():
             # A number after -I is refused: where the rule then stands depends on others' rules.
-            on = Ref("chain", command.netns, f"{tool} {table} {chain}")
             facts = {"first": True} if verb == "-I" else {}
-            return (Make(_rule(on, words), facts, on=on),)
-        case ("-D", chain, *words) if words:
-            return (Remove(_rule(Ref("chain", command.netns, f"{tool} {table} {chain}"), words)),)
-        case ("-N", chain):
-            return (Make(Ref("chain", command.netns, f"{tool} {table} {chain}"), {}),)
-        case ("-F" | "-X", chain):
-            return (Remove(Ref("chain", command.netns, f"{tool} {table} {chain}")),)
+            return (Make(_rule(chain, words), facts, on=chain),)
+        case ("-D", _, *words) if words:
+            return (Remove(_rule(chain, words)),)
+        case ("-N", _):
+            return (Make(chain, {}),)
+        case ("-F" | "-X", _):
+            return (Remove(chain),)
         case ("-S" | "-L" | "-C", *_):
             return ()
     return None

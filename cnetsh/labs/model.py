@@ -294,6 +294,11 @@ class Topology(Stated):
         "[{from: net0, to: web0}]",
     )
 
+    @property
+    def own_bridges(self) -> list[Bridge]:
+        """The bridges that are the lab's own."""
+        return [bridge for bridge in self.bridges.values() if not bridge.external]
+
     def agree(self) -> None:
         asking = [one.name for one in self.bridges.values() if one.nat or one.isolated]
         asking += [one.name for one in self.containers.values() if one.publish]

@@ -1,12 +1,12 @@
 """What a topology asks of iptables and ip6tables, in chains of its own."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.model import Bridge, Publish, Topology
-from cnetsh.labs.topology.members import Member, Port
+from cnetsh.labs.topology.members import Member, Members, Port
 from cnetsh.names import Inet
 
 # bytes of a chain's name: XT_EXTENSION_MAXNAMELEN of linux/netfilter/x_tables.h, less 1
@@ -68,15 +68,13 @@ def forwarded_versions(topology: Topology) -> list[int]:
     return sorted({address.version for bridge in routed for address in bridge.addresses})
 
 
-def firewalls_of(
-    topology: Topology, members: Mapping[str, Member], mistakes: Mistakes
-) -> list[Firewall]:
+def firewalls_of(topology: Topology, members: Members, mistakes: Mistakes) -> list[Firewall]:
     """Give the rules for each version of IP that the lab uses, or none for a lab that needs none.
 
     A single plain bridge needs none unless the file says `firewall: true`. A mistake is kept for
     each port that is published twice or leads nowhere.
     """
-    own, published = _own(topology), _published(topology, members, mistakes)
+    own, published = topology.own_bridges, _published(topology, members, mistakes)
     single = len(own) == 1 and not own[0].isolated
     plain = single and not forwarded_versions(topology)
     if not own or not (topology.firewall if topology.firewall is not None else not plain):
@@ -90,7 +88,7 @@ def firewalls_of(
 
 def _firewall(version: int, topology: Topology, published: list[Published]) -> Firewall:
     tool, loopback, _ = _TOOLS[version]
-    own = _own(topology)
+    own = topology.own_bridges
     routed = _routed(topology) if forwarded_versions(topology) else []
     open = [bridge.name for bridge in routed]
     nat = [bridge for bridge in routed if bridge.nat]
@@ -109,11 +107,7 @@ def _firewall(version: int, topology: Topology, published: list[Published]) -> F
 
 
 def _routed(topology: Topology) -> list[Bridge]:
-    return [bridge for bridge in _own(topology) if bridge.addresses and not bridge.isolated]
-
-
-def _own(topology: Topology) -> list[Bridge]:
-    return [bridge for bridge in topology.bridges.values() if not bridge.external]
+    return [bridge for bridge in topology.own_bridges if bridge.addresses and not bridge.isolated]
 
 
 def _translations(bridges: Iterable[Bridge], version: int) -> list[Translation]:
@@ -126,7 +120,7 @@ def _translations(bridges: Iterable[Bridge], version: int) -> list[Translation]:
 
 
 def _published(
-    topology: Topology, members: Mapping[str, Member], mistakes: Mistakes
+    topology: Topology, members: Members, mistakes: Mistakes
 ) -> dict[int, list[Published]]:
     found: dict[int, list[Published]] = {4: [], 6: []}
     seen: dict[str, str] = {}

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.fields import Stated
@@ -41,6 +41,14 @@ class Member(NamedTuple):
     @property
     def addresses(self) -> list[Inet]:
         return [address for port in self.ports for address in port.addresses]
+
+    @property
+    def on_segments(self) -> list[tuple[str, Inet]]:
+        """The addresses, each with the segment that it is on."""
+        return [(port.segment, address) for port in self.ports for address in port.addresses]
+
+
+Members: TypeAlias = Mapping[str, Member]
 
 
 def members(topology: Topology) -> dict[str, Member]:

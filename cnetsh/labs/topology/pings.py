@@ -10,7 +10,7 @@ from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.expected import NO_WAY
 from cnetsh.labs.model import Called, Check, Container, Topology
 from cnetsh.labs.topology.firewall import Published
-from cnetsh.labs.topology.members import HOST, Member, Port
+from cnetsh.labs.topology.members import HOST, Member, Members, Port
 from cnetsh.labs.topology.ping import Ping, patience
 from cnetsh.labs.topology.routes import (
     KernelRoute,
@@ -27,7 +27,6 @@ OUTSIDE = names.ip("1.1.1.1", "outside")
 INTERNET, UPLINK = "internet", names.ip("10.0.2.15", "uplink")
 PROVIDER, SHARED = names.ip("10.0.2.2", "provider"), "macvlan eth0"
 
-Members = Mapping[str, Member]
 Routes = Mapping[str, tuple[KernelRoute, ...]]  # by the name of the model
 _SAID = "the lab file says so"
 _NO_CONTROL = "no other ping of this lab reaches both ends"

@@ -1,6 +1,6 @@
 """The routes of a topology's containers, and where a packet between two of them ends up."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cnetsh import names
 from cnetsh.errors import CnetshError
 from cnetsh.labs.model import Topology
-from cnetsh.labs.topology.members import HOST, Member
+from cnetsh.labs.topology.members import HOST, Member, Members
 from cnetsh.names import Inet, Ip
 
 MOST_HOPS = 16
@@ -45,9 +45,7 @@ class Station(NamedTuple):
     forwards: bool
 
 
-def kernel_routes(
-    member: Member, topology: Topology, members: Mapping[str, Member]
-) -> tuple[KernelRoute, ...]:
+def kernel_routes(member: Member, topology: Topology, members: Members) -> tuple[KernelRoute, ...]:
     """Give a container's routes, default ones first. Raises CnetshError for a hop out of reach."""
     model, said = member.model, member.model.gateway
     hops = gateways(member, topology)
@@ -79,13 +77,12 @@ def gateways(member: Member, topology: Topology) -> dict[int, Ip]:
 
 def station_of(member: Member, routes: tuple[KernelRoute, ...]) -> Station:
     """Give a container as what passes packets on."""
-    addresses = [(port.segment, address) for port in member.ports for address in port.addresses]
-    return Station(member.name, addresses, routes, member.model.forward)
+    return Station(member.name, member.on_segments, routes, member.model.forward)
 
 
 def host_station(topology: Topology) -> Station:
     """Give the host as what passes packets on between the lab's bridges."""
-    own = [bridge for bridge in topology.bridges.values() if not bridge.external]
+    own = topology.own_bridges
     addresses = [(bridge.name, address) for bridge in own for address in bridge.addresses]
     return Station(HOST, addresses, (), True)
 
@@ -144,9 +141,9 @@ def hop_towards(here: Station, target: Ip) -> tuple[str, Ip] | None:
     return best[1:] if best else None
 
 
-def _hops(member: Member, via: str, where: str, members: Mapping[str, Member]) -> dict[int, Ip]:
+def _hops(member: Member, via: str, where: str, members: Members) -> dict[int, Ip]:
     """Give the next hop's address for each version of IP it has on a link of the member's."""
-    links = [(port.segment, address) for port in member.ports for address in port.addresses]
+    links = member.on_segments
     if via in members:
         hops = _neighbours(links, members[via])
         if not hops:

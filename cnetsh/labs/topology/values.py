@@ -1,7 +1,7 @@
 """A checked model as finished values for the general templates: names, addresses, order."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from math import ceil
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from cnetsh.errors import CnetshError, Mistakes
 from cnetsh.labs.model import Cable, Topology
 from cnetsh.labs.topology import firewall
-from cnetsh.labs.topology.members import Member, Port, members
+from cnetsh.labs.topology.members import Member, Members, Port, members
 from cnetsh.labs.topology.pings import Pings
 from cnetsh.labs.topology.routes import KernelRoute, kernel_routes
 from cnetsh.names import Inet
@@ -17,7 +17,6 @@ from cnetsh.names import Inet
 _FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 _UNITS = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
 
-Members = Mapping[str, Member]
 Printed = dict[str, object]  # a thing that a template prints, by the names of its fields
 
 
@@ -71,7 +70,7 @@ def mac(lab: str, bridge: str) -> str:
 
 
 def _bridges(topology: Topology, ports: list[Port]) -> dict[str, object]:
-    own = [bridge for bridge in topology.bridges.values() if not bridge.external]
+    own = topology.own_bridges
     # A neighbour solicitation sent while a bridge has just come up is lost, and IPv6 waits a second
     # for the next; with IPv4 alone the bridge is up last, which spares it floods as ports come up.
     early = {port.segment for port in ports for one in port.addresses if one.version == 6}
