@@ -11,7 +11,7 @@ from cnetsh.apply.sight import Sight, found_away
 from cnetsh.compare.revert import Aim, is_a_ports, is_amiss, rebased, same
 from cnetsh.compare.scope import outside
 from cnetsh.kinds import setting
-from cnetsh.kinds.address import is_four
+from cnetsh.kinds.address import is_four, is_link_local
 from cnetsh.kinds.change import (
     Change,
     Changes,
@@ -99,7 +99,7 @@ class Ending:
     def left(self) -> tuple[Left, ...]:
         """What is not as it should be."""
         blocked = (line for lines in self.taken.blocked.values() for line in lines)
-        facts = (*self._facts(), *self._unfollowed())
+        facts = (*self._facts(), *self._unfollowed(), *self._perhaps_followed())
         left = (*blocked, *self._objects(), *facts, *self._unread(), *self._record())
         return tuple(dict.fromkeys(left))
 
@@ -119,15 +119,25 @@ class Ending:
             used = ref.kind == "folder" and self.sight.foreign_in(ref)
             if self.sight.ours(ref) and ref not in self.taken.blocked and not used:
                 yield Left(f"{self._called(ref)} is still there", self._command(Remove(ref)))
-        for ref, there in found_away(self.sight.journal, self.sight.away).items():
+        lost = [ref for ref in self.sight.away if ref in self.sight.scope.own]
+        for ref, there in found_away(self.sight.journal, lost).items():
             text = f"{kinds.called(ref)} is in namespace {there.netns}"
             yield Left(text, self._command(Remove(there)))
+        yield from self._values_away()
         homes = self._homes
         for ref, facts in self.sight.state.items():
             name = homes.get(facts[0]["mark"]) if ref.kind == "netns" else None
             if name not in (None, ref.name):
                 text = f"{kinds.called(ref)} is what {name} was"
                 yield Left(text, self._command(Remove(ref)))
+
+    def _values_away(self) -> Iterator[Left]:
+        """Give what the lab has set of links that others have moved away, and is still so."""
+        for fact, there in self.sight.set_away(self.taken.done).items():
+            was, mine = self.taken.done[fact]
+            text = f"{kinds.called(fact.ref)} in namespace {there.ref.netns}"
+            back = self._command(Set(there.ref, there.key, was))
+            yield Left(f"{text}: {fact.key} was {was}, is {mine}", back)
 
     def _called(self, ref: Ref) -> str:
         return kinds.called(kinds.renamed_ref(ref, self.sight.names))
@@ -164,6 +174,32 @@ class Ending:
                 text = f"{self._called(fact.ref)} is {was}, and the default {theirs} now"
                 unknown = f"{text}: not known whether it would have followed"
                 yield Left(unknown, self._command(Set(fact.ref, "value", theirs)), final=True)
+
+    def _perhaps_followed(self) -> Iterator[Left]:
+        """Give settings that are what the lab had made the default, of links that may have it anew.
+
+        A link that others move away and back begins with the default; they may have typed it, too.
+        """
+        for fact in self._begun_anew:
+            was, is_now = self.sight.journal.before[fact], self.sight.now[fact]
+            text = f"{self._called(fact.ref)} was {was}, is {is_now}, as this lab had the default"
+            unknown = f"{text}: not known whether others have set it"
+            yield Left(unknown, self._command(Set(fact.ref, "value", was)), final=True)
+
+    @cached_property
+    def _begun_anew(self) -> set[Fact]:
+        """The settings that links which have lost all of their addresses may have begun anew."""
+        before, now, done = self.sight.journal.before, self.sight.now, self.taken.done
+        addresses = {fact: was["dev"] for fact, was in before.items()
+                     if fact.ref.kind == "address" and not is_link_local(fact)}  # fmt: skip
+        lost = set(addresses.values()) - {dev for fact, dev in addresses.items() if fact in now}
+        found: set[Fact] = set()
+        for fact, was in before.items() if lost else ():
+            default = fact._replace(ref=setting.born_as(fact.ref))
+            link = kinds.link_of(fact, was)
+            if default in done and default != fact not in done and link and link.name in lost:
+                found |= {fact} if was != now.get(fact) == done[default][1] else set()
+        return found
 
     @cached_property
     def _set(self) -> set[Ref]:
@@ -218,10 +254,11 @@ class Ending:
         for fact in {**before, **now}:
             was, is_now = before.get(fact), now.get(fact)
             alone = [self._without_labs(fact, value) for value in (was, is_now)]
-            if not same(*alone) and fact not in kept and self._is_foreign(fact, was, is_now):
+            if same(*alone) or fact in kept or fact in self._begun_anew:
+                continue
+            if self._is_foreign(fact, was, is_now):
                 shown = alone if fact.key == "rules" else (was, is_now)
-                along = is_now is None and not fact.key and fact.ref in self._set
-                end = ", with what this lab had set of it" if along else ""
+                end = self._along(fact) if is_now is None and not fact.key else ""
                 yield from (line + end for line in self.sight.told(fact, *shown))
         for fact, value in self.begun.items():
             gone = fact not in now and fact not in before and not is_a_ports(fact, value)
@@ -231,6 +268,12 @@ class Ending:
                 yield f"{self.sight.told(fact, value, None)[0]}: it went with this lab's"
         yield from self._of_ports()
         yield from self._folders()
+
+    def _along(self, fact: Fact) -> str:
+        """Say of a link of others that is gone where it is, or what went with it of the lab's."""
+        if there := self.sight.away.get(fact.ref):
+            return f": it is in namespace {there.netns}"
+        return ", with what this lab had set of it" if fact.ref in self._set else ""
 
     def _of_ports(self) -> Iterator[str]:
         """Tell what others set of a port in the bridge that the lab had moved it to."""

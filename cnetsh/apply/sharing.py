@@ -73,8 +73,11 @@ def _by_ports(other: Other, its: Patch, gone: Patch, base: Found, sight: Sight) 
     moved = {fact.ref for fact in its if fact.key == "master"}
     found: Patch = {}
     for fact, was in base.items():
-        value = known.get(fact, was)
-        if fact in its and kinds.derived(fact, known):
+        value, below = known.get(fact, was), sight.now.get(fact._replace(key="below"))
+        under = its.get(Fact(fact.ref._replace(name=below or ""), "mtu"))
+        if fact.key == "mtu" and fact not in its and under:
+            found[fact] = was, min(was, under[1])
+        elif fact in its and kinds.derived(fact, known):
             found[fact] = was, its[fact][1]
         elif fact not in its and is_a_ports(fact, value) and kinds.link_of(fact, value) in moved:
             found[fact] = was, known.get(fact)

@@ -10,10 +10,11 @@ from cnetsh.apply.journal import Journal, beside, plan_of
 from cnetsh.apply.run import Means
 from cnetsh.compare import kernel, snapshot
 from cnetsh.compare.plans import leans_on
-from cnetsh.compare.revert import predicted, told
+from cnetsh.compare.revert import predicted, same
 from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
+from cnetsh.compare.telling import told
 from cnetsh.errors import CnetshError
-from cnetsh.kinds import rule
+from cnetsh.kinds import link, rule
 from cnetsh.kinds.change import Answers, Change, Fact, Facts, Found, Make, Move, Patch, Ref, State
 from cnetsh.plan.steps import Step, made_by
 
@@ -35,7 +36,7 @@ class Sight:
     scope: Scope = NOWHERE
     servers: dict[str, list[str]] = field(default_factory=dict)  # that the lab wrote, by file
     inside: dict[str, list[Ref]] = field(default_factory=dict)  # the files in each folder
-    away: dict[Ref, Ref] = field(default_factory=dict)  # where others moved links left here
+    away: dict[Ref, Ref] = field(default_factory=dict)  # where others have moved links from here
     chains: dict[Ref, str] | None = None  # what those were called that others have renamed
 
     @classmethod
@@ -55,7 +56,7 @@ class Sight:
         # What others have put in the place of a folder is theirs, with all that is in it.
         lost = {ref for ref in found.own if ref.kind == "folder" and not sight.is_made(ref)}
         sight.scope = replace(found, own=found.own - lost)
-        sight.away = found_away(journal, sight._missing())
+        sight.away = found_away(journal, [*sight._missing(), *sight._taken()])
         return sight
 
     @property
@@ -115,6 +116,21 @@ class Sight:
         changes = (one for some in outside(self.in_force if lost else ()) for one in some)
         moved = {one.ref for one in changes if isinstance(one, Move)}
         return [ref for ref in lost if ref not in moved]
+
+    def _taken(self) -> list[Ref]:
+        """Give the links of others that steps name, and that are not here any more."""
+        return [ref for ref in self.scope.named
+                if Fact(ref) in self.journal.before and Fact(ref) not in self.now
+                and ref.kind == "link"]  # fmt: skip
+
+    def set_away(self, done: Patch) -> dict[Fact, Fact]:
+        """Give what the lab has set of links that others have moved away, and is still so there."""
+        moved = {fact: fact._replace(ref=self.away[fact.ref]) for fact in done
+                 if fact.ref in self.away}  # fmt: skip
+        homes = {there.ref.netns for there in moved.values()}
+        seen = kinds.facts_of(snapshot.look_inside(homes, self.means.ask, ())) if moved else {}
+        return {fact: there for fact, there in moved.items()
+                if same(seen.get(there), done[fact][1]) and fact.key in link.KEYS}  # fmt: skip
 
     def look(self) -> Found:
         """See the target anew; give what is so."""
@@ -212,9 +228,10 @@ def with_masters(state: State, *before: Found) -> State:
 
 
 def found_away(journal: Journal, links: Iterable[Ref]) -> dict[Ref, Ref]:
-    """Give those of a lab's links that are in namespaces of others, and where."""
-    numbers = {journal.links[ref.name][-1]: ref for ref in links}
-    # Where /sys has not shown one it has none, and cannot be found.
+    """Give those of some links that are in namespaces of others, and where."""
+    marks = {ref: journal.links.get(ref.name) or journal.before[Fact(ref)] for ref in links}
+    # Where /sys has not shown one it has none, and cannot be found; nor did the version before.
+    numbers = {mark[-1]: ref for ref, mark in marks.items() if isinstance(mark[-1], int)}
     numbers.pop(0, None)
     found = kernel.links_elsewhere(numbers.keys(), journal.homes) if numbers else {}
     return {numbers[number]: there for number, there in found.items()}

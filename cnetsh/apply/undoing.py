@@ -66,7 +66,7 @@ def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
             blocked.setdefault(ref, []).append(line)
     undone = _ordered(sight, numbers)
     ordered, rest = _in_order(sight, undone, done, aimed.wanted, blocked)
-    ordered = [*_brought_away(sight, numbers), *ordered]
+    ordered = [*_brought_away(sight, numbers), *_set_back_away(sight, done), *ordered]
     # What undoing a step reaches, the step has reached too.
     cost = cost_of([*ordered, *rest], sight) | sight.scope.reach
     rest = [one for one in rest if not _follows(one, cost)]
@@ -246,6 +246,13 @@ def _brought_away(sight: Sight, numbers: Iterable[int]) -> Iterator[Mend]:
         if there and not any(map(sight.ours, refs)):
             gone = Remove(there[0])
             yield from (Mend(text, number, gone) for text in sight.write(gone))
+
+
+def _set_back_away(sight: Sight, done: Patch) -> Iterator[Mend]:
+    """Give what takes back what the lab has set of links that others have moved away."""
+    for fact, there in sight.set_away(done).items():
+        change = Set(there.ref, there.key, done[fact][0])
+        yield from (Mend(text, None, change) for text in sight.write(change))
 
 
 def _emptied(folder: Ref, sight: Sight) -> list[str]:

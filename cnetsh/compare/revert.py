@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.compare.scope import Scope
-from cnetsh.kinds import port, rule
+from cnetsh.kinds import port, rule, setting
 from cnetsh.kinds.address import is_four, is_link_local
-from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set, unquoted
+from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set
 from cnetsh.kinds.mtu import LEAST_OF_SIX, least_of_ports
 from cnetsh.kinds.setting import all_of, family, forwards, is_of_all
 
@@ -168,7 +168,7 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
             put(wanted, fact, rebased(was, mine, is_now) or None)
         elif not _can_be(fact, value, now) or _is_elsewhere(fact, value, done, before, now):
             continue
-        elif same(is_now, mine):
+        elif same(is_now, mine) or _begins_anew(fact, mine, now):
             gone = _bridge_is_gone(fact, was, before, now)
             put(wanted, fact, None if gone else was)
         elif not same(is_now, was):
@@ -179,7 +179,18 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
     wanted |= _no_larger(before, now, wanted) | _set_since(before, now, wanted)
     for fact, was in list(_taken_otherwise(before, now, wanted)):
         put(wanted, fact, was)
-    return Aim(wanted | _set_since(before, now, wanted), kept)
+    wanted |= _set_since(before, now, wanted)
+    small = frozenset(_without_six(now, wanted))
+    wanted = {fact: value for fact, value in wanted.items()
+              if not small or small.isdisjoint(kinds.places(fact, value))}  # fmt: skip
+    return Aim(wanted, kept)
+
+
+def _without_six(now: Found, wanted: Found) -> Iterator[Reach]:
+    """Give how far it reaches that links get too small for IPv6, which they have by the lab."""
+    for (ref, key), size in wanted.items():
+        if key == "mtu" and size < LEAST_OF_SIX <= now.get(Fact(ref, key), 0):
+            yield from (("six", *ref[1:]), ("settings", *ref[1:]))
 
 
 def _taken_otherwise(before: Found, now: Found, wanted: Found) -> Iterator[tuple[Fact, Any]]:
@@ -236,7 +247,7 @@ def _no_larger(before: Found, now: Found, wanted: Found) -> Found:
         if under in wanted:
             most, own = _made(under, before, now, wanted), wanted[size]
             fell = own == wanted[under] < most
-            sizes[size] = min(before.get(size, own) if fell else own, most)
+            sizes[size] = min(before.get(size, most) if fell else own, most)
     return sizes
 
 
@@ -286,6 +297,12 @@ def _is_elsewhere(fact: Fact, value: Any, done: Patch, before: Found, now: Found
         return False
     master = Fact(link, "master")
     return master not in done and now.get(master) != before.get(master)
+
+
+def _begins_anew(fact: Fact, mine: Any, now: Found) -> bool:
+    """Say whether it is of a link that has IPv6 again, which the lab's MTU had cost it."""
+    default = fact._replace(ref=setting.born_as(fact.ref))
+    return default != fact and mine is None and same(now.get(fact), now.get(default, mine))
 
 
 def _set_since(before: Found, now: Found, wanted: Found) -> Found:
@@ -364,37 +381,3 @@ def inherited(done: Patch, before: Found, now: Found) -> Patch:
             if link and other.ref.name == f"{head}/{link.name}/{name}" and same(is_now, mine):
                 more |= {} if Fact(link) in before else {other: (was, mine)}
     return more | done
-
-
-def told(fact: Fact, was: Any, is_now: Any) -> list[str]:
-    """Give the lines that say how a fact differs."""
-    ref = fact.ref
-    if fact.key == "rules":
-        return _rules_told(ref.name, was or [], is_now or [])
-    if ref.kind == "setting" or fact.key == "policy":
-        name = ref.name if ref.kind == "setting" else f"{kinds.called(ref)}: {fact.key}"
-        return [f"{name} was {was}, is {is_now}"]
-    if fact.key and not isinstance(was or is_now, dict):
-        return [f"{kinds.called(ref)}: {fact.key} was {was}, is {is_now}"]
-    named = kinds.called(ref, is_now if was is None else was)
-    if was is None:
-        return [f"{named} is new"]
-    if is_now is None:
-        return [f"{named} is gone"]
-    if not isinstance(was, dict):
-        return [f"{named} is another one than before"]
-    then = kinds.called(ref, is_now)
-    if then != named:
-        return [f"{named} is now {then}"]
-    # Not all that it has is in what it is called by.
-    return [f"{named}: {key} was {was.get(key, 'none')}, is {is_now.get(key, 'none')}"
-            for key in {**was, **is_now} if was.get(key) != is_now.get(key)]  # fmt: skip
-
-
-def _rules_told(chain: str, was: list[str], is_now: list[str]) -> list[str]:
-    tool, table, name = chain.split()
-    if sorted(was) == sorted(is_now):
-        return [f"{tool} {table}: the order of the rules of {name} is another one"]
-    lines = [f"{tool} {table}: -A {name} {is_now[at]} is new" for at in rule.added(was, is_now)]
-    gone = [f"{tool} {table}: -A {name} {was[at]} is gone" for at in rule.added(is_now, was)]
-    return [unquoted(line) for line in lines + gone]

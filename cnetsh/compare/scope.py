@@ -127,7 +127,8 @@ def written(steps: Iterable[Step]) -> set[str]:
                 paths.add(change.ref.name)
             paths.update(setting.reached(change))
             resized.add(mtu.resized(change))
-    return paths.union(setting.of_six(with_uppers(resized - {""})))
+    resized.discard("")
+    return paths.union(setting.of_six([*with_uppers(resized), "default"] if resized else ()))
 
 
 def is_own(ref: Ref, facts: Facts, made: Made) -> bool:

@@ -127,6 +127,14 @@ def default_of(ref: Ref) -> Ref:
     return ref._replace(name=f"{place}/default/{name}") if four and link != "all" else ref
 
 
+def born_as(ref: Ref) -> Ref:
+    """Give the setting that one of a link begins with, itself if none (addrconf_add_dev)."""
+    if ref.kind != "setting" or not link_of(ref):
+        return ref
+    place, _, name = ref.name.rsplit("/", 2)
+    return ref._replace(name=f"{place}/default/{name}")
+
+
 def all_of(ref: Ref) -> Ref:
     """Give the setting of all that sets one of a link, itself if none (addrconf_disable_ipv6)."""
     place, _, name = ref.name.rpartition("/")

@@ -397,6 +397,7 @@ def setting(dice: Dice, who: str) -> tuple[str, str, str, str]:
 def lab_setting(dice: Dice, who: str) -> Command:
     path, value, names, reach = setting(dice, who)
     lost = [f"{link}.six" for link in FOREIGN if f"{link}.addresses6" in reach.split()]
+    lost += ["begun.default"] if "/conf/default/" in path else []
     return command(f"echo {value} | tee {path}", " ".join([names, *lost]), reach)
 
 
@@ -694,7 +695,8 @@ def away_and_back(dice: Dice, who: str) -> list[Command]:
     """To another namespace, which costs a link all that it had."""
     link = dice.choice(("q8", "d0", "eth7"))
     # As with `flipped`, nothing tells that it would have taken what a lab has taken already.
-    names = f"{link}.up {link}.away {link}.six {_all_of(link)}"
+    # Nor whether it has begun with a default of the lab's, or somebody has typed that.
+    names = f"{link}.up {link}.away {link}.six begun.default {_all_of(link)}"
     steps = ["ip netns add away", f"ip link set {link} netns away"]
     back = f"ip -n away link set {link} netns $$; :"
     steps += [back, f"ip link set {link} up"] if dice.random() < 0.7 else []

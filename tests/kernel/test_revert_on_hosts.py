@@ -406,13 +406,111 @@ def test_what_is_the_default_for_the_second_lab_keeps_the_first_from_nothing(
     assert not_as(private, before) == []
 
 
-def test_a_link_that_others_take_away_goes_with_what_was_set_of_it(
+# Below 1280 the bridge has no IPv6; when it comes again, it begins with the defaults.
+NO_LOCALS = f"""{BRIDGE}
+ip link add link br9 name m9 address 02:00:00:00:02:09 type macvlan mode bridge
+echo 1 > /proc/sys/net/ipv6/conf/br9/addr_gen_mode
+ip link set m9 up; until ip -6 address show dev m9 | grep -q fe80; do sleep 0.01; done
+"""
+
+
+@pytest.mark.parametrize("downs", ["t1 t2", "t2 t1"])
+def test_ipv6_that_the_first_costs_a_bridge_and_the_second_gives_it_anew(
+    private: Private, tmp_path: Path, downs: str
+) -> None:
+    private.sh(NO_LOCALS)
+    before = private.snapshot()
+    for name, size in (("t1", "p9 mtu 1200"), ("t2", "br9 mtu 1300")):
+        private.cnetsh("up", template(tmp_path, name, f"ip link set dev {size}"))
+    done = [private.cnetsh("down", name, check=False) for name in downs.split()]
+    assert not_as(private, before) == [], "".join(map(report, done))
+    assert_as_before(done[1], downs.split()[1])
+
+
+def test_ipv6_that_the_first_costs_a_bridge_and_a_change_gives_back(
+    private: Private, tmp_path: Path
+) -> None:
+    private.sh(NO_LOCALS)
+    before = private.snapshot()
+    first = template(tmp_path, "t1", "ip link set dev p9 mtu 1200\nip link set q9 alias lab")
+    private.cnetsh("up", first)
+    private.cnetsh("up", template(tmp_path, "t2", "ip link set dev br9 mtu 1300"))
+    (Path(first) / "up.sh.j2").write_text("ip link set q9 alias lab\n", encoding="utf-8")
+    private.cnetsh("up", first, "--yes")
+    done = [private.cnetsh("down", name, check=False) for name in ("t1", "t2")]
+    assert not_as(private, before) == [], "".join(map(report, done))
+    assert_as_before(done[1], "t2")
+
+
+def test_ipv6_that_others_give_anew_to_a_link_that_the_lab_cost_it(
     new_private: Hosts, tmp_path: Path
 ) -> None:
-    lab = template(tmp_path, "t", ONE_VALUE["mtu"])
-    moved = "ip netns add away; ip link set eth7 netns away"
-    done, _ = beside_twin(new_private, UPLINK, lab, "t", moved)
+    lab = template(tmp_path, "t", "ip link set dev p9 mtu 1200")
+    done, differs = beside_twin(new_private, NO_LOCALS, lab, "t", "ip link set br9 mtu 1400")
+    assert_others_named(done, "t", "br9", "1400")
+    assert differs == [], report(done)
+
+
+def test_what_others_make_on_a_bridge_that_is_small_by_the_lab(
+    new_private: Hosts, tmp_path: Path
+) -> None:
+    lab = template(tmp_path, "t", "ip link set dev p9 mtu 1400")
+    made = "ip link add link br9 name m8 address 02:00:00:00:02:08 type macvlan mode bridge"
+    done, differs = beside_twin(new_private, BRIDGE, lab, "t", made)
+    assert_others_named(done, "t", "m8")
+    assert differs == [], report(done)
+
+
+MOVED = "ip netns add away; ip link set eth7 netns away"
+TAKEN_ALONG = {
+    "mtu": "ip link set eth7 mtu 1400",
+    "address": "ip link set eth7 address 02:00:00:00:07:77",
+    "alias": "ip link set eth7 alias lab txqueuelen 500",
+}
+
+
+@pytest.mark.parametrize("value", TAKEN_ALONG)
+def test_a_link_that_others_move_away_goes_there_as_it_was(
+    new_private: Hosts, tmp_path: Path, value: str
+) -> None:
+    lab = template(tmp_path, "t", TAKEN_ALONG[value])
+    done, differs = beside_twin(new_private, UPLINK, lab, "t", MOVED)
+    assert_others_named(done, "t", "link eth7 is gone")
+    assert differs == [], report(done)
+
+
+def test_what_others_have_set_of_a_link_that_they_moved_away_stays(
+    new_private: Hosts, tmp_path: Path
+) -> None:
+    lab = template(tmp_path, "t", TAKEN_ALONG["alias"])
+    meanwhile = f"{MOVED} name e9; ip -n away link set e9 alias theirs"
+    done, differs = beside_twin(new_private, UPLINK, lab, "t", meanwhile)
+    assert_others_named(done, "t", "link eth7 is gone")
+    assert differs == [], report(done)
+
+
+def test_a_link_that_others_take_where_nobody_can_look_goes_with_what_was_set_of_it(
+    private: Private, tmp_path: Path
+) -> None:
+    private.sh(UPLINK)
+    private.cnetsh("up", template(tmp_path, "t", TAKEN_ALONG["mtu"]))
+    private.sh(f"{MOVED}; ip netns delete away")
+    done = private.cnetsh("down", "t", check=False)
     assert_others_named(done, "t", "link eth7 is gone, with what this lab had set of it")
+
+
+def test_a_link_that_others_move_away_and_back_may_have_a_default_of_the_labs(
+    private: Private, tmp_path: Path
+) -> None:
+    private.sh(UPLINK)
+    default = "echo 0 | tee /proc/sys/net/ipv4/conf/default/accept_redirects"
+    private.cnetsh("up", template(tmp_path, "t", default))
+    private.sh(f"{MOVED}; ip netns exec away ip link set eth7 netns $$; ip link set eth7 up")
+    done = private.cnetsh("down", "t", check=False)
+    path = "/proc/sys/net/ipv4/conf/eth7/accept_redirects"
+    told = f"{path} was 1, is 0, as this lab had the default: not known whether others have set it"
+    assert told in done.stderr, report(done)
+    assert done.returncode == 3, report(done)
 
 
 CHAIN = "iptables -N {0}\niptables -A {0} -s 10.80.0.0/16 -j DROP"
