@@ -1,10 +1,17 @@
 """What a kernel could have answered, as the state that is read from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cnetsh import kinds
+from cnetsh.doctor.asked import requirements_of
+from cnetsh.doctor.diagnose import diagnose
+from cnetsh.doctor.evidence import Evidence
+from cnetsh.doctor.finding import Finding
+from cnetsh.forwarding.predict import Surprise
 from cnetsh.kinds.change import NOTHING, Answers, State
+from cnetsh.plan.steps import Plan, Step
 
 
 def seen(
@@ -17,6 +24,18 @@ def seen(
     named = {**{one["dev"]: {} for one in addresses}, **links}
     answered = [_link(name, facts, addresses) for name, facts in named.items()]
     return kinds.see(Answers(addresses=answered, saved=_saved(rules), **more))
+
+
+def diagnosed(
+    plan: Plan | None,
+    on_host: bool,
+    facts: Evidence,
+    new: Iterable[Step] = (),
+    surprises: Iterable[Surprise] = (),
+) -> list[Finding]:
+    """What doctor finds of a plan where these facts are so."""
+    asked = requirements_of(plan) if plan else None
+    return diagnose(on_host, replace(facts, asked=asked), new, surprises)
 
 
 def _link(

@@ -12,7 +12,7 @@ from cnetsh.commands.sheets import form_of, shown
 from cnetsh.commands.up import Wanted, as_given, to_bring_up
 from cnetsh.commands.work import tell_findings
 from cnetsh.compare.plans import differing
-from cnetsh.doctor.diagnose import findings_as_json
+from cnetsh.doctor.finding import findings_as_json
 from cnetsh.errors import DONE, FAILED, CnetshError
 from cnetsh.plan.lines import Line, numbered
 from cnetsh.plan.saved import as_saved

@@ -10,7 +10,8 @@ from cnetsh.commands.output import say, tell
 from cnetsh.commands.predicting import surprises_here, tell_unknown
 from cnetsh.commands.work import tell_findings
 from cnetsh.compare import kernel, snapshot
-from cnetsh.doctor import diagnose
+from cnetsh.doctor import diagnose, evidence
+from cnetsh.doctor.finding import findings_as_json
 from cnetsh.errors import DONE, REFUSED, CnetshError
 from cnetsh.labs import choose
 from cnetsh.plan.steps import Plans
@@ -41,17 +42,17 @@ def run(lab: str, settings: Sequence[str], on: str, verbose: bool, as_json: bool
 def _tell(plans: Plans | None, on_host: bool, verbose: bool, as_json: bool, where: Target) -> int:
     plan = plans.up if plans else None
     said = kernel.whole(ask)
-    seen = diagnose.gather(ask, snapshot.take(ask, seen=said), plan)
+    seen = evidence.gather(ask, snapshot.take(ask, seen=said), plan)
     # What a lab that is up is like, `check` tells.
     new = plans if plans and plans.up.lab not in seen.labs else None
     surprises = surprises_here(new, said) if new else []
-    findings = diagnose.diagnose(plan, on_host, seen, (), surprises)
+    findings = diagnose.diagnose(on_host, seen, (), surprises)
     if as_json:
-        print(json.dumps(diagnose.findings_as_json(findings), indent=1))
+        print(json.dumps(findings_as_json(findings), indent=1))
     else:
         tell_findings(findings, where, tell)
     if verbose:
         tell_unknown(surprises)
     if not findings:
         say("nothing stands in the way")
-    return REFUSED if diagnose.worst(findings) in ("lacks", "refuse") else DONE
+    return REFUSED if any(one.keeps_down for one in findings) else DONE

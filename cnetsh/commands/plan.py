@@ -135,7 +135,7 @@ def _compared(plans: Plans, how: _Form, where: "Target", into: TextIO) -> int:
     from cnetsh.commands.naming import Sought
     from cnetsh.commands.up import Wanted, to_bring_up
     from cnetsh.commands.work import tell_findings
-    from cnetsh.doctor.diagnose import findings_as_json
+    from cnetsh.doctor.finding import findings_as_json
     from cnetsh.plan.saved import Saved
 
     plan = plans.down if how.which == "down" else plans.up

@@ -186,13 +186,13 @@ def _findings(
     """Give what doctor warns of; new: the steps to run of a lab that is up."""
     # A look at a plan goes without the traps, which take a while to load.
     from cnetsh.commands.predicting import tell_unknown
-    from cnetsh.doctor import diagnose
+    from cnetsh.doctor import diagnose, evidence
 
     if wanted.verbose:
         tell_unknown(surprises)
-    facts = diagnose.gather(means.ask, before, wanted.plans.up)
+    facts = evidence.gather(means.ask, before, wanted.plans.up)
     private = wanted.where.is_private
-    found = diagnose.diagnose(wanted.plans.up, not private, facts, new, surprises)
+    found = diagnose.diagnose(not private, facts, new, surprises)
     return [one for one in found if one.severity != "note"]
 
 
@@ -205,7 +205,7 @@ def _refuse_dangerous(wanted: Wanted, findings: Sequence[Finding]) -> None:
     lacks = any(one.severity == "lacks" for one in findings)
     if lacks or options:
         hint = "nothing was executed" if lacks else f"{' '.join(sorted(options))} accepts it"
-        traps = dict.fromkeys(one.id for one in findings if one.severity in ("lacks", "refuse"))
+        traps = dict.fromkeys(one.id for one in findings if one.keeps_down)
         raise CnetshError(f"{wanted.plans.up.lab} is not brought up here: {', '.join(traps)}", hint)
 
 

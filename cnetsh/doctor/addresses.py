@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 from cnetsh.doctor.finding import Case, Sign, few
 from cnetsh.kinds.change import Facts
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # VPNs halve the default route to win over it (0.0.0.0/1) and divide it in IPv6 (2000::/3).
 WIDEST = {4: 1, 6: 3}
@@ -18,7 +18,7 @@ FREE = {4: "10.{}.0.0/24", 6: "fd00:{}::/64"}
 class There(NamedTuple):
     """A network that the target knows, the link it is on, and the address or route that says so."""
 
-    network: Network
+    network: _Network
     dev: str | None
     text: str
 
@@ -41,9 +41,9 @@ def overlap(case: Case) -> Iterator[Sign]:
             yield Sign("warn", few(lines), effect, _another(network, there))
 
 
-def _networks(case: Case, inside: bool) -> dict[Network, str]:
+def _networks(case: Case, inside: bool) -> dict[_Network, str]:
     """Give the plan's networks with the link, or the namespace, that they are for."""
-    found: dict[Network, str] = {}
+    found: dict[_Network, str] = {}
     for one in case.asked.addresses:
         # Behind one a container is in the network of the host's own link, and is meant to be.
         macvlan = " type macvlan" in case.asked.links.get((one.netns, one.dev), "")
@@ -77,11 +77,11 @@ def is_default(to: str) -> bool:
     return network.prefixlen <= WIDEST[network.version]
 
 
-def _meeting(network: Network, there: Sequence[There]) -> list[str]:
+def _meeting(network: _Network, there: Sequence[There]) -> list[str]:
     return [one.text for one in there if _meets(one.network, network)]
 
 
-def _meets(one: Network, other: Network) -> bool:
+def _meets(one: _Network, other: _Network) -> bool:
     everywhere = one.is_loopback or one.is_link_local or one.is_multicast
     return one.version == other.version and not everywhere and one.overlaps(other)
 
@@ -96,7 +96,7 @@ def route_text(to: str, facts: Facts) -> str:
     return " ".join(words)
 
 
-def _another(network: Network, there: Sequence[There]) -> str:
+def _another(network: _Network, there: Sequence[There]) -> str:
     """Give the advice, with a network that overlaps nothing here."""
     tried = (ipaddress.ip_network(FREE[network.version].format(one)) for one in range(77, 256))
     free = next((f"; {one} is free here" for one in tried if not _meeting(one, there)), "")
@@ -113,7 +113,7 @@ def host_bits(case: Case) -> Iterator[Sign]:
                 yield Sign("note", rule.text, effect, f"read {word} as {network}")
 
 
-def _cut(word: str) -> Network | None:
+def _cut(word: str) -> _Network | None:
     try:
         interface = ipaddress.ip_interface(word)
     except ValueError:

@@ -8,16 +8,16 @@ from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Change, Make, Move, Ref, Remove, Set, refs_of
 from cnetsh.plan.steps import Plan, Step
 
-Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+_Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 _VERBS = ("-A", "-I", "-D", "-N", "-F", "-X")  # before them: -w and -t TABLE
 
 
-class Address(NamedTuple):
+class AddedAddress(NamedTuple):
     """An address that a plan adds, the namespace and link it is added to, and the command."""
 
     netns: str
     dev: str
-    ip: Interface
+    ip: _Interface
     text: str
 
 
@@ -47,7 +47,7 @@ class Requirements:
     """
 
     lab: str = ""
-    addresses: list[Address] = field(default_factory=list)
+    addresses: list[AddedAddress] = field(default_factory=list)
     settings: set[tuple[str, str]] = field(default_factory=set)  # the target's own, with values
     inside: set[str] = field(default_factory=set)  # settings of other namespaces
     rules: list[IptablesCommand] = field(default_factory=list)
@@ -119,7 +119,7 @@ def _take(step: Step, change: Change, found: Requirements) -> None:
             _use(netns, name, step, found)
         case Make(Ref("address"), facts):
             ip = _ip(step.command.rest[1], step.text)
-            found.addresses.append(Address(netns, facts["dev"], ip, step.text))
+            found.addresses.append(AddedAddress(netns, facts["dev"], ip, step.text))
             _use(netns, facts["dev"], step, found)
         case Make(Ref("route" | "neighbour"), facts):
             if "dev" in facts:
@@ -179,7 +179,7 @@ def _use(netns: str, link: str, step: Step, found: Requirements) -> None:
         found.uses.setdefault(link, step.text)
 
 
-def _ip(text: str, command: str) -> Interface:
+def _ip(text: str, command: str) -> _Interface:
     # ip reads 010.0.0.1 as 8.0.0.1 and 10.1 as 10.1.0.0, so what is not plain is not let through.
     try:
         return ipaddress.ip_interface(text)

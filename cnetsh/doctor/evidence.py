@@ -86,7 +86,10 @@ class Evidence:
 
 
 def gather(run: Run, now: State, plan: Plan | None = None) -> Evidence:
-    """Read the target that this process is in; with a plan, what that needs of the kernel, too."""
+    """Read the target that this process is in; with a plan, what that needs of the kernel, too.
+
+    Raises CnetshError for a plan with an address that is none.
+    """
     tables, chains = nftables(run)
     backend, asked = _backend(), requirements_of(plan) if plan else None
     return Evidence(

@@ -1,9 +1,9 @@
 """What doctor says: a finding, and the question that every trap of the table is asked."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cnetsh.doctor.asked import Requirements
 from cnetsh.kinds.change import unquoted
@@ -35,6 +35,11 @@ class Finding:
     advice: str
     commands: tuple[str, ...]  # what can be typed in the target, after what the advice says of it
     source: str
+
+    @property
+    def keeps_down(self) -> bool:
+        """Whether a lab does not come up for it, or not unless that is accepted."""
+        return self.severity in ("lacks", "refuse")
 
 
 class Sign(NamedTuple):
@@ -116,3 +121,8 @@ def finding_lines(finding: Finding) -> Iterator[tuple[str, bool]]:
         lines = [(line, False) for line in text.split("\n") if line]
         for at, (line, whole) in enumerate([*lines, *((one, True) for one in commands)]):
             yield f"  {'' if at else head:<8}{line}", whole
+
+
+def findings_as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Give the findings as plain data."""
+    return [asdict(one) for one in findings]

@@ -9,12 +9,8 @@ from cnetsh.doctor.finding import Case, Severity, Sign
 from cnetsh.kinds import called
 from cnetsh.kinds.change import Ref
 
-NF_CALL = {
-    "iptables": "/proc/sys/net/bridge/bridge-nf-call-iptables",
-    "ip6tables": "/proc/sys/net/bridge/bridge-nf-call-ip6tables",
-}
-FORWARDING = {"iptables": "/ipv4/ip_forward", "ip6tables": "/ipv6/conf/all/forwarding"}
-VERSIONS = {"iptables": 4, "ip6tables": 6}
+# By tool: the version of IP, and the end of the path of its forwarding.
+_FAMILIES = {"iptables": (4, "/ipv4/ip_forward"), "ip6tables": (6, "/ipv6/conf/all/forwarding")}
 MARK = "cnetsh:"  # the comment in rules of labs, which only concern the lab's own links
 MOST_RULES = 3
 # A policy, and a last rule that does what a policy would.
@@ -48,7 +44,7 @@ def forward_drop(case: Case) -> Iterator[Sign]:
 
 
 def _filters(case: Case) -> Iterator[Filter]:
-    for tool in FORWARDING:
+    for tool in _FAMILIES:
         for home, line in _filter_lines(case, tool):
             if _DROPS.fullmatch(line):
                 yield Filter(tool, home, _shown(line))
@@ -79,7 +75,7 @@ def _lines(case: Case, key: str) -> list[str]:
 
 def host_forwards(case: Case, tool: str = "iptables") -> bool:
     """Say whether the host passes on packets of the plan's containers."""
-    ending, version = FORWARDING[tool], VERSIONS[tool]
+    version, ending = _FAMILIES[tool]
     already = case.seen.setting(f"/proc/sys/net{ending}") == "1" and bool(case.asked.routed)
     here = {one.ip.version for one in case.asked.addresses if not one.netns}
     return case.asked.turns_on(ending) or (already and version in here)
@@ -104,8 +100,8 @@ def bridged_frames(case: Case) -> Iterator[Sign]:
 
     What that does to a plan, the model of forwarding tells.
     """
-    for tool, path in NF_CALL.items():
-        rules = _forward_rules(case, tool)
+    for tool in _FAMILIES:
+        path, rules = f"/proc/sys/net/bridge/bridge-nf-call-{tool}", _forward_rules(case, tool)
         # The two families say the same, so the second one speaks only of rules.
         told = case.plan is None and (rules or tool == "iptables")
         if not told or case.seen.setting(path) != "1":

@@ -12,7 +12,7 @@ import pytest
 from cnetsh.doctor import machine
 from cnetsh.doctor.asked import Requirements, requirements_of
 from cnetsh.doctor.cut_off import Lifeline, lifelines, losses
-from cnetsh.doctor.diagnose import Finding, diagnose
+from cnetsh.doctor.diagnose import Finding
 from cnetsh.doctor.evidence import Evidence
 from cnetsh.doctor.machine import SshSession
 from cnetsh.kinds.change import Facts, Ref, State
@@ -606,7 +606,7 @@ class TestFinding:
     def found(
         self, up: Plan, seen: Evidence | None = None, on_host: bool = True, new: Iterable[Step] = ()
     ) -> list[Finding]:
-        findings = diagnose(up, on_host, seen or Evidence(self.SEEN, ssh=SSH), new)
+        findings = answers.diagnosed(up, on_host, seen or Evidence(self.SEEN, ssh=SSH), new)
         return [one for one in findings if one.id == "P28"]
 
     def test_says_the_step_and_what_is_lost(self) -> None:

@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from answers import seen
+from answers import diagnosed, seen
 
 from cnetsh.doctor import machine
 from cnetsh.doctor.asked import requirements_of
-from cnetsh.doctor.diagnose import Evidence, Finding, diagnose, findings_as_json, worst
-from cnetsh.doctor.evidence import BaseChain, gather
+from cnetsh.doctor.evidence import BaseChain, Evidence, gather
+from cnetsh.doctor.finding import Finding, findings_as_json
 from cnetsh.doctor.probe import lacking
 from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import CnetshError
@@ -71,7 +71,7 @@ def host(facts: Evidence | None = None, **more: Any) -> Evidence:
 
 
 def found(plan: Plan | None, facts: Evidence, number: str, on_host: bool = True) -> list[Finding]:
-    return [one for one in diagnose(plan, on_host, facts) if one.id == number]
+    return [one for one in diagnosed(plan, on_host, facts) if one.id == number]
 
 
 def route(dst: str, dev: str = "tun0", **more: str) -> dict[str, str]:
@@ -219,7 +219,7 @@ def as_plan(what: str | Plan | None) -> Plan | None:
 @pytest.mark.parametrize(("number", "what", "facts", "severity"), HITS.values(), ids=HITS)
 def test_finds(number: str, what: str | Plan | None, facts: Evidence, severity: str) -> None:
     findings = found(as_plan(what), facts, number)
-    assert [one.severity for one in findings] == [severity], diagnose(as_plan(what), True, facts)
+    assert [one.severity for one in findings] == [severity], diagnosed(as_plan(what), True, facts)
     assert all((one.title, one.evidence, one.effect, one.advice, one.source) for one in findings)
 
 
@@ -360,7 +360,7 @@ def test_does_not_find(number: str, what: str | Plan | None, facts: Evidence) ->
 
 @pytest.mark.parametrize("name", builtin.LABS)
 def test_the_articles_labs_have_nothing_against_an_ordinary_machine(name: str) -> None:
-    assert worst(diagnose(lab_plan(name), True, host())) in ("note", None)
+    assert {one.severity for one in diagnosed(lab_plan(name), True, host())} <= {"note"}
 
 
 def test_the_table_has_every_row() -> None:
@@ -377,7 +377,7 @@ def test_says_what_the_model_of_forwarding_says() -> None:
         Surprise("pair", 1, "r1 and 192.168.5.2, neighbours by their addresses", "will not …"),
         Surprise("way", 1, "net0 to the outside", "will not …", "", ("iptables …",)),
     ]  # fmt: skip
-    findings = diagnose(lab_plan("routing"), True, host(), (), known)
+    findings = diagnosed(lab_plan("routing"), True, host(), (), known)
     told = {one.id: one for one in findings if one.id in ("P01", "P20", "P30", "P31")}
     assert {number: one.severity for number, one in told.items()} == {
         "P01": "warn", "P20": "note", "P30": "warn", "P31": "warn"
@@ -392,14 +392,14 @@ def test_a_name_that_is_taken_is_told_once() -> None:
     known = [
         Surprise("step", 1, "ip link add name br0 type bridge", "will be refused: it is there")
     ]
-    findings = diagnose(lab_plan("bridge"), True, host(links={"br0": BR0}), (), known)
+    findings = diagnosed(lab_plan("bridge"), True, host(links={"br0": BR0}), (), known)
     assert {"P26", "P31"} & {one.id for one in findings} == {"P26"}
     assert len({trap.title for trap in TRAPS}) == len(TRAPS)
     assert all(trap.source for trap in TRAPS)
 
 
 def test_nothing_is_found_without_a_plan_on_an_ordinary_machine() -> None:
-    assert diagnose(None, True, host()) == []
+    assert diagnosed(None, True, host()) == []
 
 
 class TestOverlap:
@@ -441,7 +441,7 @@ def test_gravest_first_and_names_of_the_kernel_made_visible() -> None:
         routes=[route("172.17.0.0/16", "do\033cker")],
         rules={"iptables nat": [NAT_LINE]},
     )
-    findings = diagnose(lab_plan("routing"), True, facts)
+    findings = diagnosed(lab_plan("routing"), True, facts)
     assert [one.severity for one in findings][:3] == ["lacks", "refuse", "warn"]
     assert not any("\033" in text for one in findings_as_json(findings) for text in one.values())
     assert "do\\x1bcker" in findings[1].evidence
@@ -449,12 +449,12 @@ def test_gravest_first_and_names_of_the_kernel_made_visible() -> None:
 
 def test_an_address_that_ip_would_read_as_another_is_refused() -> None:
     with pytest.raises(CnetshError, match=r"010\.0\.0\.1/8 is not an address"):
-        diagnose(plan("ip address add 010.0.0.1/8 dev eth0"), True, host())
+        diagnosed(plan("ip address add 010.0.0.1/8 dev eth0"), True, host())
 
 
 def test_a_large_plan_is_read_once() -> None:
     facts = host(rules={"iptables nat": [NAT_LINE]})
-    assert worst(diagnose(lab_plan("routing", "containers=1000"), True, facts)) == "warn"
+    assert diagnosed(lab_plan("routing", "containers=1000"), True, facts)[0].severity == "warn"
 
 
 class TestProbe:

@@ -19,7 +19,7 @@ DOCTOR = """
 import json, sys
 from cnetsh.system import process
 from cnetsh.compare import snapshot
-from cnetsh.doctor import diagnose
+from cnetsh.doctor import diagnose, evidence, finding
 from cnetsh.labs import builtin
 from cnetsh.plan import steps
 from cnetsh.labs import render
@@ -29,8 +29,8 @@ if name:
     loaded = builtin.builtin_lab(name, sys.argv[3:])
     up = steps.parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
 run = process.runner()
-facts = diagnose.gather(run, snapshot.take(run), up)
-print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, target == "host", facts))))
+facts = evidence.gather(run, snapshot.take(run), up)
+print(json.dumps(finding.findings_as_json(diagnose.diagnose(target == "host", facts))))
 """
 BRIDGE = """
 ip link add br0 type bridge; ip address add 172.18.0.1/12 dev br0; ip link set br0 up
@@ -249,12 +249,12 @@ def test_router_advertisement(private: Private) -> None:
     lab = f"""
 from cnetsh.system import process
 from cnetsh.compare import snapshot
-from cnetsh.doctor import diagnose
+from cnetsh.doctor import diagnose, evidence, finding
 from cnetsh.plan import steps
 up = steps.parse("echo 1 | tee {settings}/all/forwarding", "x", "", "up", "x")
 run = process.runner()
-facts = diagnose.gather(run, snapshot.take(run), up)
-import json; print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, True, facts))))
+facts = evidence.gather(run, snapshot.take(run), up)
+import json; print(json.dumps(finding.findings_as_json(diagnose.diagnose(True, facts))))
 """
     for value, expected in (("1", ["refuse"]), ("0", ["warn"]), ("2", [])):
         private.sh(f"echo {value} > {settings}/eth0/accept_ra")
@@ -292,15 +292,15 @@ def test_what_the_kernel_lacks_is_found_before_the_first_step(private: Private) 
     lab = """
 from cnetsh.system import process
 from cnetsh.compare import snapshot
-from cnetsh.doctor import diagnose
+from cnetsh.doctor import diagnose, evidence, finding
 from cnetsh.plan import steps
 text = ("ip link add x type veth peer name y\\ntc qdisc add dev x root netem delay 1ms\\n"
         "ip netns add a\\nip link add link eth0 name m netns a type macvlan mode bridge\\n"
         "iptables -t nat -A POSTROUTING ! -o x -m comment --comment cnetsh:x -j MASQUERADE")
 up = steps.parse(text, "x", "", "up", "x")
 run = process.runner()
-facts = diagnose.gather(run, snapshot.take(run), up)
-import json; print(json.dumps(diagnose.findings_as_json(diagnose.diagnose(up, True, facts))))
+facts = evidence.gather(run, snapshot.take(run), up)
+import json; print(json.dumps(finding.findings_as_json(diagnose.diagnose(True, facts))))
 """
     done = private.python("-c", lab)
     said = evidence(json.loads(done.stdout), "P25")
@@ -344,7 +344,7 @@ def test_is_quick(private: Private) -> None:
 import os
 from cnetsh.system import process
 from cnetsh.compare import snapshot
-from cnetsh.doctor import diagnose
+from cnetsh.doctor import diagnose, evidence, finding
 from cnetsh.labs import builtin
 from cnetsh.plan import steps
 from cnetsh.labs import render
@@ -354,7 +354,7 @@ run = process.runner()
 seen = snapshot.take(run)
 began = sum(os.times()[:4])
 for _ in range(10):
-    diagnose.diagnose(up, True, diagnose.gather(run, seen, up))
+    diagnose.diagnose(True, evidence.gather(run, seen, up))
 print((sum(os.times()[:4]) - began) / 10)
 """
     done = private.python("-c", script)
