@@ -46,11 +46,12 @@ def often(cases: Iterable[str], chosen: Collection[str]) -> list[ParameterSet]:
     ]
 
 
-def template(folder: Path, name: str, commands: str) -> str:
-    """A template folder of these commands; gives what `up` takes."""
-    (at := folder / name).mkdir()
+def template(folder: Path, name: str, commands: str, **parts: str) -> str:
+    """A template folder of these commands, or of others now; gives what `up` takes."""
+    (at := folder / name).mkdir(exist_ok=True)
     (at / "lab.yaml").write_text("title: t\n", encoding="utf-8")
-    (at / "up.sh.j2").write_text(commands.strip() + "\n", encoding="utf-8")
+    for part, text in {"up": commands, **parts}.items():
+        (at / f"{part}.sh.j2").write_text(text.strip() + "\n", encoding="utf-8")
     return str(at)
 
 

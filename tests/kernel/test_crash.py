@@ -13,6 +13,7 @@ import oracle
 import pytest
 from endings import assert_left
 from hosts import PATIENCE, Private, report, wait_for
+from others import template
 from runs import KILLED, POINTS, crash, unequal
 from test_foreign import NAT_LAB, lab_file
 
@@ -142,10 +143,8 @@ class TestSignals:
 
 def start_slow(private: Private, folder: Path, seconds: int) -> "subprocess.Popen[str]":
     """A lab that is at its last step, which takes some seconds."""
-    (folder / "slow").mkdir()
-    (folder / "slow/lab.yaml").write_text("title: Slow\n")
-    (folder / "slow/up.sh.j2").write_text(SLOW.replace("SECONDS", str(seconds)))
-    process = private.start([*CNETSH, "up", str(folder / "slow")], stderr=-1)
+    lab = template(folder, "slow", SLOW.replace("SECONDS", str(seconds)))
+    process = private.start([*CNETSH, "up", lab], stderr=-1)
     assert wait_for(lambda: "slow0" in private.sh("ls /run/netns || true"))
     assert wait_for(lambda: "ping" in inside_slow(private))
     return process
@@ -158,11 +157,9 @@ def inside_slow(private: Private) -> str:
 
 def test_a_rule_of_others_in_place_of_the_labs_is_theirs(private: Private, tmp_path: Path) -> None:
     """Nobody saw what the killed `up` did to the chain: its words tell which rule is the lab's."""
-    (folder := tmp_path / "slow").mkdir()
-    (folder / "lab.yaml").write_text("title: Slow\n")
     ours, theirs = "FORWARD -i eth9 -j ACCEPT", "FORWARD -p tcp --dport 80 -j ACCEPT"
-    (folder / "up.sh.j2").write_text(f"iptables -A {ours}\nping -w 3 127.0.0.1\n")
-    process = private.start([*CNETSH, "up", str(folder)], stderr=-1)
+    lab = template(tmp_path, "slow", f"iptables -A {ours}\nping -w 3 127.0.0.1")
+    process = private.start([*CNETSH, "up", lab], stderr=-1)
     assert wait_for(lambda: "-i eth9" in private.sh("iptables -S FORWARD"))
     process.kill()
     process.wait()

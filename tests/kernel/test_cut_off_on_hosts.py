@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hosts import HERE, Private, report
-from others import often
+from others import often, template
 
 from cnetsh.labs import builtin
 
@@ -77,13 +77,6 @@ def forget(private: Private) -> None:
     private.sh("ip neigh flush all; ip -n out neigh flush all")
 
 
-def template(folder: Path, text: str) -> str:
-    (folder / "lab").mkdir(exist_ok=True)
-    (folder / "lab/lab.yaml").write_text("title: t\n", encoding="utf-8")
-    (folder / "lab/up.sh.j2").write_text(text, encoding="utf-8")
-    return str(folder / "lab")
-
-
 def up(private: Private, *argv: str) -> subprocess.CompletedProcess[str]:
     return private.cnetsh("up", *argv, check=False, env=private.env | SSH)
 
@@ -100,7 +93,7 @@ OFTEN = ("cut1", "cut2", "cut3", "INPUT", "a wrong MAC")
 def test_is_refused_and_is_right(
     host: Private, tmp_path: Path, text: str, step: int, whom: list[str]
 ) -> None:
-    lab = template(tmp_path, text)
+    lab = template(tmp_path, "lab", text)
     before = host.snapshot(settled=0.3)
     done = up(host, lab)
     assert done.returncode == 2, report(done)
@@ -132,22 +125,22 @@ def reached_while_up(private: Private, lab: str) -> set[str]:
 
 
 def test_alone_it_is_refused_with_the_line_to_type(host: Private, tmp_path: Path) -> None:
-    lab = template(tmp_path, "ip link set eth7 down")
+    lab = template(tmp_path, "lab", "ip link set eth7 down")
     done = up(host, lab, "--allow-cut-off")
     assert done.returncode == 2
     assert f"cnetsh up {lab} --allow-cut-off --try 60" in done.stderr, report(done)
 
 
 def test_without_an_answer_it_is_undone(host: Private, tmp_path: Path) -> None:
-    done = up(host, template(tmp_path, CUTS["cut3"][0]), "--allow-cut-off", "--try", "1")
+    done = up(host, template(tmp_path, "lab", CUTS["cut3"][0]), "--allow-cut-off", "--try", "1")
     assert done.returncode == 1 and "not confirmed: undone" in done.stderr, report(done)
     assert reached(host) == {PEER, GATEWAY, SERVER}
 
 
 def test_a_live_change_is_asked_for_its_new_steps(host: Private, tmp_path: Path) -> None:
-    lab = template(tmp_path, CABLE)
+    lab = template(tmp_path, "lab", CABLE)
     assert up(host, lab).returncode == 0
-    done = up(host, template(tmp_path, f"{CABLE}ip route add {PEER}/32 dev v0"))
+    done = up(host, template(tmp_path, "lab", f"{CABLE}ip route add {PEER}/32 dev v0"))
     assert done.returncode == 2 and f"step 4: ip route add {PEER}/32 dev v0" in done.stderr
     assert reached(host) == {PEER, GATEWAY, SERVER}
     done = up(host, lab, "--allow-cut-off", "--try", "1", "--yes")
@@ -159,7 +152,7 @@ def test_a_live_change_is_asked_for_its_new_steps(host: Private, tmp_path: Path)
 def test_an_allowed_overlap_does_not_allow_to_cut_off(
     host: Private, tmp_path: Path, option: str
 ) -> None:
-    lab = template(tmp_path, f"{CABLE}ip address add 10.66.0.250/29 dev v0")
+    lab = template(tmp_path, "lab", f"{CABLE}ip address add 10.66.0.250/29 dev v0")
     done = up(host, lab, *[option] * bool(option))
     assert done.returncode == 2 and "--allow-cut-off --try 60" in done.stderr, report(done)
 

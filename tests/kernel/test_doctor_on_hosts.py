@@ -11,6 +11,7 @@ from typing import Any
 import oracle
 import pytest
 from hosts import Private, report, wait_for
+from others import template
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
@@ -276,12 +277,8 @@ import json; print(json.dumps(finding.findings_as_json(diagnose.diagnose(True, f
 def test_a_setting_that_no_kernel_has_is_refused_beforehand(
     private: Private, tmp_path: Path, line: str, said: str
 ) -> None:
-    lab = tmp_path / "lab"
-    lab.mkdir()
-    (lab / "lab.yaml").write_text("title: t\n")
     made = "ip netns add a\nip link add x type veth peer name y netns a\n"
-    (lab / "up.sh.j2").write_text(f"{made}{line}\n")
-    done = private.cnetsh("up", str(lab), check=False)
+    done = private.cnetsh("up", template(tmp_path, "lab", made + line), check=False)
     assert done.returncode == (2 if said else 0) and said in done.stderr, report(done)
     assert ("nothing was executed" in done.stderr) == bool(said)
 

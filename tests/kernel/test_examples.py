@@ -10,6 +10,7 @@ from pathlib import Path
 import oracle
 import pytest
 from hosts import HERE, PATIENCE, Ordinary, Private, report, wait_for
+from others import template
 from runs import crash
 
 from cnetsh.labs import render
@@ -142,11 +143,7 @@ def failing_folders(file: Path, folder: Path, every: int) -> list[str]:
         inside = steps[number - 1].netns if number else ""
         broken = f"ip route add 198.51.100.0/24 via {NOWHERE}"
         lines.insert(number, f"ip netns exec {inside} {broken}" if inside else broken)
-        made = folder / f"fails-{lab.name}-{number}"
-        made.mkdir()
-        (made / "lab.yaml").write_text("title: fails\nteaches: rollback\n", encoding="utf-8")
-        (made / "up.sh.j2").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        folders.append(str(made))
+        folders.append(template(folder, f"fails-{lab.name}-{number}", "\n".join(lines)))
     return folders
 
 

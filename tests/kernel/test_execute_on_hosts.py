@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hosts import Private
+from others import template
 from runs import Rows, crash
 from test_failures import wrong
 
@@ -263,13 +264,10 @@ def test_an_undo_goes_on_past_a_bridge_that_is_gone(private: Private, tmp_path: 
         *("#: undo ip link delete br0", "ip link set br0 up"),
     ]
     containers = [f"ip netns add n{number}" for number in range(60)]
-    (tmp_path / "lab.yaml").write_text("title: x\n")
-    (tmp_path / "up.sh.j2").write_text("\n".join([*containers, *lines]))
-    (tmp_path / "down.sh.j2").write_text(
-        "ip link delete br0\n" + "\n".join(f"ip netns delete n{number}" for number in range(60))
-    )
-    assert private.cnetsh("up", str(tmp_path)).returncode == 0
-    done = private.cnetsh("down", str(tmp_path), check=False)
+    down = "\n".join(["ip link delete br0", *(f"ip netns delete n{n}" for n in range(60))])
+    lab = template(tmp_path, "own", "\n".join([*containers, *lines]), down=down)
+    assert private.cnetsh("up", lab).returncode == 0
+    done = private.cnetsh("down", lab, check=False)
     assert done.returncode == 3 and "step 61 is not undone" in done.stderr, done.stderr
     assert private.sh("ip netns list; ip -br link show type bridge") == ""
 
@@ -303,11 +301,8 @@ def test_a_failure_anywhere_in_300_containers_names_its_step_and_leaves_nothing(
     }
     folders = []
     for place, bad in cases.items():
-        folder = tmp_path / f"own{place}"
-        folder.mkdir()
-        (folder / "lab.yaml").write_text("title: x\n")
-        (folder / "up.sh.j2").write_text("\n".join([*lines[:place], bad, *lines[place:]]))
-        folders.append(str(folder))
+        steps = "\n".join([*lines[:place], bad, *lines[place:]])
+        folders.append(template(tmp_path, f"own{place}", steps))
     rows: Rows = crash(private, "failing", folders=folders)
     assert wrong(rows) == [] and len(rows) == len(cases)
     for (place, bad), row in zip(cases.items(), rows, strict=True):

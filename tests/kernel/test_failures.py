@@ -14,7 +14,7 @@ from typing import Any
 import oracle
 import pytest
 from hosts import Ordinary, Private, report
-from others import often
+from others import often, template
 from runs import crash, unequal
 
 from cnetsh.labs import choose
@@ -68,11 +68,7 @@ def steps_of(lab: str) -> list[Step]:
 
 def folder_of(base: Path, name: str, steps: Sequence[Step]) -> str:
     """A user's lab with these steps."""
-    folder = base / name
-    folder.mkdir()
-    (folder / "lab.yaml").write_text(f"title: {name}\n")
-    (folder / "up.sh.j2").write_text(to_text(Plan(name, name, "up", tuple(steps))))
-    return str(folder)
+    return template(base, name, to_text(Plan(name, name, "up", tuple(steps))))
 
 
 def folders_that_fail(base: Path, lab: str) -> list[str]:

@@ -12,6 +12,7 @@ import oracle
 import pytest
 from endings import assert_as_before, assert_others_named
 from hosts import PATIENCE, Private, report, wait_for
+from others import template
 
 from cnetsh.system import namespace
 
@@ -223,13 +224,11 @@ class TestWhatWasThereBefore:
         self, private: Private, tmp_path: Path, was_up: str
     ) -> None:
         private.sh(f"ip link add br9 type bridge; ip link set br9 {was_up}; ip link set lo down")
-        (tmp_path / "lab.yaml").write_text("title: links\nteaches: links\n", encoding="utf-8")
         lines = "ip link set br9 up\nip link set lo up\nip address add 10.9.0.1/24 dev br9\n"
-        (tmp_path / "up.sh.j2").write_text(lines, encoding="utf-8")
-        before = private.snapshot(settled=0.2)
-        private.cnetsh("up", str(tmp_path))
+        lab, before = template(tmp_path, "links", lines), private.snapshot(settled=0.2)
+        private.cnetsh("up", lab)
         assert ",UP" in private.sh("ip link show br9")
-        private.cnetsh("down", str(tmp_path))
+        private.cnetsh("down", lab)
         left = oracle.diff(before, private.snapshot(settled=0.2))
         # The kernel gives lo its address when it comes up and keeps it afterwards.
         assert [line for line in left if "lo" not in line and "127.0.0" not in line] == []

@@ -292,7 +292,7 @@ def test_a_link_of_others_that_is_another_one_now_is_left_alone(
     private.cnetsh("up", lab)
     private.sh(meanwhile)
     if asked == "change":
-        Path(lab, "up.sh.j2").write_text(steps.replace("1400", "1300"))
+        template(tmp_path, "t", steps.replace("1400", "1300"))
     before = private.snapshot()
     words = ("repair", "t") if asked == "repair" else ("up", lab)
     done = private.cnetsh(*words, "--yes", check=False)

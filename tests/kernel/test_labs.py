@@ -15,6 +15,7 @@ from pathlib import Path
 import oracle
 import pytest
 from hosts import PATIENCE, Ordinary, Private, report, wait_for
+from others import template
 
 from cnetsh.labs import builtin
 
@@ -104,12 +105,10 @@ def test_status_and_exec(private: Private) -> None:
 
 def test_a_step_that_fails_is_told_and_undone(private: Private, tmp_path: Path) -> None:
     private.sh("ip link add br9 type bridge")
-    (tmp_path / "lab.yaml").write_text("title: broken\nteaches: errors\n", encoding="utf-8")
     lines = "ip netns add net0\nip link add veth0 type veth peer name ceth0\n"
-    broken = "ip route add default via 10.1.2.3\n"
-    (tmp_path / "up.sh.j2").write_text(lines + broken, encoding="utf-8")
+    lab = template(tmp_path, "broken", f"{lines}ip route add default via 10.1.2.3")
     before = private.snapshot()
-    done = private.cnetsh("up", str(tmp_path), check=False)
+    done = private.cnetsh("up", lab, check=False)
     assert done.returncode == 1, report(done)
     assert "step 3 failed: ip route add default via 10.1.2.3" in done.stderr
     assert "undone, as before\n" in done.stderr

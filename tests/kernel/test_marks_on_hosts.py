@@ -5,6 +5,7 @@ from pathlib import Path
 
 import oracle
 from hosts import Private
+from others import template
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 RULE = "iptables -t nat -A POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE"
@@ -65,7 +66,6 @@ def test_what_is_in_the_way_and_what_is_the_labs_own(private: Private, tmp_path:
 
 def test_a_link_of_the_host_that_a_template_changes(private: Private, tmp_path: Path) -> None:
     private.sh("ip link add br9 type bridge; ip address add 10.9.0.1/24 dev br9")
-    (tmp_path / "lab.yaml").write_text("title: links\nteaches: links\n", encoding="utf-8")
-    lines = ["ip address add 10.9.0.1/24 dev br9", "ip address add 10.9.0.2/24 dev br9"]
-    (tmp_path / "up.sh.j2").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert list(states(private, str(tmp_path)).values()) == ["already there", "change"]
+    lines = "ip address add 10.9.0.1/24 dev br9\nip address add 10.9.0.2/24 dev br9"
+    lab = template(tmp_path, "links", lines)
+    assert list(states(private, lab).values()) == ["already there", "change"]

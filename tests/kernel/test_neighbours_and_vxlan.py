@@ -4,6 +4,7 @@ from pathlib import Path
 
 import oracle
 from hosts import Private
+from others import template
 
 UP = """\
 ip netns add n0
@@ -20,15 +21,8 @@ ip netns exec n0 ip neigh add 10.7.0.1 lladdr 02:00:00:00:00:01 nud permanent de
 SHOWN = "ip neigh show nud permanent dev v0; ip -d link show vx0 | grep -o 'id [0-9]*'"
 
 
-def lab(folder: Path, text: str) -> str:
-    folder.mkdir(exist_ok=True)
-    (folder / "lab.yaml").write_text("title: two\n", encoding="utf-8")
-    (folder / "up.sh.j2").write_text(text, encoding="utf-8")
-    return str(folder)
-
-
 def test_from_plan_to_down(private: Private, tmp_path: Path) -> None:
-    own, before = lab(tmp_path / "two", UP), private.snapshot()
+    own, before = template(tmp_path, "two", UP), private.snapshot()
     saved = str(tmp_path / "two.json")
     private.cnetsh("plan", own, "--on", "host", "-o", saved)
     assert '"link vx0": "absent"' in Path(saved).read_text(encoding="utf-8")
@@ -44,11 +38,11 @@ def test_from_plan_to_down(private: Private, tmp_path: Path) -> None:
 
 
 def test_a_live_change_and_the_script(private: Private, tmp_path: Path) -> None:
-    own, before = lab(tmp_path / "two", UP), private.snapshot()
+    own, before = template(tmp_path, "two", UP), private.snapshot()
     private.cnetsh("up", own)
     first = private.sh(SHOWN)
     other = UP.replace("00:02 nud", "00:09 nud").replace("id 42", "id 43")
-    changed = private.cnetsh("up", lab(tmp_path / "two", other), "--yes").stderr
+    changed = private.cnetsh("up", template(tmp_path, "two", other), "--yes").stderr
     assert "- ip neigh delete 10.7.0.2 dev v0" in changed and "- ip link delete vx0" in changed
     assert private.sh(SHOWN) == first.replace("00:02 ", "00:09 ").replace("id 42", "id 43")
     private.cnetsh("down", "two")

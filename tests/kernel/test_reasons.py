@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hosts import Private, report
+from others import template
 from test_why_on_hosts import SANDBOX, broken, why
 
 NFT = "nft 'add table {0}; add chain {0} p {{ {1} }}; add rule {0} p {2}'"
@@ -159,13 +160,11 @@ def test_a_check_that_may_end_either_way_is_told_who_asks_for_it(
     private: Private, tmp_path: Path
 ) -> None:
     check = "ping -c1 -W1 10.9.0.2"
-    (tmp_path / "lab.yaml").write_text("title: t\n")
-    (tmp_path / "up.sh.j2").write_text(UP)
-    (tmp_path / "check.sh.j2").write_text(f"{check}\n")
+    lab = template(tmp_path, "t", UP, check=check)
     told = ("check 1 may end either way: it is not known whether the queue tbf of near in the host "
             f"drops it: {check}")  # fmt: skip
     for words in (["plan"], ["doctor"], ["up", "--dry-run"]):
-        asked = (*words, str(tmp_path))
+        asked = (*words, lab)
         assert "either way" not in private.cnetsh(*asked).stderr
         assert private.cnetsh(*asked, "-v").stderr.splitlines().count(told) == 1
 

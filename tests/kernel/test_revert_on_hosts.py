@@ -218,12 +218,10 @@ class TestTwoLabs:
     ) -> None:
         private.sh(f"{UPLINK}\necho 0 > /proc/sys/net/ipv4/ip_forward")
         before = private.snapshot()
-        first = template(tmp_path, "t1", ONE_VALUE["mtu"])
-        private.cnetsh("up", first)
+        private.cnetsh("up", template(tmp_path, "t1", ONE_VALUE["mtu"]))
         text = "echo {} | tee /proc/sys/net/ipv4/ip_forward\n"
         private.cnetsh("up", template(tmp_path, "t2", text.format(1)))
-        (Path(first) / "up.sh.j2").write_text(text.format(0), encoding="utf-8")
-        private.cnetsh("up", first, "--yes")
+        private.cnetsh("up", template(tmp_path, "t1", text.format(0)), "--yes")
         done = [private.cnetsh("down", name, check=False) for name in downs.split()]
         assert not_as(private, before) == [], "".join(map(report, done))
         assert_as_before(done[1], downs.split()[1])

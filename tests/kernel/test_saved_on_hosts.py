@@ -6,6 +6,7 @@ from pathlib import Path
 
 import oracle
 from hosts import Private, report
+from others import template
 
 from cnetsh.plan import saved
 
@@ -114,13 +115,10 @@ def test_for_a_lab_that_is_up_is_of_what_was_up(private: Private, tmp_path: Path
 
 
 def test_knows_every_setting_that_it_writes(private: Private, tmp_path: Path) -> None:
-    folder, path = tmp_path / "queue", str(tmp_path / "plan.json")
-    folder.mkdir()
-    setting = "/proc/sys/net/core/somaxconn"
-    (folder / "lab.yaml").write_text("title: Queue", encoding="utf-8")
-    (folder / "up.sh.j2").write_text(f"echo 99 | tee {setting}\n", encoding="utf-8")
+    setting, path = "/proc/sys/net/core/somaxconn", str(tmp_path / "plan.json")
+    lab = template(tmp_path, "queue", f"echo 99 | tee {setting}")
     private.sh(f"echo 50 > {setting}")
-    private.cnetsh("plan", str(folder), "--on", "host", "-o", path)
+    private.cnetsh("plan", lab, "--on", "host", "-o", path)
     private.sh(f"echo 60 > {setting}")
     done = private.cnetsh("up", path, check=False)
     assert done.returncode == 2 and f"setting {setting}: was 50, is 60" in done.stderr, report(done)

@@ -10,6 +10,7 @@ from pathlib import Path
 import oracle
 import pytest
 from hosts import HERE, Private, report, wait_for
+from others import template
 
 from cnetsh.labs.choose import plans
 from cnetsh.plan.steps import Plan, Step, made_by
@@ -303,23 +304,11 @@ not tried, for there is no address 10.0.2.15
 
 
 def test_check_tries_only_what_shows_something(private: Private, tmp_path: Path) -> None:
-    page = Page(private, own_lab(tmp_path, ALONE, ASKED), tmp_path)
+    page = Page(private, template(tmp_path, "lab", ALONE, check=ASKED), tmp_path)
     assert "ping 10.9.0.9  # fails: the reason is $HOME and `nothing`\n" in page.ends("add", 0)
     assert page.ends("check", 0) == TOLD
     private.sh("ip address delete 10.9.0.1/24 dev br7")
     assert page.ends("check", 1).endswith("\nfailed  none of the checks was tried\n")
-
-
-def own_lab(folder: Path, up: str, check: str = "") -> str:
-    lab = folder / "lab"
-    lab.mkdir()
-    for name, text in (
-        ("lab.yaml", "title: Own\nteaches: nothing\n"),
-        ("up.sh.j2", up),
-        ("check.sh.j2", check),
-    ):
-        (lab / name).write_text(text, encoding="utf-8")
-    return str(lab)
 
 
 def test_root_needs_no_sudo(private: Private, tmp_path: Path) -> None:
@@ -374,7 +363,7 @@ ip link set dev eth9 mtu 1400
 
 def test_on_a_link_of_others(private: Private, tmp_path: Path) -> None:
     private.sh(EIGHT_AND_NINE + "ip link set eth9 up")
-    page = Page(private, own_lab(tmp_path, ON_OTHERS), tmp_path)
+    page = Page(private, template(tmp_path, "lab", ON_OTHERS), tmp_path)
     page.ends("add", 0)
     assert page.ends("delete", 0) == "stays as add left it: ip link set dev eth9 mtu 1400\n"
     # eth9 was up before.
@@ -397,7 +386,9 @@ def test_a_process_that_stays_inside_keeps_no_cable(private: Private, tmp_path: 
 
 def test_ends_that_are_called_like_words_of_ip(private: Private, tmp_path: Path) -> None:
     """It stopped before one was moved, so that nothing took the cable along."""
-    commands = "ip netns add n0\nip link add name group type veth peer name up\n"
-    page = Page(private, own_lab(tmp_path, f"{commands}ip link set dev up netns n0"), tmp_path)
+    commands = """ip netns add n0
+ip link add name group type veth peer name up
+ip link set dev up netns n0"""
+    page = Page(private, template(tmp_path, "lab", commands), tmp_path)
     page.ends("add", 1, AT="3", MEANWHILE="exit 1")
     assert page.notes() == [] and "group" not in private.sh("ip -br link")

@@ -230,8 +230,7 @@ class TestSideEffects:
         for each in (host, twin):
             each.sh("ip link add br7 address 02:00:00:00:00:07 type bridge")
         host.cnetsh("up", labs[1], "--yes")
-        (tmp_path / "v4" / "up.sh.j2").write_text(f"{new}\n".replace("IPV4", IPV4))
-        host.cnetsh("up", labs[0], "--yes")
+        host.cnetsh("up", template(tmp_path, "v4", new.replace("IPV4", IPV4)), "--yes")
         host.cnetsh("down", "w4", check=False)
         done = host.cnetsh("down", "v4", check=False)
         assert not_as_twin(host, twin) == [], report(done)

@@ -23,6 +23,7 @@ from hosts import (
     wait_for,
 )
 from machines import FAR, NEAR, Machines, connected
+from others import template
 from terminals import in_front
 from test_guides import CHECKOUT, assert_shown, lines_of, sessions
 
@@ -142,11 +143,8 @@ SOAK = pytest.mark.soak
 def test_what_cuts_the_connection_off_is_refused(
     machines: Machines, tmp_path: Path, user: str, way: str
 ) -> None:
-    (tmp_path / "cut").mkdir()
-    (tmp_path / "cut/up.sh.j2").write_text(CUTS[way][0])
-    (tmp_path / "cut/lab.yaml").write_text("title: cut\n")
     before = machines.there.snapshot()
-    words = ("up", str(tmp_path / "cut"))
+    words = ("up", template(tmp_path, "cut", CUTS[way][0]))
     done = machines.cnetsh(*words, on=f"ssh:{user}@vm", check=False)
     assert done.returncode == 2 and CUTS[way][1] in done.stderr, report(done)
     assert oracle.diff(before, machines.there.snapshot()) == []

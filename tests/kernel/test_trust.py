@@ -5,6 +5,7 @@ from pathlib import Path
 import oracle
 import pytest
 from hosts import Private, report
+from others import template
 from test_failures import REFUSED
 
 LAB = """\
@@ -16,16 +17,9 @@ ip netns exec far touch /run/note2
 """
 
 
-def folder(where: Path, text: str) -> str:
-    (where / "own").mkdir(exist_ok=True)
-    (where / "own" / "lab.yaml").write_text("title: own\n", encoding="utf-8")
-    (where / "own" / "up.sh.j2").write_text(text, encoding="utf-8")
-    return str(where / "own")
-
-
 @pytest.mark.parametrize("saved", [False, True])
 def test_only_when_it_is_given(private: Private, tmp_path: Path, saved: bool) -> None:
-    lab = folder(tmp_path, LAB)
+    lab = template(tmp_path, "own", LAB)
     if saved:
         lab = str(tmp_path / "plan.json")
         private.cnetsh("plan", str(tmp_path / "own"), "-o", lab)
@@ -44,14 +38,14 @@ def test_only_when_it_is_given(private: Private, tmp_path: Path, saved: bool) ->
 
 def test_of_a_failed_run_are_undone(private: Private, tmp_path: Path) -> None:
     before = private.snapshot()
-    done = private.cnetsh("up", folder(tmp_path, LAB + REFUSED[0]), "--trust", check=False)
+    done = private.cnetsh("up", template(tmp_path, "own", LAB + REFUSED[0]), "--trust", check=False)
     assert done.returncode == 1 and "undone, as before" in done.stderr, report(done)
     assert private.sh("ls /run | grep note || true") == ""
     assert oracle.diff(before, private.snapshot()) == []
 
 
 def test_whose_undo_fails_are_left_behind(private: Private, tmp_path: Path) -> None:
-    lab = folder(tmp_path, "#: undo rm /run/note\ntouch /run/note\n")
+    lab = template(tmp_path, "own", "#: undo rm /run/note\ntouch /run/note\n")
     private.cnetsh("up", lab, "--trust")
     private.sh("rm /run/note")
     done = private.cnetsh("down", "own", check=False)
@@ -59,15 +53,15 @@ def test_whose_undo_fails_are_left_behind(private: Private, tmp_path: Path) -> N
 
 
 def test_are_not_weighed_in_a_change(private: Private, tmp_path: Path) -> None:
-    private.cnetsh("up", folder(tmp_path, LAB), "--trust")
-    lab = folder(tmp_path, LAB + "ip netns add near\n")
+    private.cnetsh("up", template(tmp_path, "own", LAB), "--trust")
+    lab = template(tmp_path, "own", LAB + "ip netns add near\n")
     done = private.cnetsh("up", lab, "--trust", check=False)
     said = "cnetsh down own --on host, then up"
     assert done.returncode == 2 and said in done.stderr, report(done)
 
 
 def test_are_marked_in_every_plan(private: Private, tmp_path: Path) -> None:
-    lab = folder(tmp_path, LAB)
+    lab = template(tmp_path, "own", LAB)
     for form, mark in {"rich": "Taken on trust.", "markdown": "Taken on trust."}.items():
         assert private.cnetsh("plan", lab, "--format", form).stdout.count(mark) == 2
     assert private.cnetsh("plan", lab, "--format", "json").stdout.count('"on_trust": true') == 2

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hosts import Private, report, wait_for
 from mistaken import MISTAKES
+from others import template
 
 from cnetsh.labs import choose
 
@@ -253,13 +254,11 @@ def test_a_mistake_that_was_foretold_has_the_same_reason_afterwards(
     private: Private, tmp_path: Path, up: str, check: str, says: str
 ) -> None:
     private.sh(SANDBOX)
-    (tmp_path / "lab.yaml").write_text("title: t\n")
-    (tmp_path / "up.sh.j2").write_text(f"{up}\n")
-    (tmp_path / "check.sh.j2").write_text(f"{check}\n")
-    done = private.cnetsh("up", str(tmp_path))
+    lab = template(tmp_path, "t", up, check=check)
+    done = private.cnetsh("up", lab)
     assert f"will fail: {says}" in done.stderr, report(done)
     words = check.split()
     sender = words[3] if words[0] == "ip" else "host"
     assert why(private, f"{sender} {words[-1]}", 1)["reason"] == says
-    done = private.cnetsh("check", str(tmp_path), check=False)
+    done = private.cnetsh("check", lab, check=False)
     assert done.returncode == 1 and says in done.stderr, report(done)
