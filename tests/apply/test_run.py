@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from samples import plan
 
 from cnetsh.apply.run import SHORT, Means, Outcome, one_by_one
 from cnetsh.apply.units import run_steps, side_by_side
 from cnetsh.commands.progress import Echo, Telling
-from cnetsh.plan.steps import Step, parse
+from cnetsh.plan.steps import Step
 from cnetsh.system.process import Child, Result, never, spawn
 from cnetsh.targets.target import named
 
@@ -30,7 +31,7 @@ LENGTHS = [3, SHORT + 3]
 
 def steps_of(line: str, number: int) -> Sequence[Step]:
     text = "\n".join(line.format(at % 7) for at in range(number))
-    return parse(text, "own", "", "up", "own").steps
+    return plan(text).steps
 
 
 def fine(argv: Sequence[str], stdin: str = "", timeout: float = 60.0) -> Result:

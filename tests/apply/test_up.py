@@ -1,6 +1,7 @@
 """What is refused before anything runs: names that are taken, and undo that would be a guess."""
 
 import pytest
+from samples import plan
 
 from cnetsh.apply import up
 from cnetsh.compare.preview import refuse_taken
@@ -8,11 +9,6 @@ from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Facts, Ref, State
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import LABS
-from cnetsh.plan.steps import Plan, parse
-
-
-def plan(text: str) -> Plan:
-    return parse(text, "own", "", "up", "own")
 
 
 def link(name: str, kind: str) -> State:

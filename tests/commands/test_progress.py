@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from samples import plan
 
 from cnetsh.apply.ending import Left, Undone
 from cnetsh.apply.run import SHORT
@@ -15,7 +16,7 @@ from cnetsh.commands import output
 from cnetsh.commands.progress import Echo, Telling, opened_log
 from cnetsh.commands.taking_down import tell_ended
 from cnetsh.errors import CnetshError
-from cnetsh.plan.steps import Step, parse
+from cnetsh.plan.steps import Step
 from cnetsh.system.process import Result
 from cnetsh.targets.target import Target
 
@@ -26,7 +27,7 @@ TEXT = f"ip netns add n0\necho 1 | tee {FORWARD}\n"
 
 
 def steps() -> tuple[Step, ...]:
-    return parse(TEXT, "own", "", "up", "own").steps
+    return plan(TEXT).steps
 
 
 def watched(echo: Echo, total: int, verb: str = "") -> None:

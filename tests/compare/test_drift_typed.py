@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 from answers import seen
+from samples import plan
 
 from cnetsh.compare.drift import drift_from
 from cnetsh.kinds.change import State
-from cnetsh.plan.steps import parse
 from cnetsh.system.process import Result
 
 RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
@@ -21,7 +21,7 @@ def off(text: str, now: State, exit_code: int = 1) -> list[str]:
         assert argv[0] == "iptables" and "-C" in argv and "-A" not in argv
         return Result(exit_code, "", "")
 
-    steps = dict(enumerate(parse(text, "own", "", "up", "own").steps))
+    steps = dict(enumerate(plan(text).steps))
     return [one.text for one in drift_from(steps, now, {}, run)[0]]
 
 

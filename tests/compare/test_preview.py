@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from answers import seen
+from samples import plan
 
 from cnetsh.compare.preview import preview, refuse_changed, refuse_taken, relied_on
 from cnetsh.compare.scope import is_own
@@ -11,17 +12,12 @@ from cnetsh.errors import CnetshError
 from cnetsh.kinds.change import Ref
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import LABS
-from cnetsh.plan.steps import Plan, parse
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
 RULE = "iptables -t nat -A POSTROUTING -s 172.18.0.0/12 ! -o br0 -j MASQUERADE"
 SAVED = "-A POSTROUTING -s 172.16.0.0/12 ! -o br0 -j MASQUERADE"
 BR0, NET0 = Ref("link", "", "br0"), Ref("netns", "", "net0")
-
-
-def plan(text: str) -> Plan:
-    return parse(text, "own", "", "up", "own")
 
 
 @pytest.mark.parametrize(

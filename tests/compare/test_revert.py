@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from samples import plan
 
 from cnetsh.compare.revert import (
     aim,
@@ -16,7 +17,6 @@ from cnetsh.compare.revert import (
 )
 from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.kinds.change import Fact, Found, Patch, Ref, State
-from cnetsh.plan.steps import parse
 
 ETH0, ETH1, BR9, M9, V0 = (Ref("link", "", name) for name in ("eth0", "eth1", "br9", "m9", "v0"))
 MTU, MASTER, COST = Fact(ETH0, "mtu"), Fact(ETH0, "master"), Fact(ETH0, "cost")
@@ -34,7 +34,7 @@ REDIRECTS = setting(f"{CONF}/all/accept_redirects")
 
 
 def scope(text: str, before: State | None = None) -> Scope:
-    return scope_of(parse(text, "own", "", "up", "own").steps, before or {})
+    return scope_of(plan(text).steps, before or {})
 
 
 def route(to: str, dev: str = "eth0", **more: Any) -> tuple[Fact, dict[str, Any]]:

@@ -1,10 +1,11 @@
 """What is a lab's own, what its steps name of others', and how far they reach."""
 
 import pytest
+from samples import plan
 
 from cnetsh.compare.scope import is_own, scope_of, written
 from cnetsh.kinds.change import Fact, Ref, State
-from cnetsh.plan.steps import Step, parse
+from cnetsh.plan.steps import Step
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 ADDRESS = Ref("address", "", "10.0.0.1/8")
@@ -19,7 +20,7 @@ ip -n n0 link set c0 up
 
 
 def steps(text: str) -> tuple[Step, ...]:
-    return parse(text, "own", "", "up", "own").steps
+    return plan(text).steps
 
 
 def link(name: str) -> Ref:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import answers
 import pytest
+from samples import plan
 
 from cnetsh.doctor import machine
 from cnetsh.doctor.asked import Requirements, requirements_of
@@ -16,8 +17,8 @@ from cnetsh.doctor.diagnose import Finding
 from cnetsh.doctor.evidence import Evidence
 from cnetsh.doctor.machine import SshSession
 from cnetsh.kinds.change import Facts, Ref, State
-from cnetsh.labs import builtin, choose, render
-from cnetsh.plan.steps import Plan, Step, parse
+from cnetsh.labs import builtin, choose
+from cnetsh.plan.steps import Plan, Step
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
 SETTINGS = "/proc/sys/net"
@@ -116,10 +117,6 @@ CLOSED = rules(
     "-p tcp -m tcp --dport 22 -j ACCEPT", policy="DROP",
 )  # fmt: skip
 GONE = "#: undo ip link set lo up\n"
-
-
-def plan(text: str) -> Plan:
-    return parse(text, "made-up", "", "up", "made-up")
 
 
 def asked(ssh: SshSession | None = SSH, *servers: str) -> Evidence:
@@ -540,8 +537,7 @@ def test_a_session_of_one_link_alone(zone: str) -> None:
 
 @pytest.mark.parametrize("name", builtin.LABS)
 def test_the_articles_labs_cut_nothing_off(name: str) -> None:
-    loaded = builtin.builtin_lab(name, [])
-    up = parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
+    up = choose.part(name, (), "up")
     assert lost(up, UPLINK) == lost(up, BRIDGED) == lost(up, TABLE, policy=FROM) == []
 
 
@@ -632,7 +628,7 @@ class TestFinding:
 
     def test_of_a_lab_that_is_up_only_new_steps_are_asked(self) -> None:
         up = plan("ip link set eth7 up\nip link set eth7 down")
-        seen = Evidence(self.SEEN, ssh=SSH, labs=frozenset({"made-up"}))
+        seen = Evidence(self.SEEN, ssh=SSH, labs=frozenset({"own"}))
         assert self.found(up, seen) == []
         assert self.found(up, seen, new=up.steps[:1]) == []
         (one,) = self.found(up, seen, new=up.steps[1:])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from answers import diagnosed, seen
+from samples import plan
 
 from cnetsh.doctor import machine
 from cnetsh.doctor.asked import requirements_of
@@ -18,8 +19,8 @@ from cnetsh.doctor.probe import lacking
 from cnetsh.doctor.table import TRAPS
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.predict import Surprise
-from cnetsh.labs import builtin, render
-from cnetsh.plan.steps import Plan, parse
+from cnetsh.labs import builtin, choose
+from cnetsh.plan.steps import Plan
 from cnetsh.system import namespace
 from cnetsh.system.process import Result
 
@@ -33,12 +34,7 @@ NAT_LINE = "-A POSTROUTING -s 172.16.0.0/12 ! -o br0 -j MASQUERADE"
 
 
 def lab_plan(name: str, *settings: str) -> Plan:
-    loaded = builtin.builtin_lab(name, settings)
-    return parse(render.render(loaded, "up"), loaded.name, loaded.title, "up", name)
-
-
-def plan(text: str) -> Plan:
-    return parse(text, "made-up", "", "up", "made-up")
+    return choose.part(name, settings, "up")
 
 
 RESOLVING = plan(

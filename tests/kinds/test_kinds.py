@@ -3,7 +3,7 @@
 import pkgutil
 
 import pytest
-from samples import GIVEN, words_changed
+from samples import GIVEN, plan, words_changed
 
 from cnetsh import kinds
 from cnetsh.errors import CnetshError
@@ -193,7 +193,7 @@ def changes(text: str, netns: str = "") -> Changes:
 
 
 def up(text: str) -> None:
-    parse(text, "own", "", "up", "own")
+    plan(text)
 
 
 @pytest.mark.parametrize("text", UNDOS)
@@ -203,8 +203,7 @@ def test_undo(text: str, netns: str) -> None:
         assert allowed(text, netns) is None
         return
     typed = f"ip netns exec {netns} {text}" if netns else text
-    plan = parse(typed, "own", "", "up", "own")
-    (undo,) = undos(plan.steps)
+    (undo,) = undos(plan(typed).steps)
     wanted = UNDOS[text]
     assert undo.texts[-1] == (f"ip netns exec {netns} {wanted}" if netns else wanted)
     assert all(changes_of(one) for one in undo.texts)
@@ -214,7 +213,7 @@ def test_undo(text: str, netns: str) -> None:
 def test_put_back_from_the_snapshot(text: str) -> None:
     (change,) = changes_of(text)
     assert isinstance(change, Set) and change.ref == Ref("link", "", "a0")
-    (undo,) = undos(parse(text, "own", "", "up", "own").steps)
+    (undo,) = undos(plan(text).steps)
     assert (undo.texts, undo.note) == ((), "put back from the snapshot")
 
 
@@ -280,7 +279,7 @@ class TestMakes:
         assert size == Set(Ref("link", "", "b"), "mtu", 1300)
 
     def test_a_chain_is_emptied_before_it_is_removed(self) -> None:
-        (undo,) = undos(parse("iptables -w -t nat -N LAB", "own", "", "up", "own").steps)
+        (undo,) = undos(plan("iptables -w -t nat -N LAB").steps)
         assert undo.texts == ("iptables -w -t nat -F LAB", "iptables -w -t nat -X LAB")
 
     def test_a_move_gives_the_new_place(self) -> None:
@@ -301,7 +300,7 @@ class TestMakes:
 
     def test_a_setting_of_a_link_goes_with_the_link(self) -> None:
         lines = "ip link add br0 type bridge\necho 1 | tee /proc/sys/net/ipv4/conf/br0/proxy_arp"
-        assert undos(parse(lines, "own", "", "up", "own").steps)[1].covered_by == 0
+        assert undos(plan(lines).steps)[1].covered_by == 0
 
     def test_several_values_in_one_command(self) -> None:
         link = Ref("link", "", "p0")

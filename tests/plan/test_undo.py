@@ -1,6 +1,7 @@
 """Undo follows ownership: what takes what along, and which command undoes the rest."""
 
 import pytest
+from samples import plan
 
 from cnetsh.labs import choose
 from cnetsh.labs.builtin import LABS
@@ -19,7 +20,7 @@ FORWARD = "/proc/sys/net/ipv4/ip_forward"
 
 
 def steps(text: str) -> tuple[Step, ...]:
-    return parse(text, "own", "", "up", "own").steps
+    return plan(text).steps
 
 
 def of(text: str, *applied: int) -> list[Undo]:
@@ -186,7 +187,7 @@ class TestOrder:
         assert [one.step for one in undo.down_order(todo, ())] == [3, 2, 1, 0]
 
     def test_without_one_it_is_the_plan_of_down(self) -> None:
-        up, none = parse(MOVED, "own", "", "up", ""), parse("", "own", "", "down", "")
+        up, none = plan(MOVED), parse("", "own", "", "down", "")
         assert [step.text for step in undo.down_plan(up, none).steps] == ["ip netns delete n0"]
         typed = parse("ip link delete v0\n", "own", "", "down", "")
         assert undo.down_plan(up, typed) == typed
