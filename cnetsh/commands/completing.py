@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnetsh.commands.words import WORDS
+from cnetsh.system.files import labs_below
 
 SHIPPED = Path(__file__).resolve().parents[1:3]
 # As every lab.yaml has them; a YAML reader would take longer than all else.
@@ -33,8 +34,7 @@ def labs(begun: str, given: Mapping[str, Any]) -> Iterator[str]:
 def up(_: str, given: Mapping[str, Any]) -> Iterator[str]:
     """Give the labs that are up on the target."""
     for root in _roots(given):
-        for path in root.glob("run/cnetsh/*/*.journal"):
-            yield path.stem
+        yield from labs_below(root)
 
 
 def containers(_: str, given: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnetsh.system import namespace
+from cnetsh.system.files import labs_below
 
 # systemd keeps a link invocation:UNIT while the unit is active (systemd: src/core/unit.c).
 SIGNS = (
@@ -51,8 +52,7 @@ def signs() -> frozenset[str]:
 
 def journaled_labs() -> frozenset[str]:
     """Give the labs with a journal of this namespace, without making the folder that it is in."""
-    found = _names(f"/run/cnetsh/{namespace.own_network()}")
-    return frozenset(name.removesuffix(".journal") for name in found if name.endswith(".journal"))
+    return frozenset(labs_below(Path("/"), str(namespace.own_network())))
 
 
 def nameservers() -> Iterator[str]:

@@ -25,6 +25,11 @@ def fill_streams() -> None:
             setattr(sys, name, os.fdopen(fd, mode, errors="backslashreplace"))
 
 
+def labs_below(root: Path, network: str = "*") -> list[str]:
+    """Give the labs with a journal below a root folder: of one network namespace, or of all."""
+    return sorted(path.stem for path in root.glob(f"run/cnetsh/{network}/*.journal"))
+
+
 def private_folder(path: Path) -> Path:
     """Make a folder 0700 with its parents, or check what is there; give it. Raises CnetshError."""
     try:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from cnetsh.errors import FAILED
+from cnetsh.system.files import labs_below
 from cnetsh.system.namespace import die_with_parent
 from cnetsh.system.signals import SIGNALS, end_at_once, hold_back, release
 from cnetsh.targets import frames
@@ -64,8 +65,7 @@ class Streams:
 def act(caller: Caller, content: bytes) -> None:
     """Do what a request says, and tell how it ended."""
     code = _Child(caller, pickle.loads(zlib.decompress(content))).run()
-    labs = sorted(path.stem for path in Path("/run/cnetsh").glob("*/*.journal"))
-    caller.send(frames.ENDED, json.dumps(asdict(Exit(code, labs))).encode())
+    caller.send(frames.ENDED, json.dumps(asdict(Exit(code, labs_below(Path("/"))))).encode())
 
 
 class _Child:

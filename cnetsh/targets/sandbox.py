@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.system import namespace
-from cnetsh.system.files import open_private
+from cnetsh.system.files import labs_below, open_private
 from cnetsh.system.namespace import MOUNT, NET, PID, USER, setns
 from cnetsh.system.signals import SIGNALS, hold_back, release, wait_for
 from cnetsh.targets.frames import Exit
@@ -39,8 +39,7 @@ class Sandbox:
 
     @property
     def labs(self) -> list[str]:
-        journals = Path(f"/proc/{self.init}/root/run/cnetsh").glob("*/*.journal")
-        return sorted(path.stem for path in journals)
+        return labs_below(Path(f"/proc/{self.init}/root"))
 
     @property
     def pid(self) -> int:

@@ -63,7 +63,7 @@ class _Wide:
         for one in self.nodes:
             for plug in one.plugs:
                 other = plug.port.other
-                plug.low = bool(other) and level[other[0]] >= level[one.it.name] if other else False
+                plug.low = other is not None and level[other[0]] >= level[one.it.name]
             one.grow()
         columns = in_columns(self.network.rails, hosted, self.most - INSET - self._beside())
         rows = self._packed([one for one in self.nodes if one not in hosted], level)
