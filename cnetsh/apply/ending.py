@@ -243,6 +243,8 @@ class Ending:
         before, now, kept = self.sight.journal.before, self.sight.now, self.taken.aimed.kept
         homes = self.sight.journal.homes
         for fact, (was, mine, is_now) in kept.items():
+            if same(self._without_labs(fact, is_now), was):
+                continue
             (line, *_) = self.sight.told(fact, was, is_now)
             made = kinds.called(fact.ref, mine) if isinstance(mine, dict) else mine
             yield f"{line}; this lab had made it {made}: not this lab's, kept"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from cnetsh import kinds
 from cnetsh.apply.journal import Journal, beside, plan_of, rows
 from cnetsh.apply.sight import Sight, done_by, with_masters
-from cnetsh.compare.revert import handed_over, is_a_ports, rebased, same, without_lab
+from cnetsh.compare.revert import Aim, handed_over, is_a_ports, patch, rebased, same, without_lab
 from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.kinds.change import Fact, Found, Patch
 
@@ -43,44 +43,48 @@ class Handed(NamedTuple):
     known: Sequence[tuple[Other, Found, Patch]]
 
 
-def handed(done: Patch, beside: Iterable[Other], sight: Sight) -> Handed:
+def needs(done: Patch, beside: Iterable[Other], now: Found) -> list[Patch]:
+    """Give what of a lab that goes stays for each of the others."""
+    return [handed_over(done, now, one.done, one.journal.before, one.scope) for one in beside]
+
+
+def handed(
+    done: Patch, beside: Sequence[Other], needed: Sequence[Patch], sight: Sight, aimed: Aim
+) -> Handed:
     """Give what the other labs are to know of one that goes; asked after a crash, the same."""
     stays: dict[Fact, str] = {}
     told = []
-    for other in beside:
+    for other, its_own in zip(beside, needed, strict=True):
         known = other.journal.before
-        needed = handed_over(done, sight.now, other.done, known, other.scope)
-        gone = {fact: values for fact, values in done.items() if fact not in needed}
-        base = {fact: value for fact, value in _without(other, sight, gone, needed).items()
+        gone = {fact: values for fact, values in done.items() if fact not in its_own}
+        base = {fact: value for fact, value in _without(other, sight, gone, its_own).items()
                 if not same(value, known.get(fact))}  # fmt: skip
-        its = without_lab(other.done, gone, other.scope, _below(other, sight)) | needed
-        its |= _by_ports(other, its, gone, base, sight)
+        its = without_lab(other.done, gone, other.scope, _below(other, sight)) | its_own
+        its |= _without_this(other, its, base, aimed) | _pinned(other, its, gone, sight)
         # What is of neither any more nobody has done: with a link that goes goes all that it had.
         its = {fact: both for fact, both in its.items() if not same(*both)}
         told += [(other, base, its)] if base or its != other.done else []
-        stays |= dict.fromkeys(needed, other.journal.lab)
+        stays |= dict.fromkeys(its_own, other.journal.lab)
     return Handed(stays, told)
 
 
-def _by_ports(other: Other, its: Patch, gone: Patch, base: Found, sight: Sight) -> Patch:
-    """Give what another lab has done where ports and their bridges follow each other.
+def _without_this(other: Other, its: Patch, base: Found, aimed: Aim) -> Patch:
+    """Give what another lab has done by itself: of what would be so before it, and is not then."""
+    known = other.journal.before
+    begun = {fact: value for fact, value in (known | base).items() if value is not None}
+    found = patch(begun, aimed.wanted, other.scope) if base else {}
+    found = {fact: both for fact, both in found.items()
+             if fact in base and fact not in its and fact not in aimed.kept}  # fmt: skip
+    for fact in base.keys() & its.keys():
+        if kinds.derived(fact, known):
+            found[fact] = base[fact], its[fact][1]
+    return found
 
-    What a port is in the other's bridge, and what a bridge that this one has set by hand keeps of
-    the other's port, is the other's doing from now on; what it had by a port of this one's was
-    never before it.
-    """
+
+def _pinned(other: Other, its: Patch, gone: Patch, sight: Sight) -> Patch:
+    """Give what a bridge that this lab has set by hand keeps of the other's port."""
     known, before = other.journal.before, sight.journal.before
-    moved = {fact.ref for fact in its if fact.key == "master"}
     found: Patch = {}
-    for fact, was in base.items():
-        value, below = known.get(fact, was), sight.now.get(fact._replace(key="below"))
-        under = its.get(Fact(fact.ref._replace(name=below or ""), "mtu"))
-        if fact.key == "mtu" and fact not in its and under:
-            found[fact] = was, min(was, under[1])
-        elif fact in its and kinds.derived(fact, known):
-            found[fact] = was, its[fact][1]
-        elif fact not in its and is_a_ports(fact, value) and kinds.link_of(fact, value) in moved:
-            found[fact] = was, known.get(fact)
     for fact, (was, _) in gone.items():
         reached = ("settings", *fact.ref[1:]) in other.scope.reach
         if fact.key == "mtu" and reached and kinds.derived(fact, before) and fact in known:

@@ -11,7 +11,7 @@ from cnetsh import kinds
 from cnetsh.apply.ending import Left, Mend
 from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.run import Means
-from cnetsh.apply.sharing import Handed, Other, handed, others
+from cnetsh.apply.sharing import Handed, Other, handed, needs, others
 from cnetsh.apply.sight import Sight, done_by
 from cnetsh.compare.revert import Aim, aim, inherited, is_a_ports, same
 from cnetsh.compare.scope import is_named_by
@@ -95,8 +95,10 @@ class Undoing:
     def of(cls, sight: Sight, numbers: Collection[int], done: Patch) -> "Undoing":
         """Work out what takes steps back, and what they have done to things of others."""
         done, beside = inherited(done, sight.journal.before, sight.now), others(sight)
-        known = handed(done, beside, sight)
-        todo = _todo(sight, numbers, {f: v for f, v in done.items() if f not in known.stays})
+        needed = needs(done, beside, sight.now)
+        free = {fact: both for fact, both in done.items() if not any(fact in one for one in needed)}
+        todo = _todo(sight, numbers, free)
+        known = handed(done, beside, needed, sight, todo.aimed)
         return cls(sight, numbers, done, beside, known, todo)
 
     @property

@@ -425,6 +425,24 @@ def test_ipv6_that_the_first_costs_a_bridge_and_the_second_gives_it_anew(
     assert_as_before(done[1], downs.split()[1])
 
 
+@pytest.mark.parametrize("name", ["disable_ipv6", "forwarding"])
+@pytest.mark.parametrize("downs", ["t1 t2", "t2 t1"])
+@pytest.mark.parametrize("ups", often(("t1 t2", "t2 t1"), ("t1 t2",)))
+def test_what_one_sets_all_to_and_a_link_that_the_other_costs_ipv6(
+    private: Private, tmp_path: Path, ups: str, downs: str, name: str
+) -> None:
+    private.sh(UPLINK)
+    before = private.snapshot()
+    every = f"echo 1 | tee /proc/sys/net/ipv6/conf/all/{name}"
+    labs = {"t1": template(tmp_path, "t1", "ip link set eth7 mtu 1200")}
+    labs["t2"] = template(tmp_path, "t2", every)
+    for lab in ups.split():
+        private.cnetsh("up", labs[lab], "--allow-overlap")
+    for lab in downs.split():
+        assert_as_before(private.cnetsh("down", lab, check=False), lab)
+    assert not_as(private, before) == []
+
+
 def test_ipv6_that_the_first_costs_a_bridge_and_a_change_gives_back(
     private: Private, tmp_path: Path
 ) -> None:
