@@ -180,17 +180,17 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
     for fact, was in list(_taken_otherwise(before, now, wanted)):
         put(wanted, fact, was)
     wanted |= _set_since(before, now, wanted)
-    small = frozenset(_without_six(now, wanted))
+    small = frozenset(_without_six(before, now, wanted))
     wanted = {fact: value for fact, value in wanted.items()
               if not small or small.isdisjoint(kinds.places(fact, value))}  # fmt: skip
     return Aim(wanted, kept)
 
 
-def _without_six(now: Found, wanted: Found) -> Iterator[Reach]:
+def _without_six(before: Found, now: Found, wanted: Found) -> Iterator[Reach]:
     """Give how far it reaches that links get too small for IPv6, which they have by the lab."""
-    for (ref, key), size in wanted.items():
-        if key == "mtu" and size < LEAST_OF_SIX <= now.get(Fact(ref, key), 0):
-            yield from (("six", *ref[1:]), ("settings", *ref[1:]))
+    for fact in (one for one in wanted if one.key == "mtu"):
+        if now.get(fact, 0) >= LEAST_OF_SIX > _made(fact, before, now, wanted):
+            yield from (("six", *fact.ref[1:]), ("settings", *fact.ref[1:]))
 
 
 def _taken_otherwise(before: Found, now: Found, wanted: Found) -> Iterator[tuple[Fact, Any]]:

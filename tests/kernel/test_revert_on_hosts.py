@@ -413,12 +413,13 @@ ip link set m9 up; until ip -6 address show dev m9 | grep -q fe80; do sleep 0.01
 
 
 @pytest.mark.parametrize("downs", ["t1 t2", "t2 t1"])
+@pytest.mark.parametrize("then", ["br9 mtu 1300", "p9 mtu 1500"])
 def test_ipv6_that_the_first_costs_a_bridge_and_the_second_gives_it_anew(
-    private: Private, tmp_path: Path, downs: str
+    private: Private, tmp_path: Path, then: str, downs: str
 ) -> None:
     private.sh(NO_LOCALS)
     before = private.snapshot()
-    for name, size in (("t1", "p9 mtu 1200"), ("t2", "br9 mtu 1300")):
+    for name, size in (("t1", "p9 mtu 1200"), ("t2", then)):
         private.cnetsh("up", template(tmp_path, name, f"ip link set dev {size}"))
     done = [private.cnetsh("down", name, check=False) for name in downs.split()]
     assert not_as(private, before) == [], "".join(map(report, done))
