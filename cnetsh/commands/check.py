@@ -29,7 +29,7 @@ from cnetsh.views.terminal import DOUBT, WRONG
 if TYPE_CHECKING:
     from cnetsh.commands.reasons import Reason
 
-MOST = 20  # lines of what a look shows
+_MOST = 20  # lines of what a look shows
 
 
 class Shown(NamedTuple):
@@ -181,9 +181,9 @@ def _in_a_line(width: int, one: checks.CheckResult) -> None:
     if one.verdict == "look":
         tell(one.step.text, whole=True)
         lines = one.detail.splitlines()
-        tell("\n".join(lines[:MOST]))
-        if len(lines) > MOST:
-            say(f"{len(lines) - MOST} more lines: -v shows all")
+        tell("\n".join(lines[:_MOST]))
+        if len(lines) > _MOST:
+            say(f"{len(lines) - _MOST} more lines: -v shows all")
         return
     expected = f"fails, as it must: {one.step.said.expect}" if one.step.said.expect else one.took
     said = expected if one.verdict == "ok" else one.detail

@@ -16,7 +16,7 @@ from cnetsh.system.files import labs_below
 SHIPPED = Path(__file__).resolve().parents[1:3]
 # As every lab.yaml has them; a YAML reader would take longer than all else.
 PARAMETER = re.compile(r"^  ([a-z]\w*):", re.MULTILINE)
-ENDINGS = (".yaml", ".yml", ".json")
+_ENDINGS = (".yaml", ".yml", ".json")
 
 
 def labs(begun: str, given: Mapping[str, Any]) -> Iterator[str]:
@@ -25,7 +25,7 @@ def labs(begun: str, given: Mapping[str, Any]) -> Iterator[str]:
     yield from up(begun, given)
     folder, _, _ = begun.rpartition("/")
     for path in _in(Path(folder or ("/" if begun[:1] == "/" else "."))):
-        if path.suffix in ENDINGS or (path / "up.sh.j2").is_file():
+        if path.suffix in _ENDINGS or (path / "up.sh.j2").is_file():
             yield str(path)
         elif folder and path.is_dir():
             yield f"{path}/"
@@ -67,7 +67,7 @@ def vms(_: str, given: Mapping[str, Any]) -> Iterator[str]:
 
 def examples(_: str, given: Mapping[str, Any]) -> Iterator[str]:
     for folder in SHIPPED:
-        yield from (path.stem for path in _in(folder / "examples") if path.suffix in ENDINGS)
+        yield from (path.stem for path in _in(folder / "examples") if path.suffix in _ENDINGS)
 
 
 def settings(_: str, given: Mapping[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from cnetsh.system import signals
 from cnetsh.system.process import FOLDERS, tool
 
 # A folder with what zsh reads in place of the user's own files.
-ZSH = Path(__file__).parent / "zsh"
+_ZSH = Path(__file__).parent / "zsh"
 
 
 def run(name: str, command: Sequence[str], on: str) -> int:
@@ -64,5 +64,5 @@ def _prompt(name: str) -> dict[str, str]:
     # zsh finds what does so in the file that it is made to read.
     if Path(os.environ.get("SHELL", "")).name == "zsh":
         own = os.environ.get("ZDOTDIR", "")
-        said |= {"CNETSH_PROMPT": text, "CNETSH_ZDOTDIR": own, "ZDOTDIR": str(ZSH)}
+        said |= {"CNETSH_PROMPT": text, "CNETSH_ZDOTDIR": own, "ZDOTDIR": str(_ZSH)}
     return said

@@ -16,7 +16,7 @@ from cnetsh.views.picture.draw import PAGE, draw
 from cnetsh.views.picture.network import DrawnNetwork, drawn_network
 
 # What the end of a file's name says of the form.
-ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
+_ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
 
 
 def run(
@@ -56,9 +56,9 @@ def run(
 
 def _form(output: Path | None) -> str:
     if output and output.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".pdf", ".webp"):
-        raise CnetshError(f"{output}: pictures are not written so", f"known: {', '.join(ENDINGS)}")
+        raise CnetshError(f"{output}: pictures are not written so", f"known: {', '.join(_ENDINGS)}")
     if output:
-        return ENDINGS.get(output.suffix.lower(), "unicode")
+        return _ENDINGS.get(output.suffix.lower(), "unicode")
     return "unicode" if unicode_fits(sys.stdout) else "ascii"
 
 

@@ -21,7 +21,7 @@ from cnetsh.system import namespace
 from cnetsh.system.process import ENVIRONMENT, ask
 from cnetsh.targets import far, frames
 
-FOLDERS = {"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs", "/run": "tmpfs"}
+_FOLDERS = {"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs", "/run": "tmpfs"}
 # What this process alone does, and the command line; all else is loaded, so that no command has to.
 NOT_LOADED = ("cnetsh.__main__", "cnetsh.cli.", "cnetsh.targets.holder")
 # A signal that came just before the wait does not end it.
@@ -30,7 +30,7 @@ PAUSE = 1.0
 
 def be_init() -> None:
     """Be process 1 of a VM, until it is switched off."""
-    for folder, kind in FOLDERS.items():
+    for folder, kind in _FOLDERS.items():
         namespace.mount(kind, folder, kind, 0)
     Path("/dev/pts").mkdir()
     namespace.mount("devpts", "/dev/pts", "devpts", 0)

@@ -17,10 +17,10 @@ from cnetsh.forwarding.settle import settle
 from cnetsh.kinds.change import Change, Facts, Make, Move, Ref, Remove, Set, State, refs_of
 
 # Of either half of the Internet, as VPNs divide it, and nobody's that one would ask for.
-OUTSIDE = ("100.0.0.1", "200.0.0.1", "2a00::1")
+_OUTSIDE = ("100.0.0.1", "200.0.0.1", "2a00::1")
 # What the packet of an ordinary connection has not got.
 _SPECIAL = frozenset({"oif", "fwmark", "ipproto", "sport", "dport", "uid_start", "tos", "l3mdev"})
-ADVICE = "from a console; or with --allow-cut-off --try 60: undone, unless confirmed in time"
+_ADVICE = "from a console; or with --allow-cut-off --try 60: undone, unless confirmed in time"
 
 
 class Lifeline(NamedTuple):
@@ -55,7 +55,7 @@ def cut_off(case: Case) -> Iterator[Sign]:
         found.setdefault(step, {}).setdefault(one.name, one.why)
     for step, whose in found.items():
         effect = "\n".join(f"{name}: {why}" for name, why in whose.items())
-        yield Sign("refuse", step, effect, ADVICE)
+        yield Sign("refuse", step, effect, _ADVICE)
 
 
 def lifelines(state: State, policy: Sequence[Facts], seen: Evidence) -> list[Lifeline]:
@@ -69,7 +69,7 @@ def lifelines(state: State, policy: Sequence[Facts], seen: Evidence) -> list[Lif
             flow = Traffic(link=facts["dev"] if via.startswith("fe80") else "")
             found.append(Lifeline(f"the gateway {via}", ip_address(via), flow))
     network = _network(state, policy)
-    for one in map(ip_address, OUTSIDE):
+    for one in map(ip_address, _OUTSIDE):
         if (by := way(network, one, Traffic())).link:
             name = f"the gateway {by.gateway}" if by.gateway else f"the way out by {by.link}"
             found.append(Lifeline(name, one, Traffic()))

@@ -9,7 +9,7 @@ from cnetsh.doctor.finding import Case, Severity, Sign, few
 from cnetsh.doctor.firewall import host_forwards
 from cnetsh.kinds.name_server import HOME
 
-IPV4, IPV6 = "/proc/sys/net/ipv4/conf", "/proc/sys/net/ipv6/conf"
+_IPV4, _IPV6 = "/proc/sys/net/ipv4/conf", "/proc/sys/net/ipv6/conf"
 # By its name where the kernel tells no kind: what a VPN calls its link.
 TUNNELS = re.compile(r"(tun|wg|ppp|tailscale|zt|nordlynx|proton).*")
 TUNNEL_KINDS = ("wireguard", "tun", "ppp", "ipsec", "xfrm")
@@ -21,7 +21,7 @@ def reverse_path(case: Case) -> Iterator[Sign]:
     Whether it meets a plan, the model of forwarding tells (P30).
     """
     default, everywhere = (
-        case.seen.setting(f"{IPV4}/{one}/rp_filter") for one in ("default", "all")
+        case.seen.setting(f"{_IPV4}/{one}/rp_filter") for one in ("default", "all")
     )
     # 2 is loose, and the larger of the two counts.
     if case.plan or "1" not in (default, everywhere) or "2" in (default, everywhere):
@@ -29,7 +29,7 @@ def reverse_path(case: Case) -> Iterator[Sign]:
     values = f"rp_filter is {everywhere or 0}, default {default or 0}: the larger counts"
     effect = "a lab whose answers come back by another link loses them"
     loose = ("echo 2 | tee /proc/sys/net/ipv4/conf/LINK/rp_filter",)
-    yield Sign("note", f"{IPV4}/all/{values}", effect, "for a link LINK:", loose)
+    yield Sign("note", f"{_IPV4}/all/{values}", effect, "for a link LINK:", loose)
 
 
 def duplicate_detection(case: Case) -> Iterator[Sign]:
@@ -44,10 +44,10 @@ def duplicate_detection(case: Case) -> Iterator[Sign]:
 def router_advertisements(case: Case) -> Iterator[Sign]:
     """P15: a host that forwards IPv6 no longer learns its default route from a router."""
     wanted = case.plan is None or case.asked.turns_on("/ipv6/conf/all/forwarding")
-    if not wanted or case.seen.setting(f"{IPV6}/all/forwarding") == "1":
+    if not wanted or case.seen.setting(f"{_IPV6}/all/forwarding") == "1":
         return
     for to, facts in case.seen.all_of("route"):
-        accept = f"{IPV6}/{facts.get('dev')}/accept_ra"
+        accept = f"{_IPV6}/{facts.get('dev')}/accept_ra"
         value = case.seen.setting(accept)
         if facts.get("proto") == "ra" and is_default(to) and value != "2":
             # With 0 the kernel did not make the route: a daemon did, and goes on doing so.
@@ -158,13 +158,13 @@ def unsupported(case: Case) -> Iterator[Sign]:
 
 
 def _without_ipv6(case: Case) -> Iterator[Sign]:
-    paths = [f"{IPV6}/{one}/disable_ipv6" for one in ("all", "default")]
+    paths = [f"{_IPV6}/{one}/disable_ipv6" for one in ("all", "default")]
     off = [f"{path} is 1" for path in paths if case.seen.setting(path) == "1"]
     asked = [one for one in case.asked.addresses if one.ip.version == 6]
     # What is off here is on again in a new namespace, but for a kernel that has none at all.
     refused = [one.text for one in asked if not one.netns]
     settings = [path for path, _ in case.seen.all_of("setting")]
-    if settings and not any(path.startswith(IPV6) for path in settings):
+    if settings and not any(path.startswith(_IPV6) for path in settings):
         off, refused = ["the kernel has no IPv6"], [one.text for one in asked]
     if off and refused:
         advice = "turn IPv6 on, or a lab without it"

@@ -7,14 +7,14 @@ from cnetsh.doctor.finding import Case, Sign, few
 from cnetsh.kinds.change import Ref, namespace_ref
 from cnetsh.kinds.name_server import HOME
 
-LONGEST = 15  # bytes of a link's name: IFNAMSIZ of linux/if.h, less 1
+_LONGEST = 15  # bytes of a link's name: IFNAMSIZ of linux/if.h, less 1
 
 
 def long_names(case: Case) -> Iterator[Sign]:
     """P11: names of links that the kernel refuses, or does not keep as they are typed."""
     for (_, name), text in case.asked.links.items():
-        if len(name.encode()) > LONGEST or "%" in name or "/" in name:
-            reason = f"a link's name has at most {LONGEST} bytes, without / and %"
+        if len(name.encode()) > _LONGEST or "%" in name or "/" in name:
+            reason = f"a link's name has at most {_LONGEST} bytes, without / and %"
             yield Sign("lacks", text, f"the kernel refuses {name}: {reason}", "a shorter name")
 
 

@@ -35,10 +35,10 @@ from cnetsh.labs import fields, numbering, yaml
 from cnetsh.labs.fields import ListOf, Named, Stated, Text, choice, number, stated, statement
 from cnetsh.names import nearest
 
-PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent.parent
 LABS = ("veth", "container", "conflict", "bridge", "routing")
 SANDBOX = "sandbox"
-MOST = 999_999_999
+_MOST = 999_999_999
 CONTAINERS = 100_000
 _NUMBERS = ("count", "number")
 # Of these parameters values are worked out, so they must be of one of these kinds.
@@ -81,7 +81,7 @@ class Parameter(Stated):
         choice({kind: kind for kind in (*_NUMBERS, *_KINDS)}, ""), "Its kind.", "ip", required=True
     )
     default: str | None = stated(Text(empty=None), "Left out: worked out or required.", "br0")
-    range: tuple[int, ...] = stated(ListOf(number(0, MOST)), "Of numbers.", "[1, 50]")
+    range: tuple[int, ...] = stated(ListOf(number(0, _MOST)), "Of numbers.", "[1, 50]")
     limit: str = stated(Text(), "Why there are no more.", "a bridge has 1,023 ports")
     help: str = stated(Text(), "What it is.", "the bridge")
 
@@ -93,7 +93,7 @@ class Parameter(Stated):
     def typed(self, text: str, what: str) -> Any:
         """Give the value that a text means. Raises CnetshError, with `what` as the place."""
         if self.kind in _NUMBERS:
-            low, high = self.range or (0, MOST)
+            low, high = self.range or (0, _MOST)
             if self.kind == "count" and high > CONTAINERS:
                 return names.count(text, what, low, CONTAINERS, "cnetsh plans no more containers")
             return names.count(text, what, low, high, self.limit)
@@ -137,7 +137,7 @@ class Lab(NamedTuple):
 
 def shipped(name: str) -> Path:
     """Give a folder that comes with cnetsh: in an installed package, else in the checkout."""
-    for folder in (PACKAGE / name, PACKAGE.parent / name):
+    for folder in (_PACKAGE / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
     raise CnetshError(f"the {name} are missing", "install cnetsh again")

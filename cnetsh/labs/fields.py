@@ -19,7 +19,7 @@ from cnetsh.labs.yaml import Node, place_of, shortened
 from cnetsh.names import meant
 
 Given = TypeVar("Given")
-Kind: TypeAlias = "Text | ListOf | Named | Mapping"
+_Kind: TypeAlias = "Text | ListOf | Named | Mapping"
 # What YAML reads as null: `br0:` with nothing after it is a bridge that says nothing.
 _NOTHING = ("", "~", "null")
 
@@ -29,7 +29,7 @@ class Field(NamedTuple):
 
     key: str
     attribute: str
-    kind: Kind
+    kind: _Kind
     help: str
     example: str
     required: bool
@@ -67,7 +67,7 @@ class Stated:
         """Raise CnetshError for fields that do not go together."""
 
 
-def stated(kind: Kind, help: str, example: str, *, key: str = "", required: bool = False) -> Any:
+def stated(kind: _Kind, help: str, example: str, *, key: str = "", required: bool = False) -> Any:
     """Give a field of a `Stated` dataclass; `key` is its name in the file where it has another."""
     said = (key, kind, help, example, required)
     return field(default_factory=lambda: kind.empty, metadata={"stated": said})
@@ -132,7 +132,7 @@ def number(low: int, high: int) -> Text:
 class ListOf(NamedTuple):
     """A list, as a tuple; with `alone` a single one may stand without its brackets."""
 
-    one: Kind
+    one: _Kind
     alone: bool = False
     empty: tuple[Any, ...] = ()
 
@@ -159,7 +159,7 @@ class ListOf(NamedTuple):
 class Named(NamedTuple):
     """Values by name; `key` says which names there may be, `wants` what another value is to be."""
 
-    one: Kind
+    one: _Kind
     key: Text
     expected: str = "a mapping"
     wants: Callable[[str, Any], str] = lambda name, value: ""

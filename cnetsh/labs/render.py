@@ -17,7 +17,7 @@ from cnetsh.system.files import read_inside
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-LARGEST = 4 << 20
+_LARGEST = 4 << 20
 ROOM = 1 << 29  # bytes of memory that a template may take while it is filled in
 PARTS = ("up", "check", "down")
 
@@ -63,8 +63,8 @@ def _filled(lab: Lab, name: str) -> str:
         template = _environment(lab.folder, False).get_template(name)
         for piece in template.generate(dict(lab.values)):
             size += len(piece)
-            if size > LARGEST:
-                raise CnetshError(f"more than {LARGEST >> 20} MiB of text")
+            if size > _LARGEST:
+                raise CnetshError(f"more than {_LARGEST >> 20} MiB of text")
             pieces.append(piece)
     return "".join(pieces)
 
@@ -97,8 +97,8 @@ def _environment(folder: Path, trusted: bool) -> "Environment":
 
 def _source(folder: Path, name: str) -> tuple[str, str, None] | None:
     for root in (folder, shipped("templates")):
-        text = read_inside(root, name, LARGEST + 1)
-        if text is not None and len(text) <= LARGEST:
+        text = read_inside(root, name, _LARGEST + 1)
+        if text is not None and len(text) <= _LARGEST:
             return text.decode(), name, None
     return None
 

@@ -11,7 +11,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.names import visible
 from cnetsh.system.files import read_inside
 
-LARGEST = 1 << 20
+_LARGEST = 1 << 20
 DEEPEST = 20
 # YAML forbids tabs in front of a key, and libyaml's messages do not say the word.
 _TAB = re.compile("^ *\t", re.MULTILINE)
@@ -62,7 +62,7 @@ def compose_file(path: Path) -> Node:
     """Give the file's one document. Raise CnetshError for a file that is none, or too clever."""
     try:
         with path.open("rb") as file:
-            return _composed(file.read(LARGEST + 1), path)
+            return _composed(file.read(_LARGEST + 1), path)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise CnetshError(f"{visible(str(path))}: {why}") from None
@@ -70,7 +70,7 @@ def compose_file(path: Path) -> Node:
 
 def compose_inside(folder: Path, name: str) -> Node:
     """Give the one document of a file in somebody's folder, and of no file outside it."""
-    data = read_inside(folder, name, LARGEST + 1)
+    data = read_inside(folder, name, _LARGEST + 1)
     if data is None:
         raise CnetshError(f"{visible(str(folder))}: no {name} in this folder")
     return _composed(data, folder / name)
@@ -78,7 +78,7 @@ def compose_inside(folder: Path, name: str) -> Node:
 
 def _composed(data: bytes, path: Path) -> Node:
     origin = str(path)
-    if len(data) > LARGEST:
+    if len(data) > _LARGEST:
         raise CnetshError(f"{visible(origin)}: larger than 1 MiB, the most a lab file may have")
     return compose_document(_decoded(data, origin), origin)
 

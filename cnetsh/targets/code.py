@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent.parent
 # What an action needs.
 DEPENDENCIES = ("jinja2", "markupsafe", "sh", "yaml")
 # What typer needs, whichever it is of; without rich, for the help is printed without it.
 COMMAND_LINE = ("typer", "click", "shellingham", "annotated_doc", "typing_extensions")
 # A folder of labs has these; nothing that a compiler made is among them.
-ENDINGS = (".py", ".j2", ".yaml", ".zshrc")
+_ENDINGS = (".py", ".j2", ".yaml", ".zshrc")
 
 
 def texts() -> dict[str, str]:
@@ -18,7 +18,7 @@ def texts() -> dict[str, str]:
     return {
         name: file.read_text(encoding="utf-8")
         for name, file in _files(("templates",), DEPENDENCIES)
-        if (file.suffix or file.name) in ENDINGS
+        if (file.suffix or file.name) in _ENDINGS
     }
 
 
@@ -28,11 +28,11 @@ def files() -> Iterator[tuple[str, Path]]:
 
 
 def _files(shipped: tuple[str, ...], packages: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
-    yield from _below(PACKAGE, "cnetsh")
+    yield from _below(_PACKAGE, "cnetsh")
     for name in shipped:
         # They are in the package where that is installed.
-        if not (PACKAGE / name).is_dir():
-            yield from _below(PACKAGE.parent / name, f"cnetsh/{name}")
+        if not (_PACKAGE / name).is_dir():
+            yield from _below(_PACKAGE.parent / name, f"cnetsh/{name}")
     for name in packages:
         if (spec := PathFinder.find_spec(name)) and spec.origin:
             file = Path(spec.origin)

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-HEAD = struct.Struct(">cI")
+_HEAD = struct.Struct(">cI")
 # Both ways: bytes of the stream whose number comes first; none are its end.
 STREAM = b"b"
 # To the far side: what to do, a signal's number, the size of the terminal.
@@ -49,7 +49,7 @@ class Exit:
 
 
 def framed(letter: bytes, content: bytes = b"") -> bytes:
-    return HEAD.pack(letter, len(content)) + content
+    return _HEAD.pack(letter, len(content)) + content
 
 
 class Reader:
@@ -67,12 +67,12 @@ class Reader:
         if not self.begun:
             self._waiting = self._waiting[-LINES:]
             return
-        while len(self._waiting) >= HEAD.size:
-            letter, length = HEAD.unpack_from(self._waiting)
-            if len(self._waiting) < HEAD.size + length:
+        while len(self._waiting) >= _HEAD.size:
+            letter, length = _HEAD.unpack_from(self._waiting)
+            if len(self._waiting) < _HEAD.size + length:
                 return
-            content = self._waiting[HEAD.size : HEAD.size + length]
-            self._waiting = self._waiting[HEAD.size + length :]
+            content = self._waiting[_HEAD.size : _HEAD.size + length]
+            self._waiting = self._waiting[_HEAD.size + length :]
             yield letter, content
 
     def _look_for_word(self, piece: bytes) -> None:

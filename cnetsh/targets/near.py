@@ -25,11 +25,11 @@ from cnetsh.targets import frames
 from cnetsh.targets.frames import Exit, Reader, Request
 from cnetsh.targets.travel import Parcel
 
-POLL = 0.2
+_POLL = 0.2
 # Seconds that what has been told to stop has to begin.
-PATIENCE = 2.0
+_PATIENCE = 2.0
 # What an action prints there depends on these of the caller's.
-ENVIRONMENT = ("NO_COLOR", "TERM")
+_ENVIRONMENT = ("NO_COLOR", "TERM")
 
 
 class Near:
@@ -66,7 +66,7 @@ class Near:
             return self._followed(to, back, time.monotonic() + seconds)
 
     def _request(self) -> Request:
-        kept = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
+        kept = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
         parcel = self.parcel
         return Request(parcel.content, len(parcel.streams), sys.argv, kept, self.size)
 
@@ -74,7 +74,7 @@ class Near:
         while time.monotonic() < (deadline if self.begun else min(deadline, self.patience)):
             # What is typed waits until the way is free: nobody could stop it on its way.
             given = [self.parcel.streams[0].fileno()] if self._listens else []
-            ready, free, _ = select.select([back, *given], [to] * bool(self.unsent), [], POLL)
+            ready, free, _ = select.select([back, *given], [to] * bool(self.unsent), [], _POLL)
             if free:
                 self._send(to)
             self._pass_on()
@@ -114,7 +114,7 @@ class Near:
             self._say(frames.SIGNAL, b"%d" % came.si_signo)
             # What begins later still hears of it.
             self.stopped = Exit(128 + came.si_signo, [])
-            self.patience = time.monotonic() + PATIENCE
+            self.patience = time.monotonic() + _PATIENCE
         if self.size and self.size != _size():
             self.size = _size()
             self._say(frames.SIZE, b"%d %d" % self.size)

@@ -13,7 +13,7 @@ from cnetsh.errors import CnetshError
 from cnetsh.system.frame import Frame
 from cnetsh.system.taps import Sighting
 
-MAGIC, ETHERNET, RAW, LONGEST = 0xA1B23C4D, 1, 101, 1 << 18
+_MAGIC, _ETHERNET, _RAW, _LONGEST = 0xA1B23C4D, 1, 101, 1 << 18
 Choice: TypeAlias = Callable[[Frame], bool]
 _PROTOCOLS = ("arp", "icmp", "icmp6", "tcp", "udp")
 _KNOWN = f"{', '.join(_PROTOCOLS)}, host ADDRESS, src ADDRESS, dst ADDRESS, port N, joined by and"
@@ -66,8 +66,8 @@ def line(seen: Sighting) -> str:
 
 def head(ethernet: bool) -> bytes:
     """Give the head of a file of packets; all are of one link."""
-    kind = ETHERNET if ethernet else RAW
-    return struct.pack("<IHHiIII", MAGIC, 2, 4, 0, 0, LONGEST, kind)
+    kind = _ETHERNET if ethernet else _RAW
+    return struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, _LONGEST, kind)
 
 
 def record(seen: Sighting) -> bytes:

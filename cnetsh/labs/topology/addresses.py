@@ -8,13 +8,13 @@ from cnetsh.labs.fields import Stated
 from cnetsh.labs.model import Bridge, Container, Interface, Topology
 from cnetsh.names import Inet, Ip
 
-Rows = list[tuple[Inet, ...]]
-Taken = dict[int, dict[int, tuple[Stated, str]]]  # by version and number: who, by which key
+_Rows = list[tuple[Inet, ...]]
+_Taken = dict[int, dict[int, tuple[Stated, str]]]  # by version and number: who, by which key
 
 
-def assign(topology: Topology) -> dict[tuple[str, int], Rows]:
+def assign(topology: Topology) -> dict[tuple[str, int], _Rows]:
     """Give, by container and number of its interface, each copy's addresses. Raises CnetshError."""
-    mistakes, taken = Mistakes(), Taken()
+    mistakes, taken = Mistakes(), _Taken()
     taken |= {4: {}, 6: {}}
     for bridge in topology.bridges.values():
         for address in bridge.addresses:
@@ -45,7 +45,9 @@ def _interfaces(topology: Topology) -> Iterator[tuple[Container, int, Interface]
             yield container, number, interface
 
 
-def _written(container: Container, interface: Interface, topology: Topology, taken: Taken) -> Rows:
+def _written(
+    container: Container, interface: Interface, topology: Topology, taken: _Taken
+) -> _Rows:
     copies = max(container.count, 1)
     bridge = topology.bridges.get(interface.bridge)
     for address in interface.addresses:
@@ -63,7 +65,7 @@ def _written(container: Container, interface: Interface, topology: Topology, tak
 
 def _next(
     container: Container, interface: Interface, free: dict[str, list[Iterator[Inet]]]
-) -> Rows:
+) -> _Rows:
     """Give the next free addresses, one of each of the bridge's subnets for each copy."""
     sources = free.get(interface.bridge)
     where = interface.place(interface.end)
@@ -91,7 +93,7 @@ def _free(address: Inet, taken: dict[int, tuple[Stated, str]]) -> Iterator[Inet]
             yield Inet(version, number, length)
 
 
-def _take(taken: Taken, ip: Ip, owner: Stated, key: str) -> None:
+def _take(taken: _Taken, ip: Ip, owner: Stated, key: str) -> None:
     if ip.number in taken[ip.version]:
         other, by = taken[ip.version][ip.number]
         raise CnetshError(f"{owner.place(key)}: {ip} is taken already, by {other.place(by)}")

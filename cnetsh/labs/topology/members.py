@@ -14,10 +14,10 @@ from cnetsh.labs.yaml import shortened
 from cnetsh.names import Inet, meant
 
 HOST = "host"  # what checks call the target itself
-PORTS = 1023  # BR_MAX_PORTS of the kernel's net/bridge/br_private.h; port 0 is not used
-NAMES = 100_000
+_PORTS = 1023  # BR_MAX_PORTS of the kernel's net/bridge/br_private.h; port 0 is not used
+_NAMES = 100_000
 CABLES = 1_000_000  # numbered, they leave eight of the fifteen bytes of a link's name to the lab's
-LONGEST = 8
+_LONGEST = 8
 WHOLE = 11  # bytes of a lab's name that a link's can hold beside a dash and three digits
 
 
@@ -157,10 +157,10 @@ def _ends(topology: Topology) -> Iterator[tuple[str, str]]:
 
 def _short(lab: str) -> str:
     """Give a lab's name where it is not too long, else cut, and kept apart by a hash."""
-    if len(lab) <= LONGEST:
+    if len(lab) <= _LONGEST:
         return lab
     digest = hashlib.sha256(lab.encode()).hexdigest()[:4]
-    return f"{lab[: LONGEST - 5]}-{digest}"
+    return f"{lab[: _LONGEST - 5]}-{digest}"
 
 
 def _segment(container: Container, number: int, topology: Topology) -> str:
@@ -215,15 +215,15 @@ def _refuse_crowd(topology: Topology) -> None:
         total += copies
         for interface in container.interfaces:
             ports[interface.bridge] += copies
-            if interface.bridge and ports[interface.bridge] > PORTS:
+            if interface.bridge and ports[interface.bridge] > _PORTS:
                 found = f"{ports[interface.bridge]} containers on {interface.bridge}"
                 where = interface.place("bridge")
-                raise CnetshError(f"{where}: {found}, expected at most {PORTS} ports")
+                raise CnetshError(f"{where}: {found}, expected at most {_PORTS} ports")
         cables += copies * len(container.interfaces)
         if cables > CABLES:
             raise CnetshError(f"{container.place()}: {cables} cables, expected at most {CABLES}")
-        if total > NAMES:
-            raise CnetshError(f"{container.place()}: {total} containers, expected at most {NAMES}")
+        if total > _NAMES:
+            raise CnetshError(f"{container.place()}: {total} containers, expected at most {_NAMES}")
 
 
 def _refuse_twice(found: list[Member], topology: Topology) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cnetsh.labs.model import Container
 from cnetsh.names import Ip
 
-MOST = 50  # seconds, less than any command may take
+_MOST = 50  # seconds, less than any command may take
 _BETWEEN = 0.2  # seconds: a user may send no faster (ping(8), -i)
 _ALL_LOST = 1e-4  # how often a ping may fail where only chance loses packets; it is tried again
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -34,12 +34,12 @@ class Patience(NamedTuple):
     @property
     def within(self) -> float:
         """The seconds that a command waits at most."""
-        return min(MOST, self.seconds)
+        return min(_MOST, self.seconds)
 
     @property
     def hopeless(self) -> bool:
         """Whether a ping says nothing of the lab: hardly one comes back, or none in time."""
-        return self.seconds > MOST
+        return self.seconds > _MOST
 
 
 class Ping(NamedTuple):
@@ -100,7 +100,7 @@ def patience(models: Iterable[Container]) -> Patience:
     if kept == 1:
         return Patience(wait)
     sent = log(_ALL_LOST) / log(1 - kept) if kept else inf
-    return Patience(wait + ceil(_BETWEEN * sent) if sent < MOST / _BETWEEN else inf, True)
+    return Patience(wait + ceil(_BETWEEN * sent) if sent < _MOST / _BETWEEN else inf, True)
 
 
 def _seconds(delay: str) -> float:

@@ -21,11 +21,11 @@ from cnetsh.labs.topology.routes import (
 )
 from cnetsh.names import Inet, Ip
 
-FEW = 8
-OUTSIDE = names.ip("1.1.1.1", "outside")
+_FEW = 8
+_OUTSIDE = names.ip("1.1.1.1", "outside")
 # The sandbox's own network (templates/sandbox): who is outside there, and the address it knows.
-INTERNET, UPLINK = "internet", names.ip("10.0.2.15", "uplink")
-PROVIDER, SHARED = names.ip("10.0.2.2", "provider"), "macvlan eth0"
+_INTERNET, _UPLINK = "internet", names.ip("10.0.2.15", "uplink")
+_PROVIDER, _SHARED = names.ip("10.0.2.2", "provider"), "macvlan eth0"
 
 Routes = Mapping[str, tuple[KernelRoute, ...]]  # by the name of the model
 _SAID = "the lab file says so"
@@ -95,14 +95,14 @@ class Pings:
     def beside(self) -> Iterator[Ping]:
         """Of who shares the host's uplink: to who is on it, and to and from the host itself."""
         for member in _first_of_segments(self._members):
-            own = [one.ip for port in member.ports for one in port.addresses if one.holds(UPLINK)]
-            if member.ports[0].segment == SHARED and own and not member.model.routes:
+            own = [one.ip for port in member.ports for one in port.addresses if one.holds(_UPLINK)]
+            if member.ports[0].segment == _SHARED and own and not member.model.routes:
                 note = f"{member.name} reaches who is on the wire of the host's uplink."
-                yield Ping(member.name, PROVIDER, needs=f"netns {INTERNET}", note=note)
-                for source, target in ((member.name, UPLINK), ("", own[0])):
+                yield Ping(member.name, _PROVIDER, needs=f"netns {_INTERNET}", note=note)
+                for source, target in ((member.name, _UPLINK), ("", own[0])):
                     whom = HOST if source else member.name
                     note = f"{source or 'The host'} cannot reach {whom}."
-                    yield Ping(source, target, fails=NO_WAY, needs=f"address {UPLINK}", note=note)
+                    yield Ping(source, target, fails=NO_WAY, needs=f"address {_UPLINK}", note=note)
 
     @_unsaid
     def outside(self) -> Iterator[Ping]:
@@ -113,9 +113,9 @@ class Pings:
                 continue
             if bridge.isolated:
                 reason, note = f"{bridge.name} is isolated", _NO_WAY_OUT.format(bridge.name)
-                yield Ping(member.name, OUTSIDE, fails=reason, note=note)
+                yield Ping(member.name, _OUTSIDE, fails=reason, note=note)
             elif bridge.nat:
-                yield Ping(member.name, OUTSIDE, needs=f"route {OUTSIDE}", note=_TRANSLATED)
+                yield Ping(member.name, _OUTSIDE, needs=f"route {_OUTSIDE}", note=_TRANSLATED)
 
     @_unsaid
     def published(self) -> Iterator[Ping]:
@@ -136,12 +136,12 @@ class Pings:
             segment, note = other.ports[0].segment, f"{other.name} calls the host's port."
             reason = f"{segment} is isolated" if segment in self._shut else ""
             yield call._replace(source=other.name, target=known, note=note, fails=reason)
-        way = self._gateways(member).get(UPLINK.version)
+        way = self._gateways(member).get(_UPLINK.version)
         # What answers by a bridge that is isolated answers nobody outside.
         shut = any(one.isolated and way in [*map(_ip, one.addresses)] for one in bridges)
-        if hop.version == UPLINK.version and not member.model.gateway and not shut:
-            needs, note = f"netns {INTERNET}", "From outside, at the host's address there."
-            yield call._replace(source=INTERNET, target=UPLINK, needs=needs, note=note)
+        if hop.version == _UPLINK.version and not member.model.gateway and not shut:
+            needs, note = f"netns {_INTERNET}", "From outside, at the host's address there."
+            yield call._replace(source=_INTERNET, target=_UPLINK, needs=needs, note=note)
 
     def _callers(self, one: Published, member: Member) -> Iterator[tuple[Member, Ip]]:
         """Give a neighbour and one of each other segment, with the address of the host there."""
@@ -149,7 +149,7 @@ class Pings:
         for other in self._members.values():
             if len(other.ports) == 1 and other is not member:
                 segments.setdefault(other.ports[0].segment, other)
-        for segment, other in list(segments.items())[:FEW]:
+        for segment, other in list(segments.items())[:_FEW]:
             # From another bridge the answer has to find back, by the container's default route.
             found = segment == one.bridge or not member.model.gateway
             if found and (hop := self._gateways(other).get(one.host.version)):
@@ -163,7 +163,7 @@ class Pings:
     def _between(self) -> list[Ping]:
         members = self._members
         shown = _first_of_each(members)
-        asked = list(members.values()) if len(members) <= FEW else shown
+        asked = list(members.values()) if len(members) <= _FEW else shown
         routers = [member for member in members.values() if member.model.forward]
         stations = {m.name: station_of(m, self._routes[m.model.name]) for m in [*asked, *routers]}
         known = [*stations.values(), host_station(self._topology)]
@@ -178,7 +178,7 @@ class Pings:
             walls = (each for each in shut if not returns(one, target, frozenset([each])))
             return next((f"{each} is isolated" for each in walls), NO_WAY)
 
-        found = list(_rings(members)) if len(members) > FEW else []
+        found = list(_rings(members)) if len(members) > _FEW else []
         found += [Ping(one.name, target, note=f"{one.name} reaches {two.name}.")
                   for one, two in combinations(asked, 2)
                   for target in _targets(one, two) if returns(one, target)]  # fmt: skip
@@ -211,7 +211,7 @@ class Pings:
             if any(address.ip == target for address in member.addresses):
                 return f"{member.name} {called.port}/{called.protocol}"
         bridges = self._topology.bridges.values()
-        hosts = {UPLINK, *(address.ip for bridge in bridges for address in bridge.addresses)}
+        hosts = {_UPLINK, *(address.ip for bridge in bridges for address in bridge.addresses)}
         asked = (called.port, called.protocol, target.version)
         leading = {(one.port, one.protocol, one.host.version): one for one in self._published}
         return _listen(leading[asked]) if target in hosts and asked in leading else ""
@@ -336,7 +336,7 @@ def _first_of_each(members: Members) -> list[Member]:
     for member in members.values():
         if member.ports:
             firsts.setdefault(tuple(sorted(port.segment for port in member.ports)), member)
-    return list(firsts.values())[:FEW]
+    return list(firsts.values())[:_FEW]
 
 
 def _rings(members: Members) -> Iterator[Ping]:

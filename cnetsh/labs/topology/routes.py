@@ -11,7 +11,7 @@ from cnetsh.labs.model import Topology
 from cnetsh.labs.topology.members import HOST, Member, Members
 from cnetsh.names import Inet, Ip
 
-MOST_HOPS = 16
+_MOST_HOPS = 16
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def last_station(
 ) -> Station | None:
     """Give the station that packets from source to target end at, None where they get lost."""
     here, came, known = source, "", list(stations)
-    for _ in range(MOST_HOPS):
+    for _ in range(_MOST_HOPS):
         if any(address.ip == target for _, address in here.addresses):
             return here
         # What is not addressed to it a host drops, unless it forwards.

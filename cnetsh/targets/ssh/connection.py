@@ -18,7 +18,7 @@ from cnetsh.system.process import FOLDERS, spawn_own, tool
 
 PERSIST = 60
 # A socket's path has 107 bytes (unix(7)), of which ssh takes 57 for its name.
-LONGEST = 107 - 57 - len("/ssh/")
+_LONGEST = 107 - 57 - len("/ssh/")
 # A connection that says nothing for three times as long is broken.
 ALIVE = 5
 BROKEN = 255
@@ -75,7 +75,7 @@ def command(to: Place, script: str = "", *options: str) -> list[str]:
 
 def _folder() -> Path:
     folder = runtime_folder()
-    if len(os.fsencode(folder)) > LONGEST:
+    if len(os.fsencode(folder)) > _LONGEST:
         folder = private_folder(Path(f"/tmp/cnetsh-{os.geteuid()}"))
     return private_folder(folder / "ssh")
 

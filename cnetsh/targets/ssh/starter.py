@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import NoReturn
 
 FOLDER = Path("/run/cnetsh/code")
-HEAD = struct.Struct(">cI")
-CODE, REFUSED = b"c", b"n"
+_HEAD = struct.Struct(">cI")
+_CODE, _REFUSED = b"c", b"n"
 Files = dict[str, str]
 
 
@@ -46,7 +46,7 @@ def read_folder(folder: Path) -> Files:
 
 def _frame() -> bytes:
     """Give the content of the next frame, and read no byte more."""
-    return _read(HEAD.unpack(_read(HEAD.size))[1])
+    return _read(_HEAD.unpack(_read(_HEAD.size))[1])
 
 
 def _read(size: int) -> bytes:
@@ -57,11 +57,11 @@ def _read(size: int) -> bytes:
 
 
 def _answer(letter: bytes, text: str = "") -> None:
-    os.write(1, HEAD.pack(letter, len(text.encode())) + text.encode())
+    os.write(1, _HEAD.pack(letter, len(text.encode())) + text.encode())
 
 
 def _refuse(what: str) -> NoReturn:
-    _answer(REFUSED, f"{what}\nlook at it there, and remove it if nobody needs it")
+    _answer(_REFUSED, f"{what}\nlook at it there, and remove it if nobody needs it")
     sys.exit(2)
 
 
@@ -78,7 +78,7 @@ def start(code: str) -> None:
             _refuse(f"{folder} is not as cnetsh was sent: somebody has changed it")
     except OSError as error:
         where = error.filename or folder
-        _answer(REFUSED, f"cnetsh cannot be kept there: {where}: {error.strerror}")
+        _answer(_REFUSED, f"cnetsh cannot be kept there: {where}: {error.strerror}")
         sys.exit(2)
     sys.path.insert(0, str(folder))
     from cnetsh.targets import far
@@ -99,7 +99,7 @@ def _make_private(folder: Path) -> None:
 
 def _unpack(folder: Path, code: str) -> None:
     """Fill an empty folder with the files that are sent now: with all of them, or none."""
-    _answer(CODE)
+    _answer(_CODE)
     files = json.loads(zlib.decompress(_frame()))
     if digest(files) != code:
         _refuse("cnetsh did not arrive as it was sent")

@@ -30,21 +30,21 @@ from cnetsh.targets.vm.kernel import Kernel, cache, chosen, filling_cache
 from cnetsh.targets.vm.root import image_of
 
 QEMU = "qemu-system-x86_64"
-PACKAGES = {QEMU: "qemu-system-x86", "depmod": "kmod", "ldd": "libc-bin"}
+_PACKAGES = {QEMU: "qemu-system-x86", "depmod": "kmod", "ldd": "libc-bin"}
 MEMORY = 384  # MiB
 # Seconds until a VM must have answered. A processor of its own takes two.
 DEADLINES = {"kvm": 15.0, "tcg": 600.0}
 USUAL = 10.0
 CONSOLE_LINES = 12
 # As many commands may run in a VM at a time.
-PORTS = 6
+_PORTS = 6
 # Kills a process when what this reads ends before a line has come.
 WATCH = 'read -r over || kill -KILL "$1"'
 # Becomes a program once a line has come, and ends without one.
 GATE = 'read -r go && exec "$@" </dev/null'
 # Programs are mapped at the same addresses each time: what QEMU has translated of one is good for
 # all that run it later, which halves what a lab takes.
-OPTIONS = "console=ttyS0 quiet panic=-1 nokaslr norandmaps mitigations=off random.trust_cpu=on"
+_OPTIONS = "console=ttyS0 quiet panic=-1 nokaslr norandmaps mitigations=off random.trust_cpu=on"
 CPU = "qemu64,+cx16,+popcnt,+sse4.1,+sse4.2,+ssse3,+rdrand"
 ACCELERATORS = {
     "kvm": ("-accel", "kvm", "-cpu", "host"),
@@ -84,7 +84,7 @@ class NewMachine:
 
 def require_tools() -> None:
     """Raise CnetshError when something is missing, with the one command that installs it."""
-    missing = sorted(package for name, package in PACKAGES.items() if not installed(name))
+    missing = sorted(package for name, package in _PACKAGES.items() if not installed(name))
     if missing:
         command = f"sudo apt-get install --no-install-recommends {' '.join(missing)}"
         raise CnetshError(f"a VM needs {' and '.join(missing)}", command)
@@ -220,7 +220,7 @@ def _why(console: Path) -> tuple[str, str]:
 def _qemu(wanted: NewMachine, accelerator: str, lock: int, console: Path) -> Iterator[Child]:
     """Start QEMU, which holds the lock from then on; its ports are sockets that wait already."""
     said = open_private(console, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-    sockets = [_listening(wanted.name, number) for number in range(PORTS)]
+    sockets = [_listening(wanted.name, number) for number in range(_PORTS)]
     given = [said, said, lock, *(one.fileno() for one in sockets), wanted.root]
     # Out of the way of the numbers that they get there.
     streams = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in given]
@@ -229,9 +229,9 @@ def _qemu(wanted: NewMachine, accelerator: str, lock: int, console: Path) -> Ite
         "-m", str(wanted.memory), "-display", "none", "-nodefaults", "-no-user-config",
         "-no-reboot", "-serial", "stdio", "-device", "virtio-serial-pci",
         "-kernel", str(wanted.kernel.image), "-initrd", f"/proc/self/fd/{len(given)}",
-        "-append", OPTIONS,
+        "-append", _OPTIONS,
     ]  # fmt: skip
-    for number in range(PORTS):
+    for number in range(_PORTS):
         argv += ["-chardev", f"socket,id=port{number},fd={number + 4},server=on,wait=off"]
         argv += ["-device", f"virtserialport,chardev=port{number},nr={number + 1}"]
     with started(argv, streams) as child:
@@ -280,7 +280,7 @@ def run_in(one: Machine, action: Callable[[], int], seconds: float = math.inf) -
 
 def _followed(name: str, near: Near, seconds: float) -> Exit | None:
     """Have an action done by a port that nobody else uses; None when the VM has ended."""
-    for number in range(PORTS):
+    for number in range(_PORTS):
         lock = open_private(VMS.file(name, f"lock{number}"), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -294,4 +294,4 @@ def _followed(name: str, near: Near, seconds: float) -> Exit | None:
             return None
         finally:
             os.close(lock)
-    raise CnetshError(f"{PORTS} commands are running in vm {name} already", "end one first")
+    raise CnetshError(f"{_PORTS} commands are running in vm {name} already", "end one first")

@@ -26,7 +26,7 @@ TOOLS = (
     "grep sed awk xargs find env id uname true false test seq date timeout mount umount df free "
     "kill cmp diff chmod basename dirname expr mktemp stat stty hostname getent python3 tcpdump nc"
 )
-MANY = ("sbin/*tables*", "lib/*/xtables/*.so", "lib*/xtables/*.so", "lib/*/libnss_files.so.2")
+_MANY = ("sbin/*tables*", "lib/*/xtables/*.so", "lib*/xtables/*.so", "lib/*/libnss_files.so.2")
 DATA = (
     "/etc/alternatives/*tables*", "/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2",
     "/etc/protocols", "/etc/services", "/etc/nsswitch.conf", "/etc/ethertypes", "/etc/ld.so.cache",
@@ -114,7 +114,7 @@ def root_of(kernel: Kernel, code: Iterable[tuple[str, Path]], more: Iterable[Pat
     for tool in TOOLS.split():
         if found := shutil.which(tool, path=":".join(FOLDERS)):
             root.take(Path(found))
-    for pattern in MANY:
+    for pattern in _MANY:
         for file in Path("/usr").glob(pattern):
             root.take(file)
     root.take(python)

@@ -12,10 +12,10 @@ from itertools import pairwise
 from cnetsh.views.picture.network import Rail
 from cnetsh.views.picture.placing import Placed, Plug
 
-GAP = 3  # columns between boxes
-TRUNK = GAP + 1  # columns for a bar that leads on to further rows
+_GAP = 3  # columns between boxes
+TRUNK = _GAP + 1  # columns for a bar that leads on to further rows
 LABEL = 6  # columns of a bar beside its label
-ROUNDS = 9
+_ROUNDS = 9
 
 
 @dataclass(slots=True)
@@ -52,16 +52,16 @@ class Group:
     @property
     def need(self) -> int:
         """How many columns it takes, with the gap to the next."""
-        boxes = self.columns * (self.wide + GAP) if self.members else 0
+        boxes = self.columns * (self.wide + _GAP) if self.members else 0
         return self.before + boxes + self.spare + (TRUNK if self.between else 0)
 
     def place(self, x: int) -> None:
         """Put its boxes into their columns and rows."""
-        self.x0, self.x1 = x, x + self.need - GAP - 1
+        self.x0, self.x1 = x, x + self.need - _GAP - 1
         for number, one in enumerate(self.members):
             one.w, one.row = self.wide, number // self.columns
             column = number % self.columns
-            one.x = x + self.before + self.spare // 2 + column * (self.wide + GAP)
+            one.x = x + self.before + self.spare // 2 + column * (self.wide + _GAP)
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Columns:
 
     @property
     def width(self) -> int:
-        return sum(group.need for group in self.groups) - GAP if self.groups else 0
+        return sum(group.need for group in self.groups) - _GAP if self.groups else 0
 
     def shift(self, by: int) -> None:
         """Move all to the right."""
@@ -89,7 +89,7 @@ def in_columns(rails: Sequence[Rail], members: Sequence[Placed], room: int) -> C
     numbers = {rail.name: number for number, rail in enumerate(rails)}
     lengths = [len(rail.label) + (LABEL if rail.kind == "bridge" else 2) for rail in rails]
     groups = _groups(rails, members, numbers, lengths)
-    for _ in range(ROUNDS):
+    for _ in range(_ROUNDS):
         if not _fits(groups, room):
             return None
         reach = _reach(groups, numbers, len(rails))
@@ -166,7 +166,7 @@ def _fits(groups: list[Group], room: int) -> bool:
     able = [group for group in groups if group.wraps]
     for group in able:
         group.columns = max(1, len(group.members))
-    while sum(group.need for group in groups) - GAP > room:
+    while sum(group.need for group in groups) - _GAP > room:
         most = max(able, key=lambda group: group.columns, default=None)
         if most is None or most.columns == 1:
             return False

@@ -6,7 +6,7 @@ from cnetsh.views.picture.network import DrawnNetwork, broken
 from cnetsh.views.picture.shapes import Box, Label, Picture, line_kind, socket_of
 
 INSET = 4  # columns of the host beside the boxes in it
-LEAST = 24
+_LEAST = 24
 WIDER = 1.25  # a letter of the title beside one of the rest
 LONE = "not connected to the host or the Internet"
 EMPTY = "no container and no bridge is there"
@@ -67,7 +67,7 @@ def _draw_translation(
     """Draw what is done to addresses on the wire; give the row where the box ends."""
     rows = [row for text in network.translated
             for row in broken(text, width - INSET - 4 - len(_PROMPT))]  # fmt: skip
-    wide = max(LEAST, *(len(row) + len(_PROMPT) + 4 for row in rows))
+    wide = max(_LEAST, *(len(row) + len(_PROMPT) + 4 for row in rows))
     x = max(left + 2, middle - wide // 2)
     picture.boxes.append(Box(x, y, wide, len(rows) + 2, "nat"))
     picture.texts.append(Label(x + 2, y + 1, _PROMPT.strip(), "strong"))

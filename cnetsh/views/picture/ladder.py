@@ -22,7 +22,7 @@ from cnetsh.views.picture.shapes import Bar, Box, Label, Picture, line_kind
 from cnetsh.views.picture.wide import NO_WAY
 
 LANE = 3  # columns from one upright to the next
-LEAST = 36  # columns of a host
+_LEAST = 36  # columns of a host
 
 
 def ladder(network: DrawnNetwork, width: int) -> Picture:
@@ -130,7 +130,7 @@ class _Ladder:
         wanted = [self.boxes + one.w + one.several for one in self.nodes]
         wanted += [self.lanes[rail.name] + len(_label(rail)) + 9 + LANE * (len(rails) - number)
                    for number, rail in enumerate(rails)]  # fmt: skip
-        wanted += [self.left + LEAST] if self.network.hosted else [len(LONE)]
+        wanted += [self.left + _LEAST] if self.network.hosted else [len(LONE)]
         return max(wanted)
 
     def draw(self) -> None:

@@ -13,9 +13,9 @@ from cnetsh.views.picture.links import DrawnLink, Inventory, Place, inventory, n
 from cnetsh.views.picture.rules import DrawnRule, PublishedPort
 from cnetsh.views.picture.shapes import line_kind, socket_of
 
-INTERNET = "internet"
+_INTERNET = "internet"
 PORTS_TOLD = 12
-LONGEST = 44  # columns of a line in a container's box
+_LONGEST = 44  # columns of a line in a container's box
 
 
 class DrawnPort(NamedTuple):
@@ -150,11 +150,11 @@ class _Reader:
             link = self.known.links.get(("", name))
             if to != "default" or link is None or link.kind == "bridge" or link.master:
                 continue
-            home = link.peer[0] if link.peer else INTERNET
+            home = link.peer[0] if link.peer else _INTERNET
             links = [name for _, name in self.known.inside.get(home, ()) if name != "lo"]
             if home and len(links) < 2:
                 address = " ".join(self.known.addresses.get(("", name), ()))
-                what = "Internet" if home == INTERNET else home
+                what = "Internet" if home == _INTERNET else home
                 return Outside(what, name, self.known.state_of(("", name)), address)
         return None
 
@@ -182,7 +182,7 @@ class _Reader:
         if forwards and not router:
             lines.append(BoxLine("forwards " + " and ".join(forwards), "faint"))
         wrapped = [
-            BoxLine(part, line.kind) for line in lines for part in broken(line.text, LONGEST)
+            BoxLine(part, line.kind) for line in lines for part in broken(line.text, _LONGEST)
         ]
         return DrawnContainer(name, tuple(wrapped), ports, router)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cnetsh.kinds.change import State
 from cnetsh.names import visible
 
-MOST = 4  # lines, for a host may have hundreds
+_MOST = 4  # lines, for a host may have hundreds
 _ENDS = frozenset({"ACCEPT", "DROP", "REJECT", "RETURN", "QUEUE", "LOG"})
 
 
@@ -116,9 +116,9 @@ def filter_lines(rules: list[DrawnRule], netns: str) -> Iterator[str]:
         wanted = _ENDS if netns else ("DROP", "REJECT")
         if rule.netns == netns and rule.target in wanted and not (ways <= apart and len(ways) == 1):
             lines.append(_said(rule))
-    yield from lines[:MOST]
-    if len(lines) > MOST:
-        yield f"and {len(lines) - MOST} more rules"
+    yield from lines[:_MOST]
+    if len(lines) > _MOST:
+        yield f"and {len(lines) - _MOST} more rules"
 
 
 def _said(rule: DrawnRule) -> str:

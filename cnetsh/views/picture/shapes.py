@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 Cell: TypeAlias = tuple[int, int]  # column, row
-UP, DASHED, DOTTED = "up", "dead", "down"
+_UP, _DASHED, _DOTTED = "up", "dead", "down"
 
 
 class Box(NamedTuple):
@@ -146,4 +146,4 @@ def socket_of(name: str, state: str = "") -> str:
 
 def line_kind(*states: str) -> str:
     """Give how a wire is drawn whose ends and bridges are in these states."""
-    return DOTTED if "down" in states else DASHED if "no carrier" in states else UP
+    return _DOTTED if "down" in states else _DASHED if "no carrier" in states else _UP

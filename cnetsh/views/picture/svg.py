@@ -11,7 +11,7 @@ from cnetsh.views.picture.shapes import Box, Cell, Label, Picture, Wire
 
 COLUMN, MARGIN = 7.8, 14.0  # a letter of 13 px in a monospaced font is so wide
 # How high a row is, by what stands in it.
-WIRE, BORDER, TEXT, TAG, SOCKET, TITLE = 13, 12, 18, 19, 26, 30
+_WIRE, _BORDER, _TEXT, _TAG, _SOCKET, _TITLE = 13, 12, 18, 19, 26, 30
 _CORNERS = {"nat": 2, "net": 11, "box": 9, "router": 9, "stack": 9, "host": 9}
 
 
@@ -35,14 +35,14 @@ class _Page:
 
     def __init__(self, picture: Picture) -> None:
         self._tight = picture.tight
-        heights = dict.fromkeys(range(-1, picture.height + 2), WIRE)
-        heights |= dict.fromkeys((y for box in picture.boxes for y in (box.y, box.bottom)), BORDER)
-        heights |= {text.y: TEXT for text in picture.texts}
-        heights |= {text.y: TAG for text in picture.sockets if text.kind == "tag"}
-        heights |= {text.y: SOCKET if text.y < picture.tight else TEXT
+        heights = dict.fromkeys(range(-1, picture.height + 2), _WIRE)
+        heights |= dict.fromkeys((y for box in picture.boxes for y in (box.y, box.bottom)), _BORDER)
+        heights |= {text.y: _TEXT for text in picture.texts}
+        heights |= {text.y: _TAG for text in picture.sockets if text.kind == "tag"}
+        heights |= {text.y: _SOCKET if text.y < picture.tight else _TEXT
                     for text in picture.sockets if text.kind != "tag"}  # fmt: skip
-        heights |= dict.fromkeys((bar.y0 for bar in picture.bars if not bar.thin), SOCKET)
-        heights |= {text.y: TITLE for text in picture.texts if text.kind == "title"}
+        heights |= dict.fromkeys((bar.y0 for bar in picture.bars if not bar.thin), _SOCKET)
+        heights |= {text.y: _TITLE for text in picture.texts if text.kind == "title"}
         self.height, self._middles = MARGIN, {}
         for y in range(picture.height + 1):
             self._middles[y] = self.height + heights[y] / 2

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cnetsh.views.picture.shapes import Cell, Picture, Wire
 
-STEP, BEND, CROSSING, BESIDE = 1, 6, 7, 3
+STEP, BEND, CROSSING, _BESIDE = 1, 6, 7, 3
 _WAYS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 DOWN, RIGHT, UP, LEFT = range(4)
 _UPRIGHT, _LEVEL = 1, 2
@@ -101,7 +101,7 @@ class Grid:
             bool(self.lain.get((cell[0] + far * x, cell[1] + far * y), 0) & axis)
             for far in (-2, -1, 1, 2)
         )
-        return STEP + (CROSSING if lain else 0) + BESIDE * beside
+        return STEP + (CROSSING if lain else 0) + _BESIDE * beside
 
 
 def _corners(before: dict[tuple[Cell, int], tuple[Cell, int] | None],
