@@ -165,7 +165,8 @@ class Ending:
         before, now = self.sight.journal.before, self.sight.now
         for fact, was in before.items():
             default = fact._replace(ref=setting.default_of(fact.ref))
-            if default == fact or not was == before.get(default) == now.get(fact):
+            as_then = was == before.get(default) == now.get(fact)
+            if default == fact or not as_then or now.get(default) == was:
                 continue
             theirs = self._without_labs(default, now.get(default, was))
             link = kinds.link_of(fact, was)

@@ -20,6 +20,7 @@ from typing import Any, TypedDict, cast
 from cnetsh import __version__
 from cnetsh.apply import upgrade
 from cnetsh.compare.preview import NOT_UP
+from cnetsh.compare.revert import put
 from cnetsh.errors import FAILED, CnetshError
 from cnetsh.kinds.change import Fact, Found, Patch, Ref
 from cnetsh.plan.steps import Plan, Plans, Step, parse, to_text
@@ -178,10 +179,11 @@ class Journal:
         if "aim" in record:
             self.aim = as_patch(record["aim"])
         self.base |= {fact: value for fact, (_, value) in as_patch(record.get("base", [])).items()}
-        if "rebased" in record:
-            before = {fact: value for fact, (_, value) in as_patch(record["rebased"]).items()}
-            known = {**self.before, **before}
-            self.before = {fact: value for fact, value in known.items() if value is not None}
+        for fact, (_, value) in as_patch(record.get("rebased", [])).items():
+            if fact in self.base:
+                self.base[fact] = value
+            else:
+                put(self.before, fact, value)
         self.header.update(record.get("header", {}))
         self.up = record.get("up", self.up)
         self.undoing = record.get("undoing", self.undoing)

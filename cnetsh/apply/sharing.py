@@ -29,7 +29,8 @@ def others(sight: Sight) -> list[Other]:
     """Give the other labs of the target; their journals are open."""
     found = []
     for one in beside(sight.journal):
-        seen = with_masters(sight.state, one.before)
+        # With this one gone a port may be in the bridge where it was before both.
+        seen = with_masters(sight.state, one.before, sight.journal.before)
         scope = scope_of(one.in_force(plan_of(one, "up").steps).values(), seen)
         found.append(Other(one, done_by(one, sight.now, scope), scope))
     return found
@@ -45,7 +46,7 @@ class Handed(NamedTuple):
 
 def needs(done: Patch, beside: Iterable[Other], now: Found) -> list[Patch]:
     """Give what of a lab that goes stays for each of the others."""
-    return [handed_over(done, now, one.done, one.journal.before, one.scope) for one in beside]
+    return [handed_over(done, now, one.done, one.journal.found, one.scope) for one in beside]
 
 
 def handed(
@@ -55,7 +56,7 @@ def handed(
     stays: dict[Fact, str] = {}
     told = []
     for other, its_own in zip(beside, needed, strict=True):
-        known = other.journal.before
+        known = other.journal.found
         gone = {fact: values for fact, values in done.items() if fact not in its_own}
         base = {fact: value for fact, value in _without(other, sight, gone, its_own).items()
                 if not same(value, known.get(fact))}  # fmt: skip
@@ -70,7 +71,7 @@ def handed(
 
 def _without_this(other: Other, its: Patch, base: Found, aimed: Aim) -> Patch:
     """Give what another lab has done by itself: of what would be so before it, and is not then."""
-    known = other.journal.before
+    known = other.journal.found
     begun = {fact: value for fact, value in (known | base).items() if value is not None}
     found = patch(begun, aimed.wanted, other.scope) if base else {}
     found = {fact: both for fact, both in found.items()
@@ -83,7 +84,7 @@ def _without_this(other: Other, its: Patch, base: Found, aimed: Aim) -> Patch:
 
 def _pinned(other: Other, its: Patch, gone: Patch, sight: Sight) -> Patch:
     """Give what a bridge that this lab has set by hand keeps of the other's port."""
-    known, before = other.journal.before, sight.journal.before
+    known, before = other.journal.found, sight.journal.before
     found: Patch = {}
     for fact, (was, _) in gone.items():
         reached = ("settings", *fact.ref[1:]) in other.scope.reach
@@ -117,7 +118,7 @@ def tell_values(journal: Journal, done: Patch) -> None:
 
 def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
-    scope, known = sight.scope, other.journal.before
+    scope, known = sight.scope, other.journal.found
     later, below = _is_later(other, sight), _below(other, sight)
     # What others call it now it may have been called when the other came up.
     called = {ref._replace(name=now) for ref, now in sight.names.items() if ref in scope.own}
