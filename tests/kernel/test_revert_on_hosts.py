@@ -267,6 +267,52 @@ class TestTwoLabs:
         assert "cost" not in done[0].stderr, report(done[0])
         assert_as_before(done[1], downs.split()[1])
 
+    @pytest.mark.parametrize(
+        ("prepared", "first", "second", "downs"),
+        [
+            pytest.param(
+                f"{BRIDGE}\nip neigh add 10.5.0.9 lladdr 02:aa:00:00:00:09 nud permanent dev br9",
+                "ip link set dev p9 nomaster",
+                "ip link set dev p9 address 02:cc:00:00:00:42",
+                "t1 t2",
+                id="the MAC address of a port that comes again",
+            ),
+            pytest.param(
+                f"{UPLINK}\necho 0 > /proc/sys/net/ipv4/ip_forward",
+                "echo 1 | tee /proc/sys/net/ipv4/ip_forward",
+                "echo 1 | tee /proc/sys/net/ipv4/ip_forward\n"
+                "echo 0 | tee /proc/sys/net/ipv4/ip_forward",
+                "t2 t1",
+                id="a default to and fro",
+            ),
+        ],
+    )
+    def test_nothing_of_the_one_is_said_to_be_by_others(
+        self, private: Private, tmp_path: Path, prepared: str, first: str, second: str, downs: str
+    ) -> None:
+        private.sh(prepared)
+        before = private.snapshot()
+        for name, lines in (("t1", first), ("t2", second)):
+            private.cnetsh("up", template(tmp_path, name, lines), "--allow-overlap")
+        for name in downs.split():
+            assert_as_before(private.cnetsh("down", name, check=False), name)
+        assert not_as(private, before) == []
+
+    def test_what_the_first_is_changed_to_found_a_port_of_the_second(
+        self, private: Private, tmp_path: Path
+    ) -> None:
+        private.sh(UPLINK)
+        before = private.snapshot()
+        first = template(tmp_path, "t1", "ip link set eth7 alias lab")
+        private.cnetsh("up", first)
+        port = "ip link add name b{0} type bridge\nip link set dev eth7x master b{0}\n"
+        private.cnetsh("up", template(tmp_path, "t2", port.format(2)))
+        (Path(first) / "up.sh.j2").write_text(port.format(1), encoding="utf-8")
+        private.cnetsh("up", first, "--yes", "--allow-overlap")
+        for name in ("t2", "t1"):
+            assert_as_before(private.cnetsh("down", name, check=False), name)
+        assert not_as(private, before) == []
+
 
 class TestLabsOnOneBridge:
     """A bridge has the lowest MAC address of its ports, as long as nobody sets it."""
