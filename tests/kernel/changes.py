@@ -5,16 +5,14 @@ each run. What comes by itself a moment later (carrier, IPv6's own addresses) is
 that nobody has to wait for it.
 """
 
-import json
 import re
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
 import oracle
-from crash import Deadly, down, in_child, means, recover, up
+from crash import Deadly, down, in_child, means, recover, tell, up
 
 from cnetsh.apply import change, journal
 from cnetsh.apply.lock import held
@@ -113,5 +111,4 @@ def killed(name: str, lab: str, other: str, every: int) -> Iterator[dict[str, An
 ACTIONS = {"pairs": pairs, "failing": failing, "killed": killed}
 
 if __name__ == "__main__":
-    for line in ACTIONS[sys.argv[1]](**json.loads(sys.argv[2])):
-        print(json.dumps(line), flush=True)
+    tell(ACTIONS)

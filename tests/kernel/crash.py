@@ -347,6 +347,12 @@ ACTIONS = {
     "holders": holders,
 }
 
-if __name__ == "__main__":
-    for line in ACTIONS[sys.argv[1]](**json.loads(sys.argv[2])):
+
+def tell(actions: dict[str, Any]) -> None:
+    """Does the action that was asked for, and prints a line of JSON for each run."""
+    for line in actions[sys.argv[1]](**json.loads(sys.argv[2])):
         print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    tell(ACTIONS)

@@ -4,16 +4,14 @@ A script for the inside of a private host: `python exhausted.py ACTION JSON`, on
 each run.
 """
 
-import json
 import os
 import resource
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import oracle
-from crash import down, in_child, means, quietly, recovered, up
+from crash import down, in_child, means, quietly, recovered, tell, up
 
 from cnetsh.apply import journal
 from cnetsh.apply.lock import held
@@ -84,5 +82,4 @@ def starved(
 ACTIONS = {"full": full, "starved": starved}
 
 if __name__ == "__main__":
-    for line in ACTIONS[sys.argv[1]](**json.loads(sys.argv[2])):
-        print(json.dumps(line), flush=True)
+    tell(ACTIONS)

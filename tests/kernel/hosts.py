@@ -77,6 +77,12 @@ class Private:
         """A script, `PATH ARGUMENT…` or `-c CODE …`, by a Python that has loaded cnetsh."""
         return served(sys.executable).run(self.pid, ("python", *words), self.env, **options)
 
+    def rows(self, *words: str, **options: Any) -> list[Any]:
+        """What such a script prints as lines of JSON; it has to end well."""
+        done = self.python(*words, **options)
+        assert done.returncode == 0, report(done)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
     def snapshot(self, settled: float = 0.0) -> oracle.Facts:
         """What the kernel says at rest; where others work on, after `settled` seconds of rest."""
         done = served(sys.executable).run(self.pid, ("oracle", str(settled)), self.env)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from hosts import HERE, Private, report
+from hosts import HERE, Private
 
 Rows = list[dict[str, Any]]
 CRASH = str(HERE / "crash.py")
@@ -14,9 +14,7 @@ KILLED = -9
 
 def crash(host: Private, action: str, *, seconds: float = 600, **options: Any) -> Rows:
     """What the action of crash.py tells of each run, inside a private host."""
-    done = host.python(CRASH, action, json.dumps(options), timeout=seconds)
-    assert done.returncode == 0, report(done)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return host.rows(CRASH, action, json.dumps(options), timeout=seconds)
 
 
 def unequal(rows: Sequence[dict[str, Any]]) -> list[str]:

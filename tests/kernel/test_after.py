@@ -5,7 +5,7 @@ from pathlib import Path
 
 import battery
 import pytest
-from hosts import HERE, Private, report
+from hosts import HERE, Private
 
 from cnetsh.labs.builtin import LABS
 
@@ -34,9 +34,7 @@ print(json.dumps([text for _, _, text in missing(seen, now)] + [len(seen)]))
 
 def missing_of(private: Private, lab: str, lines: list[str]) -> list[object]:
     asked = json.dumps([lab, lines])
-    done = private.python("-c", PROGRAM, input=asked)
-    assert done.returncode == 0, report(done)
-    return list(json.loads(done.stdout))
+    return list(private.rows("-c", PROGRAM, input=asked)[0])
 
 
 @pytest.mark.parametrize("lab", [*LABS, *map(str, EXAMPLES)], ids=lambda lab: Path(lab).stem)

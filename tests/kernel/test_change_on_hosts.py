@@ -11,7 +11,7 @@ import oracle
 import pytest
 import yaml
 from generated import lab_file
-from hosts import HERE, Private, report
+from hosts import HERE, Private
 
 from cnetsh.errors import CnetshError
 from cnetsh.labs.choose import plans
@@ -95,9 +95,7 @@ def lab(folder: Path, name: str, bridges: str, containers: str) -> str:
 
 
 def ran(private: Private, action: str, **facts: Any) -> list[dict[str, Any]]:
-    done = private.python(str(HERE / "changes.py"), action, json.dumps(facts))
-    assert done.returncode == 0, report(done)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return private.rows(str(HERE / "changes.py"), action, json.dumps(facts))
 
 
 def assert_changed_and_back(private: Private, folder: Path, names: list[str]) -> None:

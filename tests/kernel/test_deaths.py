@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hosts import HERE, Private, report
+from hosts import HERE, Private
 from runs import Rows
 
 pytestmark = pytest.mark.long
@@ -16,9 +16,7 @@ PARTS, EACH = 5, 12
 
 def deaths(host: Private, seeds: Sequence[int], seconds: float = 600) -> Rows:
     asked = json.dumps({"seeds": list(seeds)})
-    done = host.python(str(HERE / "deaths.py"), asked, timeout=seconds)
-    assert done.returncode == 0, report(done)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return host.rows(str(HERE / "deaths.py"), asked, timeout=seconds)
 
 
 def wrong(rows: Rows) -> list[str]:

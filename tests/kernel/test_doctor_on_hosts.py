@@ -64,9 +64,7 @@ def findings(
     private: Private, lab: str, *settings: str, target: str = "host", **env: str
 ) -> Findings:
     there = replace(private, env=private.env | env)
-    done = there.python("-c", DOCTOR, lab, target, *settings)
-    assert done.returncode == 0, done.stderr
-    return list(json.loads(done.stdout))
+    return list(there.rows("-c", DOCTOR, lab, target, *settings)[0])
 
 
 def foretold(private: Private, lab: str) -> list[tuple[str, str, list[str]]]:
@@ -259,8 +257,7 @@ import json; print(json.dumps(finding.findings_as_json(diagnose.diagnose(True, f
 """
     for value, expected in (("1", ["refuse"]), ("0", ["warn"]), ("2", [])):
         private.sh(f"echo {value} > {settings}/eth0/accept_ra")
-        done = private.python("-c", lab)
-        assert severities(json.loads(done.stdout), "P15") == expected, value
+        assert severities(private.rows("-c", lab)[0], "P15") == expected, value
 
 
 @pytest.mark.parametrize(
@@ -299,8 +296,7 @@ run = process.runner()
 facts = evidence.gather(run, snapshot.take(run), up)
 import json; print(json.dumps(finding.findings_as_json(diagnose.diagnose(True, facts))))
 """
-    done = private.python("-c", lab)
-    said = evidence(json.loads(done.stdout), "P25")
+    said = evidence(private.rows("-c", lab)[0], "P25")
     assert ("netem: " in said) == bool(netem.returncode), said
     assert "veth: " not in said and "iptables" not in said
 

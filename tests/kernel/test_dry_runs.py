@@ -83,8 +83,6 @@ def test_a_change_is_seen_before_it_is_made(private: Private, tmp_path: Path) ->
 def test_whatever_is_up_and_others_did(private: Private, first: int, number: int) -> None:
     """What is up, what others did and what is asked, by a seed."""
     seeds = json.dumps(list(range(first, first + number)))
-    done = private.python(str(HERE / "dry_runs.py"), seeds, timeout=1200)
-    assert done.returncode == 0, report(done)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    answers = private.rows(str(HERE / "dry_runs.py"), seeds, timeout=1200)
     assert len(answers) > 3 * number
     assert [one for one in answers if one["wrong"]] == []

@@ -139,9 +139,7 @@ print(json.dumps([answer(job) for job in json.load(sys.stdin)]))
 
 
 def run(host: Private, *jobs: dict[str, Any]) -> list[dict[str, Any]]:
-    done = host.python("-c", PROGRAM, input=json.dumps(jobs))
-    assert done.returncode == 0, done.stderr
-    return list(json.loads(done.stdout))
+    return list(host.rows("-c", PROGRAM, input=json.dumps(jobs))[0])
 
 
 def noted(found: dict[str, Any], key: str) -> list[int]:

@@ -18,9 +18,7 @@ STEPS = len(choose.plans("routing").up.steps)
 
 
 def exhausted(host: Private, action: str, **options: Any) -> Rows:
-    done = host.python(str(HERE / "exhausted.py"), action, json.dumps(options))
-    assert done.returncode == 0, report(done)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return host.rows(str(HERE / "exhausted.py"), action, json.dumps(options))
 
 
 class TestFullDisk:

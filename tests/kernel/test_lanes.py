@@ -50,9 +50,7 @@ print(json.dumps([answer(job) for job in json.load(sys.stdin)]))
 
 
 def answers(host: Private, *jobs: dict[str, Any]) -> list[list[Any]]:
-    done = host.python("-c", PROGRAM, input=json.dumps(jobs))
-    assert done.returncode == 0, done.stderr
-    return list(json.loads(done.stdout))
+    return list(host.rows("-c", PROGRAM, input=json.dumps(jobs))[0])
 
 
 @pytest.mark.parametrize("through_sh", [False, True], ids=["spawned", "through sh"])

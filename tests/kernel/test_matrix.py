@@ -45,9 +45,7 @@ def lines_of(lab: str) -> list[str]:
 def tried(private: Private, labs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     asked = [{"before": SANDBOX, **lab} for lab in labs]
     text = "".join(json.dumps(one) + "\n" for one in asked)
-    done = private.python(MATRIX, input=text, timeout=60 * len(asked) + 60)
-    assert done.returncode == 0, done.stderr
-    results = [json.loads(line) for line in done.stdout.splitlines()]
+    results = private.rows(MATRIX, input=text, timeout=60 * len(asked) + 60)
     assert not any("trace" in one for one in results), results
     return results
 

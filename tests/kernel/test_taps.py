@@ -44,9 +44,7 @@ THERE, BACK = "icmp 10.9.0.0 > 10.9.0.1 echo request", "icmp 10.9.0.1 > 10.9.0.0
 
 def looked(host: Private, *commands: str, names: str = " n0 n1", link: str = "") -> dict[str, Any]:
     given = json.dumps([names.split(" "), link, commands])
-    done = host.python("-c", PROGRAM, given)
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return dict(host.rows("-c", PROGRAM, given)[0])
 
 
 @pytest.fixture
