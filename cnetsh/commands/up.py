@@ -191,8 +191,7 @@ def _findings(
     if wanted.verbose:
         tell_unknown(surprises)
     facts = evidence.gather(means.ask, before, wanted.plans.up)
-    private = wanted.where.is_private
-    found = diagnose.diagnose(not private, facts, new, surprises)
+    found = diagnose.diagnose(not wanted.where.is_private, facts, new, surprises)
     return [one for one in found if one.severity != "note"]
 
 

@@ -174,17 +174,16 @@ def _kept(steps: Sequence[Step], found: Sequence[Undo]) -> Iterator[str]:
 
 def _checks(steps: Sequence[Step], sudo: bool) -> Iterator[Entry]:
     for step in steps:
-        said, words = step.said, f"look {_as_tried(step.text, sudo)}"
+        said, verb = step.said, "look"
         if step.kind == "check":
-            words = words.replace("look ", "works ", 1)
-        if said.expect:
-            words = words.replace("works", f"fails {_quoted(said.expect)}", 1)
+            verb = f"fails {_quoted(said.expect)}" if said.expect else "works"
         asked = [said.needs] if said.needs else []
         asked += [f"listen {_as_tried(_listeners(said.listen), sudo)}"] if said.listen else []
         asked += [f"control {_as_tried(text, sudo)}" for text in said.control]
         asked += [f"control: {_quoted(said.no_control)}"] if said.no_control else []
         before = "".join(f"has {what} &&\n        " for what in asked)
-        yield Entry([before + words], comments=_wrapped(step.why))
+        words = f"{before}{verb} {_as_tried(step.text, sudo)}"
+        yield Entry([words], comments=_wrapped(step.why))
 
 
 def _listeners(listen: str) -> str:
