@@ -65,14 +65,18 @@ def kernel_routes(member: Member, topology: Topology, members: Members) -> tuple
 
 def gateways(member: Member, topology: Topology) -> dict[int, Ip]:
     """Give the addresses of the member's bridges that its default routes go through, by version."""
-    hops: dict[int, Ip] = {}
     own = [address.network for address in member.addresses]
-    for port in member.ports:
-        bridge = topology.bridges.get(port.segment)
-        for address in bridge.addresses if bridge else ():
-            if address.network in own:
-                hops.setdefault(address.version, address.ip)
-    return hops
+    bridges = (topology.bridges.get(port.segment) for port in member.ports)
+    return _by_version(address for bridge in bridges if bridge for address in bridge.addresses
+                          if address.network in own)  # fmt: skip
+
+
+def _by_version(addresses: Iterable[Inet]) -> dict[int, Ip]:
+    """Give the first address of each version of IP."""
+    found: dict[int, Ip] = {}
+    for address in addresses:
+        found.setdefault(address.version, address.ip)
+    return found
 
 
 def station_of(member: Member, routes: tuple[KernelRoute, ...]) -> Station:
@@ -161,10 +165,6 @@ def _hops(member: Member, via: str, where: str, members: Members) -> dict[int, I
 
 
 def _neighbours(links: list[tuple[str, Inet]], router: Member) -> dict[int, Ip]:
-    hops: dict[int, Ip] = {}
     near = {(segment, address.network) for segment, address in links}
-    for port in router.ports:
-        for address in port.addresses:
-            if (port.segment, address.network) in near:
-                hops.setdefault(address.version, address.ip)
-    return hops
+    return _by_version(address for segment, address in router.on_segments
+                          if (segment, address.network) in near)  # fmt: skip
