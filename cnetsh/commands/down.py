@@ -103,7 +103,8 @@ def to_take_down(lab: Sought, kill: bool, means: Means, known: Saved | None = No
     inside = in_use(record, record.homes)
     work = taking_down(record, means, inside if kill else ())
     refused = first_refusal(
-        lambda: refuse_in_use(record, inside, kill), lambda: _refuse_stale(known, record, work)
+        lambda: refuse_in_use(record, () if kill else inside),
+        lambda: _refuse_stale(known, record, work),
     )
     return replace(work, refused=refused, relied_on=lambda: {f"lab {lab.name}": standing(record)})
 

@@ -48,9 +48,9 @@ def in_use(record: Journal, homes: Mapping[int, str]) -> list[Inside]:
     return processes.found_in(homes, record.held)
 
 
-def refuse_in_use(record: Journal, inside: Sequence[Inside], kill: bool) -> None:
-    """Raise CnetshError while there are processes in namespaces, unless just those may end."""
-    if inside and not kill:
+def refuse_in_use(record: Journal, inside: Sequence[Inside]) -> None:
+    """Raise CnetshError while there are processes in namespaces that are not to be ended."""
+    if inside:
         hint = "end it, or --kill ends just those"
         raise CnetshError(f"{record.lab} is in use by {process_list(inside)}", hint)
 
@@ -74,7 +74,7 @@ def undone_by(signal: int) -> int:
 def end(record: Journal, homes: Mapping[int, str], inside: Sequence[Inside]) -> None:
     """End just those processes. Raises CnetshError for one that does not."""
     left = processes.kill(inside, lambda: in_use(record, homes)) if inside else []
-    refuse_in_use(record, left, False)
+    refuse_in_use(record, left)
 
 
 def process_list(inside: Sequence[Inside]) -> str:

@@ -266,7 +266,7 @@ def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
         lambda: refuse_foreign(plans.up),
         lambda: refuse_taken(plans.up._replace(steps=new), now, record.made),
         lambda: _refuse_dangerous(wanted, findings),
-        lambda: refuse_in_use(record, inside, wanted.kill),
+        lambda: refuse_in_use(record, () if wanted.kill else inside),
     )
     drifted = Repairing.of(record, means.ask, known.change.gone)
 

@@ -53,14 +53,14 @@ def _words(error: Exception) -> str:
 
 def _filled(lab: Lab, name: str) -> str:
     if lab.trusted:
-        return _environment(lab.folder, True).get_template(name).render(dict(lab.values))
+        return _environment(lab.folder).get_template(name).render(dict(lab.values))
     # The templates of cnetsh's own go without it.
     from cnetsh.system.process import room_for
 
     pieces, size = [], 0
     # What is constant in it, Jinja works out as it reads it.
     with room_for(ROOM):
-        template = _environment(lab.folder, False).get_template(name)
+        template = _sandboxed(lab.folder).get_template(name)
         for piece in template.generate(dict(lab.values)):
             size += len(piece)
             if size > _LARGEST:
@@ -69,11 +69,10 @@ def _filled(lab: Lab, name: str) -> str:
     return "".join(pieces)
 
 
-@cache
-def _environment(folder: Path, trusted: bool) -> "Environment":
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
+def _options(folder: Path) -> dict[str, Any]:
+    from jinja2 import FunctionLoader, StrictUndefined
 
-    options: dict[str, Any] = {
+    return {
         "loader": FunctionLoader(lambda name: _source(folder, name)),
         "undefined": StrictUndefined,
         "trim_blocks": True,
@@ -83,11 +82,20 @@ def _environment(folder: Path, trusted: bool) -> "Environment":
         # A lab's expressions are names, of which nothing can be worked out beforehand.
         "optimized": False,
     }
-    if trusted:
-        return Environment(**options)
+
+
+@cache
+def _environment(folder: Path) -> "Environment":
+    from jinja2 import Environment
+
+    return Environment(**_options(folder))
+
+
+@cache
+def _sandboxed(folder: Path) -> "Environment":
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(**options)
+    environment = ImmutableSandboxedEnvironment(**_options(folder))
     # `{{ "a" * 300000000 }}` is worked out when it is printed; compiled in, it would take 10 s.
     environment.intercepted_binops = frozenset(("*", "**", "%"))
     # The same lab must give the same plan each time, so nothing random is left.
@@ -117,4 +125,4 @@ def _place(error: BaseException, name: str) -> str:
 
 def rendered(template: str, **values: object) -> str:
     """Give one of cnetsh's own texts: a template of its own, filled in with values."""
-    return _environment(shipped("templates"), True).get_template(template).render(values)
+    return _environment(shipped("templates")).get_template(template).render(values)
