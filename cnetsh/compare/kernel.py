@@ -63,6 +63,8 @@ def _with_locks(routes: Answer, run: Run) -> Answer:
         return routes
     lines = run(("ip", "-o", "route", "show", "table", "all")).stdout.splitlines()
     locked = [re.findall(r"\b(?!rto_min)(\w+) lock ", line) for line in lines]
+    # One may have gone since.
+    locked += [[] for _ in routes[len(locked) :]]
     return [{**route, "locked": some} for route, some in zip(routes, locked, strict=False)]
 
 

@@ -119,12 +119,12 @@ def handed_over(done: Patch, now: Found, theirs: Patch, before: Found, claims: S
     alike = {fact: (was, mine) for fact, (was, mine) in done.items()
              if same(mine, theirs.get(fact, (None, before.get(fact)))[1])
              and same(mine, now.get(fact))}  # fmt: skip
+    forwarding = any(forwards(ref.name) for ref in claims.named)
     stays: Patch = {}
     for fact, (was, mine) in alike.items():
         needs = claims.names(fact, mine)
         if fact.ref.kind == "setting" and ("setting", *family(fact.ref.name)) in claims.reach:
             # What default is sets no value of all.
-            forwarding = any(forwards(ref.name) for ref in claims.named)
             needs = needs or forwarding or not is_of_all(fact.ref.name)
         if needs and mine is not None and fact.key != "rules":
             stays[fact] = was, mine
