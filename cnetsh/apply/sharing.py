@@ -61,7 +61,7 @@ def handed(
         base = {fact: value for fact, value in _without(other, sight, gone, its_own).items()
                 if not same(value, known.get(fact))}  # fmt: skip
         its = without_lab(other.done, gone, other.scope, _below(other, sight)) | its_own
-        its |= _without_this(other, its, base, aimed) | _pinned(other, its, gone, sight)
+        its |= _without_this(other, its, base, sight, aimed) | _pinned(other, its, gone, sight)
         # What is of neither any more nobody has done: with a link that goes goes all that it had.
         its = {fact: both for fact, both in its.items() if not same(*both)}
         told += [(other, base, its)] if base or its != other.done else []
@@ -69,13 +69,14 @@ def handed(
     return Handed(stays, told)
 
 
-def _without_this(other: Other, its: Patch, base: Found, aimed: Aim) -> Patch:
+def _without_this(other: Other, its: Patch, base: Found, sight: Sight, aimed: Aim) -> Patch:
     """Give what another lab has done by itself: of what would be so before it, and is not then."""
     known = other.journal.found
     begun = {fact: value for fact, value in (known | base).items() if value is not None}
     found = patch(begun, aimed.wanted, other.scope) if base else {}
     found = {fact: both for fact, both in found.items()
-             if fact in base and fact not in its and fact not in aimed.kept}  # fmt: skip
+             if fact in base and fact not in its and fact not in aimed.kept
+             and not kinds.derived(fact, sight.now)}  # fmt: skip
     for fact in base.keys() & its.keys():
         if kinds.derived(fact, known):
             found[fact] = base[fact], its[fact][1]

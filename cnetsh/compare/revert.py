@@ -143,7 +143,8 @@ def without_lab(theirs: Patch, gone: Patch, claims: Scope, below: Collection[Fac
     """
     left = dict(theirs)
     for fact in gone.keys() & theirs.keys():
-        if fact in below and same(theirs[fact], gone[fact][::-1]):
+        if theirs[fact] == gone[fact] or (fact in below and same(theirs[fact], gone[fact][::-1])):
+            # Handed over before a crash already, or to and fro.
             continue
         (was, mine), (before, after) = gone[fact], theirs[fact]
         if fact.key == "rules":

@@ -405,6 +405,11 @@ class TestTwoLabs:
             theirs
         )
 
+    def test_what_was_handed_over_before_a_crash_is_the_others_after_it(self) -> None:
+        lost, facts = route("10.5.0.0/16")
+        theirs: Patch = {lost: (facts, None), MTU: (1500, 1200)}
+        assert without_lab(theirs, dict(theirs), scope("ip link set eth1 up")) == theirs
+
     def test_a_loss_of_both_is_the_lower_ones(self) -> None:
         lost, facts = route("10.5.0.0/16")
         gone: Patch = {lost: (facts, None)}

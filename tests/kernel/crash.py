@@ -313,12 +313,14 @@ def recover_killed(lab: str, steps: list[int], seed: int) -> Iterator[dict[str, 
             countdown += 1
 
 
-def beside_killed(lab: str, other: str, name: str, every: int) -> Iterator[dict[str, Any]]:
+def beside_killed(
+    lab: str, settings: list[str], other: str, name: str, every: int
+) -> Iterator[dict[str, Any]]:
     """Kills `recover` at every so many writes beside another lab that needs the same setting.
 
     Then the other lab goes down after the next `recover`, or before it.
     """
-    plans, before = choose.plans(lab, ["containers=1"]), oracle.at_rest()
+    plans, before = choose.plans(lab, settings), oracle.at_rest()
     last = len(plans.up.steps) - 1
     for first in (recover, lambda: down(name)):
         countdown, code = 0, -signal.SIGKILL

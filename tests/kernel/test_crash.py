@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import oracle
 import pytest
 from endings import assert_left
 from hosts import PATIENCE, Private, report, wait_for
-from others import template
+from others import BRIDGE, template
 from runs import KILLED, POINTS, crash, unequal
 from test_foreign import NAT_LAB, lab_file
 
@@ -99,12 +100,26 @@ class TestKilledRecover:
     ) -> None:
         private.sh("echo 0 > /proc/sys/net/ipv4/conf/all/accept_redirects")
         other = lab_file(tmp_path, NAT_LAB, "b", 62)
-        options = {"lab": "routing", "other": other, "name": "b", "every": every}
-        rows = crash(private, "beside_killed", **options)
-        bad = [row for row in rows if row["left"] or row["codes"] != [0, 0, 0]]
-        assert bad == []
-        assert {row["exit"] for row in rows} == {KILLED, 0} and len(rows) > 10 // every
-        assert [row["said"] for row in rows if "changed meanwhile" in row["said"]] == []
+        lab = {"lab": "routing", "settings": ["containers=1"]}
+        rows = crash(private, "beside_killed", **lab, other=other, name="b", every=every)
+        assert_each_well(rows)
+        assert len(rows) > 10 // every
+
+    @pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+    def test_beside_a_lab_that_made_the_same_of_a_link(
+        self, private: Private, tmp_path: Path, every: int
+    ) -> None:
+        private.sh(f"{BRIDGE}\nip link add link br9 name m9 type macvlan; ip link set m9 up")
+        lab = template(tmp_path, "t1", "ip link set dev p9 mtu 1200")
+        other = template(tmp_path, "t2", "ip link set dev br9 mtu 1200")
+        options = {"lab": lab, "settings": [], "other": other, "name": "t2", "every": every}
+        assert_each_well(crash(private, "beside_killed", **options))
+
+
+def assert_each_well(rows: list[dict[str, Any]]) -> None:
+    assert [row for row in rows if row["left"] or row["codes"] != [0, 0, 0]] == []
+    assert {row["exit"] for row in rows} == {KILLED, 0}
+    assert [row["said"] for row in rows if "changed meanwhile" in row["said"]] == []
 
 
 class TestSignals:
