@@ -2,8 +2,8 @@
 
 A kind has: TOOLS, what its commands begin with; `read`, what a command does; `write`, the commands
 that do a change; `see`, what is there; SAMPLES, commands for the battery; and, where a value can be
-turned without knowing what it was, `inverse`. EXPLAINED says what such an object is, and `explain`
-what one of them means: nobody else has sentences about it.
+turned without knowing what it was, `inverse`. EXPLAINED says what such an object is, and `explain`,
+where it has one, what one of them means: nobody else has sentences about it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -58,7 +58,6 @@ class Kind(Protocol):
     def see(self, answers: Answers, netns: str) -> Seen: ...
     @property
     def EXPLAINED(self) -> str: ...
-    def explain(self, ref: Ref, facts: Facts) -> str: ...
 
 
 # By the kind of the objects: of folders that is name_server, of a chain rule.
@@ -83,7 +82,6 @@ ALL: dict[str, Kind] = {
     "name_server": name_server,
 }
 MODULES = tuple(dict.fromkeys(ALL.values()))
-_INVERSES = {"link": link.inverse, "setting": setting.inverse}
 # Options of ip that only change how it prints, or which version of IP is meant.
 _OPTIONS = {"-4", "-6", "-j", "-d", "-br", "-s", "-o", "-p", "-json", "-details", "-brief"}
 
@@ -157,9 +155,8 @@ def inverse(change: Change) -> Change | None:
     """
     if isinstance(change, Make):
         return Remove(change.ref, change.facts)
-    if isinstance(change, Set) and change.ref.kind in _INVERSES:
-        return _INVERSES[change.ref.kind](change)
-    return None
+    kind = ALL[change.ref.kind]
+    return kind.inverse(change) if isinstance(change, Set) and hasattr(kind, "inverse") else None
 
 
 # What ip prints only on demand, for it is nearly always so.
@@ -197,7 +194,8 @@ def called(ref: Ref, facts: Facts = NOTHING) -> str:
 
 def explain(ref: Ref, facts: Facts) -> str:
     """Say in some words what an object means as it stands; nothing where its name says all."""
-    return _known(ref.kind).explain(ref, facts)
+    kind = _known(ref.kind)
+    return kind.explain(ref, facts) if hasattr(kind, "explain") else ""
 
 
 def explained(kind: str) -> str:

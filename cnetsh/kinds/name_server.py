@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from cnetsh import names
 from cnetsh.errors import CnetshError
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Facts, Make, Ref, Remove, Seen
+from cnetsh.kinds.change import Answers, Change, Changes, Command, Make, Ref, Remove, Seen
 
 TOOLS = ("tee", "mkdir", "rm", "rmdir")
 SAMPLES = (
@@ -100,8 +100,3 @@ def see(answers: Answers, netns: str) -> Seen:
 
 
 EXPLAINED = "Who is asked for the addresses of names: what stands in /etc/resolv.conf."
-
-
-def explain(ref: Ref, facts: Facts) -> str:
-    """Say nothing of one more than of the others."""
-    return ""

@@ -5,7 +5,6 @@ from cnetsh.kinds.change import (
     Change,
     Changes,
     Command,
-    Facts,
     Make,
     Ref,
     Remove,
@@ -43,8 +42,3 @@ def see(answers: Answers, netns: str) -> Seen:
 
 
 EXPLAINED = "A network namespace has links, addresses, routes and rules of its own: a container."
-
-
-def explain(ref: Ref, facts: Facts) -> str:
-    """Say nothing of one more than of the others."""
-    return ""
