@@ -15,10 +15,10 @@ from cnetsh.commands.progress import tell_where_typed
 from cnetsh.commands.reasons import Reason, Sending, planned_here, reason_of, restored
 from cnetsh.compare import kernel
 from cnetsh.errors import CnetshError
-from cnetsh.forwarding.netfilter import Packet
+from cnetsh.forwarding.neighbour import no_address
+from cnetsh.forwarding.netfilter import REQUEST, Packet
 from cnetsh.forwarding.network import Address, Netns, Network
-from cnetsh.forwarding.stop import Layer
-from cnetsh.kinds.change import typed_in
+from cnetsh.forwarding.stop import evidence, sentence
 from cnetsh.probes.trial import Probe, tried
 from cnetsh.targets import target
 from cnetsh.targets.target import Target
@@ -120,14 +120,9 @@ def _address(
     near = [ip for ip in theirs if any(ip in one.network for one, _ in space.addresses)]
     if near or theirs:
         return (near or theirs)[0]
-    links = [link for link in owner.links.values() if link.kind != "lo"]
-    local = wanted.six and any(link.local for link in links)
-    beside = " but those of one link alone" if local else ""
-    what = f"address of IPv{version}{beside}" if links else "link but lo"
-    evidence = typed_in(owner.name, "ip", "address", "show")
-    layer = Layer.ADDRESS if links else Layer.LINK
+    stop = no_address(owner, version, REQUEST)
     fix = restored(owner.name, version)
-    return Reason(False, (), layer, f"{wanted.to} has no {what}", evidence, "", fix)
+    return Reason(False, (), stop.layer, sentence(stop), evidence(stop), "", fix)
 
 
 def _ending(wanted: Query, found: Reason) -> str:

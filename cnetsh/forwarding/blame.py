@@ -222,7 +222,7 @@ def no_route(network: Network, space: Netns, packet: Packet) -> Stop:
         return _no_nat(network, space, packet)
     links = [link for link in space.links.values() if link.kind != "lo"]
     if not links:
-        return Stop("no_link", leg, space.name, "", {})
+        return no_address(space, to.version, leg)
     gone = next((one for one in reversed(space.gone)
                  if one.to.version == to.version and to in one.to), None)  # fmt: skip
     lost = gone.link if gone else None
@@ -257,7 +257,7 @@ def _bare(network: Network, space: Netns, links: list[Link], packet: Packet) -> 
     if asleep and not _has_default(space, to.version):
         return down(leg, asleep[0][1], str(asleep[0][0].ip))
     if not own_ones:
-        return no_address(space, links[0], packet)
+        return no_address(space, to.version, leg)
     for other in network.spaces.values():
         for theirs, _ in other.addresses:
             for one, link in own_ones:

@@ -107,10 +107,20 @@ def unusable(space: Netns, leg: str, wanted: Address | None = None) -> Stop | No
     return None
 
 
-def no_address(space: Netns, link: Link, packet: Packet) -> Stop:
-    """Give the stop at a namespace with no address to send from, or none that it may use."""
-    refused = unusable(space, packet.leg) if packet.to.version == 6 else None
-    return refused or Stop("no_address", packet.leg, space.name, link.name, cause=link.ref)
+def no_address(space: Netns, version: int, leg: str, link: Link | None = None) -> Stop:
+    """Give the stop at a namespace with no address to send from, or none that it may use.
+
+    link: by which it was to leave, if that is known.
+    """
+    links = [link for link in space.links.values() if link.kind != "lo"]
+    if not links:
+        return Stop("no_link", leg, space.name)
+    if version == 6 and (refused := unusable(space, leg)):
+        return refused
+    local = version == 6 and any(one.local for one in links)
+    words = {"version": str(version), "beside": " but those of one link alone" * local}
+    link = link or links[0]
+    return Stop("no_address", leg, space.name, link.name, words, link.ref)
 
 
 def _fixed(network: Network, link: Link, hop: Address) -> list[End]:

@@ -64,7 +64,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
     "lo_down": (Layer.LINK, "{to} is {who}'s own address, which goes through lo, and lo is down",
                 "ip link show lo"),
     "no_link": (Layer.LINK, "{who} has no link but lo", "ip link show"),
-    "no_address": (Layer.ADDRESS, "{link} in {who} has no address", "ip address show dev {link}"),
+    "no_address": (Layer.ADDRESS, "{who} has no address of IPv{version}{beside}",
+                   "ip address show"),
     "prefix": (Layer.ADDRESS, "{own} in {who} does not cover {to}, whose own prefix is /{length}: "
                "the two do not agree on who is a neighbour", "ip address show"),
     "no_route": (Layer.ROUTE, "{who} has no route {back}to {to}{gone}", "ip route get {to}"),

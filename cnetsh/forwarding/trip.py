@@ -182,7 +182,7 @@ class _Trip:
         packet.source = source_of(space, route, packet.to)
         if packet.source is None:
             assert route.link
-            raise Stopped(no_address(space, route.link, packet))
+            raise Stopped(no_address(space, packet.to.version, packet.leg, route.link))
         again = route if space.policy is None else self.decided(space, packet, None, only)
         if packet.proto == "icmp" and (again.link, again.via) != (route.link, route.via):
             raise Unknown(f"by which of two routes {in_words(space.name)} sends to {packet.to}")

@@ -127,6 +127,13 @@ def test_instead_of_a_gateway_that_nobody_is_one_that_passes_on_is_asked(
     assert asks(network, OUT)
 
 
+@pytest.mark.parametrize(("to", "version"), [("172.18.0.20", 4), ("2001:db8::1", 6)])
+def test_whoever_has_no_address_has_none_of_that_version(to: str, version: int) -> None:
+    network, _ = routing(*(["ip -n net0 address del 172.18.0.10/12 dev ceth0"] * (version == 4)))
+    stop = follow(network, "net0", Packet(ip_address(to))).stop
+    assert stop and sentence(stop).startswith(f"net0 has no address of IPv{version}")
+
+
 def test_where_nobody_passes_on_no_gateway_is_better_than_another() -> None:
     network, _ = routing(
         "echo 0 | tee /proc/sys/net/ipv4/ip_forward",
