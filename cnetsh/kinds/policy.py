@@ -33,8 +33,13 @@ def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
 def see(answers: Answers, netns: str) -> Seen:
     """Give the rules of both versions of IP, each by all that is said of it."""
     for rule in answers.policy:
-        said = " ".join(f"{key} {value}" for key, value in rule.items())
-        yield Ref("policy", netns, said), rule
+        yield Ref("policy", netns, said(rule)), rule
+
+
+def said(rule: Facts, *left_out: str) -> str:
+    """Give a rule in the words of `ip -j`; one that has no value, as `not`, stands alone."""
+    kept = ((key, value) for key, value in rule.items() if key not in left_out)
+    return " ".join(key if value is None else f"{key} {value}" for key, value in kept)
 
 
 EXPLAINED = "Before a route is looked for, these say in which table: the lowest priority first."

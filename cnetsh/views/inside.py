@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
-from cnetsh.kinds import port
+from cnetsh.kinds import policy, port
 from cnetsh.kinds.change import Facts, Ref, State
 from cnetsh.views.table import GAP
 from cnetsh.views.terminal import BOLD, DIM, HEADING, Paint, columns_of, printable, wrapped
@@ -159,8 +159,7 @@ def _policy(ref: Ref, facts: Facts) -> _Row:
     # These three are everywhere (ip-rule(8)).
     if (facts["priority"], facts.get("table")) in _ALWAYS:
         return {}
-    said = " ".join(f"{key} {value}" for key, value in facts.items()
-                    if key not in ("priority", "table", "family"))  # fmt: skip
+    said = policy.said(facts, "priority", "table", "family")
     version = facts.get("family", 4)
     return _row(priority=facts["priority"], ip=version, rule=said, table=facts.get("table"))
 

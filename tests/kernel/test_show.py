@@ -60,6 +60,13 @@ def test_all_that_the_kernel_has_is_there(up: Private) -> None:
     assert list(found["web"]["Queues"]) == ["ceth0"]
 
 
+def test_a_word_of_a_rule_that_has_no_value_stands_alone(up: Private) -> None:
+    up.sh("ip rule add not from 10.9.0.0/16 table 77 pref 500; ip rule add iif x table 77 pref 600")
+    rows = shown(up, "host")["host"]["Routing rules"]
+    assert rows["500"]["rule"].startswith("not src 10.9.0.0 srclen 16")
+    assert rows["600"]["rule"].startswith("src all iif x iif_detached")
+
+
 def test_each_says_what_it_means(up: Private) -> None:
     server = up.start(["ip", "netns", "exec", "web", sys.executable, "-c", SERVER],
                       stdout=subprocess.PIPE)  # fmt: skip

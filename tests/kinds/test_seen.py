@@ -257,6 +257,11 @@ def test_queues_of_somebodys_choice() -> None:
 def test_rules_of_routing() -> None:
     told = {"priority": 500, "src": "10.0.0.1", "table": "77", "protocol": "unspec"}
     six = {"family": 6, "priority": 0, "src": "all", "table": "local", "protocol": "kernel"}
+    # As `ip -j rule` has them: a word alone has null for its value.
+    alone = {"priority": 7, "not": None, "src": "10.9.0.0", "iif": "x", "iif_detached": None}
+    assert seen("policy", policy=[alone]) == [
+        ("priority 7 not src 10.9.0.0 iif x iif_detached", alone)
+    ]
     assert seen("policy", policy=[told, six]) == [
         ("priority 500 src 10.0.0.1 table 77 protocol unspec", told),
         ("family 6 priority 0 src all table local protocol kernel", six),
