@@ -9,6 +9,7 @@ from shutil import get_terminal_size
 from typing import Any
 
 import typer
+from typer._click.exceptions import NoSuchOption
 from typer.core import TyperGroup
 
 from cnetsh.cli.completion import use_ours
@@ -33,6 +34,15 @@ class _Lazy(TyperGroup):
         # Nobody else says how wide a narrow terminal is: help is laid out for 50 columns at least.
         extra |= {"terminal_width": width} if width < 52 else {}
         return super().make_context(info_name, args, parent, **extra)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except NoSuchOption as error:
+            # What is like it among the few of its own is not what was meant.
+            error.possibilities = None
+            error.message += "; a command's own stand behind it: cnetsh COMMAND [OPTIONS]"
+            raise
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         declared: Any = self.commands.get(cmd_name)

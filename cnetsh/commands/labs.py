@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cnetsh.commands.output import tell
-from cnetsh.labs import builtin
+from cnetsh.errors import CnetshError
+from cnetsh.labs import builtin, choose
 from cnetsh.labs.builtin import LabSheet, Parameter
+from cnetsh.names import visible
 from cnetsh.views.terminal import BOLD
 
 
@@ -34,10 +36,13 @@ def run(lab: str, as_json: bool) -> None:
 
 def _folder(name: str) -> Path:
     """Give a lab's folder. Raises CnetshError for a name that none has."""
-    if name in builtin.LABS:
+    if name in (*builtin.LABS, builtin.SANDBOX):
         return builtin.shipped("templates") / name
+    if name.endswith(choose.FILES) and Path(name).is_file():
+        said = "has no parameters, as built-in labs and folders with templates have"
+        raise CnetshError(f"{visible(name)} {said}", f"cnetsh plan {shlex.quote(name)}")
     if not builtin.is_lab(name):
-        raise builtin.unknown_lab(name)
+        raise choose.unknown(name)
     return Path(name)
 
 

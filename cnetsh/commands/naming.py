@@ -31,7 +31,7 @@ def resolved(lab: str, on: str) -> Iterator[str]:
     from cnetsh.targets import target
 
     def missing() -> NoReturn:
-        raise builtin.unknown_lab(lab)
+        raise choose.unknown(lab)
 
     into = collected(Path(lab))
     # What it is not found for has been told where that was seen.
@@ -54,7 +54,7 @@ def _save(lab: str, into: TextIO) -> int:
 
     record = journal.find(lab)
     if record is None or not record.same_boot:
-        raise builtin.unknown_lab(lab, journal.labs_here())
+        raise choose.unknown(lab, journal.labs_here())
     record.close()
     up, check, down = (journal.plan_of(record, part) for part in saved.PARTS)
     into.write(saved.as_saved(Plans(up, check, down)))

@@ -158,13 +158,18 @@ def is_lab(name: str) -> bool:
     return name in (*LABS, SANDBOX) or _is(Path.is_file, Path(name, "up.sh.j2"))
 
 
-def unknown_lab(name: str, up: Iterable[str] = ()) -> CnetshError:
-    """Give the refusal of a name that no lab has, with the nearest; up: labs that are."""
+def unknown_lab(name: str, up: Iterable[str] = (), file: str = "") -> CnetshError:
+    """Give the refusal of a name that no lab has, with the nearest.
+
+    up: labs that are; file: one here whose lab has the name.
+    """
     if _is(Path.is_file, Path(name)):
         hint = "the name of a lab file ends in .yaml or .yml, that of a saved plan in .json"
         return CnetshError(f"unknown lab: '{names.visible(name)[:60]}'", hint)
+    if "/" in name:
+        return CnetshError(f"{names.visible(name)[:60]}: no such file or directory")
     files = (name + ending for ending in (".yaml", ".yml"))
-    near = next((one for one in files if _is(Path.is_file, Path(one))), "")
+    near = file or next((one for one in files if _is(Path.is_file, Path(one))), "")
     return _unknown("lab", name, (*up, *LABS), near)
 
 

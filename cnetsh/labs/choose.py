@@ -88,6 +88,11 @@ def what_up_takes(name: str) -> str:
     return ""
 
 
+def unknown(name: str, up: Sequence[str] = ()) -> CnetshError:
+    """Give the refusal of a name that no lab has; up: labs that are."""
+    return builtin.unknown_lab(name, up, what_up_takes(name))
+
+
 def is_file(name: str) -> bool:
     """Say whether a name is a file's or a folder's, and not that of a lab."""
     return name.endswith(FILES) or "/" in name
@@ -106,6 +111,8 @@ def _lab(name: str, settings: Sequence[str]) -> Lab:
         from cnetsh.labs import file
 
         return file.load_file(Path(name), settings)
+    if what_up_takes(name) not in ("", name):
+        raise unknown(name)
     return builtin.builtin_lab(name, settings)
 
 

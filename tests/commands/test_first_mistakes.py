@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-HERE = {"office.yaml": "name: office\n", "notes.txt": "", "folder/lab.yaml": "name: x\n"}
+HERE = {
+    "office.yaml": "name: office\n",
+    "net work.yaml": "name: shop\n",
+    "notes.txt": "",
+    "folder/lab.yaml": "name: x\n",
+}
+# By the name of its lab, whatever it is called itself.
+BY_NAME = """cnetsh: unknown lab: 'shop'
+  did you mean net work.yaml?
+"""
 TOLD = {
     "up no.json": """cnetsh: no.json cannot be read as a saved plan: No such file or directory
   save one: cnetsh plan LAB -o FILE.json
@@ -16,13 +25,22 @@ TOLD = {
   the name of a lab file ends in .yaml or .yml, that of a saved plan in .json
 """,
     "up .": """cnetsh: .: no up.sh.j2 in this folder
-  a folder with templates has one; files: office.yaml
+  a folder with templates has one; files: net work.yaml, office.yaml
 """,
     "new Über": "cnetsh: '\\xdcber': expected a letter, then letters, digits, _ and -,"
     " at most 40 characters\n",
     "sandbox start a.b": "cnetsh: unknown target 'sandbox:a.b'\n"
     "  known: sandbox[:NAME], vm[:NAME], host, ssh:[USER@]HOST[:PORT];"
     " NAME is a letter, then letters, digits, _ and -, at most 31 in all\n",
+    **dict.fromkeys(["plan shop", "up shop", "diff shop", "graph shop", "labs shop"], BY_NAME),
+    "up ./nothing": "cnetsh: ./nothing: no such file or directory\n",
+    "labs office.yaml": "cnetsh: office.yaml has no parameters, as built-in labs and folders with"
+    " templates have\n  cnetsh plan office.yaml\n",
+    "--on host status": """Usage: python -m cnetsh [OPTIONS] COMMAND [ARGS]...
+Try 'python -m cnetsh -h' for help.
+
+Error: No such option: --on; a command's own stand behind it: cnetsh COMMAND [OPTIONS]
+""",
     "new office": """cnetsh: office.yaml is there already
   remove it, or name another file
 """,
