@@ -58,8 +58,8 @@ Made from the program by `make golden`.
 
 ## Commands
 
-LAB is a built-in lab, a lab file (`.yaml`), a folder with templates, a saved plan (`.json`), or the
-name of a lab that is up.
+LAB is a built-in lab, a lab file (`.yaml`), a folder with templates, a saved plan (`.json`), or,
+but for `up` and `diff`, the name of a lab that is up.
 """
 
 

@@ -37,6 +37,7 @@ from cnetsh.cli.parameters import (
     Unsure,
     Up,
     Verbose,
+    Wanted,
     Yes,
     argument,
     option,
@@ -94,10 +95,10 @@ def _plan(
 
 @declares("diff")
 def _diff(
-    lab: Lab,
+    lab: Wanted,
     settings: Set,
     other: Annotated[
-        str, argument("Another lab or plan: how they differ, without a target.", "labs")
+        str, argument("Another lab or plan: how they differ, without a target.", "wanted")
     ] = "",
     on: On = "sandbox",
     form: Form = Format.table,
@@ -109,7 +110,7 @@ def _diff(
 
 @declares("up")
 def _up(
-    lab: Lab,
+    lab: Wanted,
     settings: Set,
     on: On = "sandbox",
     dry_run: DryRun = False,

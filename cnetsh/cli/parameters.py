@@ -41,8 +41,12 @@ Lab = Annotated[
         "labs",
     ),
 ]
+Wanted = Annotated[
+    str,
+    argument("A built-in lab, a lab file, a folder with templates, or a saved plan.", "wanted"),
+]
 Up = Annotated[
-    str, argument("A lab that is up, or its file; may be left out when it is the only.", "up")
+    str, argument("A lab that is up, or its file; may be left out when it is the only one.", "up")
 ]
 Set = Annotated[
     list[str],

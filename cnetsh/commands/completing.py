@@ -20,9 +20,14 @@ _ENDINGS = (".yaml", ".yml", ".json")
 
 
 def labs(begun: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """Give the built-in labs, those that are up, lab files, saved plans and folders."""
-    yield from _built_in()
+    """Give what a plan is made of, and the labs that are up."""
+    yield from wanted(begun, given)
     yield from up(begun, given)
+
+
+def wanted(begun: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the built-in labs, lab files, saved plans and folders."""
+    yield from _built_in()
     folder, _, _ = begun.rpartition("/")
     for path in _in(Path(folder or ("/" if begun[:1] == "/" else "."))):
         if path.suffix in _ENDINGS or (path / "up.sh.j2").is_file():

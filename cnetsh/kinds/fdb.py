@@ -115,9 +115,7 @@ def places(fact: Fact, value: Any) -> Iterator[Reach]:
     yield "fdb", fact.ref.netns, value["dev"]
 
 
-EXPLAINED = (
-    "A bridge sends a frame only to the port where its MAC address is known to be, else to all."
-)
+EXPLAINED = "A bridge sends a frame to where its MAC address or group is, else to its whole VLAN."
 
 
 def explain(ref: Ref, facts: Facts) -> str:

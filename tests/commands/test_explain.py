@@ -35,6 +35,22 @@ def test_all_that_has_a_name_is_known(capsys: pytest.CaptureFixture[str]) -> Non
     assert said("p01", capsys) == said("P01", capsys)
 
 
+# As plans, pictures, checks and `why` print them.
+PRINTED = (
+    "covered", "not tried", "layer", "namespace", "router", "NAT", "cable", "published port",
+    "isolated", "drift", "gateway", "host", "patch",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", PRINTED)
+def test_a_word_that_is_printed_is_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(word, capsys).startswith(f"{word.lower()}: ")
+
+
+def test_no_kind_is_explained_as_another_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "VLAN" in said("vlan", capsys) and "group" in said("group", capsys)
+
+
 @pytest.mark.parametrize(
     "step", ["ip link set a0 up", "echo 1 | tee /proc/sys/net/ipv4/ip_forward"]
 )

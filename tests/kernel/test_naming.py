@@ -43,6 +43,15 @@ def test_it_is_looked_at_and_taken_down(private: Private, file: str) -> None:
     assert "tier3 is down" in private.cnetsh("down", "tier3").stderr
 
 
+@pytest.mark.parametrize("command", ["plan", "script", "up", "diff"])
+def test_help_says_who_knows_it_by_its_name_alone(
+    private: Private, file: str, command: str
+) -> None:
+    Path(file).unlink()
+    known = private.cnetsh(command, "tier3", check=False).returncode == 0
+    assert ("one that is up" in " ".join(private.cnetsh(command, "-h").stdout.split())) == known
+
+
 def test_its_file_is_as_good_as_its_name(private: Private, file: str) -> None:
     assert "tier3: 1 check ok" in private.cnetsh("check", file).stderr
     assert "tier3 is down" in private.cnetsh("down", file).stderr
