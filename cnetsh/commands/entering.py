@@ -38,7 +38,7 @@ def refuse_no_container(name: str) -> None:
     """Raise CnetshError, with those that are here, for a name that no container has."""
     there = kernel.namespaces()
     if name != HOST and not there.get(name):
-        known = ", ".join(sorted(there)) or "none"
+        known = ", ".join([HOST, *sorted(there)])
         raise CnetshError(f"there is no container {name}", f"there are: {known}")
 
 

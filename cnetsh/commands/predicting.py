@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnetsh.commands.output import say
 from cnetsh.forwarding.network import Network
-from cnetsh.forwarding.predict import BEGINS, Surprise, foretold, surprise_lines
+from cnetsh.forwarding.predict import BEGINS, Surprise, alike, foretold, surprise_lines
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS, network_of, new_machine
 from cnetsh.forwarding.settle import settle
 from cnetsh.kinds.change import Answers, Change
@@ -92,8 +92,8 @@ def networks_here(more: Collection[str] = (), seen: Answers | None = None) -> It
 def tell_surprises(surprises: Sequence[Surprise], verbose: bool) -> None:
     """Tell how steps and checks end otherwise than they say; verbose: and what is not known."""
     # Of pairs that nobody tries doctor tells.
-    for one in (each for each in surprises if each.part in ("step", "check")):
-        for line in surprise_lines(one):
+    for several in alike(surprises, "step", "check"):
+        for line in surprise_lines(several):
             say(line)
     if verbose:
         tell_unknown(surprises)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from cnetsh.doctor import names
-from cnetsh.doctor.finding import MOST, Case, Severity, Sign
-from cnetsh.forwarding.predict import Surprise
+from cnetsh.doctor.finding import MOST, Case, Severity, Sign, few
+from cnetsh.forwarding.predict import Surprise, alike
 
 
 def checks(case: Case) -> Iterator[Sign]:
@@ -29,15 +29,15 @@ def walled(case: Case) -> Iterator[Sign]:
 
 
 def _signs(case: Case, part: str, severity: Severity) -> Iterator[Sign]:
-    for one in case.surprises:
-        if one.part == part:
-            advice = "would help:" if one.fix else _ADVICE[part]
-            yield Sign(severity, _evidence(one), one.says, advice, one.fix)
+    for several in alike(case.surprises, part):
+        one = several[0]
+        advice = "would help:" if one.fix else _ADVICE[part]
+        seen = "\n".join(filter(None, [few(map(_evidence, several)), one.step]))
+        yield Sign(severity, seen, one.says, advice, one.fix)
 
 
 def _evidence(one: Surprise) -> str:
-    head = one.text if one.part in ("pair", "way") else f"{one.part} {one.number}: {one.text}"
-    return f"{head}\n{one.step}" if one.step else head
+    return one.text if one.part in ("pair", "way") else f"{one.part} {one.number}: {one.text}"
 
 
 _ADVICE = {

@@ -21,6 +21,7 @@ from cnetsh.plan.steps import Plan, Step
 
 # Nobody's that one would ask for, but of the Internet.
 OUTSIDE = {4: address("100.0.0.1"), 6: address("2a00::1")}
+MOST = 6  # that are named of those of which the same is said
 HEADERS = 28  # bytes of IPv4 and ICMP, which ping adds to -s
 # Of new namespaces: what each begins with.
 BEGINS = tuple(
@@ -225,10 +226,23 @@ def _makes(change: Change, stop: Stop) -> bool:
     return same and stop.cause in refs_of(change)
 
 
-def surprise_lines(surprise: Surprise) -> list[str]:
-    """Give a surprise as lines for a person."""
-    lines = [f"{surprise.part} {surprise.number} {surprise.says}", f"  {surprise.text}"]
-    lines += [f"  made so by {surprise.step}"] if surprise.step else []
+def alike(surprises: Iterable[Surprise], *parts: str) -> list[list[Surprise]]:
+    """Give those of some parts, together where the same is said of them."""
+    found: dict[Surprise, list[Surprise]] = {}
+    for one in surprises:
+        if one.part in parts:
+            found.setdefault(one._replace(number=0, text=""), []).append(one)
+    return list(found.values())
+
+
+def surprise_lines(several: Sequence[Surprise]) -> list[str]:
+    """Give surprises of which the same is said as lines for a person."""
+    one, told = several[0], several[:MOST]
+    part = one.part + "s" * (len(several) > 1)
+    lines = [f"{part} {', '.join(str(each.number) for each in told)} {one.says}"]
+    lines += [f"  {each.text}" for each in told]
+    lines += [f"  and {len(several) - MOST} more"] if len(several) > MOST else []
+    lines += [f"  made so by {one.step}"] if one.step else []
     head = "  would help: "
-    return lines + [f"{head if not at else ' ' * len(head)}{one}"
-                    for at, one in enumerate(surprise.fix)]  # fmt: skip
+    return lines + [f"{head if not at else ' ' * len(head)}{command}"
+                    for at, command in enumerate(one.fix)]  # fmt: skip

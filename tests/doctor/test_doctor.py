@@ -380,6 +380,11 @@ def test_says_what_the_model_of_forwarding_says() -> None:
     }  # fmt: skip
     assert told["P30"].evidence == "check 7: ping -c1 10.2.0.2"
     assert told["P30"].commands == ("ip netns exec b ip route add default via 10.2.0.1",)
+    again = [known[0]._replace(number=number, text=f"ping {number}") for number in range(8, 20)]
+    (one,) = (one for one in diagnosed(lab_plan("routing"), True, host(), (), [*known, *again])
+              if one.id == "P30")  # fmt: skip
+    first, second, *_, last = one.evidence.split("\n")
+    assert (first, second, last) == ("check 7: ping -c1 10.2.0.2", "check 8: ping 8", "and 7 more")
     # Whoever took an address meanwhile, the plan is not mistaken.
     assert told["P31"].advice.endswith("change the plan, or what others have done here")
 

@@ -11,7 +11,7 @@ from cnetsh.compare.plans import between, differing
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
-from cnetsh.forwarding.predict import Surprise, foretold, surprise_lines, verdicts
+from cnetsh.forwarding.predict import Surprise, alike, foretold, surprise_lines, verdicts
 from cnetsh.forwarding.seen import new_machine
 from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import sentence
@@ -109,7 +109,7 @@ OUT = "ip netns exec ns1 ping -c1 -W1 1.1.1.1"
 
 def test_a_rule_that_names_a_link_which_is_not_there_is_to_blame() -> None:
     (one,) = surprises(NAT.format("enp1s0"), OUT)
-    assert surprise_lines(one) == [
+    assert surprise_lines([one]) == [
         "check 1 will fail: it left as 10.200.1.2, an address that nobody outside can answer; the "
         "rule -s 10.200.1.0/24 -o enp1s0 -j MASQUERADE names a link enp1s0, which is not there",
         f"  {OUT}",
@@ -118,6 +118,15 @@ def test_a_rule_that_names_a_link_which_is_not_there_is_to_blame() -> None:
         "  would help: iptables -w -t nat -A POSTROUTING -s 10.200.1.0/24 ! -o veth1 -j MASQUERADE",
     ]
     assert surprises(NAT.format("eth0"), OUT) == []
+
+
+def test_what_is_said_of_several_is_said_once() -> None:
+    found = surprises(NAT.format("enp1s0"), "\n".join([OUT] * 8))
+    (several,) = alike([*found, found[0]._replace(part="step")], "check")
+    lines = surprise_lines(several)
+    assert lines[0].startswith("checks 1, 2, 3, 4, 5, 6 will fail: it left as 10.200.1.2")
+    assert lines[1:8] == [f"  {OUT}"] * 6 + ["  and 2 more"]
+    assert sum(line.startswith("  would help: ") for line in lines) == 1
 
 
 # What a host may have before: the last line drops what it passes on.
@@ -167,7 +176,7 @@ def test_a_rule_for_published_ports_is_not_to_blame_for_what_leaves() -> None:
     )
     other = "iptables -t nat -A POSTROUTING -s 10.8.0.0/24 ! -o veth9 -j MASQUERADE"
     (one,) = surprises(NAT.format("enp1s0").rpartition("iptables")[0] + f"{hairpin}\n{other}", OUT)
-    assert "the rule -s 10.8.0.0/24 ! -o veth9 " in surprise_lines(one)[0]
+    assert "the rule -s 10.8.0.0/24 ! -o veth9 " in surprise_lines([one])[0]
 
 
 CABLE = """

@@ -70,7 +70,7 @@ def test_what_is_not_understood_or_not_there_is_refused(two: Private) -> None:
         ("b", "y", "vlan"): "not a filter: vlan",
         ("b", "y", "icmp", "and"): "not a filter: and",
         ("b", "z"): "there is no link z in b",
-        ("c", "y"): "there is no container c",
+        ("c", "y"): "there is no container c\n  there are: host, a, b\n",
     }.items():
         done = two.cnetsh("capture", *words, check=False)
         assert done.returncode == 2 and said in done.stderr, done.stderr
