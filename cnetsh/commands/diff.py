@@ -65,7 +65,8 @@ def _of_two(
     old: str, new: str, settings: Sequence[str], form: str, output: Path | None, sudo: bool
 ) -> int:
     if settings:
-        raise CnetshError("--set is not known here to which it belongs", "cnetsh plan LAB -o FILE")
+        hint = "save that one first: cnetsh plan LAB --set KEY=VALUE -o FILE.json"
+        raise CnetshError("--set is not known here to which it belongs", hint)
     before, after = as_given(old, ()).plans, as_given(new, ()).plans
     lines, checks = differing(before, after), list(_checks(before.check, after.check))
     # What is only looked at is no command to type.

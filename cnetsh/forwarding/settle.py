@@ -23,7 +23,7 @@ from cnetsh.forwarding.network import (
 from cnetsh.forwarding.route import is_local, lookup, own
 from cnetsh.forwarding.seen import route_of, take_queue
 from cnetsh.kinds.change import Change, Facts, Make, Move, Ref, Remove, Set
-from cnetsh.kinds.mtu import ETHERNET, LEAST_OF_SIX
+from cnetsh.kinds.mtu import ETHERNET, LEAST_OF_SIX, TOO_SMALL
 
 LOOPBACK = (interface("127.0.0.1/8"), interface("::1/128"))
 METRIC = {4: 0, 6: 1024}  # what a route gets that says none
@@ -258,7 +258,7 @@ def _add_address(space: Netns, link: Link, text: str) -> None:
     if (one := interface(text)) in link.addresses:
         raise Refusal(f"{link.name} has the address {text} already")
     if one.version == 6 and (link.mtu < LEAST_OF_SIX or space.conf(6, link.name, "disable_ipv6")):
-        raise Refusal(f"IPv6 is off on {link.name}")
+        raise Refusal(f"IPv6 is off on {link.name}{TOO_SMALL * (link.mtu < LEAST_OF_SIX)}")
     link.unusable.pop(one.ip, None)
     if one.version == 6 and one.ip.is_link_local:
         link.local.append(one.ip)

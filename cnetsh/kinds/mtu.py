@@ -8,6 +8,7 @@ from cnetsh.kinds.change import Change, Fact, Found, Reach, Ref, Set, State, val
 ETHERNET = 1500
 # No MTU below has IPv6 on a link (RFC 8200).
 LEAST_OF_SIX = 1280
+TOO_SMALL = f": its MTU is below {LEAST_OF_SIX}"
 
 
 def resized(change: Change) -> str:

@@ -256,7 +256,9 @@ class Check(Stated):
         key="expect",
     )
     because: str = stated(
-        Text(means=_one_line), "The reason, shown with the check.", "they are neighbours"
+        Text(means=_one_line),
+        "The reason: `check` shows why it must fail, a script each.",
+        "they are neighbours",
     )
 
 

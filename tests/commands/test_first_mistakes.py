@@ -34,6 +34,8 @@ TOLD = {
     " NAME is a letter, then letters, digits, _ and -, at most 31 in all\n",
     **dict.fromkeys(["plan shop", "up shop", "diff shop", "graph shop", "labs shop"], BY_NAME),
     "up ./nothing": "cnetsh: ./nothing: no such file or directory\n",
+    "diff veth bridge --set containers=3": "cnetsh: --set is not known here to which it belongs\n"
+    "  save that one first: cnetsh plan LAB --set KEY=VALUE -o FILE.json\n",
     "labs office.yaml": "cnetsh: office.yaml has no parameters, as built-in labs and folders with"
     " templates have\n  cnetsh plan office.yaml\n",
     "--on host status": """Usage: python -m cnetsh [OPTIONS] COMMAND [ARGS]...

@@ -364,6 +364,11 @@ def test_steps_that_the_kernel_refuses_are_told_and_nothing_after_them() -> None
     assert one.says == "will be refused: the next hop 10.2.0.1 is in no network of b at this point"
     (one,) = surprises("ip address add 10.2.0.1/33 dev lo", "")
     assert one.says == "will be refused: '10.2.0.1/33' is no IPv4 or IPv6 interface"
+    small = (
+        "ip link add br6 type bridge\nip link set br6 mtu 600\nip address add fd00::1/64 dev br6"
+    )
+    (one,) = surprises(small, "")
+    assert one.says == "will be refused: IPv6 is off on br6: its MTU is below 1280"
 
 
 def test_what_is_not_modelled_is_not_known() -> None:
