@@ -26,10 +26,12 @@ def run(lab: str, as_json: bool) -> None:
     if not lab:
         tell("cnetsh labs LAB explains its parameters")
         return
+    to_be_set = sheets[lab].to_be_set
     for one in sheets[lab].parameters.values():
-        _explain(one)
-    rows = [one for one in sheets[lab].parameters.values() if one.default]
-    given = [f"--set {shlex.quote(f'{one.name}={one.default}')}" for one in rows]
+        _explain(one, one.name in to_be_set)
+    texts = {one.name: one.default or "..." for one in sheets[lab].parameters.values()
+             if one.default or one.name in to_be_set}  # fmt: skip
+    given = [f"--set {shlex.quote(f'{name}={text}')}" for name, text in texts.items()]
     tell("")
     tell(" ".join(["cnetsh plan", shlex.quote(lab), *given]), whole=True)
 
@@ -46,13 +48,14 @@ def _folder(name: str) -> Path:
     return Path(name)
 
 
-def _explain(one: Parameter) -> None:
-    """Tell what a parameter is, and what may be set."""
+def _explain(one: Parameter, to_be_set: bool) -> None:
+    """Tell what a parameter is, and what may be set, or has to be."""
     low, high = one.range or (0, 0)
     kind = f"{one.kind} from {low:,} to {high:,}" if one.range else one.kind
     tell(f"  {one.name:<13}  {one.help}".rstrip())
-    worked_out = "" if one.default is None else f"; {one.default} when left out"
-    tell(f"{'':17}{kind}{worked_out}")
+    without = "; to be set" if to_be_set else ""
+    without = without if one.default is None else f"; {one.default} when left out"
+    tell(f"{'':17}{kind}{without}")
     if one.limit:
         tell(f"{'':17}{one.limit}")
 

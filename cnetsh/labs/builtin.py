@@ -115,6 +115,13 @@ class LabSheet(Stated):
         "{bridge: {kind: interface}}",
     )
 
+    @property
+    def to_be_set(self) -> list[str]:
+        """Give the parameters that have no default, and follow from no other."""
+        follows = "gateway" if "subnet" in self.parameters else ""
+        return [key for key, one in self.parameters.items() if one.default is None
+                and key != follows]  # fmt: skip
+
     def agree(self) -> None:
         """Refuse a parameter that others are worked out of, and that is of no fitting kind."""
         for name, parameter in self.parameters.items():
@@ -228,8 +235,8 @@ def _texts(sheet: LabSheet, settings: Sequence[str], lab: str) -> dict[str, tupl
             raise CnetshError(f"--set {key}: given twice")
         given.add(key)
         texts[key] = (text, f"--set {key}")
-    for key in sheet.parameters:
-        if key not in texts and not (key == "gateway" and "subnet" in sheet.parameters):
+    for key in sheet.to_be_set:
+        if key not in texts:
             raise CnetshError(f"{lab}: the parameter {key} has no default", f"--set {key}=...")
     return texts
 
