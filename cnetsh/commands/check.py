@@ -79,6 +79,8 @@ def _check(lab: Sought, how: Shown) -> int:
         _repeat([one for one in findings if one.verdict == "failed"], reasons, how.where)
     if drifted:
         say(how_repaired(record.lab, how.where))
+    if not record.stands:
+        say(f"{record.lab} is not whole; why: {how.where.command('status')}")
     return _summary(record.lab, findings, drifted)
 
 

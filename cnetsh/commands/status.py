@@ -119,3 +119,5 @@ def _tell(row: dict[str, Any]) -> None:
     tell(line.rstrip(), style.get(state, ""))
     for text in (*row["left"], *row.get("drift", ())):
         tell(f"  {text}")
+    if state == "interrupted":
+        tell(f"  {target.named(row['target']).command('recover')} undoes it")

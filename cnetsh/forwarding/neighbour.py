@@ -31,7 +31,7 @@ def next_hop(
     link, hop = route.link, route.via or packet.to
     assert link
     if hop.version != packet.to.version:
-        raise Unknown("a next hop of the other version of IP")
+        raise Unknown("whether a next hop of the other version of IP answers")
     if not link.up:
         raise Stopped(down(packet.leg, link))
     asker = asks_as(space, link, hop, packet.source)

@@ -206,7 +206,7 @@ class Network:
     def space(self, name: str) -> Netns:
         """Give a namespace. Raises Unknown where it cannot be seen."""
         if name not in self.spaces:
-            raise Unknown(f"the namespace {name} is not seen")
+            raise Unknown(f"what is in the namespace {name}, which is not seen")
         return self.spaces[name]
 
 

@@ -128,7 +128,7 @@ class _Trip:
     def there_and_back(self, sender: str, packet: Packet, only: str) -> None:
         space = self.network.space(sender)
         if only and only not in space.links:
-            raise Unknown(f"there is no link {only} in {in_words(sender)}")
+            raise Unknown(f"what leaves by {only}, which is not in {in_words(sender)}")
         if not only and packet.to.version == 6 and packet.to.is_link_local:
             raise Unknown(f"which link {packet.to} is on")
         asked = packet.to

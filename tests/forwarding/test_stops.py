@@ -1,9 +1,12 @@
 """What stops a packet, one change each: its code, and that what it offers mends it."""
 
+import re
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
+from cnetsh import forwarding
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network
 from cnetsh.forwarding.predict import maker_of
@@ -15,6 +18,7 @@ from cnetsh.kinds.change import Ref
 from cnetsh.labs import choose
 from cnetsh.plan.steps import changes_of, parse
 
+FOLDER = Path(forwarding.__path__[0])
 BRIDGED = {"/proc/sys/net/bridge/bridge-nf-call-iptables": "1"}
 TO_NET1, OUT = ("net0", "172.18.0.20"), ("net0", "1.1.1.1")
 # What is done to the lab routing, who then asks whom, and what stops it.
@@ -125,6 +129,13 @@ def test_instead_of_a_gateway_that_nobody_is_one_that_passes_on_is_asked(
     assert list(fix(stop)) == [f"ip netns exec net0 ip {line}" for line in mended]
     settle(stop.mend, network)
     assert asks(network, OUT)
+
+
+def test_what_is_not_known_is_said_as_a_question() -> None:
+    """It stands behind `it is not known`."""
+    texts = [path.read_text() for path in FOLDER.glob("*.py")]
+    words = {one for text in texts for one in re.findall(r'Unknown\(f?"(\w+)', text)}
+    assert len(words) > 3 and words <= {"whether", "what", "where", "which", "by"}
 
 
 @pytest.mark.parametrize(("to", "version"), [("172.18.0.20", 4), ("2001:db8::1", 6)])

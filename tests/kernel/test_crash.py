@@ -320,7 +320,12 @@ class TestJournal:
         interrupted(private)
         done = private.cnetsh("up", "routing", check=False)
         assert done.returncode == 2 and "cnetsh recover" in done.stderr
-        assert "interrupted" in private.cnetsh("status").stdout
+        assert private.cnetsh("status").stdout.split()[1:2] == ["interrupted"]
+        assert private.cnetsh("status").stdout.endswith("\n  cnetsh recover --on host undoes it\n")
+        private.sh("ip netns delete net1")
+        done = private.cnetsh("check", check=False)
+        assert "routing is not whole; why: cnetsh status --on host\n" in done.stderr
+        assert "it is not known what is in the namespace net1, which is not seen" in done.stderr
         private.cnetsh("recover")
 
 
