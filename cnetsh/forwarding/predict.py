@@ -8,14 +8,14 @@ from itertools import islice, pairwise, permutations
 from typing import NamedTuple
 
 from cnetsh.forwarding.netfilter import Packet
-from cnetsh.forwarding.network import DEFAULTS, Address, Network, Prefix, Unknown, address
+from cnetsh.forwarding.network import DEFAULTS, MAIN, Address, Network, Prefix, Unknown, address
 from cnetsh.forwarding.route import decide, is_local, own
 from cnetsh.forwarding.seen import OF_ALL, OF_LINKS
 from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import Layer, Stop, fix, in_words, sentence
 from cnetsh.forwarding.trip import Verdict, follow
 from cnetsh.kinds import looks
-from cnetsh.kinds.change import Change, Make, Ref, Set, refs_of
+from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, refs_of
 from cnetsh.kinds.setting import ROOT
 from cnetsh.plan.steps import Plan, Step
 
@@ -23,6 +23,7 @@ from cnetsh.plan.steps import Plan, Step
 OUTSIDE = {4: address("100.0.0.1"), 6: address("2a00::1")}
 MOST = 6  # that are named of those of which the same is said
 HEADERS = 28  # bytes of IPv4 and ICMP, which ping adds to -s
+_USUAL = {"type": "unicast", "table": MAIN}  # of a route
 # Of new namespaces: what each begins with.
 BEGINS = tuple(
     [f"{ROOT}{folder}/{place}/{name}" for folder, names in OF_LINKS.items() for name in names
@@ -223,6 +224,10 @@ def _makes(change: Change, stop: Stop) -> bool:
     # Both versions of IP have a route to default.
     to = stop.words.get("to", "")
     same = (":" in change.facts.get("via", to)) == (":" in to)
+    # Of one network there may be another kind of route, or one in another table.
+    gone = [one.facts for one in stop.mend if isinstance(one, Remove) and one.ref == stop.cause]
+    same &= all(change.facts.get(key, usual) == facts.get(key, usual)
+                for facts in gone for key, usual in _USUAL.items())  # fmt: skip
     return same and stop.cause in refs_of(change)
 
 

@@ -69,7 +69,8 @@ SAID: dict[str, tuple[Layer, str, str]] = {
     "prefix": (Layer.ADDRESS, "{own} in {who} does not cover {to}, whose own prefix is /{length}: "
                "the two do not agree on who is a neighbour", "ip address show"),
     "no_route": (Layer.ROUTE, "{who} has no route {back}to {to}{gone}", "ip route get {to}"),
-    "refusing_route": (Layer.ROUTE, "{who} has a {kind} route to {net}", "ip route get {to}"),
+    "refusing_route": (Layer.ROUTE, "{who} has a {kind} route to {net}",
+                       "ip {six} route show table all {net}"),
     "no_network": (Layer.ROUTE, "{who} has {own} on {link}, but no route to {net}",
                    "ip route get {to}"),
     "no_rule": (Layer.POLICY, "{who} has a route to {to} in its table main, but no rule of ip rule "

@@ -14,7 +14,7 @@ from cnetsh.forwarding.seen import network_of, new_machine
 from cnetsh.forwarding.settle import Refused, settle
 from cnetsh.forwarding.stop import SAID, Layer, Stop, evidence, fix, sentence
 from cnetsh.forwarding.trip import follow
-from cnetsh.kinds.change import Ref
+from cnetsh.kinds.change import Ref, Remove
 from cnetsh.labs import choose
 from cnetsh.plan.steps import changes_of, parse
 
@@ -294,6 +294,9 @@ def test_the_step_that_makes_a_route_is_of_the_version_of_the_packet() -> None:
     assert maker_of(steps, stop) == f"step 1: {steps[0].text}"
     six = stop._replace(words={"to": "fd00::9"})
     assert maker_of(steps, six) == f"step 2: {steps[1].text}"
+    # Somebody else's, of another table.
+    gone = Remove(stop.cause, {"type": "blackhole", "table": "77"})
+    assert maker_of(steps, stop._replace(mend=(gone,))) == ""
 
 
 TURNED = "iptables -t nat -A PREROUTING -d 172.18.0.1 -p tcp --dport 8080 -j DNAT --to-destination "

@@ -189,6 +189,32 @@ def test_of_all_that_a_lab_has_lost_what_helps_is_told(
     why(private, asked, 0)
 
 
+def test_a_route_that_refuses_is_shown_in_whichever_table_it_is(private: Private) -> None:
+    private.cnetsh("up", "routing")
+    private.sh(
+        "ip -n net0 route add blackhole default table 77; ip -n net0 rule add iif lo table 77"
+    )
+    found = why(private, "net0 1.1.1.1", 1)
+    assert found["reason"] == "net0 has a blackhole route to default"
+    assert "blackhole default table 77" in private.sh(found["evidence"])
+    # The plan's own route to default is another.
+    assert found["step"] == ""
+
+
+@pytest.mark.parametrize(
+    ("lost", "layer"), [("addr flush dev ceth1", "address"), ("link delete ceth1", "link")]
+)
+def test_who_had_the_address_that_nobody_has_is_named(
+    private: Private, lost: str, layer: str
+) -> None:
+    private.cnetsh("up", "bridge")
+    private.sh(f"ip -n net1 {lost}")
+    found = why(private, "net0 172.18.0.20", 1)
+    assert found["reason"].endswith("gets no answer; net1 had it") and found["layer"] == layer
+    private.sh("\n".join(found["fix"]))
+    why(private, "net0 172.18.0.20", 0)
+
+
 @pytest.mark.parametrize(
     "asked",
     [
