@@ -104,11 +104,11 @@ def hand_over(what: Handed) -> None:
 def tell_values(journal: Journal, done: Patch) -> None:
     """Have the other labs know what a lab, which had done that much, has changed its values to.
 
-    Of what was before them that is the lab's, and no more what it was.
+    Of what was before them that is the lab's, and no more what it was: it may be gone, too.
     """
-    changed = {fact: (done[fact][1], mine) for fact, (_, mine) in (journal.patch or {}).items()
-               if fact in done and fact.key != "rules"
-               and not same(done[fact][1], mine)}  # fmt: skip
+    now = journal.patch or {}
+    changed = {fact: (then, mine) for fact, (was, then) in done.items() if fact.key != "rules"
+               and not same(then, mine := now.get(fact, (was, was))[1])}  # fmt: skip
     for other in beside(journal):
         known = {fact: (None, mine) for fact, (then, mine) in changed.items()
                  if same(other.before.get(fact), then)}  # fmt: skip
