@@ -169,6 +169,9 @@ class Ending:
             if default == fact or not as_then or now.get(default) == was:
                 continue
             theirs = self._without_labs(default, now.get(default, was))
+            # A lab that is changed may keep the default that it has set itself.
+            base, mine = (self.sight.journal.patch or {}).get(default, (theirs, theirs))
+            theirs = base if same(theirs, mine) else theirs
             link = kinds.link_of(fact, was)
             by_hand = fact in self.taken.done or (link and link.name in self._got_four)
             if by_hand and theirs != was:

@@ -5,7 +5,7 @@ each other: with the lower one gone, the other's begins where that one had begun
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cnetsh import kinds
@@ -13,7 +13,7 @@ from cnetsh.apply.journal import Journal, beside, plan_of, rows
 from cnetsh.apply.sight import Sight, done_by, with_masters
 from cnetsh.compare.revert import Aim, handed_over, is_a_ports, patch, rebased, same, without_lab
 from cnetsh.compare.scope import Scope, scope_of
-from cnetsh.kinds.change import Fact, Found, Patch
+from cnetsh.kinds.change import Fact, Found, Patch, Ref
 
 
 @dataclass(slots=True)
@@ -36,6 +36,14 @@ def others(sight: Sight) -> list[Other]:
     return found
 
 
+class Going(NamedTuple):
+    """What of a lab goes: what it has made, and what it has done to things of others."""
+
+    sight: Sight
+    made: frozenset[Ref]
+    done: Patch
+
+
 class Handed(NamedTuple):
     """What other labs are to know of one that goes."""
 
@@ -49,17 +57,16 @@ def needs(done: Patch, beside: Iterable[Other], now: Found) -> list[Patch]:
     return [handed_over(done, now, one.done, one.journal.found, one.scope) for one in beside]
 
 
-def handed(
-    done: Patch, beside: Sequence[Other], needed: Sequence[Patch], sight: Sight, aimed: Aim
-) -> Handed:
+def handed(going: Going, beside: Sequence[Other], needed: Sequence[Patch], aimed: Aim) -> Handed:
     """Give what the other labs are to know of one that goes; asked after a crash, the same."""
     stays: dict[Fact, str] = {}
     told = []
     for other, its_own in zip(beside, needed, strict=True):
         known = other.journal.found
-        gone = {fact: values for fact, values in done.items() if fact not in its_own}
-        base = {fact: value for fact, value in _without(other, sight, gone, its_own).items()
+        gone = {fact: values for fact, values in going.done.items() if fact not in its_own}
+        base = {fact: value for fact, value in _without(other, going, gone, its_own).items()
                 if not same(value, known.get(fact))}  # fmt: skip
+        sight = going.sight
         its = without_lab(other.done, gone, other.scope, _below(other, sight)) | its_own
         its |= _without_this(other, its, base, sight, aimed) | _pinned(other, its, gone, sight)
         # What is of neither any more nobody has done: with a link that goes goes all that it had.
@@ -117,9 +124,10 @@ def tell_values(journal: Journal, done: Patch) -> None:
         other.close()
 
 
-def _without(other: Other, sight: Sight, gone: Patch, needed: Patch) -> Found:
+def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
-    scope, known = sight.scope, other.journal.found
+    sight, known = going.sight, other.journal.found
+    scope = replace(sight.scope, own=sight.scope.own & going.made)
     later, below = _is_later(other, sight), _below(other, sight)
     # What others call it now it may have been called when the other came up.
     called = {ref._replace(name=now) for ref, now in sight.names.items() if ref in scope.own}

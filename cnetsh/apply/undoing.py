@@ -11,7 +11,7 @@ from cnetsh import kinds
 from cnetsh.apply.ending import Left, Mend
 from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.run import Means
-from cnetsh.apply.sharing import Handed, Other, handed, needs, others
+from cnetsh.apply.sharing import Going, Handed, Other, handed, needs, others
 from cnetsh.apply.sight import Sight, done_by
 from cnetsh.compare.revert import Aim, aim, inherited, is_a_ports, same
 from cnetsh.compare.scope import is_named_by
@@ -98,7 +98,9 @@ class Undoing:
         needed = needs(done, beside, sight.now)
         free = {fact: both for fact, both in done.items() if not any(fact in one for one in needed)}
         todo = _todo(sight, numbers, free)
-        known = handed(done, beside, needed, sight, todo.aimed)
+        steps = (sight.steps[number] for number in (numbers if beside else ()))
+        made = frozenset(ref for step in steps for ref in made_by(step))
+        known = handed(Going(sight, made, done), beside, needed, todo.aimed)
         return cls(sight, numbers, done, beside, known, todo)
 
     @property
