@@ -481,9 +481,11 @@ def wrong_words(one: Sequence, run: Played) -> list[str]:
     if known and not real(run.differs):
         found.append("left behind, but nothing is")
     told = any(code == 0 and MEANWHILE.search(text) for code, text in ends)
-    alone = not any(one.events[number].what == "others" for number in run.codes)
-    if told and (alone or (len(ends) == 1 and run.before == run.after and not _hung(one))):
+    if len(ends) == 1 and told and run.before == run.after and not _hung(one):
         found.append("changed meanwhile, but nothing is")
+    if all(one.events[number].what != "others" for number in run.codes):
+        found += [f"exit {code} alone: {text[-LONG:]}" for code, text in ends
+                  if code or MEANWHILE.search(text)]  # fmt: skip
     return found
 
 

@@ -745,6 +745,8 @@ RARE: dict[Callable[[Dice, str], list[Command]], int] = {
 }  # fmt: skip
 # From these seeds on they are played, too, and what others do to a lab's own things elsewhere.
 RARE_FROM, LATE_FROM = 10_000, 30_000
+# From here on nobody else is there: labs come, change and go beside each other.
+ALONE_FROM = 1_000_000
 
 
 def elsewhere(lab: Lab) -> list[list[str]]:
@@ -882,6 +884,26 @@ def ready(dice: Dice, who: str) -> Lab:
 
 
 def sequence(seed: int) -> Sequence:
+    return _alone(seed) if seed >= ALONE_FROM else _with_others(seed)
+
+
+def _alone(seed: int) -> Sequence:
+    """Two or three labs in any order, each up, changed and down as often as it comes."""
+    dice = random.Random(seed)
+    begin = start(dice)
+    makers = dice.choices((template, external), (4, 1), k=dice.choice((2, 2, 3)))
+    labs = tuple(maker(dice, who) for maker, who in zip(makers, "abc", strict=False))
+    events: list[Event] = []
+    there: set[int] = set()
+    for number in dice.choices(range(len(labs)), k=dice.randint(3, 8)):
+        what = dice.choice(("change", "down")) if number in there else "up"
+        events.append(Event(what, number))
+        there ^= {number} if what != "change" else set()
+    events += [Event("down", number) for number in dice.sample(sorted(there), len(there))]
+    return Sequence(seed, begin, labs, tuple(events))
+
+
+def _with_others(seed: int) -> Sequence:
     dice = random.Random(seed)
     begin = start(dice)
     labs = [_lab(dice, "a", True)]

@@ -11,17 +11,22 @@ pytestmark = pytest.mark.long
 
 PARTS, EACH = 5, 12
 RARE = range(meanwhile.sequences.RARE_FROM, meanwhile.sequences.RARE_FROM + 300, EACH)
+ALONE = range(meanwhile.sequences.ALONE_FROM, meanwhile.sequences.ALONE_FROM + 300, EACH)
 
 
 @pytest.mark.parametrize(
     "first",
     [
         *range(0, PARTS * EACH, EACH),
-        *(pytest.param(seed, marks=pytest.mark.soak) for seed in RARE),
+        ALONE[0],
+        *(pytest.param(seed, marks=pytest.mark.soak) for seed in (*RARE, *ALONE[1:])),
     ],
 )
 def test_sequences(private: Private, first: int) -> None:
-    """Sixty in all; `make soak` plays two thousand, and three hundred with what few do."""
+    """Sixty, and twelve of labs alone; `make soak` plays two thousand, and three hundred of these.
+
+    Three hundred more have what few do.
+    """
     seeds = range(first, first + EACH)
     answers = meanwhile.answers_of(private, seeds, 1200)
     print(meanwhile.summary(answers))
