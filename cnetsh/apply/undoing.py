@@ -183,18 +183,18 @@ def _in_order(
     left -= later
     for one in undone:
         step = sight.steps[one.step]
-        if step.said.undo is not None or _is_unseen(step, sight):
-            untouched = one.step not in sight.journal.undone
-            found += [Mend(text, one.step) for text in one.texts if untouched]
-            continue
+        by_hand = step.said.undo is not None or _is_unseen(step, sight)
+        if by_hand and one.step not in sight.journal.undone:
+            found += [Mend(text, one.step) for text in one.texts]
         for change in reversed(step.changes):
-            if isinstance(change, Make) and change.ref.kind in OWNED:
+            if isinstance(change, Make) and change.ref.kind in OWNED and not by_hand:
                 found += _removal(change, one, sight, blocked)
             for fact in [
                 each for each in left if is_named_by(change, each, _value(each, now, wanted))
             ]:
+                # What its own undo leaves is mended afterwards.
                 left.remove(fact)
-                found += mends_of(fact, wanted, sight, one.step)
+                found += [] if by_hand else mends_of(fact, wanted, sight, one.step)
     return found, in_phases(left, wanted, sight)
 
 
