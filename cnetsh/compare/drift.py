@@ -1,6 +1,6 @@
 """Whether what a plan made is still there as it was planned: each object missing or changed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cnetsh import kinds
@@ -33,7 +33,7 @@ class Drifted(NamedTuple):
     text: str  # in words
     wanted: Any  # the value
     number: int
-    step: Step  # the last one that speaks of it
+    step: Step  # the last one that made or set it
 
 
 def drift(steps: Mapping[int, Step], made: Made, run: Run) -> tuple[list[Drifted], State]:
@@ -46,8 +46,7 @@ def drift_from(
 ) -> tuple[list[Drifted], State]:
     """Give the drift where the target's own namespace has been looked at. Raises CnetshError."""
     changes = [(change, number) for number, step in steps.items() for change in step.changes]
-    # The last step that speaks of an object or a value is the one to name.
-    planned = {key: number for change, number in changes for key in _keys(change)}
+    planned = _planned(changes)
     wanted, state = _asked(after(change for change, _ in changes), now, run)
     refuse_unread(wanted, state)
     found = []
@@ -59,6 +58,17 @@ def drift_from(
             text = f"{text} (planned: {steps[number].text})"
             found.append(Drifted(ref, key, text, value, number, steps[number]))
     return found, state
+
+
+def _planned(changes: Iterable[tuple[Change, int]]) -> dict[tuple[Ref, str], int]:
+    """Give the last step that makes each object, or sets each value."""
+    planned: dict[tuple[Ref, str], int] = {}
+    for change, number in changes:
+        planned |= dict.fromkeys(_keys(change), number)
+        # What a step sets something of need not be made by any.
+        if isinstance(change, Set):
+            planned.setdefault((change.ref, ""), number)
+    return planned
 
 
 def _asked(wanted: State, now: State, run: Run) -> tuple[State, State]:
@@ -99,7 +109,7 @@ def _keys(change: Change) -> Iterator[tuple[Ref, str]]:
             yield from ((one, "") for one in (ref, *also))
             yield ref, _gone(ref, facts)
         case Set(ref, key):
-            yield from ((ref, ""), (ref, key))
+            yield ref, key
         case Move(_, to):
             yield to, ""
 

@@ -126,6 +126,9 @@ class Bridge(Stated):
             if self.external and getattr(self, key):
                 found = f"{self.place(key)}: true, expected false"
                 raise CnetshError(f"{found}: an external bridge is not the lab's")
+        if self.nat and self.isolated:
+            found = f"{self.place('nat')}: true, expected false"
+            raise CnetshError(f"{found}: nothing leaves an isolated bridge")
 
 
 @statement

@@ -90,3 +90,9 @@ def test_of_two_routes_to_default_the_one_that_is_missing_is_named_with_its_step
     route = {"dst": "default", "gateway": "fd00::9", "dev": "p0"}
     told = f"route default via 10.0.0.9 is missing (planned: {four})"
     assert off(f"{four}\n{six}", seen(**LINK, routes=[route])) == [told]
+
+
+def test_a_link_that_is_missing_is_named_with_the_step_that_made_it() -> None:
+    made = "ip link add p0 type veth peer name p1"
+    told = [f"link {name} is missing (planned: {made})" for name in ("p0", "p1")]
+    assert off(f"{made}\nip link set p1 up", {}) == told

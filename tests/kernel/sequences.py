@@ -673,7 +673,9 @@ def rare_name(dice: Dice, who: str) -> list[Command]:
         steps = ["set eth7 down", "set q8 down", "set eth7 name swapped", "set q8 name eth7"]
         steps += ["set swapped name q8", "set eth7 up", "set q8 up"]
     links = (link, "eth7", "q8", "eth7x")
-    names = " ".join(f"{one}.name {one}.up {_all_of(one)} {_one_loss(one)}" for one in links)
+    # As with `flipped`, nothing tells what it would have taken that a lab has taken already.
+    lost = " ".join(f"{one}.six {_one_loss(one)}" for one in links)
+    names = lost + "".join(f" {one}.name {one}.up {_all_of(one)}" for one in links)
     return [command(f"ip link {one}", names) for one in steps]
 
 

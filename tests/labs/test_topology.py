@@ -280,6 +280,12 @@ class TestOrder:
         assert "ip netns exec a ip route add default via 10.0.0.1" in found
         assert not holding("br7", commands(text + "containers: {a: {bridge: br7}}\n", "down"))
 
+    def test_that_nothing_leaves_has_no_nat(self) -> None:
+        text = "name: x\nbridges: {br0: {address: 10.0.0.1/24, nat: true, isolated: true}}\n"
+        told = "bridges.br0.nat: true, expected false: nothing leaves an isolated bridge"
+        with pytest.raises(CnetshError, match=told):
+            lab(text + "containers: {a: {bridge: br0}}\n")
+
 
 def failing(text: str) -> list[Step]:
     """The checks that must fail."""
