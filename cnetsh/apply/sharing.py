@@ -14,6 +14,7 @@ from cnetsh.apply.sight import Sight, done_by, with_masters
 from cnetsh.compare.revert import Aim, handed_over, is_a_ports, patch, rebased, same, without_lab
 from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.kinds.change import Fact, Found, Patch, Ref
+from cnetsh.kinds.mtu import least_of_ports
 
 
 @dataclass(slots=True)
@@ -133,9 +134,6 @@ def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
     called = {ref._replace(name=now) for ref, now in sight.names.items() if ref in scope.own}
     found: Found = {fact: None for fact, value in known.items()
                     if scope.holds(fact, value) or fact.ref in called}  # fmt: skip
-    for fact, was in sight.journal.before.items():
-        if later and fact in known and kinds.derived(fact, known):
-            found[fact] = was
     own = set() if later else {fact.ref for fact in other.done if fact.key == "master"}
     for fact, (was, mine) in {**gone, **needed}.items():
         if is_a_ports(fact, mine if was is None else was) and kinds.link_of(fact, was) in own:
@@ -152,7 +150,16 @@ def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
     for fact, value in known.items():
         if is_a_ports(fact, value) and kinds.link_of(fact, value) in moved:
             found[fact] = sight.journal.before.get(fact)
-    return found
+    return found | (_of_ports(known, found, sight.journal.before) if later else {})
+
+
+def _of_ports(known: Found, without: Found, before: Found) -> Found:
+    """Give what bridges are by their ports where some of these are otherwise, or are not there."""
+    then = {fact: value for fact, value in (known | without).items() if value is not None}
+    bridges = (fact for fact in then if fact not in without and kinds.derived(fact, known))
+    made = {fact: least_of_ports(fact, then) for fact in bridges if fact.key in ("mtu", "address")}
+    # Without a port a bridge is what it was.
+    return {fact: before.get(fact) if one is None else one for fact, one in made.items()}
 
 
 def _is_later(other: Other, sight: Sight) -> bool:

@@ -298,6 +298,21 @@ class TestTwoLabs:
             assert_as_before(private.cnetsh("down", name, check=False), name)
         assert not_as(private, before) == []
 
+    def test_a_change_that_takes_nothing_away_is_nothing_to_the_second(
+        self, private: Private, tmp_path: Path
+    ) -> None:
+        private.sh(BRIDGE)
+        before = private.snapshot()
+        first = template(tmp_path, "t1", "ip link set dev p9 mtu 1400")
+        private.cnetsh("up", first)
+        private.cnetsh("up", template(tmp_path, "t2", "ip link set dev q9 alias lab"))
+        with (Path(first) / "up.sh.j2").open("a", encoding="utf-8") as steps:
+            steps.write("ip link set dev p9 alias lab\n")
+        private.cnetsh("up", first, "--yes")
+        for name in ("t2", "t1"):
+            assert_as_before(private.cnetsh("down", name, check=False), name)
+        assert not_as(private, before) == []
+
     def test_what_the_first_is_changed_to_found_a_port_of_the_second(
         self, private: Private, tmp_path: Path
     ) -> None:
