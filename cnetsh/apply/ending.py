@@ -290,7 +290,8 @@ class Ending:
                 continue
             was, there, is_now = (one.get(Fact(link, "master")) for one in (before, begun, now))
             _, mine = self.taken.done.get(fact, (None, self.sight.journal.found.get(fact)))
-            theirs = not same(value, mine) and not any(fact in one.done for one in self.beside)
+            named = any(one.scope.names(fact, value) for one in self.beside)
+            theirs = not same(value, mine) and not named
             if there != was == is_now and was and theirs:
                 (line, *_) = self.sight.told(fact, value, now.get(fact))
                 yield f"{line}: it went with {there}"

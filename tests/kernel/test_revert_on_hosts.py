@@ -285,6 +285,14 @@ class TestTwoLabs:
                 "t2 t1",
                 id="a default to and fro",
             ),
+            pytest.param(
+                f"{BRIDGE}\nip link add br8 address 02:00:00:00:00:88 type bridge\n"
+                "ip link set p9 master br8 type bridge_slave hairpin on",
+                "ip link set dev p9 master br9",
+                "ip link set dev p9 type bridge_slave hairpin on",
+                "t1 t2",
+                id="what a port has in both bridges",
+            ),
         ],
     )
     def test_nothing_of_the_one_is_said_to_be_by_others(
