@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cnetsh import kinds
 from cnetsh.apply.ending import Ending, Undone
 from cnetsh.apply.journal import Header, Journal, Record, plan_of, rows
 from cnetsh.apply.rollback import take_back
@@ -22,11 +23,19 @@ from cnetsh.apply.units import run_steps
 from cnetsh.apply.up import settled
 from cnetsh.compare.drift import drift_from
 from cnetsh.compare.plans import LiveChange, between, leaning
-from cnetsh.compare.revert import composed, inherited, patch, predicted, same, without_own
+from cnetsh.compare.revert import (
+    composed,
+    inherited,
+    is_a_ports,
+    patch,
+    predicted,
+    same,
+    without_own,
+)
 from cnetsh.compare.scope import Scope, scope_of
 from cnetsh.compare.snapshot import refuse_unread
 from cnetsh.errors import CnetshError
-from cnetsh.kinds.change import Make, Patch
+from cnetsh.kinds.change import Fact, Make, Patch
 from cnetsh.plan.steps import Plan, Plans, Step, made_by, to_text
 from cnetsh.system.process import Result, never
 
@@ -185,12 +194,18 @@ def _lost(sight: Sight, numbers: Collection[int]) -> set[int]:
 def _remember(sight: Sight, new: Sequence[Step]) -> None:
     """Have the journal know how all that the lab touches only from now on was before."""
     record, scope = sight.journal, _own_of(sight, new)
+    done = record.patch or {}
     base: Patch = {}
     for fact in {**record.before, **sight.now}:
         was, is_now = record.before.get(fact), sight.now.get(fact)
         value = is_now if was is None else was
-        if not same(was, is_now) and not scope.holds(fact, value) and scope.concerns(fact, value):
-            base |= {} if fact in (record.patch or {}) else {fact: (None, is_now)}
+        if same(was, is_now) or fact in done or scope.holds(fact, value):
+            continue
+        # What a port is in a bridge goes with its being there, which is the lab's doing already.
+        link = kinds.link_of(fact, value) if is_a_ports(fact, value) else None
+        is_moved = link is not None and Fact(link, "master") in done
+        if scope.concerns(fact, value) and not is_moved:
+            base[fact] = None, is_now
     record.write(base=rows(base))
     sight.begun = sight.now
 

@@ -435,6 +435,21 @@ def test_a_port_whose_bridge_others_have_deleted_is_of_none(
     assert differs == []
 
 
+def test_what_a_port_is_in_a_bridge_of_the_labs_was_not_before_its_change(
+    private: Private, tmp_path: Path
+) -> None:
+    private.sh(f"{BRIDGE}{BR8}")
+    before = private.snapshot()
+    lab = template(tmp_path, "t", "ip link add b1 type bridge\nip link set dev q9 master b1")
+    private.cnetsh("up", lab)
+    moved = "ip link add b1 type bridge\nip link set dev q9 master br8\n"
+    (Path(lab) / "up.sh.j2").write_text(moved, encoding="utf-8")
+    private.cnetsh("up", lab, "--yes")
+    private.sh("ip link delete b1")
+    assert_as_before(private.cnetsh("down", "t", check=False), "t")
+    assert not_as(private, before) == []
+
+
 @pytest.mark.parametrize("name", ["disable_ipv6", "forwarding"])
 def test_what_others_set_all_to_holds_for_a_link_without_ipv6_by_the_lab(
     new_private: Hosts, tmp_path: Path, name: str
