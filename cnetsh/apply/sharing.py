@@ -79,12 +79,13 @@ def handed(going: Going, beside: Sequence[Other], needed: Sequence[Patch], aimed
 
 def _without_this(other: Other, its: Patch, base: Found, sight: Sight, aimed: Aim) -> Patch:
     """Give what another lab has done by itself: of what would be so before it, and is not then."""
-    known = other.journal.found
+    known, now = other.journal.found, sight.now
     begun = {fact: value for fact, value in (known | base).items() if value is not None}
-    found = patch(begun, aimed.wanted, other.scope) if base else {}
-    found = {fact: both for fact, both in found.items()
-             if fact in base and fact not in its and fact not in aimed.kept
-             and not kinds.derived(fact, sight.now)}  # fmt: skip
+    found: Patch = {}
+    for fact, both in patch(begun, aimed.wanted, other.scope).items():
+        moves = fact in base or not same(aimed.wanted.get(fact), now.get(fact))
+        if moves and fact not in its and fact not in aimed.kept and not kinds.derived(fact, now):
+            found[fact] = both
     for fact in base.keys() & its.keys():
         if kinds.derived(fact, known):
             found[fact] = base[fact], its[fact][1]

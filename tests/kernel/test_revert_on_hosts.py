@@ -293,6 +293,13 @@ class TestTwoLabs:
                 "t1 t2",
                 id="what a port has in both bridges",
             ),
+            pytest.param(
+                f"{BRIDGE}\nip link add link br9 name m9 address 02:00:00:00:02:09 type macvlan",
+                "ip link set dev p9 nomaster",
+                "ip link set dev p9 mtu 1300",
+                "t1 t2",
+                id="the MTU of a port that comes again",
+            ),
         ],
     )
     def test_nothing_of_the_one_is_said_to_be_by_others(
@@ -442,8 +449,8 @@ def test_what_a_port_is_in_a_bridge_of_the_labs_was_not_before_its_change(
     before = private.snapshot()
     lab = template(tmp_path, "t", "ip link add b1 type bridge\nip link set dev q9 master b1")
     private.cnetsh("up", lab)
-    moved = "ip link add b1 type bridge\nip link set dev q9 master br8\n"
-    (Path(lab) / "up.sh.j2").write_text(moved, encoding="utf-8")
+    with (Path(lab) / "up.sh.j2").open("a", encoding="utf-8") as steps:
+        steps.write("ip link set dev q9 master br8\n")
     private.cnetsh("up", lab, "--yes")
     private.sh("ip link delete b1")
     assert_as_before(private.cnetsh("down", "t", check=False), "t")
