@@ -130,21 +130,23 @@ def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
     sight, known = going.sight, other.journal.found
     scope = replace(sight.scope, own=sight.scope.own & going.made)
-    later, below = _is_later(other, sight), _below(other, sight)
+    later, base = _is_later(other, sight), other.journal.base
     # What others call it now it may have been called when the other came up.
     called = {ref._replace(name=now) for ref, now in sight.names.items() if ref in scope.own}
     found: Found = {fact: None for fact, value in known.items()
                     if scope.holds(fact, value) or fact.ref in called}  # fmt: skip
     own = set() if later else {fact.ref for fact in other.done if fact.key == "master"}
     for fact, (was, mine) in {**gone, **needed}.items():
+        if not later and fact not in base:
+            # What the other found when it came up, this one had not touched yet.
+            continue
         if is_a_ports(fact, mine if was is None else was) and kinds.link_of(fact, was) in own:
             # What a port is in the other's bridge it was not before the other came up.
             continue
+        to_and_fro = later and fact in sight.journal.base and other.done.get(fact) == (mine, was)
         if fact.key == "rules":
             found[fact] = rebased(was, mine, known.get(fact)) or None
-        elif same(known.get(fact), mine) and (
-            fact not in below or other.done.get(fact) != (mine, was)
-        ):
+        elif same(known.get(fact), mine) and not to_and_fro:
             found[fact] = was
     # What a port was in this one's bridge it was nowhere before.
     moved = {fact.ref for fact in found if fact.key == "master"}
