@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cnetsh import kinds
-from cnetsh.apply.journal import Journal, beside, plan_of, rows
+from cnetsh.apply.journal import Journal, Rows, beside, plan_of, rows
 from cnetsh.apply.sight import Sight, done_by, with_masters
 from cnetsh.compare.revert import Aim, handed_over, is_a_ports, patch, rebased, same, without_lab
 from cnetsh.compare.scope import Scope, scope_of
@@ -106,8 +106,8 @@ def _pinned(other: Other, its: Patch, gone: Patch, sight: Sight) -> Patch:
 def hand_over(what: Handed) -> None:
     """Write into the journals of the other labs what they are to know."""
     for other, base, its in what.known:
-        other.journal.write(rebased=rows({fact: (None, value) for fact, value in base.items()}))
-        _rewrite(other, its)
+        # In one record: half of it would read as if the other had no need of what stays.
+        _rewrite(other, its, rebased=rows({fact: (None, value) for fact, value in base.items()}))
 
 
 def tell_values(journal: Journal, done: Patch) -> None:
@@ -176,9 +176,9 @@ def _below(other: Other, sight: Sight) -> Collection[Fact]:
     return other.done.keys() - other.journal.base.keys()
 
 
-def _rewrite(other: Other, done: Patch) -> None:
+def _rewrite(other: Other, done: Patch, **besides: Rows) -> None:
     other.done = done
-    other.journal.write(patch=rows(done))
+    other.journal.write(patch=rows(done), **besides)
 
 
 def pass_on(

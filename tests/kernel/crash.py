@@ -28,6 +28,7 @@ from cnetsh.apply.journal import Journal
 from cnetsh.apply.lock import held
 from cnetsh.apply.run import Means, Note, one_by_one
 from cnetsh.apply.undoing import undoing
+from cnetsh.commands.check import run as run_check
 from cnetsh.commands.down import run as run_down
 from cnetsh.commands.output import exit_code_of
 from cnetsh.commands.progress import Echo, Telling
@@ -93,6 +94,10 @@ def up(lab: str, settings: list[str] | None = None) -> int:
 
 def down(lab: str) -> int:
     return run_down(lab, "host")
+
+
+def check(lab: str) -> int:
+    return run_check(lab, [], "host", verbose=False, quiet=True, as_json=False)
 
 
 def recover() -> int:
@@ -265,7 +270,13 @@ class Deadly(Journal):
     """A journal whose process ends before (even) or after (odd) one of its writes."""
 
     __slots__ = ("countdown",)
-    countdown: int
+    countdown: list[int]  # one for several journals
+
+    @classmethod
+    def of(cls, found: Journal, countdown: list[int]) -> "Deadly":
+        record = cls(**{one.name: getattr(found, one.name) for one in fields(found)})
+        record.countdown = countdown
+        return record
 
     def write(self, **record: Any) -> None:
         self._tick()
@@ -278,20 +289,23 @@ class Deadly(Journal):
         self._tick()
 
     def _tick(self) -> None:
-        if self.countdown == 0:
+        if self.countdown[0] == 0:
             die()
-        self.countdown -= 1
+        self.countdown[0] -= 1
 
 
 def killed_recover(countdown: int, delay: float) -> int:
-    """A `recover` that is killed: at a write of the journal, or delay seconds after it."""
+    """A `recover` that is killed: at a write of a journal, or delay seconds after it."""
+    left = [countdown]
     with held(["crash"]) as lock:
         for found in [one for one in journal.all_here()[0] if not one.stands]:
-            record = Deadly(**{one.name: getattr(found, one.name) for one in fields(found)})
-            record.countdown = countdown
+            record = Deadly.of(found, left)
             if delay:
                 die_soon(delay)
-            undone = rollback.roll_back(undoing(record, means(lock)))
+            what = undoing(record, means(lock))
+            for other in what.beside:
+                other.journal = Deadly.of(other.journal, left)
+            undone = rollback.roll_back(what)
             if not undone.left:
                 record.remove()
     return 0
@@ -318,23 +332,25 @@ def beside_killed(
 ) -> Iterator[dict[str, Any]]:
     """Kills `recover` at every so many writes beside another lab that needs the same setting.
 
-    Then the other lab goes down after the next `recover`, or before it.
+    Then the other lab goes down after the next `recover`, and is checked until then, or before it.
     """
     plans, before = choose.plans(lab, settings), oracle.at_rest()
     last = len(plans.up.steps) - 1
     for first in (recover, lambda: down(name)):
-        countdown, code = 0, -signal.SIGKILL
+        countdown, code = 1, -signal.SIGKILL
         while code == -signal.SIGKILL:
             in_child(lambda: killed_up(plans, last, "after outcome", 0, False))
             quietly(lambda: up(other))
             code, said = in_child(lambda n=countdown: killed_recover(n, 0))  # type: ignore[misc]
-            codes = []
+            codes, row = [], {"run": countdown, "exit": code}
             for action in (first, recover, lambda: down(name)):
                 ended, more = in_child(action)
                 codes.append(ended)
                 said += more
+                if len(codes) == 1 and first is recover:
+                    row["checked"], _ = in_child(lambda: check(name))
             left = oracle.diff(before, oracle.at_rest())
-            yield {"run": countdown, "exit": code, "codes": codes, "said": said, "left": left}
+            yield row | {"codes": codes, "said": said, "left": left}
             countdown += every if first is recover else 2 * every
 
 

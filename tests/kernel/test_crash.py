@@ -119,6 +119,8 @@ class TestKilledRecover:
 def assert_each_well(rows: list[dict[str, Any]]) -> None:
     assert [row for row in rows if row["left"] or row["codes"] != [0, 0, 0]] == []
     assert {row["exit"] for row in rows} == {KILLED, 0}
+    # The last of them was not killed.
+    assert len({row["checked"] for row in rows if "checked" in row}) == 1
     assert [row["said"] for row in rows if "changed meanwhile" in row["said"]] == []
 
 
