@@ -119,10 +119,12 @@ class Ending:
             used = ref.kind == "folder" and self.sight.foreign_in(ref)
             if self.sight.ours(ref) and ref not in self.taken.blocked and not used:
                 yield Left(f"{self._called(ref)} is still there", self._command(Remove(ref)))
-        lost = [ref for ref in self.sight.away if ref in self.sight.scope.own]
-        for ref, there in found_away(self.sight.journal, lost).items():
-            text = f"{kinds.called(ref)} is in namespace {there.netns}"
-            yield Left(text, self._command(Remove(there)))
+        # Meanwhile they may be elsewhere, or their namespace may be gone.
+        self.sight.away = found_away(self.sight.journal, self.sight.away)
+        for ref, there in self.sight.away.items():
+            if ref in self.sight.scope.own:
+                text = f"{kinds.called(ref)} is in namespace {there.netns}"
+                yield Left(text, self._command(Remove(there)))
         yield from self._values_away()
         homes = self._homes
         for ref, facts in self.sight.state.items():

@@ -1,11 +1,12 @@
 """`down` takes back what the lab did, and not one thing that somebody else did meanwhile."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from endings import KEPT, assert_as_before, assert_others_named
-from hosts import Private, report, wait_for
+from hosts import PATIENCE, Private, report, wait_for
 from others import (
     BRIDGE,
     UPLINK,
@@ -685,3 +686,18 @@ def test_an_undo_counts_on_after_a_failure(private: Private, tmp_path: Path) -> 
     assert re.findall(r"^undo \[(\d)/3\]", done.stderr, re.MULTILINE) == ["1", "2", "3"], report(
         done
     )
+
+
+def test_a_namespace_that_goes_while_a_link_is_put_back_there(
+    private: Private, tmp_path: Path
+) -> None:
+    private.sh(UPLINK)
+    slow = "#: undo ping -c 2 127.0.0.1\nip link set eth7 txqueuelen 500"
+    private.cnetsh("up", template(tmp_path, "t", f"{TAKEN_ALONG['mtu']}\n{slow}"))
+    private.sh(f"{MOVED}; ip link set lo up")
+    down = private.start([sys.executable, "-m", "cnetsh", "down", "t"], stderr=-1)
+    assert wait_for(lambda: "ping" in private.sh("ps -eo comm"))
+    private.sh("ip netns delete away")
+    _, said = down.communicate(timeout=PATIENCE)
+    assert "Traceback" not in said, said
+    assert down.returncode == 0, said
