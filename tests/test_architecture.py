@@ -67,6 +67,16 @@ def of(path: Path) -> str:
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
 
 
+def test_nobody_uses_what_a_library_keeps_to_itself() -> None:
+    """The next version of it, or the oldest that is allowed, has it elsewhere.
+
+    Its scripts of completion stand nowhere else.
+    """
+    hidden = {of(path) for path in MODULES for name in imports(path)
+              if any(name.startswith(f"{one}._") for one in ALLOWED)}  # fmt: skip
+    assert hidden == {"cli.completion"}
+
+
 def test_every_room_uses_only_those_that_the_table_allows() -> None:
     strays = {
         f"{of(path)} uses {other}"

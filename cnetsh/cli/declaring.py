@@ -9,7 +9,6 @@ from shutil import get_terminal_size
 from typing import Any
 
 import typer
-from typer._click.exceptions import NoSuchOption
 from typer.core import TyperGroup
 
 from cnetsh.cli.completion import use_ours
@@ -38,10 +37,14 @@ class _Lazy(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
             return super().parse_args(ctx, args)
-        except NoSuchOption as error:
-            # What is like it among the few of its own is not what was meant.
-            error.possibilities = None
-            error.message += "; a command's own stand behind it: cnetsh COMMAND [OPTIONS]"
+        except Exception as error:
+            refused: Any = error
+            # typer names no class for it: an option that is none, and which may have been meant.
+            if hasattr(refused, "possibilities"):
+                # What is like it among the few of its own is not what was meant.
+                refused.possibilities = None
+                behind = "a command's own stand behind it: cnetsh COMMAND [OPTIONS]"
+                refused.message = f"{refused.message.rstrip('.')}; {behind}"
             raise
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
