@@ -120,7 +120,7 @@ def tell_values(journal: Journal, done: Patch) -> None:
                and not same(then, mine := now.get(fact, (was, was))[1])}  # fmt: skip
     for other in beside(journal):
         known = {fact: (None, mine) for fact, (then, mine) in changed.items()
-                 if same(other.before.get(fact), then)}  # fmt: skip
+                 if same(other.found.get(fact), then)}  # fmt: skip
         if known:
             other.write(rebased=rows(known))
         other.close()

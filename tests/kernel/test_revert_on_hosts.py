@@ -329,6 +329,20 @@ class TestTwoLabs:
             assert_as_before(private.cnetsh("down", name, check=False), name)
         assert not_as(private, before) == []
 
+    def test_what_the_first_is_changed_to_found_of_a_second_that_changes_then(
+        self, private: Private, tmp_path: Path
+    ) -> None:
+        private.sh(UPLINK)
+        before = private.snapshot()
+        first, alias = "ip link set eth7 txqueuelen 500", "ip link set eth7 alias {}"
+        steps = (("t1", first), ("t2", alias.format(1)), ("t1", f"{first}\n{alias.format(1)}"),
+                 ("t2", f"{alias.format(1)}\n{alias.format(2)}"))  # fmt: skip
+        for name, lines in steps:
+            private.cnetsh("up", template(tmp_path, name, lines), "--yes", "--allow-overlap")
+        for name in ("t2", "t1"):
+            assert_as_before(private.cnetsh("down", name, check=False), name)
+        assert not_as(private, before) == []
+
     def test_what_the_first_is_changed_to_found_a_port_of_the_second(
         self, private: Private, tmp_path: Path
     ) -> None:
