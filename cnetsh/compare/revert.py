@@ -169,7 +169,7 @@ def aim(done: Patch, before: Found, now: Found, scope: Scope) -> Aim:
             put(wanted, fact, rebased(was, mine, is_now) or None)
         elif not _can_be(fact, value, now) or _is_elsewhere(fact, value, done, before, now):
             continue
-        elif same(is_now, mine) or _begins_anew(fact, mine, now):
+        elif _is_the_labs(fact, mine, before, now):
             gone = _bridge_is_gone(fact, was, before, now)
             put(wanted, fact, None if gone else was)
         elif not same(is_now, was):
@@ -300,6 +300,16 @@ def _is_elsewhere(fact: Fact, value: Any, done: Patch, before: Found, now: Found
     return master not in done and now.get(master) != before.get(master)
 
 
+def _is_the_labs(fact: Fact, mine: Any, before: Found, now: Found) -> bool:
+    """Say whether a fact is as the lab has made it, or what has become of that by itself.
+
+    A port whose bridge goes is of none.
+    """
+    is_now = now.get(fact)
+    alone = is_now is None and _bridge_is_gone(fact, mine, before, now)
+    return same(is_now, mine) or alone or _begins_anew(fact, mine, now)
+
+
 def _begins_anew(fact: Fact, mine: Any, now: Found) -> bool:
     """Say whether it is of a link that has IPv6 again, which the lab's MTU had cost it."""
     default = fact._replace(ref=setting.born_as(fact.ref))
@@ -326,7 +336,7 @@ def _ports_before(done: Patch, before: Found, now: Found) -> Iterator[tuple[Fact
     """
     left = {fact.ref for fact, (_, mine) in done.items()
             if fact.key == "master" and Fact(fact.ref) in now
-            and same(now.get(fact), mine)}  # fmt: skip
+            and _is_the_labs(fact, mine, before, now)}  # fmt: skip
     stays = {fact.ref for fact in done if fact.key == "master"} - left
     alone = {fact.ref for fact, (was, _) in done.items()
              if _bridge_is_gone(fact, was, before, now)}  # fmt: skip

@@ -457,6 +457,16 @@ def test_a_port_whose_bridge_others_have_deleted_is_of_none(
     assert differs == []
 
 
+def test_a_port_goes_back_where_others_have_deleted_the_bridge_that_the_lab_moved_it_to(
+    new_private: Hosts, tmp_path: Path
+) -> None:
+    lab = template(tmp_path, "t", "ip link set dev p9 master br8")
+    prepared = f"{BRIDGE}{BR8}; bridge link set dev p9 cost 77 isolated on"
+    done, differs = beside_twin(new_private, prepared, lab, "t", "ip link delete br8")
+    assert_others_named(done, "t", "link br8 is gone")
+    assert differs == [], report(done)
+
+
 def test_what_a_port_is_in_a_bridge_of_the_labs_was_not_before_its_change(
     private: Private, tmp_path: Path
 ) -> None:
