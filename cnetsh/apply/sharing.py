@@ -135,13 +135,9 @@ def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
     called = {ref._replace(name=now) for ref, now in sight.names.items() if ref in scope.own}
     found: Found = {fact: None for fact, value in known.items()
                     if scope.holds(fact, value) or fact.ref in called}  # fmt: skip
-    own = set() if later else {fact.ref for fact in other.done if fact.key == "master"}
     for fact, (was, mine) in {**gone, **needed}.items():
         if not later and fact not in base:
             # What the other found when it came up, this one had not touched yet.
-            continue
-        if is_a_ports(fact, mine if was is None else was) and kinds.link_of(fact, was) in own:
-            # What a port is in the other's bridge it was not before the other came up.
             continue
         to_and_fro = later and fact in sight.journal.base and other.done.get(fact) == (mine, was)
         if fact.key == "rules":
