@@ -98,11 +98,8 @@ def apply(what: Changing, means: Means) -> tuple[Outcome, Undone]:
     try:
         undone = _undo(what.undoing, what.left)
         _remember(sight, new)
-        done = record.patch or {}
         outcome = _append(sight, new, means)
         outcome = settled(record, outcome, lambda: {"header": texts, **_did(sight, new)})
-        if outcome.well:
-            tell_values(record, done)
     except Exception as error:
         # Whatever it is, and wherever: what was changed is put back.
         outcome = Outcome(result=Result(1, "", str(getattr(error, "message", error))))
@@ -117,6 +114,11 @@ def _put_back(failed: Sight, change: LiveChange, new: int) -> Undone:
     """Undo the new steps, those from that number on, and run again what was undone for them."""
     record, means, begun = failed.journal, failed.means, failed.begun
     steps = plan_of(record, "up").steps
+    if rest := sorted(record.applied & set(change.gone)):
+        # What went was cut short: first to its end, so that all of it runs again.
+        sight = Sight.of(record, means, steps)
+        going, left = _parted(sight, rest)
+        _undo(Undoing.of(sight, rest, going), left)
     old = [steps[number] for number in change.gone if number in record.dropped]
     sight = Sight.of(record, means, (*steps, *old))
     added = sorted(number for number in record.applied if number >= new)
@@ -217,11 +219,15 @@ def _own_of(sight: Sight, new: Sequence[Step]) -> Scope:
 
 
 def _did(sight: Sight, steps: Sequence[Step]) -> Record:
-    """Give what the lab has done so far to what is not its own, with these steps."""
-    before = sight.begun
-    first = inherited(sight.journal.patch or {}, sight.journal.before, before)
-    did = patch(before, sight.look(), _own_of(sight, steps))
-    return {"up": True, "patch": rows(composed(first, did))}
+    """Give what the lab has done so far to what is not its own, with these steps.
+
+    The other labs are told first: after a crash this one is still known to be interrupted.
+    """
+    record, before = sight.journal, sight.begun
+    first = inherited(record.patch or {}, record.before, before)
+    done = composed(first, patch(before, sight.look(), _own_of(sight, steps)))
+    tell_values(record, done)
+    return {"up": True, "patch": rows(done)}
 
 
 def _append(sight: Sight, steps: Sequence[Step], means: Means) -> Outcome:

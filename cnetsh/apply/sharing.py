@@ -111,13 +111,13 @@ def hand_over(what: Handed) -> None:
 
 
 def tell_values(journal: Journal, done: Patch) -> None:
-    """Have the other labs know what a lab, which had done that much, has changed its values to.
+    """Have the other labs know what a lab has changed its values to; done: what it has done now.
 
     Of what was before them that is the lab's, and no more what it was: it may be gone, too.
     """
-    now = journal.patch or {}
-    changed = {fact: (then, mine) for fact, (was, then) in done.items() if fact.key != "rules"
-               and not same(then, mine := now.get(fact, (was, was))[1])}  # fmt: skip
+    first = journal.patch or {}
+    changed = {fact: (then, mine) for fact, (was, then) in first.items() if fact.key != "rules"
+               and not same(then, mine := done.get(fact, (was, was))[1])}  # fmt: skip
     for other in beside(journal):
         known = {fact: (None, mine) for fact, (then, mine) in changed.items()
                  if same(other.found.get(fact), then)}  # fmt: skip

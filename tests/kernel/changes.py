@@ -8,7 +8,6 @@ that nobody has to wait for it.
 import re
 import signal
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import oracle
@@ -85,8 +84,7 @@ def killed_change(name: str, lab: str, countdown: int) -> int:
     with held(["changes"]) as lock:
         found = journal.find(name)
         assert found
-        record = Deadly(**{one.name: getattr(found, one.name) for one in fields(found)})
-        record.countdown = countdown
+        record = Deadly.of(found, [countdown])
         known = change.Changing.of(record, choose.plans(lab), means(lock))
         assert known
         change.apply(known, means(lock))
