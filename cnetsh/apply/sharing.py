@@ -120,7 +120,8 @@ def tell_values(journal: Journal, done: Patch) -> None:
                and not same(then, mine := done.get(fact, (was, was))[1])}  # fmt: skip
     for other in beside(journal):
         known = {fact: (None, mine) for fact, (then, mine) in changed.items()
-                 if same(other.found.get(fact), then)}  # fmt: skip
+                 if same(other.found.get(fact), then)
+                 and _found_later(fact, other, journal)}  # fmt: skip
         if known:
             other.write(rebased=rows(known))
         other.close()
@@ -130,14 +131,13 @@ def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
     sight, known = going.sight, other.journal.found
     scope = replace(sight.scope, own=sight.scope.own & going.made)
-    later, base = _is_later(other, sight), other.journal.base
+    later = _is_later(other, sight)
     # What others call it now it may have been called when the other came up.
     called = {ref._replace(name=now) for ref, now in sight.names.items() if ref in scope.own}
     found: Found = {fact: None for fact, value in known.items()
                     if scope.holds(fact, value) or fact.ref in called}  # fmt: skip
     for fact, (was, mine) in {**gone, **needed}.items():
-        if not later and fact not in base:
-            # What the other found when it came up, this one had not touched yet.
+        if not _found_later(fact, other.journal, sight.journal):
             continue
         to_and_fro = later and fact in sight.journal.base and other.done.get(fact) == (mine, was)
         if fact.key == "rules":
@@ -159,6 +159,14 @@ def _of_ports(known: Found, without: Found, before: Found) -> Found:
     made = {fact: least_of_ports(fact, then) for fact in bridges if fact.key in ("mtu", "address")}
     # Without a port a bridge is what it was.
     return {fact: before.get(fact) if one is None else one for fact, one in made.items()}
+
+
+def _found_later(fact: Fact, other: Journal, this: Journal) -> bool:
+    """Say whether another lab found a fact when this one may have touched it: it was there before.
+
+    What a lab that came first knows of it from its own change is later, too.
+    """
+    return other.header["started"] > this.header["started"] or fact in other.base
 
 
 def _is_later(other: Other, sight: Sight) -> bool:
