@@ -116,17 +116,14 @@ def _put_back(failed: Sight, change: LiveChange, new: int) -> Undone:
     steps = plan_of(record, "up").steps
     if rest := sorted(record.applied & set(change.gone)):
         # What went was cut short: first to its end, so that all of it runs again.
-        sight = Sight.of(record, means, steps)
-        going, left = _parted(sight, rest)
-        _undo(Undoing.of(sight, rest, going), left)
+        _take_out(Sight.of(record, means, steps), rest)
     old = [steps[number] for number in change.gone if number in record.dropped]
     sight = Sight.of(record, means, (*steps, *old))
     added = sorted(number for number in record.applied if number >= new)
     # What had gone before they began, or is within reach of none that ran, they have not taken.
     done = predicted(begun, sight.now, _own_of(sight, [steps[number] for number in added]))
     record.patch = composed(record.patch or {}, done)
-    going, left = _parted(sight, added)
-    undone = _undo(Undoing.of(sight, added, going), left)
+    undone = _take_out(sight, added)
     sight.begun = sight.now
     again = _append(sight, old, means)
     if again.well:
@@ -155,6 +152,12 @@ def _parted(sight: Sight, numbers: Collection[int]) -> tuple[Patch, Patch]:
         else:
             left[fact] = was, mine
     return gone, left
+
+
+def _take_out(sight: Sight, numbers: Collection[int]) -> Undone:
+    """Undo steps of the lab as it is now, and take them out of it."""
+    going, left = _parted(sight, numbers)
+    return _undo(Undoing.of(sight, numbers, going), left)
 
 
 def _undo(what: Undoing, left: Patch) -> Undone:

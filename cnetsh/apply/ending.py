@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.apply.sharing import Other
-from cnetsh.apply.sight import Sight, found_away
+from cnetsh.apply.sight import Sight
 from cnetsh.compare.revert import Aim, is_a_ports, is_amiss, rebased, same
 from cnetsh.compare.scope import outside
 from cnetsh.kinds import setting
@@ -119,8 +119,6 @@ class Ending:
             used = ref.kind == "folder" and self.sight.foreign_in(ref)
             if self.sight.ours(ref) and ref not in self.taken.blocked and not used:
                 yield Left(f"{self._called(ref)} is still there", self._command(Remove(ref)))
-        # Meanwhile they may be elsewhere, or their namespace may be gone.
-        self.sight.away = found_away(self.sight.journal, self.sight.away)
         for ref, there in self.sight.away.items():
             if ref in self.sight.scope.own:
                 text = f"{kinds.called(ref)} is in namespace {there.netns}"

@@ -67,8 +67,8 @@ def handed(going: Going, beside: Sequence[Other], needed: Sequence[Patch], aimed
         gone = {fact: values for fact, values in going.done.items() if fact not in its_own}
         base = {fact: value for fact, value in _without(other, going, gone, its_own).items()
                 if not same(value, known.get(fact))}  # fmt: skip
-        sight = going.sight
-        its = without_lab(other.done, gone, other.scope, _below(other, sight)) | its_own
+        sight, below = going.sight, _below(other.journal, other.done, going.sight.journal)
+        its = without_lab(other.done, gone, other.scope, below) | its_own
         its |= _without_this(other, its, base, sight, aimed) | _pinned(other, its, gone, sight)
         # What is of neither any more nobody has done: with a link that goes goes all that it had.
         its = {fact: both for fact, both in its.items() if not same(*both)}
@@ -99,7 +99,8 @@ def _pinned(other: Other, its: Patch, gone: Patch, sight: Sight) -> Patch:
     for fact, (was, _) in gone.items():
         reached = ("settings", *fact.ref[1:]) in other.scope.reach
         if fact.key == "mtu" and reached and kinds.derived(fact, before) and fact in known:
-            found |= {} if fact in its or _is_later(other, sight) else {fact: (known[fact], was)}
+            later = _is_later(other.journal, sight.journal)
+            found |= {} if fact in its or later else {fact: (known[fact], was)}
     return found
 
 
@@ -131,7 +132,7 @@ def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
     sight, known = going.sight, other.journal.found
     scope = replace(sight.scope, own=sight.scope.own & going.made)
-    later = _is_later(other, sight)
+    below = _below(other.journal, other.done, sight.journal)
     # What others call it now it may have been called when the other came up.
     called = {ref._replace(name=now) for ref, now in sight.names.items() if ref in scope.own}
     found: Found = {fact: None for fact, value in known.items()
@@ -139,7 +140,7 @@ def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
     for fact, (was, mine) in {**gone, **needed}.items():
         if not _found_later(fact, other.journal, sight.journal):
             continue
-        to_and_fro = later and fact in sight.journal.base and other.done.get(fact) == (mine, was)
+        to_and_fro = fact in below and other.done.get(fact) == (mine, was)
         if fact.key == "rules":
             found[fact] = rebased(was, mine, known.get(fact)) or None
         elif same(known.get(fact), mine) and not to_and_fro:
@@ -149,7 +150,9 @@ def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
     for fact, value in known.items():
         if is_a_ports(fact, value) and kinds.link_of(fact, value) in moved:
             found[fact] = sight.journal.before.get(fact)
-    return found | (_of_ports(known, found, sight.journal.before) if later else {})
+    if not _is_later(other.journal, sight.journal):
+        return found
+    return found | _of_ports(known, found, sight.journal.before)
 
 
 def _of_ports(known: Found, without: Found, before: Found) -> Found:
@@ -166,18 +169,16 @@ def _found_later(fact: Fact, other: Journal, this: Journal) -> bool:
 
     What a lab that came first knows of it from its own change is later, too.
     """
-    return other.header["started"] > this.header["started"] or fact in other.base
+    return _is_later(other, this) or fact in other.base
 
 
-def _is_later(other: Other, sight: Sight) -> bool:
-    return other.journal.header["started"] > sight.journal.header["started"]
+def _is_later(other: Journal, this: Journal) -> bool:
+    return other.header["started"] > this.header["started"]
 
 
-def _below(other: Other, sight: Sight) -> Collection[Fact]:
+def _below(other: Journal, done: Patch, this: Journal) -> Collection[Fact]:
     """Give of what facts another lab has done it first: what a change has come to is done then."""
-    if _is_later(other, sight):
-        return sight.journal.base.keys()
-    return other.done.keys() - other.journal.base.keys()
+    return this.base.keys() if _is_later(other, this) else done.keys() - other.base.keys()
 
 
 def _rewrite(other: Other, done: Patch, **besides: Rows) -> None:

@@ -74,8 +74,7 @@ class Sight:
         done = self.journal.patch or {}
         known = self.journal.before | {fact: mine for fact, (_, mine) in done.items()}
         found: dict[Ref, list[str]] = {}
-        steps = (one for one in self.in_force if "tables " in one.text and not one.netns)
-        for change in (one for step in steps for one in step.changes):
+        for change in (one for step in _on_rules(self.in_force) for one in step.changes):
             match change:
                 case Make(Ref("chain") as chain):
                     found[chain] = []
@@ -105,7 +104,7 @@ class Sight:
     def _chains_beside(self) -> Iterator[Ref]:
         """Give the chains of the other labs of the target."""
         for other in beside(self.journal):
-            steps = (one for one in plan_of(other, "up").steps if "tables " in one.text)
+            steps = _on_rules(plan_of(other, "up").steps)
             yield from (ref for step in steps for ref in made_by(step) if ref.kind == "chain")
             other.close()
 
@@ -135,6 +134,8 @@ class Sight:
     def look(self) -> Found:
         """See the target anew; give what is so."""
         own = self.journal.links
+        # Meanwhile they may be elsewhere, or their namespace may be gone.
+        self.away = found_away(self.journal, self.away)
         seen = snapshot.take(self.means.ask, self.paths, own)
         if self.chains is None:
             # Once: what is in them changes as the lab goes.
@@ -216,6 +217,11 @@ class Sight:
     def write(self, change: Change) -> tuple[str, ...]:
         """Give the commands that do a change of things as they are called now."""
         return kinds.write(kinds.renamed_change(change, self.names) if self.names else change)
+
+
+def _on_rules(steps: Iterable[Step]) -> Iterator[Step]:
+    """Give the steps on the target's own rules and chains: the others need not be read."""
+    return (one for one in steps if "tables " in one.text and not one.netns)
 
 
 def with_masters(state: State, *before: Found) -> State:

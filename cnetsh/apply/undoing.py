@@ -187,14 +187,15 @@ def _in_order(
         if by_hand and one.step not in sight.journal.undone:
             found += [Mend(text, one.step) for text in one.texts]
         for change in reversed(step.changes):
-            if isinstance(change, Make) and change.ref.kind in OWNED and not by_hand:
-                found += _removal(change, one, sight, blocked)
-            for fact in [
-                each for each in left if is_named_by(change, each, _value(each, now, wanted))
-            ]:
+            named = [each for each in left if is_named_by(change, each, _value(each, now, wanted))]
+            left.difference_update(named)
+            if by_hand:
                 # What its own undo leaves is mended afterwards.
-                left.remove(fact)
-                found += [] if by_hand else mends_of(fact, wanted, sight, one.step)
+                continue
+            if isinstance(change, Make) and change.ref.kind in OWNED:
+                found += _removal(change, one, sight, blocked)
+            for fact in named:
+                found += mends_of(fact, wanted, sight, one.step)
     return found, in_phases(left, wanted, sight)
 
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.compare.scope import Scope
-from cnetsh.kinds import port, rule, setting
+from cnetsh.kinds import port, rule
 from cnetsh.kinds.address import is_four, is_link_local
 from cnetsh.kinds.change import Change, Fact, Found, Make, Patch, Reach, Set
-from cnetsh.kinds.mtu import LEAST_OF_SIX, least_of_ports
-from cnetsh.kinds.setting import all_of, family, forwards, is_of_all
+from cnetsh.kinds.mtu import LEAST_OF_SIX, least_of_ports, six_of
+from cnetsh.kinds.setting import all_of, born_as, family, forwards, is_of_all
 
 
 class Aim(NamedTuple):
@@ -191,7 +191,7 @@ def _without_six(before: Found, now: Found, wanted: Found) -> Iterator[Reach]:
     """Give how far it reaches that links get too small for IPv6, which they have by the lab."""
     for fact in (one for one in wanted if one.key == "mtu"):
         if now.get(fact, 0) >= LEAST_OF_SIX > _made(fact, before, now, wanted):
-            yield from (("six", *fact.ref[1:]), ("settings", *fact.ref[1:]))
+            yield from six_of(fact.ref)
 
 
 def _taken_otherwise(before: Found, now: Found, wanted: Found) -> Iterator[tuple[Fact, Any]]:
@@ -228,7 +228,7 @@ def _taken_along(before: Found, now: Found, then: Found) -> Iterator[Reach]:
             yield from (("six", *ref[1:]), ("four", *ref[1:]))
         elif fact.key == "mtu" and fact in then:
             if was >= LEAST_OF_SIX > _made(fact, before, now, then):
-                yield from (("six", *ref[1:]), ("settings", *ref[1:]))
+                yield from six_of(ref)
         elif fact.key == "address" and fact in then:
             if _made(fact, before, now, before) != _made(fact, before, now, then):
                 yield "known", *ref[1:]
@@ -312,7 +312,7 @@ def _is_the_labs(fact: Fact, mine: Any, before: Found, now: Found) -> bool:
 
 def _begins_anew(fact: Fact, mine: Any, now: Found) -> bool:
     """Say whether it is of a link that has IPv6 again, which the lab's MTU had cost it."""
-    default = fact._replace(ref=setting.born_as(fact.ref))
+    default = fact._replace(ref=born_as(fact.ref))
     return default != fact and mine is None and same(now.get(fact), now.get(default, mine))
 
 
@@ -382,13 +382,11 @@ def is_void(fact: Fact, value: Any, now: Found) -> bool:
 
 def inherited(done: Patch, before: Found, now: Found) -> Patch:
     """Give what a lab has done, and what links that came since took from a default of the lab's."""
+    defaults = {fact: both for fact, both in done.items() if "/default/" in fact.ref.name}
     more: Patch = {}
-    for fact, (was, mine) in done.items():
-        head, default, name = fact.ref.name.partition("/default/")
-        if fact.ref.kind != "setting" or not default:
-            continue
-        for other, is_now in now.items():
-            link = kinds.holder(other, is_now) if other.ref.kind == "setting" else None
-            if link and other.ref.name == f"{head}/{link.name}/{name}" and same(is_now, mine):
-                more |= {} if Fact(link) in before else {other: (was, mine)}
+    for fact, is_now in now.items() if defaults else ():
+        link = kinds.link_of(fact, is_now)
+        was, mine = defaults.get(fact._replace(ref=born_as(fact.ref)), (None, None))
+        if link and Fact(link) not in before and mine is not None and same(is_now, mine):
+            more[fact] = was, mine
     return more | done

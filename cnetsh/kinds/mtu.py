@@ -19,12 +19,17 @@ def resized(change: Change) -> str:
     return ""
 
 
+def six_of(link: Ref) -> tuple[Reach, Reach]:
+    """Give what goes with IPv6 of a link: all that needs it, and its settings."""
+    return ("six", *link[1:]), ("settings", *link[1:])
+
+
 def reach(link: Ref, state: State) -> Iterator[Reach]:
     """Give what another MTU costs a link and those that follow it: its bridge, what is on it."""
     names = [link.name]
     for name in names:
         ref = link._replace(name=name)
-        yield from (("six", *ref[1:]), ("settings", *ref[1:]))
+        yield from six_of(ref)
         above = [up for several in values_of(ref, "above", state) for up in several]
         # What is on it keeps the small one, a bridge does not.
         yield from (("mtu", link.netns, up) for up in above)

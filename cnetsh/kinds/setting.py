@@ -122,9 +122,7 @@ def link_of(ref: Ref) -> Ref | None:
 
 def default_of(ref: Ref) -> Ref:
     """Give the setting that one of a link follows until it is set by hand, itself if none."""
-    place, link, name = ref.name.rsplit("/", 2) if ref.kind == "setting" else ("", "", "")
-    four = place == f"{ROOT}ipv4/conf"
-    return ref._replace(name=f"{place}/default/{name}") if four and link != "all" else ref
+    return born_as(ref) if ref.name.startswith(f"{ROOT}ipv4/conf/") else ref
 
 
 def born_as(ref: Ref) -> Ref:
