@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+import oracle
 import pytest
 from endings import KEPT, assert_as_before, assert_others_named
 from hosts import PATIENCE, Private, report, wait_for
@@ -63,6 +64,13 @@ NOT_BESIDE: dict[str, set[str]] = {
 def by_hand(link: str, kinds: tuple[str, ...]) -> tuple[str, list[str]]:
     lines, named = zip(*(BY_HAND[kind] for kind in kinds), strict=True)
     return "\n".join(lines).format(link=link), list(named)
+
+
+def assert_down_as_before(private: Private, before: oracle.Facts, *names: str) -> None:
+    """Each lab goes down, in this order, and says that all is as before; in the end it is."""
+    for name in names:
+        assert_as_before(private.cnetsh("down", name, check=False), name)
+    assert not_as(private, before) == []
 
 
 class TestBorrowedBridge:
@@ -248,9 +256,7 @@ class TestTwoLabs:
         private.cnetsh("up", template(tmp_path, "t1", kept))
         taking = template(tmp_path, "t2", "ip link set dev eth7 address 02:00:00:00:07:03")
         private.cnetsh("up", taking)
-        for name in ("t2", "t1"):
-            assert_as_before(private.cnetsh("down", name, check=False), name)
-        assert not_as(private, before) == []
+        assert_down_as_before(private, before, "t2", "t1")
 
     @pytest.mark.parametrize("downs", often(("t1 t2", "t2 t1"), ("t1 t2",)))
     @pytest.mark.parametrize("at_first", ["nomaster", "master br9"])
@@ -310,24 +316,19 @@ class TestTwoLabs:
         before = private.snapshot()
         for name, lines in (("t1", first), ("t2", second)):
             private.cnetsh("up", template(tmp_path, name, lines), "--allow-overlap")
-        for name in downs.split():
-            assert_as_before(private.cnetsh("down", name, check=False), name)
-        assert not_as(private, before) == []
+        assert_down_as_before(private, before, *downs.split())
 
     def test_a_change_that_takes_nothing_away_is_nothing_to_the_second(
         self, private: Private, tmp_path: Path
     ) -> None:
         private.sh(BRIDGE)
         before = private.snapshot()
-        first = template(tmp_path, "t1", "ip link set dev p9 mtu 1400")
-        private.cnetsh("up", first)
+        first = "ip link set dev p9 mtu 1400"
+        private.cnetsh("up", template(tmp_path, "t1", first))
         private.cnetsh("up", template(tmp_path, "t2", "ip link set dev q9 alias lab"))
-        with (Path(first) / "up.sh.j2").open("a", encoding="utf-8") as steps:
-            steps.write("ip link set dev p9 alias lab\n")
-        private.cnetsh("up", first, "--yes")
-        for name in ("t2", "t1"):
-            assert_as_before(private.cnetsh("down", name, check=False), name)
-        assert not_as(private, before) == []
+        more = f"{first}\nip link set dev p9 alias lab"
+        private.cnetsh("up", template(tmp_path, "t1", more), "--yes")
+        assert_down_as_before(private, before, "t2", "t1")
 
     def test_what_the_first_is_changed_to_found_of_a_second_that_changes_then(
         self, private: Private, tmp_path: Path
@@ -339,24 +340,19 @@ class TestTwoLabs:
                  ("t2", f"{alias.format(1)}\n{alias.format(2)}"))  # fmt: skip
         for name, lines in steps:
             private.cnetsh("up", template(tmp_path, name, lines), "--yes", "--allow-overlap")
-        for name in ("t2", "t1"):
-            assert_as_before(private.cnetsh("down", name, check=False), name)
-        assert not_as(private, before) == []
+        assert_down_as_before(private, before, "t2", "t1")
 
     def test_what_the_first_is_changed_to_found_a_port_of_the_second(
         self, private: Private, tmp_path: Path
     ) -> None:
         private.sh(UPLINK)
         before = private.snapshot()
-        first = template(tmp_path, "t1", "ip link set eth7 alias lab")
-        private.cnetsh("up", first)
+        private.cnetsh("up", template(tmp_path, "t1", "ip link set eth7 alias lab"))
         port = "ip link add name b{0} type bridge\nip link set dev eth7x master b{0}\n"
         private.cnetsh("up", template(tmp_path, "t2", port.format(2)))
-        (Path(first) / "up.sh.j2").write_text(port.format(1), encoding="utf-8")
-        private.cnetsh("up", first, "--yes", "--allow-overlap")
-        for name in ("t2", "t1"):
-            assert_as_before(private.cnetsh("down", name, check=False), name)
-        assert not_as(private, before) == []
+        moved = template(tmp_path, "t1", port.format(1))
+        private.cnetsh("up", moved, "--yes", "--allow-overlap")
+        assert_down_as_before(private, before, "t2", "t1")
 
 
 class TestLabsOnOneBridge:
@@ -413,9 +409,7 @@ def test_what_is_lost_by_two_labs_comes_again_with_the_last(
     for name in ("ta", "tb"):
         off = "echo 1 | tee /proc/sys/net/ipv6/conf/eth7/disable_ipv6"
         private.cnetsh("up", template(tmp_path, name, off))
-    for name in order:
-        assert_as_before(private.cnetsh("down", name), name)
-    assert not_as(private, before) == []
+    assert_down_as_before(private, before, *order)
 
 
 def test_what_went_with_another_labs_link_is_nobodys(private: Private, tmp_path: Path) -> None:
@@ -438,9 +432,7 @@ def test_a_port_of_a_labs_that_another_took_out_was_no_port_before(
     joins = "ip link add name b7 type bridge\nip link set dev eth7x master b7"
     private.cnetsh("up", template(tmp_path, "ta", joins))
     private.cnetsh("up", template(tmp_path, "tb", "ip link set dev eth7x nomaster"))
-    for name in ("tb", "ta"):
-        assert_as_before(private.cnetsh("down", name), name)
-    assert not_as(private, before) == []
+    assert_down_as_before(private, before, "tb", "ta")
 
 
 BR8 = "ip link add br8 address 02:00:00:00:00:88 type bridge"
@@ -472,11 +464,10 @@ def test_what_a_port_is_in_a_bridge_of_the_labs_was_not_before_its_change(
 ) -> None:
     private.sh(f"{BRIDGE}{BR8}")
     before = private.snapshot()
-    lab = template(tmp_path, "t", "ip link add b1 type bridge\nip link set dev q9 master b1")
-    private.cnetsh("up", lab)
-    with (Path(lab) / "up.sh.j2").open("a", encoding="utf-8") as steps:
-        steps.write("ip link set dev q9 master br8\n")
-    private.cnetsh("up", lab, "--yes")
+    first = "ip link add b1 type bridge\nip link set dev q9 master b1"
+    private.cnetsh("up", template(tmp_path, "t", first))
+    moved = f"{first}\nip link set dev q9 master br8"
+    private.cnetsh("up", template(tmp_path, "t", moved), "--yes")
     private.sh("ip link delete b1")
     assert_as_before(private.cnetsh("down", "t", check=False), "t")
     assert not_as(private, before) == []
@@ -515,9 +506,7 @@ def test_what_is_the_default_for_the_second_lab_keeps_the_first_from_nothing(
     for name, path in (("t1", "ip_forward"), ("t2", "conf/default/forwarding")):
         lab = template(tmp_path, name, f"echo 1 | tee /proc/sys/net/ipv4/{path}")
         private.cnetsh("up", lab)
-    for name in ("t1", "t2"):
-        assert_as_before(private.cnetsh("down", name, check=False), name)
-    assert not_as(private, before) == []
+    assert_down_as_before(private, before, "t1", "t2")
 
 
 # Below 1280 the bridge has no IPv6; when it comes again, it begins with the defaults.
@@ -555,9 +544,7 @@ def test_what_one_sets_all_to_and_a_link_that_the_other_costs_ipv6(
     labs["t2"] = template(tmp_path, "t2", every)
     for lab in ups.split():
         private.cnetsh("up", labs[lab], "--allow-overlap")
-    for lab in downs.split():
-        assert_as_before(private.cnetsh("down", lab, check=False), lab)
-    assert not_as(private, before) == []
+    assert_down_as_before(private, before, *downs.split())
 
 
 def test_ipv6_that_the_first_costs_a_bridge_and_a_change_gives_back(
@@ -565,11 +552,11 @@ def test_ipv6_that_the_first_costs_a_bridge_and_a_change_gives_back(
 ) -> None:
     private.sh(NO_LOCALS)
     before = private.snapshot()
-    first = template(tmp_path, "t1", "ip link set dev p9 mtu 1200\nip link set q9 alias lab")
+    alias = "ip link set q9 alias lab"
+    first = template(tmp_path, "t1", f"ip link set dev p9 mtu 1200\n{alias}")
     private.cnetsh("up", first)
     private.cnetsh("up", template(tmp_path, "t2", "ip link set dev br9 mtu 1300"))
-    (Path(first) / "up.sh.j2").write_text("ip link set q9 alias lab\n", encoding="utf-8")
-    private.cnetsh("up", first, "--yes")
+    private.cnetsh("up", template(tmp_path, "t1", alias), "--yes")
     done = [private.cnetsh("down", name, check=False) for name in ("t1", "t2")]
     assert not_as(private, before) == [], "".join(map(report, done))
     assert_as_before(done[1], "t2")
@@ -674,13 +661,12 @@ def test_a_port_moved_by_a_change_goes_back_as_others_had_it_then(
     host, twin = new_private(), new_private()
     for each in (host, twin):
         each.sh(f"{BRIDGE}{BR8}; ip link set p9 type bridge_slave hairpin on")
-    lab = template(tmp_path, "t", "ip link add br7 type bridge")
-    host.cnetsh("up", lab)
+    first = "ip link add br7 type bridge"
+    host.cnetsh("up", template(tmp_path, "t", first))
     for each in (host, twin):
         each.sh("ip link set p9 type bridge_slave hairpin off")
-    with (Path(lab) / "up.sh.j2").open("a", encoding="utf-8") as text:
-        text.write("ip link set dev p9 master br8\n")
-    host.cnetsh("up", lab, "--yes")
+    moved = f"{first}\nip link set dev p9 master br8"
+    host.cnetsh("up", template(tmp_path, "t", moved), "--yes")
     assert_others_named(host.cnetsh("down", "t", check=False), "t", "hairpin was True, is False")
     assert not_as_twin(host, twin) == []
 
@@ -692,12 +678,11 @@ def test_a_value_changed_by_the_first_lab_is_none_that_the_second_found(
     port = "ip link add p8 address 02:00:00:00:00:03 type veth peer name q8; ip link set p8 up"
     private.sh(f"{BRIDGE}ip link set p9 address 02:00:00:00:00:05; {port}; {kept}")
     before = private.snapshot()
-    first = template(tmp_path, "t1", "ip link set dev p9 address 02:00:00:00:00:75")
-    private.cnetsh("up", first)
+    first = "ip link set dev p9 address 02:00:00:00:00:75"
+    private.cnetsh("up", template(tmp_path, "t1", first))
     private.cnetsh("up", template(tmp_path, "t2", "ip link set dev p8 master br9"))
-    with (Path(first) / "up.sh.j2").open("a", encoding="utf-8") as text:
-        text.write("ip link set dev p9 address 02:00:00:00:00:53\n")
-    private.cnetsh("up", first, "--yes")
+    more = f"{first}\nip link set dev p9 address 02:00:00:00:00:53"
+    private.cnetsh("up", template(tmp_path, "t1", more), "--yes")
     private.cnetsh("down", "t1")
     assert_as_before(private.cnetsh("down", "t2", check=False), "t2")
     assert not_as(private, before) == []
