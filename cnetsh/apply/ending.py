@@ -327,12 +327,15 @@ class Ending:
 
     def _without_labs(self, fact: Fact, value: Any) -> Any:
         """Give what would be, or have been, so if the other labs had done nothing to it."""
-        for one in self.beside:
-            base, mine = one.done.get(fact, (value, value))
-            if fact.key == "rules":
+        theirs = [one.done[fact] for one in self.beside if fact in one.done]
+        if fact.key == "rules":
+            for base, mine in theirs:
                 value = rebased(base, mine, value) or None
-            elif same(value, mine):
-                value = base
+            return value
+        # They lie on each other in any order: a lab that came first may have been changed last.
+        while upper := next((both for both in theirs if same(value, both[1])), None):
+            theirs.remove(upper)
+            value = upper[0]
         return value
 
     def _folders(self) -> Iterator[str]:

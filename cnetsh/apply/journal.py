@@ -343,7 +343,10 @@ def _files() -> list[Path]:
 
 
 def beside(one: Journal) -> list[Journal]:
-    """Give the other journals of a journal's namespace and boot; a damaged one tells nothing."""
+    """Give the other journals of a journal's namespace and boot, the latest first.
+
+    A damaged one tells nothing.
+    """
     found = []
     for path in set(one.path.parent.glob(f"*{SUFFIX}")) - {one.path}:
         with contextlib.suppress(CnetshError):
@@ -352,7 +355,7 @@ def beside(one: Journal) -> list[Journal]:
                 found.append(other)
             else:
                 other.close()
-    return found
+    return sorted(found, key=lambda other: other.header["started"], reverse=True)
 
 
 def plan_of(record: Journal, part: str) -> Plan:

@@ -221,6 +221,13 @@ class TestBeside:
         (tmp_path / "c.new").write_bytes(as_lines(header(lab="c")))
         assert [other.lab for other in journal.beside(one)] == ["b"]
 
+    def test_gives_the_latest_first(self, tmp_path: Path) -> None:
+        one = opened(tmp_path)
+        for started, name in enumerate("ecdbf"):
+            text = as_lines(header(lab=name, started=float(started)))
+            (tmp_path / f"{name}.journal").write_bytes(text)
+        assert [other.lab for other in journal.beside(one)] == list("fbdce")
+
 
 def test_removed_and_closed_twice(tmp_path: Path) -> None:
     one = opened(tmp_path)

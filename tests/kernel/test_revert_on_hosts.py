@@ -235,6 +235,24 @@ class TestTwoLabs:
         assert not_as(private, before) == [], "".join(map(report, done))
         assert_as_before(done[1], downs.split()[1])
 
+    @pytest.mark.parametrize("last", ["b", "a"])
+    def test_what_two_others_have_done_one_on_the_other_is_theirs(
+        self, private: Private, tmp_path: Path, last: str
+    ) -> None:
+        """Whichever of them came first, and whatever they are called."""
+        private.sh(f"{BRIDGE}{BR8}; ip link add p7 type veth peer name q7; ip link set p7 up")
+        before = private.snapshot()
+        first = "b" if last == "a" else "a"
+        for name, text in (
+            (last, "ip link set dev q7 alias q"),
+            (first, "ip link set dev p7 master br9"),
+            ("c", "echo 1 | tee /proc/sys/net/ipv4/conf/all/log_martians"),
+            (last, "ip link set dev p7 master br8"),
+        ):
+            private.cnetsh("up", template(tmp_path, name, text), "--yes")
+        assert_as_before(private.cnetsh("down", "c", check=False), "c")
+        assert_down_as_before(private, before, first, last)
+
     @pytest.mark.parametrize("downs", often(("t1 t2", "t2 t1"), ("t1 t2",)))
     def test_what_a_bridge_has_by_the_first_is_not_what_the_second_found(
         self, private: Private, tmp_path: Path, downs: str
