@@ -18,7 +18,7 @@ from cnetsh.forwarding.predict import maker_of
 from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import Layer, Stop, evidence, fix, in_words, sentence
 from cnetsh.forwarding.trip import Hop, Verdict, follow
-from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, typed_in
+from cnetsh.kinds.change import Change, Make, Ref, Remove, Set, after, typed_in
 from cnetsh.kinds.setting import ROOT
 from cnetsh.probes.trial import Probe, ProbeResult, Seen
 from cnetsh.system.process import ask
@@ -211,10 +211,12 @@ def _meant(stop: Stop, planned: Planned, case: Sending) -> Iterator[str]:
     # A wire may be plugged in anywhere.
     wires = [one for one in lost if one.ref.kind == "link"]
     found = _helpful([near, about, wires], partial(_comes, stop, first, case))
-    back, six = [*_brought_back(found, network)], [*_with_six(found, network)]
-    texts = list(dict.fromkeys(one.step.text for one in found))[:_MOST]
-    if texts:
-        yield from dict.fromkeys((*_written(first), *back, *_written(six), *texts))
+    back, six = dict(_brought_back(found, planned, network)), [*_with_six(found, network)]
+    # What is brought back is not made again.
+    again = [one.step.text for one in found if one.ref not in back]
+    texts = [*dict.fromkeys(again)][:_MOST]
+    if found:
+        yield from dict.fromkeys((*_written(first), *back.values(), *_written(six), *texts))
 
 
 def restored(
@@ -265,10 +267,9 @@ def lost_of(planned: Planned) -> list[drift.Drifted]:
 
 def repaired(planned: Planned, network: Network, space: str) -> list[str]:
     """Give what repairs the lab of which a namespace has lost a link for good, with all on it."""
-    there = {link for one in network.spaces.values() for link in one.links}
     for known in planned.values():
-        if any(one.ref[:2] == ("link", space) and not one.key and one.ref.name not in there
-               for one in known.drifted):  # fmt: skip
+        lost = [one.ref for one in known.drifted if one.ref[:2] == ("link", space) and not one.key]
+        if any(_gone_to(ref, planned, network) is None for ref in lost):
             return [one.text for one in known.todo]
     return []
 
@@ -284,13 +285,30 @@ def _with_six(lost: Sequence[drift.Drifted], network: Network) -> Iterator[Chang
                 yield Set(path, "value", "0")
 
 
-def _brought_back(lost: Sequence[drift.Drifted], network: Network) -> Iterator[str]:
-    """Give what brings links back that have gone to another namespace."""
+def _brought_back(
+    lost: Sequence[drift.Drifted], planned: Planned, network: Network
+) -> Iterator[tuple[Ref, str]]:
+    """Give the links that have gone to another namespace, each with what brings it back."""
     gone = dict.fromkeys(one.ref for one in lost if one.ref.kind == "link" and one.ref.netns)
     for ref in gone:
-        homes = [name for name, space in network.spaces.items() if ref.name in space.links]
-        if homes and ref.netns not in homes:
-            yield typed_in(homes[0], "ip", "link", "set", ref.name, "netns", ref.netns)
+        if (home := _gone_to(ref, planned, network)) is not None:
+            yield ref, typed_in(home, "ip", "link", "set", ref.name, "netns", ref.netns)
+
+
+def _gone_to(ref: Ref, planned: Planned, network: Network) -> str | None:
+    """Give the namespace that a link has gone to. Many have another of the same name, as eth0."""
+    steps = (step for known in planned.values() for step in known.steps.values())
+    made = after(change for step in steps if ref.name in step.text for change in step.changes)
+    known = {fact.ref for lab in planned.values() for fact in lab.record.before} | made.keys()
+    far = made.get(ref, [{}])[0].get("peer")
+    for name, space in network.spaces.items():
+        link = space.links.get(ref.name)
+        if link is None or link.ref in known:
+            continue
+        # A cable is known by its other end.
+        if far is None or (link.peer is not None and link.peer.name == far.name):
+            return name
+    return None
 
 
 def _unknown(verdict: Verdict, trial: ProbeResult) -> Reason:

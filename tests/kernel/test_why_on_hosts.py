@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hosts import Private, report, wait_for
 from mistaken import MISTAKES
-from others import template
+from others import lab_file, template
 
 from cnetsh.labs import choose
 
@@ -213,6 +213,40 @@ def test_who_had_the_address_that_nobody_has_is_named(
     assert found["reason"].endswith("gets no answer; net1 had it") and found["layer"] == layer
     private.sh("\n".join(found["fix"]))
     why(private, "net0 172.18.0.20", 0)
+
+
+EVERY_ETH0 = """
+bridges:
+  br1: {address: 10.9.0.1/24}
+containers:
+  a: {interfaces: [{bridge: br1, name: eth0}]}
+  b: {interfaces: [{bridge: br1, name: eth0}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lost", "first"),
+    [
+        ("link delete eth0", "ip link add n1-0 type veth peer name eth0 netns a"),
+        ("link set eth0 netns internet", "ip netns exec internet ip link set eth0 netns a"),
+    ],
+    ids=("deleted", "moved"),
+)
+def test_a_link_of_the_same_name_is_not_taken_for_one_that_is_lost(
+    private: Private, tmp_path: Path, lost: str, first: str
+) -> None:
+    """Least of all the target's own eth0, the way out."""
+    private.sh(SANDBOX)
+    private.cnetsh("up", lab_file(tmp_path, "n1", EVERY_ETH0))
+    private.sh(f"ip -n a {lost}")
+    found = why(private, "a b", 1)
+    assert found["fix"][0] == first
+    assert lost.startswith("link delete") or not any("link add" in text for text in found["fix"])
+    for _ in range(ROUNDS):
+        private.run(["sh", "-c", "\n".join(found["fix"])])
+        found = why(private, "a b")
+    assert found["arrives"], found
+    assert "eth0" in private.sh("ip route show default")
 
 
 @pytest.mark.parametrize(
