@@ -34,6 +34,7 @@ from cnetsh.kinds.change import (
     State,
     holders,
     matches,
+    namespace_ref,
     refs_of,
 )
 from cnetsh.plan.lines import Line
@@ -76,8 +77,16 @@ class Repairing:
             if some and away.keys() >= set(some):
                 where = away[some[0]].netns
                 raise CnetshError(f"{kinds.called(some[0])} is in namespace {where}", anew)
-        names = names_now(dict(names_then(self.state, self.record)))
+        # What is made again has its own name then.
+        again = {ref for number in self._again for ref in made_by(self.steps[number])}
+        names = {ref: name for ref, name in self._names.items()
+                 if ref.kind != "link" or ref not in again}  # fmt: skip
         refuse_others(self.record, names, (as_step(one.text) for one in self.todo), anew)
+
+    @cached_property
+    def _names(self) -> Mapping[Ref, str]:
+        """What links and namespaces are called now that had another name."""
+        return names_now(dict(names_then(self.state, self.record)))
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -99,12 +108,24 @@ class Repairing:
         """The commands in their order, of a step that is run again with its number."""
         return list(self._todo())
 
+    @cached_property
+    def _read(self) -> Read:
+        return {number: step.changes for number, step in self.steps.items()}
+
+    @property
+    def _lost(self) -> list[Drifted]:
+        return [one for one in self.drifted if not one.key and one.ref.kind in OWNED]
+
+    @cached_property
+    def _again(self) -> set[int]:
+        """The steps that make what is gone, and all that lean on them."""
+        makers = makers_in(self._read)
+        return leaning(self._read, {makers.get(one.ref, one.number) for one in self._lost})
+
     def _todo(self) -> Iterator[Mend]:
         """Give the commands: what is left of what is gone is removed, then steps run again."""
-        read: Read = {number: step.changes for number, step in self.steps.items()}
+        read, lost, again = self._read, self._lost, self._again
         makers = makers_in(read)
-        lost = [one for one in self.drifted if not one.key and one.ref.kind in OWNED]
-        again = leaning(read, {makers.get(one.ref, one.number) for one in lost})
         yield from self._remains(read, again)
         todo = {number: [Mend(self.steps[number].text, number)] for number in again}
         for one in self.drifted:
@@ -121,12 +142,19 @@ class Repairing:
             for change in read[number]:
                 refs = refs_of(change) if isinstance(change, Make) else ()
                 there = [ref for ref in refs if ref.kind in OWNED and self._is_own(ref)]
-                for text in kinds.write(Remove(there[0])) if there else ():
+                for text in kinds.write(Remove(self._now(there[0]))) if there else ():
                     yield Mend(text)
 
     def _is_own(self, ref: Ref) -> bool:
-        there = self.state.get(ref)
-        return not ref.netns and bool(there) and is_own(ref, (there or [{}])[0], self.record.made)
+        there = self.state.get(self._now(ref))
+        if ref.netns:
+            # Inside a namespace of the lab's what has the name of its own is its own.
+            return bool(there) and ref.kind == "link" and self._is_own(namespace_ref(ref.netns))
+        return bool(there) and is_own(ref, (there or [{}])[0], self.record.made)
+
+    def _now(self, ref: Ref) -> Ref:
+        """Give a link by the name that it has now. A namespace may have processes: it stays."""
+        return ref._replace(name=self._names.get(ref, ref.name)) if ref.kind == "link" else ref
 
     def _mends(self, one: Drifted, makers: Mapping[Ref, int], read: Read) -> Iterator[Mend]:
         """Give the commands for something that is there otherwise, or is gone by itself."""
@@ -153,11 +181,9 @@ class Repairing:
     def _rule(self, one: Drifted, makers: Mapping[Ref, int], read: Read) -> Iterator[Mend]:
         """Give what puts a rule back into its place."""
         chain = next(change.on for _, change in _made(read, one.ref) if change.on)
-        if chain in makers:
-            above = [change for number, changes in read.items() if number < one.number
-                     for change in changes if isinstance(change, Make) and change.on == chain
-                     and change.ref.kind == "rule" and not change.facts.get("first")]  # fmt: skip
-            made = Make(one.ref, {"at": len(above) + 1}, on=chain)
+        # All chains of a namespace of the lab's are its own, also those that it begins with.
+        if chain in makers or chain.netns:
+            made = Make(one.ref, {"at": self._place(one, chain, read)}, on=chain)
             texts = kinds.write(made, self.steps[one.number].command)
             yield from (Mend(text, one.number, made) for text in texts)
             return
@@ -169,6 +195,17 @@ class Repairing:
         changes = rule.realigned(chain, now, wanted) if wanted[: len(now)] != now else ()
         texts = tuple(text for change in changes for text in kinds.write(change))
         yield from (Mend(text, one.number) for text in texts or (self.steps[one.number].text,))
+
+    def _place(self, one: Drifted, chain: Ref, read: Read) -> int:
+        """Give the place of a rule in the lab's chain, from 1, when its turn comes."""
+        order: list[int] = []
+        for number, changes in read.items():
+            for change in changes:
+                if isinstance(change, Make) and change.on == chain and change.ref.kind == "rule":
+                    order.insert(0 if change.facts.get("first") else len(order), number)
+        missing = {other.number for other in self.drifted if other.ref.kind == "rule"}
+        above = order[: order.index(one.number)]
+        return 1 + sum(number not in missing or number < one.number for number in above)
 
 
 def _made(read: Read, ref: Ref) -> Iterator[tuple[int, Make]]:

@@ -78,13 +78,13 @@ def _asked(wanted: State, now: State, run: Run) -> tuple[State, State]:
     asked = {
         ref: facts
         for ref, facts in wanted.items()
-        # Inside a namespace rules are not asked for: iptables-save would have to be started in
-        # each. The folder of all namespaces is nobody's own.
-        if not ref.netns or (ref.netns in entered and ref.kind not in ("rule", "chain"))
-        if ref.kind != "home"
+        # The folder of all namespaces is nobody's own.
+        if (not ref.netns or ref.netns in entered) and ref.kind != "home"
     }
     written = [ref for ref in asked if ref.kind == "setting"]
-    return asked, now | look_inside(entered, run, written)
+    # In most namespaces a lab has no rules, and iptables-save would have to be started in each.
+    walled = {ref.netns for ref in asked if ref.kind in ("rule", "chain")}
+    return asked, now | look_inside(entered, run, written, walled)
 
 
 def missing(wanted: State, now: State, made: Made = NOTHING) -> Iterator[tuple[Ref, str, str]]:
@@ -156,5 +156,6 @@ def _not_as(ref: Ref, key: str, value: Any, is_now: Any) -> str:
 
 def _is_missing(step: Step, run: Run) -> bool:
     """Ask for a rule: some iptables-save words otherwise than they are typed, -C knows them."""
+    inside = ("ip", "netns", "exec", step.netns) if step.netns else ()
     asked = tuple("-C" if word in ("-A", "-I") else word for word in step.inner)
-    return bool(run(asked).exit_code)
+    return bool(run((*inside, *asked)).exit_code)

@@ -94,10 +94,15 @@ def take_tables(run: Run, paths: Iterable[str]) -> State:
                              files=inside))  # fmt: skip
 
 
-def look_inside(names: Collection[str], run: Run, paths: Iterable[Ref]) -> State:
-    """Give what is in named namespaces, with settings. Raises OSError, CnetshError as `take`."""
+def look_inside(
+    names: Collection[str], run: Run, paths: Iterable[Ref], tables: Collection[str] = ()
+) -> State:
+    """Give what is in named namespaces, with settings. Raises OSError, CnetshError as `take`.
+
+    tables: those of which the firewall rules are read, too.
+    """
     read = _by_namespace(names, paths)
-    return _in_each(names, lambda name: _look(name, run, read[name]))
+    return _in_each(names, lambda name: _look(name, run, read[name], name in tables))
 
 
 def _by_namespace(names: Iterable[str], paths: Iterable[Ref]) -> dict[str, list[str]]:
@@ -197,11 +202,12 @@ def _folders_of(place: str) -> list[str]:
     return []
 
 
-def _look(netns: str, run: Run, paths: Iterable[str]) -> State:
+def _look(netns: str, run: Run, paths: Iterable[str], tables: bool) -> State:
     questions = f"address show\nroute show table all\n{kernel.PERMANENT}\nneigh show proxy"
     addresses, routes, known, proxies = kernel.ip_answers(run, questions)
     answers = Answers(addresses, routes, [*known, *proxies], settings=kernel.readable(paths),
-                      queues=kernel.queues(run, addresses))  # fmt: skip
+                      queues=kernel.queues(run, addresses),
+                      saved=kernel.saved_rules(run) if tables else {})  # fmt: skip
     return kinds.see(answers, netns)
 
 

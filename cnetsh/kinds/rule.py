@@ -195,10 +195,10 @@ def _closed(line: str) -> bool:
 
 def is_unread(ref: Ref, state: State) -> bool:
     """Say whether a rule or chain is in a table that could not be read."""
-    if ref.kind not in ("rule", "chain") or ref.netns:
+    if ref.kind not in ("rule", "chain"):
         return False
     tool, table, *_ = ref.name.split(" ", 2)
-    return any(Ref("table", "", f"{tool} {name}") in state for name in ("*", table))
+    return any(Ref("table", ref.netns, f"{tool} {name}") in state for name in ("*", table))
 
 
 def _aligned(one: list[str], other: list[str]) -> list[tuple[str, int, int, int, int]]:

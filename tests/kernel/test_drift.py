@@ -1,7 +1,10 @@
 """`check` names each single thing that has changed since `up`, and nothing where nothing has."""
 
+from pathlib import Path
+
 import pytest
 from hosts import Private
+from others import template
 
 # Only the drift: the pings of `check` cost a second each where a lab is broken.
 DRIFT = """
@@ -105,3 +108,72 @@ def test_check_ends_with_1_and_names_it(private: Private) -> None:
     assert "changed   address 172.18.0.20/12 on ceth0 is missing" in done.stderr
     assert "1 changed" in done.stderr
     assert "to put it right:\n  cnetsh repair veth --on host\n" in done.stderr
+
+
+WALL = """
+ip netns add fw
+ip netns exec fw iptables -N OWN
+ip netns exec fw iptables -A OWN -s 10.9.0.0/24 -j RETURN
+ip netns exec fw iptables -A OWN -j DROP
+ip netns exec fw iptables -A FORWARD -m state --state ESTABLISHED -j ACCEPT
+ip netns exec fw iptables -A FORWARD -i in -j ACCEPT
+ip netns exec fw iptables -A FORWARD -j DROP
+ip netns exec fw iptables -I FORWARD -i out -j OWN
+ip netns exec fw ip6tables -t nat -A POSTROUTING -o out -j MASQUERADE
+"""
+BREACHES = {
+    "all": ("iptables -F FORWARD", 4),
+    "inserted": ("iptables -D FORWARD 1", 1),
+    "in the middle": ("iptables -D FORWARD 3", 1),
+    "of its own chain": ("iptables -D OWN 1", 1),
+    "its own chain": ("iptables -F FORWARD; iptables -F OWN; iptables -X OWN", 7),
+    "of IPv6": ("ip6tables -t nat -F", 1),
+}
+
+
+def test_rules_inside_a_container_are_named_and_put_back_in_their_place(
+    private: Private, tmp_path: Path
+) -> None:
+    private.cnetsh("up", template(tmp_path, "t", WALL))
+    rules = "ip netns exec fw sh -c 'iptables -S; ip6tables -t nat -S'"
+    as_made = private.sh(rules)
+    assert drift(private, "t") == []
+    for name, (breach, lost) in BREACHES.items():
+        private.sh(f"ip netns exec fw sh -c '{breach}'")
+        assert len(drift(private, "t")) == lost, (name, drift(private, "t"))
+        private.cnetsh("repair", "t", "--yes")
+        assert private.sh(rules) == as_made, name
+
+
+BETWEEN = """
+ip netns add a
+ip netns add b
+ip link add name br1 type bridge
+ip link add v0 type veth peer name e0 netns a
+ip link set dev v0 master br1
+ip link set v0 up
+ip link add w0 netns a type veth peer name w1 netns b
+ip netns exec a ip address add 10.9.1.1/24 dev w0
+ip netns exec a ip link set w0 up
+"""
+RENAMED = {
+    "host end": "ip link set v0 name x0",
+    "bridge": "ip link set br1 name x0",
+    "an end inside": "ip -n a link set e0 name x0",
+    "between two containers": "ip -n b link set w1 name x1",
+}
+
+
+@pytest.mark.parametrize("renamed", RENAMED.values(), ids=RENAMED)
+def test_what_others_have_renamed_of_the_labs_own_is_made_again(
+    private: Private, tmp_path: Path, renamed: str
+) -> None:
+    before = private.snapshot(settled=0.2)
+    private.cnetsh("up", template(tmp_path, "t", BETWEEN))
+    private.sh(renamed)
+    private.cnetsh("repair", "t", "--yes")
+    assert drift(private, "t") == []
+    links = "ip -br link; ip -n a -br link; ip -n b -br link"
+    assert " x" not in private.sh(links).replace("\n", " ")
+    private.cnetsh("down", "t")
+    assert private.snapshot(settled=0.2) == before
