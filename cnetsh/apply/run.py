@@ -211,7 +211,7 @@ def _identity(ref: Ref) -> list[Any]:
         if ref.kind == "link" and (index := link_index(ref.name)):
             return [index, link_mark(ref.name)]
         if ref.kind in ("folder", "name_server"):
-            return list(files.mark(ref.name))
+            return list(files.file_mark(ref.name))
     return []
 
 

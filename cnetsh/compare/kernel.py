@@ -284,7 +284,7 @@ def _marks(paths: Iterable[str]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for path in paths:
         with contextlib.suppress(OSError):
-            found[path] = files.mark(path)
+            found[path] = files.file_mark(path)
     return found
 
 

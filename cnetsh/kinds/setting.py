@@ -78,8 +78,8 @@ def is_setting(path: str) -> bool:
     return path.startswith(ROOT) and ".." not in path and "//" not in path
 
 
-def wanted(path: str, value: str) -> str:
-    """Give what a setting wants, "" where a value is that, or nobody but the kernel can say."""
+def unfit(path: str, value: str) -> str:
+    """Say what a setting wants instead of a value, "" where it fits or only the kernel can say."""
     ends = _RANGES.get(path.rpartition("/")[2])
     if not ends:
         # The kernel takes 010 for 8, and of two numbers the first.

@@ -107,7 +107,7 @@ def _opened(fd: int) -> Path:
     return Path(f"/proc/self/fd/{fd}").readlink()
 
 
-def mark(path: str) -> list[int]:
+def file_mark(path: str) -> list[int]:
     """Give what tells a file from later ones at its path: its inode and its birth, 0 if unknown.
 
     A number that is free is given to the next file at once (ext4). Raises OSError.

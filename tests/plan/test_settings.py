@@ -53,7 +53,7 @@ def test_the_kernel_takes_all_that_is_let_through() -> None:
     ],
 )
 def test_what_a_setting_wants(path: str, value: str, wanted: str) -> None:
-    assert setting.wanted(setting.ROOT + path, value) == wanted
+    assert setting.unfit(setting.ROOT + path, value) == wanted
 
 
 def test_a_template_is_refused_with_its_line(tmp_path: Path) -> None:
