@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cnetsh import kinds
-from cnetsh.apply.ending import Ending, Undone
+from cnetsh.apply.ending import Undone
 from cnetsh.apply.journal import Header, Journal, Record, plan_of, rows
 from cnetsh.apply.rollback import take_back
 from cnetsh.apply.run import Means, Outcome, marked
@@ -63,7 +63,7 @@ class Changing:
         refuse_others(record, sight.names, change.new, anew)
         going, left = _parted(sight, change.gone)
         found = Undoing.of(sight, change.gone, going)
-        for line in (line for some in found.todo.blocked.values() for line in some):
+        for line in (line for some in found.blocked.values() for line in some):
             advice = f"{means.where.shell} {shlex.quote(line.advice)}" if line.advice else ""
             raise CnetshError(f"{record.lab} is not changed: {line.text}", advice)
         return cls(plans, change, found, left)
@@ -164,14 +164,12 @@ def _undo(what: Undoing, left: Patch) -> Undone:
     """Undo some steps of the lab as far as they are still its own, and take them out of it."""
     sight, record = what.sight, what.sight.journal
     hand_over(what.handed)
-    begun, taken = sight.now, take_back(what)
+    ending = take_back(what)
     # What a step that failed has not done cannot be undone either, nor what is gone already.
-    failed = [one for one in taken.failed if one.step in record.done]
+    failed = [one for one in ending.failed if one.step in record.done]
     lost = _lost(sight, {one.step for one in failed if one.step is not None})
-    taken = taken._replace(failed=tuple(one for one in failed if one.step not in lost))
-    left = left | taken.missed(sight.now)
-    steps = [sight.steps[number] for number in sorted(what.numbers)]
-    ending = Ending(sight, steps, taken, begun, what.beside, what.handed.stays)
+    ending = replace(ending, failed=[one for one in failed if one.step not in lost])
+    left = left | ending.missed
     undone = Undone(ending.left, notes=ending.pinned)
     # What is still there stays the lab's, so that its next undo tries again.
     read = {number: sight.steps[number].changes for number in what.numbers}

@@ -3,20 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from cnetsh import kinds
-from cnetsh.apply.sharing import Other
 from cnetsh.apply.sight import Sight
-from cnetsh.compare.revert import Aim, is_a_ports, is_amiss, rebased, same
+from cnetsh.apply.undoing import Left, Mend, Undoing
+from cnetsh.compare.revert import is_a_ports, is_amiss, rebased, same
 from cnetsh.compare.scope import outside
 from cnetsh.kinds import setting
 from cnetsh.kinds.address import is_four, is_link_local
 from cnetsh.kinds.change import (
     Change,
-    Changes,
     Fact,
-    Found,
     Make,
     Patch,
     Reach,
@@ -27,43 +25,6 @@ from cnetsh.kinds.change import (
 )
 from cnetsh.plan.steps import Step, as_step, made_in
 from cnetsh.system.processes import found_in
-
-
-class Mend(NamedTuple):
-    """A command that takes something back: its text, the step that it undoes, what it changes."""
-
-    text: str
-    step: int | None = None
-    change: Change | None = None
-
-    @property
-    def changes(self) -> Changes:
-        """What it changes, by its words where nothing else says so."""
-        return (self.change,) if self.change else as_step(self.text).changes
-
-
-class Left(NamedTuple):
-    """Something of the lab's that is left, and the command that ends that, where there is one."""
-
-    text: str
-    advice: str = ""
-    final: bool = False  # there is no way back, so nothing more can be done about it
-
-
-class Taken(NamedTuple):
-    """What taking steps back has come to: what should be so now, and how far it reached."""
-
-    aimed: Aim
-    done: Patch
-    cost: frozenset[Reach]
-    blocked: Mapping[Ref, Sequence[Left]]  # what others use, and so stays
-    failed: tuple[Mend, ...]  # those that did not end well
-
-    def missed(self, now: Found) -> Patch:
-        """Give what of the patch is not as it should be: what it should be, and what it is."""
-        wanted = self.aimed.wanted
-        return {fact: (wanted.get(fact), now.get(fact)) for fact in self.done
-                if is_amiss(fact, self.done, wanted, now, self.cost)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +38,29 @@ class Undone:
 
 @dataclass(frozen=True)
 class Ending:
-    """What is compared in the end."""
+    """What is compared in the end: what an undo was to come to, and what is there now."""
 
-    sight: Sight
-    steps: Sequence[Step]  # those that are undone
-    taken: Taken
-    begun: Found  # what was there first
-    beside: Sequence[Other]
+    what: Undoing
+    cost: frozenset[Reach]  # how far it reached
+    failed: Sequence[Mend]  # the commands that did not end well
     stays: Mapping[Fact, str]  # each for a lab
+
+    @cached_property
+    def sight(self) -> Sight:
+        """The lab as it is found now."""
+        return self.what.sight
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The steps that are undone."""
+        return [self.sight.steps[number] for number in sorted(self.what.numbers)]
+
+    @property
+    def missed(self) -> Patch:
+        """What of the patch is not as it should be: what it should be, and what it is."""
+        done, wanted, now = self.what.free, self.what.aimed.wanted, self.sight.now
+        return {fact: (wanted.get(fact), now.get(fact)) for fact in done
+                if is_amiss(fact, done, wanted, now, self.cost)}  # fmt: skip
 
     @property
     def undone(self) -> Undone:
@@ -98,7 +74,7 @@ class Ending:
     @property
     def left(self) -> tuple[Left, ...]:
         """What is not as it should be."""
-        blocked = (line for lines in self.taken.blocked.values() for line in lines)
+        blocked = (line for lines in self.what.blocked.values() for line in lines)
         facts = (*self._facts(), *self._unfollowed(), *self._perhaps_followed())
         left = (*blocked, *self._objects(), *facts, *self._unread(), *self._record())
         return tuple(dict.fromkeys(left))
@@ -117,7 +93,7 @@ class Ending:
         """Give what the lab made and is still there."""
         for ref in self._made:
             used = ref.kind == "folder" and self.sight.foreign_in(ref)
-            if self.sight.ours(ref) and ref not in self.taken.blocked and not used:
+            if self.sight.ours(ref) and ref not in self.what.blocked and not used:
                 yield Left(f"{self._called(ref)} is still there", self._command(Remove(ref)))
         for ref, there in self.sight.away.items():
             if ref in self.sight.scope.own:
@@ -133,8 +109,8 @@ class Ending:
 
     def _values_away(self) -> Iterator[Left]:
         """Give what the lab has set of links that others have moved away, and is still so."""
-        for fact, there in self.sight.set_away(self.taken.done).items():
-            was, mine = self.taken.done[fact]
+        for fact, there in self.sight.set_away(self.what.free).items():
+            was, mine = self.what.free[fact]
             text = f"{kinds.called(fact.ref)} in namespace {there.ref.netns}"
             back = self._command(Set(there.ref, there.key, was))
             yield Left(f"{text}: {fact.key} was {was}, is {mine}", back)
@@ -147,10 +123,10 @@ class Ending:
 
     def _facts(self) -> Iterator[Left]:
         """Give what is not as it should be: what the lab did, and what undoing it has cost."""
-        taken, wanted, now = self.taken, self.taken.aimed.wanted, self.sight.now
-        for fact in {**taken.done, **wanted}:
+        done, wanted, now = self.what.free, self.what.aimed.wanted, self.sight.now
+        for fact in {**done, **wanted}:
             was, is_now = wanted.get(fact), now.get(fact)
-            if fact in self.stays or not is_amiss(fact, taken.done, wanted, now, taken.cost):
+            if fact in self.stays or not is_amiss(fact, done, wanted, now, self.cost):
                 continue
             changes = kinds.turned(fact, is_now, was)
             for line in self.sight.told(fact, was, is_now):
@@ -173,7 +149,7 @@ class Ending:
             base, mine = (self.sight.journal.patch or {}).get(default, (theirs, theirs))
             theirs = base if same(theirs, mine) else theirs
             link = kinds.link_of(fact, was)
-            by_hand = fact in self.taken.done or (link and link.name in self._got_four)
+            by_hand = fact in self.what.free or (link and link.name in self._got_four)
             if by_hand and theirs != was:
                 text = f"{self._called(fact.ref)} is {was}, and the default {theirs} now"
                 unknown = f"{text}: not known whether it would have followed"
@@ -193,7 +169,7 @@ class Ending:
     @cached_property
     def _begun_anew(self) -> set[Fact]:
         """The settings that links which have lost all of their addresses may have begun anew."""
-        before, now, done = self.sight.journal.before, self.sight.now, self.taken.done
+        before, now, done = self.sight.journal.before, self.sight.now, self.what.free
         addresses = {fact: was["dev"] for fact, was in before.items()
                      if fact.ref.kind == "address" and not is_link_local(fact)}  # fmt: skip
         lost = set(addresses.values()) - {dev for fact, dev in addresses.items() if fact in now}
@@ -208,13 +184,13 @@ class Ending:
     @cached_property
     def _set(self) -> set[Ref]:
         """The objects of others of which the lab has set something."""
-        return {fact.ref for fact, (_, mine) in self.taken.done.items() if fact.key and mine}
+        return {fact.ref for fact, (_, mine) in self.what.free.items() if fact.key and mine}
 
     @cached_property
     def _got_four(self) -> set[str]:
         """The links whose first IPv4 address was the lab's: set by hand (ipv4_devconf_setall)."""
         had = {was["dev"] for fact, was in self.sight.journal.before.items() if is_four(fact)}
-        got = {mine["dev"] for fact, (_, mine) in self.taken.done.items() if is_four(fact) and mine}
+        got = {mine["dev"] for fact, (_, mine) in self.what.free.items() if is_four(fact) and mine}
         return {name for name in got - had if Fact(Ref("link", "", name)) in self.sight.now}
 
     def _unread(self) -> Iterator[Left]:
@@ -227,10 +203,10 @@ class Ending:
                     yield Left(text, "; ".join(kinds.write(Remove(change.ref))))
 
     def _record(self) -> Iterator[Left]:
-        for one in self.taken.failed:
+        for one in self.failed:
             if one.change is None and one.step is not None and self._is_there(one.text):
                 yield Left(f"step {one.step + 1} is not undone", one.text)
-        journals = [self.sight.journal, *(other.journal for other in self.beside)]
+        journals = [self.sight.journal, *(other.journal for other in self.what.beside)]
         yield from (Left(one.damaged, f"rm {one.path}") for one in journals[:1] if one.damaged)
         yield from (Left(one.unwritten) for one in journals[1:] if one.unwritten)
         for process in found_in(self._homes, self.sight.journal.held):
@@ -244,7 +220,7 @@ class Ending:
 
     def _others(self) -> Iterator[str]:
         """Tell what is not as before, and not by the lab."""
-        before, now, kept = self.sight.journal.before, self.sight.now, self.taken.aimed.kept
+        before, now, kept = self.sight.journal.before, self.sight.now, self.what.aimed.kept
         homes = self.sight.journal.homes
         for fact, (was, mine, is_now) in kept.items():
             if same(self._without_labs(fact, is_now), was):
@@ -266,10 +242,10 @@ class Ending:
                 shown = alone if fact.key == "rules" else (was, is_now)
                 end = self._along(fact) if is_now is None and not fact.key else ""
                 yield from (line + end for line in self.sight.told(fact, *shown))
-        for fact, value in self.begun.items():
+        for fact, value in self.what.begun.items():
             gone = fact not in now and fact not in before and not is_a_ports(fact, value)
             gone = gone and not (fact.ref.kind == "netns" and value in homes)
-            gone = gone and not any(fact in one.done for one in self.beside)
+            gone = gone and not any(fact in one.done for one in self.what.beside)
             if gone and self._is_foreign(fact, value, None):
                 yield f"{self.sight.told(fact, value, None)[0]}: it went with this lab's"
         yield from self._of_ports()
@@ -283,14 +259,14 @@ class Ending:
 
     def _of_ports(self) -> Iterator[str]:
         """Tell what others set of a port in the bridge that the lab had moved it to."""
-        before, begun, now = self.sight.journal.before, self.begun, self.sight.now
+        before, begun, now = self.sight.journal.before, self.what.begun, self.sight.now
         for fact, value in begun.items():
             link = kinds.link_of(fact, value)
             if not link or not is_a_ports(fact, value) or kinds.derived(fact, begun):
                 continue
             was, there, is_now = (one.get(Fact(link, "master")) for one in (before, begun, now))
-            _, mine = self.taken.done.get(fact, (None, self.sight.journal.found.get(fact)))
-            named = any(one.scope.names(fact, value) for one in self.beside)
+            _, mine = self.what.free.get(fact, (None, self.sight.journal.found.get(fact)))
+            named = any(one.scope.names(fact, value) for one in self.what.beside)
             theirs = not same(value, mine) and not named
             if there != was == is_now and was and theirs:
                 (line, *_) = self.sight.told(fact, value, now.get(fact))
@@ -299,12 +275,12 @@ class Ending:
     def _is_foreign(self, fact: Fact, was: object, is_now: object) -> bool:
         """Say whether a difference is by others, and is told by itself."""
         sight, value = self.sight, was if is_now is None else is_now
-        back = same(self.taken.aimed.wanted.get(fact), sight.journal.before.get(fact))
-        if fact in self.stays or (back and fact in self.taken.done) or sight.holds(fact):
+        back = same(self.what.aimed.wanted.get(fact), sight.journal.before.get(fact))
+        if fact in self.stays or (back and fact in self.what.free) or sight.holds(fact):
             return False
         if sight.is_unread(fact.ref):
             return False
-        seen = [some for some in (sight.now, sight.journal.before, self.begun) if fact in some]
+        seen = [some for some in (sight.now, sight.journal.before, self.what.begun) if fact in some]
         if (
             fact.ref.kind in ("home", "table")
             or self._is_made_of_ports(fact)
@@ -323,11 +299,11 @@ class Ending:
         stays = Fact(home) in sight.journal.before and Fact(home) in sight.now if home else True
         if home and home.kind == "link" and not stays:
             return False
-        return not any(one.scope.holds(fact, value) for one in self.beside)
+        return not any(one.scope.holds(fact, value) for one in self.what.beside)
 
     def _without_labs(self, fact: Fact, value: Any) -> Any:
         """Give what would be, or have been, so if the other labs had done nothing to it."""
-        theirs = [one.done[fact] for one in self.beside if fact in one.done]
+        theirs = [one.done[fact] for one in self.what.beside if fact in one.done]
         if fact.key == "rules":
             for base, mine in theirs:
                 value = rebased(base, mine, value) or None
@@ -339,7 +315,7 @@ class Ending:
         return value
 
     def _folders(self) -> Iterator[str]:
-        for fact in self.taken.done:
+        for fact in self.what.free:
             if fact.ref.kind == "home" and fact in self.sight.now and fact not in self.stays:
                 yield f"folder {fact.ref.name} stays: what is in it is not this lab's"
         for ref in self._made:
@@ -359,7 +335,7 @@ class Ending:
     @property
     def pinned(self) -> tuple[str, ...]:
         """What is told of what was set by hand, which nothing takes back."""
-        bridges = (fact.ref for fact in self.taken.done if fact.key == "mtu"
+        bridges = (fact.ref for fact in self.what.free if fact.key == "mtu"
                    and self.sight.now.get(Fact(fact.ref, "kind")) == "bridge")  # fmt: skip
         links = (self._called(Ref("link", "", name)) for name in sorted(self._got_four))
         return (

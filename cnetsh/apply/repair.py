@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from cnetsh import kinds
-from cnetsh.apply.ending import Mend
 from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.run import Means, Outcome
 from cnetsh.apply.sight import found_away, names_now, names_then, refuse_others
+from cnetsh.apply.undoing import Mend
 from cnetsh.apply.units import run_steps
 from cnetsh.compare.drift import Drifted, drift
 from cnetsh.compare.plans import Read, leaning, makers_in

@@ -7,17 +7,18 @@ again, and goes on until nothing moves. What is then not as it should be is left
 import os
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cnetsh import kinds
-from cnetsh.apply.ending import Ending, Mend, Taken, Undone
+from cnetsh.apply.ending import Ending, Undone
 from cnetsh.apply.journal import rows
 from cnetsh.apply.run import identities, link_index
 from cnetsh.apply.sharing import hand_over, pass_on
 from cnetsh.apply.sight import Sight
-from cnetsh.apply.undoing import Undoing, cost_of, in_phases, mends_of, still_there
+from cnetsh.apply.undoing import Mend, Undoing, cost_of, in_phases, mends_of, still_there
 from cnetsh.apply.units import run_steps
 from cnetsh.compare.kernel import LINKS, link_mark, readable
 from cnetsh.compare.revert import is_amiss, put
@@ -26,7 +27,7 @@ from cnetsh.kinds import rule
 from cnetsh.kinds.address import is_link_local
 from cnetsh.kinds.change import Fact, Found, Patch, Reach, Ref, Remove, Set
 from cnetsh.kinds.setting import NO_LOCALS
-from cnetsh.plan.steps import Step, as_step, made_by
+from cnetsh.plan.steps import as_step, made_by
 from cnetsh.system.processes import found_in
 
 # After so long without a link that goes it is a process inside that keeps them. The kernel takes
@@ -37,25 +38,22 @@ LOCAL_TIMEOUT = 1.2
 ROUNDS = 5
 
 
-def roll_back(all_of_it: Undoing) -> Undone:
+def roll_back(what: Undoing) -> Undone:
     """Undo a whole lab; give what is left, with which the journal stays, for `recover`."""
-    sight, beside, journal = all_of_it.sight, all_of_it.beside, all_of_it.sight.journal
-    begun, stays = sight.now, all_of_it.handed.stays
+    sight, beside, journal, stays = what.sight, what.beside, what.sight.journal, what.handed.stays
     held = found_in(journal.homes, journal.held)
-    hand_over(all_of_it.handed)
+    hand_over(what.handed)
     mine = {"pid": os.getpid()}
     journal.write(undoing=True, held=held, made=_adopted(sight), left=[], header=mine)
-    taken = take_back(all_of_it)
-    wanted, now = taken.aimed.wanted, sight.now
-    left = taken.missed(now)
-    passed = pass_on(left, wanted, beside, now)
+    ending = take_back(what)
+    left = ending.missed
+    passed = pass_on(left, beside)
     rest = {fact: values for fact, values in left.items() if fact not in passed}
-    rest |= {fact: both for fact, both in all_of_it.free.items() if sight.is_unread(fact.ref)}
+    rest |= {fact: both for fact, both in what.free.items() if sight.is_unread(fact.ref)}
     if any(other.journal.unwritten for other in beside):
-        rest |= {fact: all_of_it.done[fact] for fact in (*stays, *passed)}
+        rest |= {fact: what.done[fact] for fact in (*stays, *passed)}
     journal.write(patch=rows(rest), aim=[])
-    steps = sight.in_force
-    undone = Ending(sight, steps, taken, begun, beside, {**stays, **passed}).undone
+    undone = replace(ending, stays={**stays, **passed}).undone
     journal.write(left=[one.text for one in undone.left])
     for other in beside:
         other.journal.close()
@@ -68,22 +66,21 @@ def _adopted(sight: Sight) -> dict[str, list[object]]:
     return identities(ref for step in uncertain for ref in made_by(step) if sight.ours(ref))
 
 
-def take_back(what: Undoing) -> Taken:
+def take_back(what: Undoing) -> Ending:
     """Take steps back, and what they have done to things of others."""
-    sight, done = what.sight, what.free
-    aimed, blocked, ordered, rest, cost, undone = what.todo
+    sight = what.sight
     # Before the first of them runs, so that whoever goes on after a crash knows what this one knew.
     sight.journal.write(aim=rows(what.at_stake))
-    failed = run_mends([*ordered, *rest], sight, "undo ")
+    failed = run_mends(what.mends, sight, "undo ")
     # Also without a command: whoever deleted their namespace before was killed, or somebody else.
-    wait_until_gone([sight.steps[number] for number in what.numbers], blocked, sight)
-    cost |= _settle(sight, aimed.wanted, done, cost)
+    wait_until_gone(what)
+    cost = _settle(what)
     # A command of which somebody ended the process has done nothing.
-    if again := still_there(sight, undone, blocked):
+    if again := still_there(what):
         run_mends(again, sight)
-        _look(sight, aimed.wanted, done)
-    _settle_locals(sight, aimed.wanted, done, cost)
-    return Taken(aimed, done, cost, blocked, tuple(failed))
+        _look(what)
+    _settle_locals(what, cost)
+    return Ending(what, cost, failed, what.handed.stays)
 
 
 def run_mends(todo: Sequence[Mend], sight: Sight, verb: str = "mend ") -> list[Mend]:
@@ -128,13 +125,14 @@ def _one_by_one(mends: Sequence[Mend], sight: Sight) -> list[Mend]:
     return failed
 
 
-def wait_until_gone(steps: Sequence[Step], blocked: Collection[Ref], sight: Sight) -> None:
+def wait_until_gone(what: Undoing) -> None:
     """Wait until the links that went with their namespaces are gone, then delete survivors.
 
     `ip netns delete` is asynchronous (moby #48749), and a process inside keeps all of it alive.
     """
+    sight, steps = what.sight, (what.sight.steps[number] for number in what.numbers)
     made = {ref for step in steps for ref in made_by(step) if ref.kind == "link" and not ref.netns}
-    marks = {ref: sight.journal.made.get(f"link {ref.name}") for ref in made - set(blocked)}
+    marks = {ref: sight.journal.made.get(f"link {ref.name}") for ref in made - set(what.blocked)}
     there = [(sight.names.get(ref, ref.name), mark) for ref, mark in marks.items() if mark]
     patience = GONE_TIMEOUT + GONE_EACH * len(there)
     links, deadline = _count_links(), time.monotonic() + patience
@@ -163,11 +161,12 @@ def _is_link(name: str, mark: Sequence[Any]) -> bool:
     return bool(same_number and link_index(name) == mark[0])
 
 
-def _settle(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) -> frozenset[Reach]:
-    """Look, and mend what undoing has cost, until nothing moves; give how far that reached."""
+def _settle(what: Undoing) -> frozenset[Reach]:
+    """Look, and mend what undoing has cost, until nothing moves; give how far all that reached."""
+    sight, wanted, done, cost = what.sight, what.aimed.wanted, what.free, what.cost
     last: list[Mend] = []
     for _ in range(ROUNDS):
-        now = _look(sight, wanted, done)
+        now = _look(what)
         moved = [fact for fact in {**done, **wanted}
                  if not is_link_local(fact)
                  and is_amiss(fact, done, wanted, now, cost)]  # fmt: skip
@@ -199,17 +198,16 @@ def _by_number(mends: Iterable[Mend], sight: Sight) -> Iterator[Mend]:
                 yield from (Mend(text, one.step, one.change) for text in texts)
 
 
-def _settle_locals(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]) -> None:
+def _settle_locals(what: Undoing, cost: frozenset[Reach]) -> None:
     """Put back the addresses that the kernel makes of a MAC address: of that moment's, once.
 
     Take away those that a link got through a cable of the lab's, and keeps without it.
     """
-    gone = list(_lost_locals(sight, wanted, done, cost))
+    sight, wanted = what.sight, what.aimed.wanted
     deadline = time.monotonic() + LOCAL_TIMEOUT
-    while gone and time.monotonic() < deadline:
+    while (gone := list(_lost_locals(what, cost))) and time.monotonic() < deadline:
         time.sleep(0.1)
-        _look(sight, wanted, done)
-        gone = list(_lost_locals(sight, wanted, done, cost))
+        _look(what)
     mends = in_phases(gone, wanted, sight)
     links = {wanted[fact]["dev"] for fact in gone}
     for fact, value in sight.now.items():
@@ -221,28 +219,27 @@ def _settle_locals(sight: Sight, wanted: Found, done: Patch, cost: frozenset[Rea
                 mends += mends_of(fact, wanted, sight)
     if mends:
         _one_by_one(mends, sight)
-        _look(sight, wanted, done)
+        _look(what)
 
 
-def _look(sight: Sight, wanted: Found, done: Patch) -> Found:
+def _look(what: Undoing) -> Found:
     """See the target anew; rules that others made or deleted meanwhile stay as they left them."""
-    before = sight.now
-    now = sight.look()
-    for fact in done:
+    wanted, before = what.aimed.wanted, what.sight.now
+    now = what.sight.look()
+    for fact in what.free:
         if fact.key == "rules":
             chain = [some.get(fact) or [] for some in (before, wanted, now)]
             put(wanted, fact, rule.merged(*chain) or None)
     return now
 
 
-def _lost_locals(
-    sight: Sight, wanted: Found, done: Patch, cost: frozenset[Reach]
-) -> Iterator[Fact]:
-    for fact, value in wanted.items():
-        if is_link_local(fact) and fact not in sight.now:
+def _lost_locals(what: Undoing, cost: frozenset[Reach]) -> Iterator[Fact]:
+    now = what.sight.now
+    for fact, value in what.aimed.wanted.items():
+        if is_link_local(fact) and fact not in now:
             link = Ref("link", fact.ref.netns, value["dev"])
-            known = fact in done or not cost.isdisjoint(kinds.places(fact, value))
-            if known and sight.now.get(Fact(link, "up")):
+            known = fact in what.free or not cost.isdisjoint(kinds.places(fact, value))
+            if known and now.get(Fact(link, "up")):
                 yield fact
 
 

@@ -4,7 +4,7 @@ Two labs may both switch forwarding on, or use the same bridge of the host. Thei
 each other: with the lower one gone, the other's begins where that one had begun.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -37,14 +37,6 @@ def others(sight: Sight) -> list[Other]:
     return found
 
 
-class Going(NamedTuple):
-    """What of a lab goes: what it has made, and what it has done to things of others."""
-
-    sight: Sight
-    made: frozenset[Ref]
-    done: Patch
-
-
 class Handed(NamedTuple):
     """What other labs are to know of one that goes."""
 
@@ -58,16 +50,28 @@ def needs(done: Patch, beside: Iterable[Other], now: Found) -> list[Patch]:
     return [handed_over(done, now, one.done, one.journal.found, one.scope) for one in beside]
 
 
-def handed(going: Going, beside: Sequence[Other], needed: Sequence[Patch], aimed: Aim) -> Handed:
-    """Give what the other labs are to know of one that goes; asked after a crash, the same."""
+def handed(
+    sight: Sight,
+    made: frozenset[Ref],
+    done: Patch,
+    beside: Sequence[Other],
+    needed: Sequence[Patch],
+    aimed: Aim,
+) -> Handed:
+    """Give what the other labs are to know of one that goes; asked after a crash, the same.
+
+    made, done: what goes, of what it has made, and of what it has done to things of others.
+    """
     stays: dict[Fact, str] = {}
     told = []
+    scope = replace(sight.scope, own=sight.scope.own & made)
     for other, its_own in zip(beside, needed, strict=True):
         known = other.journal.found
-        gone = {fact: values for fact, values in going.done.items() if fact not in its_own}
-        base = {fact: value for fact, value in _without(other, going, gone, its_own).items()
+        gone = {fact: values for fact, values in done.items() if fact not in its_own}
+        without = _without(other, sight, scope, {**gone, **its_own})
+        base = {fact: value for fact, value in without.items()
                 if not same(value, known.get(fact))}  # fmt: skip
-        sight, below = going.sight, _below(other.journal, other.done, going.sight.journal)
+        below = _below(other.journal, other.done, sight.journal)
         its = without_lab(other.done, gone, other.scope, below) | its_own
         its |= _without_this(other, its, base, sight, aimed) | _pinned(other, its, gone, sight)
         # What is of neither any more nobody has done: with a link that goes goes all that it had.
@@ -128,16 +132,15 @@ def tell_values(journal: Journal, done: Patch) -> None:
         other.close()
 
 
-def _without(other: Other, going: Going, gone: Patch, needed: Patch) -> Found:
+def _without(other: Other, sight: Sight, scope: Scope, done: Patch) -> Found:
     """Give what was before another lab where this one has made it so; None: it was not there."""
-    sight, known = going.sight, other.journal.found
-    scope = replace(sight.scope, own=sight.scope.own & going.made)
+    known = other.journal.found
     below = _below(other.journal, other.done, sight.journal)
     # What others call it now it may have been called when the other came up.
     called = {ref._replace(name=now) for ref, now in sight.names.items() if ref in scope.own}
     found: Found = {fact: None for fact, value in known.items()
                     if scope.holds(fact, value) or fact.ref in called}  # fmt: skip
-    for fact, (was, mine) in {**gone, **needed}.items():
+    for fact, (was, mine) in done.items():
         if not _found_later(fact, other.journal, sight.journal):
             continue
         to_and_fro = fact in below and other.done.get(fact) == (mine, was)
@@ -186,15 +189,12 @@ def _rewrite(other: Other, done: Patch, **besides: Rows) -> None:
     other.journal.write(patch=rows(done), **besides)
 
 
-def pass_on(
-    left: Iterable[Fact], wanted: Mapping[Fact, object], beside: Iterable[Other], now: Found
-) -> dict[Fact, str]:
+def pass_on(left: Patch, beside: Sequence[Other]) -> dict[Fact, str]:
     """Have another lab put back what it keeps from going back now; give what, and which."""
     passed: dict[Fact, str] = {}
-    for fact in left:
-        was = wanted.get(fact)
+    for fact, (was, is_now) in left.items():
         for other in beside if was is not None else ():
             if other.scope.concerns(fact, was):
-                _rewrite(other, {**other.done, fact: (was, now.get(fact))})
+                _rewrite(other, {**other.done, fact: (was, is_now)})
                 passed[fact] = other.journal.lab
     return passed

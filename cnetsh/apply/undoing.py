@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cnetsh import kinds
-from cnetsh.apply.ending import Left, Mend
 from cnetsh.apply.journal import Journal, plan_of
 from cnetsh.apply.run import Means
-from cnetsh.apply.sharing import Going, Handed, Other, handed, needs, others
+from cnetsh.apply.sharing import Handed, Other, handed, needs, others
 from cnetsh.apply.sight import Sight, done_by
 from cnetsh.compare.revert import Aim, aim, inherited, is_a_ports, same
 from cnetsh.compare.scope import is_named_by
@@ -20,6 +19,7 @@ from cnetsh.kinds.address import is_link_local
 from cnetsh.kinds.change import (
     OWNED,
     Change,
+    Changes,
     Fact,
     Found,
     Make,
@@ -31,7 +31,7 @@ from cnetsh.kinds.change import (
     refs_of,
 )
 from cnetsh.plan.lines import Line, mark_of
-from cnetsh.plan.steps import Step, made_by
+from cnetsh.plan.steps import Step, as_step, made_by
 from cnetsh.plan.undo import Undo, down_order, undos
 from cnetsh.system.process import never
 
@@ -41,43 +41,25 @@ _PUT = ("setting", "link", "vlan", "fdb", "group", "address", "neighbour", "rout
 _VALUES = ("master", "mtu", "address", "alias", "txqueuelen", "up")
 
 
-class Todo(NamedTuple):
-    """What takes steps back: where that goes, what others use, commands in order, and the rest."""
+class Mend(NamedTuple):
+    """A command that takes something back: its text, the step that it undoes, what it changes."""
 
-    aimed: Aim
-    blocked: Mapping[Ref, list[Left]]
-    ordered: list[Mend]
-    rest: list[Mend]
-    cost: frozenset[Reach]  # how far the commands reach besides what they name
-    undos: list[Undo]  # those that are not covered
+    text: str
+    step: int | None = None
+    change: Change | None = None
 
-
-def _todo(sight: Sight, numbers: Collection[int], done: Patch) -> Todo:
-    # A folder that was made on the way stays where others have put something below it.
-    free = {fact: both for fact, both in done.items() if not sight.keeps_others(fact.ref)}
-    aimed = aim(free, sight.journal.found, sight.now, sight.scope)
-    # What a killed undo has cost others meanwhile.
-    aimed.wanted.update({fact: was for fact, (was, _) in sight.journal.aim.items()
-                         if fact not in done})  # fmt: skip
-    blocked: dict[Ref, list[Left]] = {}
-    going = {ref for number in numbers for ref in made_by(sight.steps[number])}
-    for ref, line in _blocked(sight, aimed.wanted):
-        if ref in going:
-            blocked.setdefault(ref, []).append(line)
-    undone = _ordered(sight, numbers)
-    ordered, rest = _in_order(sight, undone, done, aimed.wanted, blocked)
-    ordered = [*_brought_away(sight, numbers), *_set_back_away(sight, done), *ordered]
-    # What undoing a step reaches, the step has reached too.
-    cost = cost_of([*ordered, *rest], sight) | sight.scope.reach
-    rest = [one for one in rest if not _follows(one, cost)]
-    return Todo(aimed, blocked, ordered, rest, cost, undone)
+    @property
+    def changes(self) -> Changes:
+        """What it changes, by its words where nothing else says so."""
+        return (self.change,) if self.change else as_step(self.text).changes
 
 
-def _follows(one: Mend, cost: frozenset[Reach]) -> bool:
-    """Say whether a setting may follow what is undone: it is written only where it did not."""
-    if not one.change or one.change.ref.kind != "setting":
-        return False
-    return not cost.isdisjoint(kinds.places(Fact(one.change.ref, "value"), None))
+class Left(NamedTuple):
+    """Something of the lab's that is left, and the command that ends that, where there is one."""
+
+    text: str
+    advice: str = ""
+    final: bool = False  # there is no way back, so nothing more can be done about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +67,17 @@ class Undoing:
     """What takes steps of a lab back, worked out before the first of them is touched."""
 
     sight: Sight
+    begun: Found  # what was there first
     numbers: Collection[int]
     done: Patch  # to things of others
+    free: Patch  # what of that does not stay for another lab
     beside: Sequence[Other]
     handed: Handed  # what other labs are to know of it
-    todo: Todo
+    aimed: Aim  # where it goes
+    blocked: Mapping[Ref, list[Left]]  # what others use, and so stays
+    undos: Sequence[Undo]  # those that are not covered
+    mends: Sequence[Mend]  # the commands in their order
+    cost: frozenset[Reach]  # how far they reach besides what they name
 
     @classmethod
     def of(cls, sight: Sight, numbers: Collection[int], done: Patch) -> "Undoing":
@@ -97,34 +85,35 @@ class Undoing:
         done, beside = inherited(done, sight.journal.before, sight.now), others(sight)
         needed = needs(done, beside, sight.now)
         free = {fact: both for fact, both in done.items() if not any(fact in one for one in needed)}
-        todo = _todo(sight, numbers, free)
-        steps = (sight.steps[number] for number in (numbers if beside else ()))
-        made = frozenset(ref for step in steps for ref in made_by(step))
-        known = handed(Going(sight, made, done), beside, needed, todo.aimed)
-        return cls(sight, numbers, done, beside, known, todo)
-
-    @property
-    def free(self) -> Patch:
-        """What does not stay for another lab."""
-        return {fact: both for fact, both in self.done.items() if fact not in self.handed.stays}
+        made = frozenset(ref for number in numbers for ref in made_by(sight.steps[number]))
+        aimed = _aimed(sight, free)
+        known = handed(sight, made, done, beside, needed, aimed)
+        blocked = _blocked(sight, aimed.wanted, made)
+        undone = _ordered(sight, numbers)
+        ordered, rest = _in_order(sight, undone, free, aimed.wanted, blocked)
+        ordered = [*_brought_away(sight, numbers), *_set_back_away(sight, free), *ordered]
+        # What undoing a step reaches, the step has reached too.
+        cost = cost_of([*ordered, *rest], sight) | sight.scope.reach
+        mends = [*ordered, *(one for one in rest if not _follows(one, cost))]
+        return cls(sight, sight.now, numbers, done, free, beside, known,
+                   aimed, blocked, undone, mends, cost)  # fmt: skip
 
     @property
     def lines(self) -> tuple[Line, ...]:
         """The commands that run, in their order."""
-        return tuple(map(self._line, (*self.todo.ordered, *self.todo.rest)))
+        return tuple(map(self._line, self.mends))
 
     @property
     def changes(self) -> Iterator[Change]:
         """What the commands change; not all that the kernel prints could be typed."""
-        for one in (*self.todo.ordered, *self.todo.rest):
-            yield from one.changes
+        return (change for one in self.mends for change in one.changes)
 
     @property
     def at_stake(self) -> Patch:
         """What of others' the commands may cost besides, which is then put back as it is now."""
-        wanted, done, cost = self.todo.aimed.wanted, self.free, self.todo.cost
-        return {fact: (value, value) for fact, value in wanted.items()
-                if fact not in done and not cost.isdisjoint(kinds.places(fact, value))}  # fmt: skip
+        return {fact: (value, value) for fact, value in self.aimed.wanted.items()
+                if fact not in self.free
+                and not self.cost.isdisjoint(kinds.places(fact, value))}  # fmt: skip
 
     def _line(self, mend: Mend) -> Line:
         undone = None if mend.step is None else self.sight.steps[mend.step]
@@ -146,7 +135,33 @@ def cost_of(mends: Iterable[Mend], sight: Sight) -> frozenset[Reach]:
     return frozenset(place for one in changes for place in kinds.reach(one, known))
 
 
-def _blocked(sight: Sight, wanted: Found) -> Iterator[tuple[Ref, Left]]:
+def _aimed(sight: Sight, free: Patch) -> Aim:
+    # A folder that was made on the way stays where others have put something below it.
+    done = {fact: both for fact, both in free.items() if not sight.keeps_others(fact.ref)}
+    aimed = aim(done, sight.journal.found, sight.now, sight.scope)
+    # What a killed undo has cost others meanwhile.
+    aimed.wanted.update({fact: was for fact, (was, _) in sight.journal.aim.items()
+                         if fact not in free})  # fmt: skip
+    return aimed
+
+
+def _follows(one: Mend, cost: frozenset[Reach]) -> bool:
+    """Say whether a setting may follow what is undone: it is written only where it did not."""
+    if not one.change or one.change.ref.kind != "setting":
+        return False
+    return not cost.isdisjoint(kinds.places(Fact(one.change.ref, "value"), None))
+
+
+def _blocked(sight: Sight, wanted: Found, going: Collection[Ref]) -> dict[Ref, list[Left]]:
+    """Give what of that which goes others use now, each with the commands that end that."""
+    blocked: dict[Ref, list[Left]] = {}
+    for ref, line in _used(sight, wanted):
+        if ref in going:
+            blocked.setdefault(ref, []).append(line)
+    return blocked
+
+
+def _used(sight: Sight, wanted: Found) -> Iterator[tuple[Ref, Left]]:
     """Give what the lab made and others use now, each with the command that ends that."""
     for fact, value in wanted.items():
         ref = fact.ref
@@ -220,11 +235,12 @@ def _ordered(sight: Sight, numbers: Collection[int]) -> list[Undo]:
     return found[::-1]
 
 
-def still_there(sight: Sight, undone: Iterable[Undo], blocked: Collection[Ref]) -> list[Mend]:
+def still_there(what: Undoing) -> list[Mend]:
     """Give what removes those of the lab's objects that should be gone by now."""
-    return [mend for one in undone for change in sight.steps[one.step].changes
+    sight = what.sight
+    return [mend for one in what.undos for change in sight.steps[one.step].changes
             if isinstance(change, Make) and change.ref.kind in OWNED
-            for mend in _removal(change, one, sight, blocked)
+            for mend in _removal(change, one, sight, what.blocked)
             if not (change.ref.kind == "folder" and sight.foreign_in(change.ref))]  # fmt: skip
 
 

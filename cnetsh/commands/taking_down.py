@@ -4,10 +4,10 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 
-from cnetsh.apply.ending import Left, Undone
+from cnetsh.apply.ending import Undone
 from cnetsh.apply.journal import Journal
 from cnetsh.apply.run import Means, Typed
-from cnetsh.apply.undoing import Undoing
+from cnetsh.apply.undoing import Left, Undoing
 from cnetsh.apply.up import to_undo, undo
 from cnetsh.commands.entering import tell_version
 from cnetsh.commands.output import say

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from samples import plan
 
-from cnetsh.apply.ending import Left, Undone
+from cnetsh.apply.ending import Undone
 from cnetsh.apply.run import SHORT
+from cnetsh.apply.undoing import Left
 from cnetsh.commands import output
 from cnetsh.commands.progress import Echo, Telling, opened_log
 from cnetsh.commands.taking_down import tell_ended
