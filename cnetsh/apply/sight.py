@@ -14,8 +14,9 @@ from cnetsh.compare.revert import predicted, same
 from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
 from cnetsh.compare.telling import told
 from cnetsh.errors import CnetshError
-from cnetsh.kinds import link, rule
+from cnetsh.kinds import rule
 from cnetsh.kinds.change import Answers, Change, Fact, Facts, Found, Make, Move, Patch, Ref, State
+from cnetsh.kinds.link_words import KEYS
 from cnetsh.plan.steps import Step, made_by
 
 Key = tuple[str, int]
@@ -129,7 +130,7 @@ class Sight:
         homes = {there.ref.netns for there in moved.values()}
         seen = kinds.facts_of(snapshot.look_inside(homes, self.means.ask, ())) if moved else {}
         return {fact: there for fact, there in moved.items()
-                if same(seen.get(there), done[fact][1]) and fact.key in link.KEYS}  # fmt: skip
+                if same(seen.get(there), done[fact][1]) and fact.key in KEYS}  # fmt: skip
 
     def look(self) -> Found:
         """See the target anew; give what is so."""

@@ -13,6 +13,7 @@ from cnetsh.kinds import (
     address,
     fdb,
     link,
+    link_words,
     looks,
     name_server,
     neighbour,
@@ -128,12 +129,12 @@ def read(command: Command) -> Changes | None:
 
 def misread(command: Command) -> str:
     """Say as what a tool would read a command that is refused for that, "" for any other."""
-    return link.misread(command)
+    return link_words.misread(command)
 
 
 def spelled(command: Command) -> str:
     """Give the accepted spelling of what a command means, "" where no kind knows one."""
-    return setting.spelled(command) or looks.spelled(command) or link.spelled(command)
+    return setting.spelled(command) or looks.spelled(command) or link_words.spelled(command)
 
 
 def known_words() -> frozenset[str]:

@@ -3,8 +3,6 @@
 Sources: ip-link(8), bridge(8).
 """
 
-import re
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +27,7 @@ from cnetsh.kinds.change import (
     typed_in,
     values_of,
 )
+from cnetsh.kinds.link_words import ALONE, KEYS, NEW, REFUSED, SET, by_key, value_of
 from cnetsh.kinds.looks import shows
 from cnetsh.names import keyword
 
@@ -60,24 +59,10 @@ TYPES: dict[str, dict[str, str]] = {
     "vlan": {"id": "id"},
     "vxlan": {"id": "id", "dstport": "port", "remote": "remote", "local": "local", "dev": "link"},
 }
-# How `ip -j link` calls what `ip link set` types, and what may also be given to a new link.
-KEYS = {"mtu": "mtu", "address": "address", "alias": "ifalias", "txqueuelen": "txqlen"}
-_NUMBERS = frozenset({"mtu", "txqueuelen"})
-_NUMBERED = frozenset({"id", "dstport"})
-# As strtoul(3) reads one: with a 0 before it in octal.
-_NUMBER = re.compile("[1-9][0-9]*|0[0-7]*|0[xX][0-9a-fA-F]+")
-_NEW = frozenset({"name", "link", "netns", "address", "mtu", "type"})
-_SET = frozenset({"dev", "master", "netns", *KEYS})
-_REFUSED = object()
 # What is seen besides, and written to put it back.
 _FLAGS = {"arp": ("NOARP", False), "promisc": ("PROMISC", True), "allmulticast": ("ALLMULTI", True)}
 # The kernel gives a MAC address by itself, or somebody has set it (net_device's addr_assign_type).
 SET_BY_HAND = "3"
-_ALONE: dict[str, tuple[str, Any]] = {
-    "up": ("up", True),
-    "down": ("up", False),
-    "nomaster": ("master", None),
-}
 
 
 def read(command: Command) -> Changes | None:
@@ -100,18 +85,9 @@ def read(command: Command) -> Changes | None:
     return () if shows(rest) else None
 
 
-def misread(command: Command) -> str:
-    """Say as what ip would read a link's name, "" where that is not why a command is refused."""
-    match command.words[:2], command.rest:
-        case ("ip", "link" | "l"), ("set" | "add" | "delete" | "del", name, *_):
-            word = "" if name in _NEW | _SET or name in _ALONE else keyword(name)
-            say = "name" if command.rest[0] == "add" else "dev"
-            return f"ip reads {name} as its keyword {word} without {say} before it" if word else ""
-    return ""
-
-
 def _added(rest: Words, netns: str) -> Changes | None:
-    given, kind, more = _new(rest)
+    given, more = by_key(rest, NEW, "name")
+    kind, more = "".join(more[1:2]), more[2:]
     # A type without a row would be made, and nobody knew what goes along with it.
     if kind not in TYPES or "name" not in given:
         return None
@@ -119,19 +95,17 @@ def _added(rest: Words, netns: str) -> Changes | None:
     parent, facts = given.pop("link", None), {"kind": kind, **given}
     if kind == "veth":
         return _cable(ref, facts, more, netns) if not parent else None
-    options = {key: _typed(key, text) for key, text in zip(more[::2], more[1::2], strict=False)}
-    known = options.keys() <= TYPES[kind].keys() and _REFUSED not in options.values()
+    options = {key: value_of(key, text) for key, text in zip(more[::2], more[1::2], strict=False)}
+    known = options.keys() <= TYPES[kind].keys() and REFUSED not in options.values()
     if not known or 2 * len(options) != len(more):
         return None
     parent = parent or options.get("dev")
     return (Make(ref, facts | options, on=Ref("link", netns, parent) if parent else None),)
 
 
-def _cable(ref: Ref, facts: dict[str, Any], more: Words, netns: str) -> Changes | None:
-    far, kind, _ = _new(more[1:])
-    if more[:1] != ("peer",) or kind or "link" in far or "address" in far:
-        return None
-    if not far.get("name"):
+def _cable(ref: Ref, facts: dict[str, Any], words: Words, netns: str) -> Changes | None:
+    far, more = by_key(words[1:], NEW, "name")
+    if words[:1] != ("peer",) or more or "link" in far or "address" in far or "name" not in far:
         return None
     peer = Ref("link", far.get("netns", netns), far["name"])
     if peer == ref:
@@ -141,76 +115,20 @@ def _cable(ref: Ref, facts: dict[str, Any], more: Words, netns: str) -> Changes 
     return (Make(ref, facts, (peer,)), *sizes)
 
 
-def _new(words: Words) -> tuple[dict[str, Any], str, Words]:
-    """Give a new link's options, its type ("" = none is said) and the words after that.
-
-    A word without a key is the name. What is said twice makes all of it unreadable.
-    """
-    given: dict[str, Any] = {}
-    at, end = 0, len(words)
-    while at < end:
-        key, value = "name", words[at]
-        at += 1
-        if value in _NEW:
-            key, value = value, words[at] if at < end else ""
-            at += 1
-            if key == "type":
-                return given, value, words[at:]
-        elif keyword(value):
-            return {}, "?", ()
-        if key in given or (typed := _typed(key, value)) is _REFUSED:
-            return {}, "?", ()
-        given[key] = typed
-    return given, "", ()
-
-
 def _changed(rest: Words, netns: str) -> Changes | None:
     """Read `ip link set`: several values may stand in one command, in any order."""
-    pairs: dict[str, Any] = {}
-    at, end = 0, len(rest)
-    while at < end:
-        key, value = _ALONE.get(rest[at], ("dev", rest[at]))
-        at += 1
-        if value in _SET:
-            key, value = value, _typed(value, rest[at]) if at < end else _REFUSED
-            at += 1
-        elif value == "type":
-            key, value = "hairpin", port.TYPED.get(rest[at : at + 3], _REFUSED)
-            at += 3
-        elif key == "dev" and keyword(value):
-            value = _REFUSED
-        if value is _REFUSED or key in pairs:
-            return None
-        pairs[key] = value
-    name = pairs.pop("dev", None)
-    ref = Ref("link", netns, name or "")
+    values, more = by_key(rest, SET, "dev", ALONE)
+    if more:
+        # Whatever stands behind it ip takes for an option of the port.
+        values["hairpin"] = port.TYPED.get(more[1:], REFUSED)
+    ref = Ref("link", netns, values.pop("dev", ""))
+    if not ref.name or REFUSED in values.values():
+        return None
     changes: list[Change] = [
         Move(ref, Ref("link", value, ref.name)) if key == "netns" else Set(ref, key, value)
-        for key, value in pairs.items()
+        for key, value in values.items()
     ]
-    return tuple(changes) if name and pairs else None
-
-
-def _typed(key: str, value: str) -> Any:
-    """Give a value as the kernel has it, _REFUSED for one that may not be given."""
-    if key in _NUMBERS or key in _NUMBERED:
-        known = _NUMBER.fullmatch(value) is not None
-        number = int(value, 8 if value.isdigit() and value[0] == "0" else 0) if known else 0
-        return (number if key in _NUMBERS else str(number)) if known else _REFUSED
-    if key == "netns" and (value.isdigit() or "/" in value):
-        # `netns 1` would mean process 1 of the caller's pid namespace.
-        return _REFUSED
-    # The kernel prints a MAC address in small letters, however it was typed.
-    value = value.lower() if key == "address" else value
-    return value if value or key == "alias" else _REFUSED
-
-
-def spelled(command: Command) -> str:
-    """Give the spelling of a command that has a link's name where ip expects a keyword."""
-    if not misread(command):
-        return ""
-    verb, *more = command.rest
-    return shlex.join(("ip", "link", verb, "name" if verb == "add" else "dev", *more))
+    return tuple(changes) or None
 
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:

@@ -93,6 +93,12 @@ REFUSED = {
         "ip link add link a0 name b type vlan id 5 protocol 802.1ad",
         "ip link add br0 type bridge vlan_filtering 1",
     ],
+    "ip takes what follows for the port's": [
+        "ip link set dev a0 type bridge_slave hairpin on up",
+        "ip link set dev a0 type bridge_slave hairpin on mtu 1400",
+        "ip link set type bridge_slave hairpin on dev a0",
+    ],
+    "a type of the far end": ["ip link add a0 type veth peer name b type"],
     "ip would guess the prefix": ["ip address add 10.0.0.1 dev a0", "ip addr add fd00::1 dev a0"],
     "another form": [
         "ip address add 10.0.0.1/8 broadcast + dev a0",
@@ -315,7 +321,7 @@ SAMPLES = [text for kind in kinds.MODULES for text in kind.SAMPLES]
 def test_every_kind_is_in_the_table_and_has_samples_for_the_battery() -> None:
     """tests/kernel/test_inverse.py and test_after.py try all SAMPLES on a kernel."""
     files = {each.name for each in pkgutil.iter_modules(kinds.__path__)}
-    assert files - {"change", "looks", "mtu", "port"} == {
+    assert files - {"change", "link_words", "looks", "mtu", "port"} == {
         kind.__name__.rpartition(".")[2] for kind in kinds.MODULES
     }
     without = {
