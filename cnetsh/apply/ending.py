@@ -82,7 +82,7 @@ class Ending:
     @cached_property
     def _made(self) -> list[Ref]:
         """What the steps made of what others hang on, but for what goes with a namespace."""
-        return made_in(change for changes in outside(self.steps) for change in changes)
+        return made_in(outside(self.steps))
 
     @cached_property
     def _homes(self) -> dict[int, str]:

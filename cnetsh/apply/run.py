@@ -8,19 +8,20 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from cnetsh.apply.batch import LONGEST, Lane
 from cnetsh.compare.kernel import NETNS, link_mark
-from cnetsh.kinds.change import OWNED, Make, Ref, refs_of
-from cnetsh.plan.steps import Step
+from cnetsh.kinds.change import OWNED, Ref
+from cnetsh.plan.steps import Step, made_in
 from cnetsh.system import files, namespace
 from cnetsh.system.process import Result, Run, Start, ask, never, spawn
 
 SHORT = 50
+_MARKED = OWNED | {"name_server"}
 _PLAIN = re.compile(r"[\w ./:,=@%+!-]*")
 
 
@@ -191,11 +192,9 @@ def end_unit(
     return Outcome(unit.numbers[good], result)
 
 
-def marked(step: Step) -> Iterator[Ref]:
+def marked(step: Step) -> list[Ref]:
     """Give the objects that a step makes and that can be told from later ones of their names."""
-    for change in step.changes:
-        if isinstance(change, Make) and change.ref.kind in (*OWNED, "name_server"):
-            yield from refs_of(change)
+    return made_in(step.changes, _MARKED)
 
 
 def identities(refs: Iterable[Ref]) -> dict[str, list[Any]]:

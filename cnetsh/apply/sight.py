@@ -51,7 +51,7 @@ class Sight:
         sight.paths |= {fact.ref.name for fact in known if fact.ref.kind == "setting"}
         sight.look()
         found = scope_of(sight.in_force, sight.known)
-        for change in (change for changes in outside(sight.in_force) for change in changes):
+        for change in outside(sight.in_force):
             if change.ref.kind == "name_server" and isinstance(change, Make):
                 sight.servers.setdefault(change.ref.name, []).append(change.facts["server"])
         # What others have put in the place of a folder is theirs, with all that is in it.
@@ -113,7 +113,7 @@ class Sight:
         """Give the links that the lab made and left here, and that are not here any more."""
         made = [Ref("link", "", name) for name in self.journal.links]
         lost = [ref for ref in made if ref not in self.state]
-        changes = (one for some in outside(self.in_force if lost else ()) for one in some)
+        changes = outside(self.in_force if lost else ())
         moved = {one.ref for one in changes if isinstance(one, Move)}
         return [ref for ref in lost if ref not in moved]
 

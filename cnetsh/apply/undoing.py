@@ -30,6 +30,7 @@ from cnetsh.kinds.change import (
     Set,
     refs_of,
 )
+from cnetsh.kinds.setting import is_of_all
 from cnetsh.plan.lines import Line, mark_of
 from cnetsh.plan.steps import Step, as_step, made_by
 from cnetsh.plan.undo import Undo, down_order, undos
@@ -306,8 +307,7 @@ def _phase(fact: Fact, value: object) -> tuple[int, int, str]:
         if name.endswith("/disable_ipv6"):
             # After MAC addresses, so that the kernel makes its own address of the right one.
             return 1, _PUT.index("link"), "~"
-        everywhere = name.endswith("/ip_forward") or "/all/" in name
-        return 1, order, f"{0 if everywhere else 1 if '/default/' in name else 2}{name}"
+        return 1, order, f"{0 if is_of_all(name) else 1 if '/default/' in name else 2}{name}"
     if kind == "link":
         # A port's options come when it is a port again.
         return 1, order, f"{_VALUES.index(fact.key) if fact.key in _VALUES else 9}{name}"

@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
-from itertools import groupby
+from itertools import chain, groupby, repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,10 +62,9 @@ def _with_locks(routes: Answer, run: Run) -> Answer:
     if not any("metrics" in route for route in routes):
         return routes
     lines = run(("ip", "-o", "route", "show", "table", "all")).stdout.splitlines()
-    locked = [re.findall(r"\b(?!rto_min)(\w+) lock ", line) for line in lines]
-    # One may have gone since.
-    locked += [[] for _ in routes[len(locked) :]]
-    return [{**route, "locked": some} for route, some in zip(routes, locked, strict=False)]
+    # In the same order; one may have gone or come since.
+    return [{**route, "locked": re.findall(r"\b(?!rto_min)(\w+) lock ", line)}
+            for route, line in zip(routes, chain(lines, repeat("")), strict=False)]  # fmt: skip
 
 
 def ip_answers(run: Run, questions: str, *options: str) -> list[Answer]:

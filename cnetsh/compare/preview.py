@@ -153,7 +153,7 @@ def taken(ref: Ref, now: State, made: Made = NOTHING) -> str:
 
 def refuse_taken(plan: Plan, now: State, made: Made = NOTHING) -> None:
     """Raise CnetshError, before anything runs, when names that the plan makes are taken."""
-    refs = [ref for changes in outside(plan.steps) for one in changes for ref in _named(one)]
+    refs = [ref for one in outside(plan.steps) for ref in _named(one)]
     others = {text for ref in refs if (text := taken(ref, now, made))}
     names = {other: ref.name for ref, (facts, *_) in now.items() if ref.kind == "link"
              for other in facts["names"]}  # fmt: skip

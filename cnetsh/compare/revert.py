@@ -364,14 +364,9 @@ def is_amiss(fact: Fact, done: Patch, wanted: Found, now: Found, cost: frozenset
     value = wanted.get(fact)
     if same(value, now.get(fact)) or is_void(fact, value, now):
         return False
-    return fact in done or _lost(fact, wanted, cost)
-
-
-def _lost(fact: Fact, wanted: Found, cost: frozenset[Reach]) -> bool:
-    value = wanted.get(fact)
-    if value is None or kinds.derived(fact, wanted):
-        return False
-    return not cost.isdisjoint(kinds.places(fact, value))
+    # What came in meanwhile stays, and what follows from others comes by itself.
+    gone = value is not None and not kinds.derived(fact, wanted)
+    return fact in done or (gone and not cost.isdisjoint(kinds.places(fact, value)))
 
 
 def is_void(fact: Fact, value: Any, now: Found) -> bool:

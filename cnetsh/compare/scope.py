@@ -10,7 +10,6 @@ from cnetsh.kinds import mtu, setting
 from cnetsh.kinds.change import (
     OWNED,
     Change,
-    Changes,
     Fact,
     Facts,
     Make,
@@ -79,24 +78,23 @@ def scope_of(steps: Iterable[Step], before: State) -> Scope:
     own: set[Ref] = set()
     named: dict[Ref, list[Change]] = {}
     reach: set[Reach] = set()
-    for changes in outside(steps):
-        for change in changes:
-            if isinstance(change, Make) and change.ref.kind in OWNED:
-                own.update(refs_of(change))
-            elif isinstance(change, Move):
-                own.update({change.to} if change.ref in own else ())
-            elif change.ref in own or getattr(change, "on", None) in own:
-                # A port of the lab's may cost a bridge of others the address made by its MAC.
-                if isinstance(change, Set) and change.key == "master":
-                    reach.update(one for one in kinds.reach(change, before)
-                                 if Ref("link", *one[1:]) not in own)  # fmt: skip
-            else:
-                named.setdefault(_fact_home(change), []).append(change)
-                reach.update(kinds.reach(change, before))
+    for change in outside(steps):
+        if isinstance(change, Make) and change.ref.kind in OWNED:
+            own.update(refs_of(change))
+        elif isinstance(change, Move):
+            own.update({change.to} if change.ref in own else ())
+        elif change.ref in own or getattr(change, "on", None) in own:
+            # A port of the lab's may cost a bridge of others the address made by its MAC.
+            if isinstance(change, Set) and change.key == "master":
+                reach.update(one for one in kinds.reach(change, before)
+                             if Ref("link", *one[1:]) not in own)  # fmt: skip
+        else:
+            named.setdefault(_fact_home(change), []).append(change)
+            reach.update(kinds.reach(change, before))
     return Scope(frozenset(own), named, frozenset(reach))
 
 
-def outside(steps: Iterable[Step]) -> Iterator[Changes]:
+def outside(steps: Iterable[Step]) -> Iterator[Change]:
     """Give the changes of those steps that are not inside a namespace which the steps make.
 
     Half of a large lab is inside: that goes with its namespace, and need not be read.
@@ -108,7 +106,7 @@ def outside(steps: Iterable[Step]) -> Iterator[Changes]:
         changes = step.changes
         homes.update(one.ref.name for one in changes
                      if isinstance(one, Make) and one.ref.kind == "netns")  # fmt: skip
-        yield changes
+        yield from changes
 
 
 def _fact_home(change: Change) -> Ref:
@@ -121,12 +119,11 @@ def written(steps: Iterable[Step]) -> set[str]:
     """Give the settings of the target's own namespace that steps write or set besides."""
     paths: set[str] = set()
     resized: set[str] = set()
-    for changes in outside(steps):
-        for change in changes:
-            if change.ref.kind == "setting" and not change.ref.netns:
-                paths.add(change.ref.name)
-            paths.update(setting.reached(change))
-            resized.add(mtu.resized(change))
+    for change in outside(steps):
+        if change.ref.kind == "setting" and not change.ref.netns:
+            paths.add(change.ref.name)
+        paths.update(setting.reached(change))
+        resized.add(mtu.resized(change))
     resized.discard("")
     return paths.union(setting.of_six([*with_uppers(resized), "default"] if resized else ()))
 

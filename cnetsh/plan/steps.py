@@ -6,7 +6,7 @@ a shell is refused here, and so is a command that no kind of object knows.
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -330,10 +330,10 @@ def made_by(step: Step) -> tuple[Ref, ...]:
     return tuple(made_in(step.changes))
 
 
-def made_in(changes: Iterable[Change]) -> list[Ref]:
-    """Give what changes make of links, namespaces, folders and chains."""
-    owned = [one for one in changes if isinstance(one, Make) and one.ref.kind in OWNED]
-    return [ref for one in owned for ref in refs_of(one)]
+def made_in(changes: Iterable[Change], of: Collection[str] = OWNED) -> list[Ref]:
+    """Give what changes make of some kinds of objects."""
+    made = [one for one in changes if isinstance(one, Make) and one.ref.kind in of]
+    return [ref for one in made for ref in refs_of(one)]
 
 
 def to_text(plan: Plan) -> str:
