@@ -34,31 +34,23 @@ def read(command: Command) -> Changes | None:
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
     """Give the command that does a change."""
     assert isinstance(change, Make | Remove)
-    facts, flags = change.facts, change.facts.get("flags", ())
-    if change.ref.kind != "fdb":
-        verb = "del" if isinstance(change, Remove) else "add"
-        words = _OF[change.ref.kind](change.ref.name, facts)
-        more = flags if isinstance(change, Make) else ()
-        return (typed_in(change.ref.netns, "bridge", words[0], verb, *words[1:], *more),)
-    words = [change.ref.name, "dev", facts["dev"], facts["by"]]
-    words += ["vlan", str(facts["vlan"])] if "vlan" in facts else []
-    if isinstance(change, Remove):
-        return (typed_in(change.ref.netns, "bridge", "fdb", "del", *words),)
-    return (typed_in(change.ref.netns, "bridge", "fdb", "replace", *words, facts["state"], *flags),)
+    name, facts, gone = change.ref.name, change.facts, isinstance(change, Remove)
+    verb, vlan = "del" if gone else "add", str(facts["vlan"]) if "vlan" in facts else ""
+    match change.ref.kind:
+        case "vlan":
+            words = ["vlan", verb, "dev", facts["dev"], "vid", name]
+        case "group":
+            words = ["mdb", verb, "dev", facts["bridge"], "port", facts["dev"], "grp", name]
+            words += [*(("src", facts["src"]) if "src" in facts else ()), "permanent"]
+            words += ["vid", vlan] if vlan else []
+        case _:
+            words = ["fdb", "del" if gone else "replace", name, "dev", facts["dev"], facts["by"]]
+            words += ["vlan", vlan] if vlan else []
+            words += [] if gone else [facts["state"]]
+    flags = () if gone else facts.get("flags", ())
+    return (typed_in(change.ref.netns, "bridge", *words, *flags),)
 
 
-def _group(name: str, facts: Facts) -> list[str]:
-    vlan = ["vid", str(facts["vlan"])] if "vlan" in facts else []
-    source = ["src", facts["src"]] if "src" in facts else []
-    words = ["mdb", "dev", facts["bridge"], "port", facts["dev"], "grp", name]
-    return [*words, *source, "permanent", *vlan]
-
-
-def _vlan(name: str, facts: Facts) -> list[str]:
-    return ["vlan", "dev", facts["dev"], "vid", name]
-
-
-_OF = {"group": _group, "vlan": _vlan}
 # How `bridge vlan add` types what it prints.
 _FLAGS = {"PVID": "pvid", "Egress Untagged": "untagged"}
 

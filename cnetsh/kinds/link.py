@@ -27,7 +27,7 @@ from cnetsh.kinds.change import (
     typed_in,
     values_of,
 )
-from cnetsh.kinds.link_words import ALONE, KEYS, NEW, REFUSED, SET, by_key, value_of
+from cnetsh.kinds.link_words import ALONE, KEYS, NEW, REFUSED, SET, by_key, read_value
 from cnetsh.kinds.looks import shows
 from cnetsh.names import keyword
 
@@ -95,7 +95,7 @@ def _added(rest: Words, netns: str) -> Changes | None:
     parent, facts = given.pop("link", None), {"kind": kind, **given}
     if kind == "veth":
         return _cable(ref, facts, more, netns) if not parent else None
-    options = {key: value_of(key, text) for key, text in zip(more[::2], more[1::2], strict=False)}
+    options = {key: read_value(key, text) for key, text in zip(more[::2], more[1::2], strict=False)}
     known = options.keys() <= TYPES[kind].keys() and REFUSED not in options.values()
     if not known or 2 * len(options) != len(more):
         return None

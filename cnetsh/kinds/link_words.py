@@ -41,19 +41,19 @@ def by_key(
     while at < end and (word := words[at]) != "type":
         at += 1
         if word in keys:
-            key, value = word, value_of(word, words[at]) if at < end else REFUSED
+            key, value = word, read_value(word, words[at]) if at < end else REFUSED
             at += 1
         elif word in alone:
             key, value = alone[word]
         else:
-            key, value = name, REFUSED if keyword(word) else value_of(name, word)
+            key, value = name, REFUSED if keyword(word) else read_value(name, word)
         if value is REFUSED or key in found:
             return {}, ()
         found[key] = value
     return found, words[at:]
 
 
-def value_of(key: str, word: str) -> Any:
+def read_value(key: str, word: str) -> Any:
     """Give a value as the kernel has it, REFUSED for one that may not be given."""
     if key in _NUMBERS or key in _NUMBERED:
         known = _NUMBER.fullmatch(word) is not None
