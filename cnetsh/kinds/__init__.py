@@ -1,9 +1,10 @@
 """All that is known of each kind of kernel object, one file a kind; together the allow-list.
 
-A kind has: TOOLS, what its commands begin with; `read`, what a command does; `write`, the commands
-that do a change; `see`, what is there; SAMPLES, commands for the battery; and, where a value can be
-turned without knowing what it was, `inverse`. EXPLAINED says what such an object is, and `explain`,
-where it has one, what one of them means: nobody else has sentences about it.
+A kind has: `write`, the commands that do a change; `see`, what is there; SAMPLES, commands for the
+battery; of what plans may do, TOOLS, what its commands begin with, and `read`, what a command does;
+and, where a value can be turned without knowing what it was, `inverse`. EXPLAINED says what such an
+object is, and `explain`, where it has one, what one of them means: nobody else has sentences about
+it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,14 +48,21 @@ from cnetsh.kinds.change import (
 )
 
 
-class Kind(Protocol):
-    """What a module of this room offers."""
+class Reader(Protocol):
+    """What a module of this room offers whose commands a plan may have."""
 
     @property
     def TOOLS(self) -> tuple[str, ...]: ...
     @property
     def SAMPLES(self) -> tuple[str, ...]: ...
     def read(self, command: Command) -> Changes | None: ...
+
+
+class Kind(Protocol):
+    """What a module of this room offers that knows objects."""
+
+    @property
+    def SAMPLES(self) -> tuple[str, ...]: ...
     def write(self, change: Change, typed: Command | None = None) -> tuple[str, ...]: ...
     def see(self, answers: Answers, netns: str) -> Seen: ...
     @property
@@ -83,13 +91,17 @@ ALL: dict[str, Kind] = {
     "name_server": name_server,
 }
 MODULES = tuple(dict.fromkeys(ALL.values()))
+# In the order in which they are asked.
+READERS: tuple[Reader, ...] = (
+    netns, link, address, route, neighbour, queue, rule, setting, name_server, looks,
+)  # fmt: skip
 # Options of ip that only change how it prints, or which version of IP is meant.
 _OPTIONS = {"-4", "-6", "-j", "-d", "-br", "-s", "-o", "-p", "-json", "-details", "-brief"}
 
 
-def _readers(prefix: str) -> dict[str, tuple[Kind, ...]]:
-    found: dict[str, tuple[Kind, ...]] = {}
-    for kind in (*MODULES, looks):
+def _readers(prefix: str) -> dict[str, tuple[Reader, ...]]:
+    found: dict[str, tuple[Reader, ...]] = {}
+    for kind in READERS:
         for tool in kind.TOOLS:
             if tool.startswith(prefix):
                 word = tool.removeprefix(prefix)
@@ -139,7 +151,7 @@ def spelled(command: Command) -> str:
 
 def known_words() -> frozenset[str]:
     """Give the words that commands are made of, names and numbers left out."""
-    samples = (word for kind in (*MODULES, looks) for text in kind.SAMPLES for word in text.split())
+    samples = (word for kind in READERS for text in kind.SAMPLES for word in text.split())
     words = {word for word in samples if word.strip("-").isalpha() and len(word) > 1}
     return frozenset(words | _OBJECTS.keys())
 
@@ -201,10 +213,11 @@ def explain(ref: Ref, facts: Facts) -> str:
 
 def explained(kind: str) -> str:
     """Say what the objects of a kind are; sockets too, which no command of a plan changes."""
-    return _known(kind).EXPLAINED
+    said: str = _known(kind).EXPLAINED
+    return said
 
 
-def _known(kind: str) -> Kind:
+def _known(kind: str) -> Any:
     return looks if kind == "socket" else ALL[kind]
 
 

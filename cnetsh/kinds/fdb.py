@@ -9,7 +9,6 @@ from typing import Any
 from cnetsh.kinds.change import (
     Answers,
     Change,
-    Changes,
     Command,
     Fact,
     Facts,
@@ -21,14 +20,8 @@ from cnetsh.kinds.change import (
     typed_in,
 )
 
-TOOLS = ()
 SAMPLES = ()
 IDENTITY = ("dev", "vlan", "by", "src")
-
-
-def read(command: Command) -> Changes | None:
-    """Give nothing: such a command is not allowed in a plan."""
-    return None
 
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:

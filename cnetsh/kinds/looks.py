@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from cnetsh.kinds.change import Answers, Change, Changes, Command, Facts, Ref, Seen, Words
+from cnetsh.kinds.change import Changes, Command, Facts, Ref, Seen, Words
 
 # Options of ping that end it: so many packets, so many seconds; and those that have a value.
 _ENDS, _VALUED = frozenset("cw"), frozenset("WiIsStQpmMlFTe")
@@ -90,16 +90,6 @@ def spelled(command: Command) -> str:
             calm = [word for word in options if not _floods(word)]
             return " ".join(("ping", "-c1", *calm) if endless(command.words) else ("ping", *calm))
     return ""
-
-
-def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
-    """Give nothing: what only looks does no change."""
-    return ()
-
-
-def see(answers: Answers, netns: str) -> Seen:
-    """Give nothing: a look is no object."""
-    return iter(())
 
 
 EXPLAINED = "A socket that listens is called at its address and port; others are refused."

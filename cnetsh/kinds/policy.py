@@ -1,24 +1,8 @@
 """Rules that choose a routing table (ip-rule(8)); no plan makes any."""
 
-from cnetsh.kinds.change import (
-    Answers,
-    Change,
-    Changes,
-    Command,
-    Facts,
-    Ref,
-    Remove,
-    Seen,
-    typed_in,
-)
+from cnetsh.kinds.change import Answers, Change, Command, Facts, Ref, Remove, Seen, typed_in
 
-TOOLS = ()
 SAMPLES = ()
-
-
-def read(command: Command) -> Changes | None:
-    """Give nothing: such a command is not allowed in a plan."""
-    return None
 
 
 def write(change: Change, typed: Command | None = None) -> tuple[str, ...]:
