@@ -23,7 +23,6 @@ from cnetsh.compare.scope import is_own
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
 from cnetsh.kinds.change import (
-    MARKED,
     OWNED,
     Change,
     Fact,
@@ -264,12 +263,11 @@ def _put_back(known: Repairing, done: Sequence[Step], means: Means) -> None:
         run_steps([as_step(text)], lambda **_: None, replace(means, stopping=never))
 
 
-def _before(change: Change, state: State) -> Iterator[Change]:
+def _before(change: Change, state: State) -> list[Change]:
     """Give what takes a change back, by what there was before it."""
-    there = state.get(change.ref, [])
-    if isinstance(change, Make):
-        yield Remove(change.ref, change.facts)
-    elif isinstance(change, Set) and there and change.ref.kind in MARKED | {"setting"}:
-        was = there[0].get(change.key)
-        if was is not None or change.key in ("master", "alias"):
-            yield change._replace(value=was)
+    match change:
+        case Make(ref, facts):
+            return [Remove(ref, facts)]
+        case Set(ref, key, value) if ref in state:
+            return kinds.turned(Fact(ref, key), value, state[ref][0].get(key))
+    return []

@@ -9,9 +9,17 @@ from cnetsh.apply import upgrade
 from cnetsh.apply.journal import Journal, beside, plan_of
 from cnetsh.apply.run import Means
 from cnetsh.compare import kernel, snapshot
-from cnetsh.compare.plans import leans_on
 from cnetsh.compare.revert import predicted, same
-from cnetsh.compare.scope import NOWHERE, Scope, is_own, outside, scope_of, without_links, written
+from cnetsh.compare.scope import (
+    NOWHERE,
+    Scope,
+    is_own,
+    links_of,
+    outside,
+    scope_of,
+    without_links,
+    written,
+)
 from cnetsh.compare.telling import told
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import rule
@@ -256,8 +264,7 @@ def refuse_others(
     links = {ref.name for ref in names if ref.kind == "link"}
     links |= {name for ref, name in names.items() if ref.kind == "link"}
     for step in steps if links else ():
-        refs = (ref for change in step.changes for ref in leans_on(change))
-        for ref in (one for one in refs if one.kind == "link" and not one.netns):
+        for ref in (ref for change in step.changes for ref in links_of(change)):
             if ref.name in links:
                 why = f"{ref.name} is not the link that it was when {journal.lab} came up"
                 raise CnetshError(f"{step.text}: {why}", anew)

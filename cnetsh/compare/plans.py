@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from cnetsh.compare.preview import as_lines
+from cnetsh.compare.scope import leans_on
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import port
 from cnetsh.kinds.change import (
@@ -18,9 +19,7 @@ from cnetsh.kinds.change import (
     Make,
     Move,
     Ref,
-    Remove,
     Set,
-    holders,
     namespace_ref,
     refs_of,
 )
@@ -138,20 +137,6 @@ def makers_in(read: Read) -> dict[Ref, int]:
             elif isinstance(change, Move) and change.ref in makers:
                 makers[change.to] = makers[change.ref]
     return makers
-
-
-def leans_on(change: Change) -> Iterator[Ref]:
-    """Give what takes a change along when it goes, and the link that it speaks of."""
-    yield from holders(change)
-    link = None
-    if isinstance(change, Move) and change.to.netns:
-        yield namespace_ref(change.to.netns)
-    elif isinstance(change, Set) and change.key == "master":
-        link = change.value
-    elif isinstance(change, Make | Remove):
-        link = change.facts.get("dev")
-    if link:
-        yield Ref("link", change.ref.netns, link)
 
 
 def _redone(change: Change) -> tuple[Ref, ...]:

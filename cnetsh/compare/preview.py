@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cnetsh.compare.scope import Made, is_own, outside
+from cnetsh.compare.scope import Made, is_own, links_of, outside
 from cnetsh.errors import CnetshError
 from cnetsh.kinds import called
 from cnetsh.kinds.change import (
@@ -106,7 +106,7 @@ class _Preview:
         for ref in _named(change):
             if not ref.netns:
                 yield f"{ref.kind} {ref.name}", "there" if ref in self.now else "absent"
-        for ref in _used(change):
+        for ref in links_of(change):
             if ref not in self.owner:
                 yield f"link {ref.name}", self._link(ref)
         kind, netns, name = change.ref
@@ -131,14 +131,6 @@ def _named(change: Change) -> tuple[Ref, ...]:
     """Give the objects that a change makes of those whose name only one can have."""
     named = isinstance(change, Make) and change.ref.kind in _NAMED
     return refs_of(change) if named else ()
-
-
-def _used(change: Change) -> set[Ref]:
-    """Give the links of the target's own namespace that a change speaks of and does not make."""
-    names = filter(None, map(_typed(change).get, ("dev", "master")))
-    refs = {Ref("link", change.ref.netns, name) for name in names}
-    refs |= {change.ref, getattr(change, "on", None) or change.ref}
-    return {ref for ref in refs - {*_named(change)} if ref.kind == "link" and not ref.netns}
 
 
 def taken(ref: Ref, now: State, made: Made = NOTHING) -> str:

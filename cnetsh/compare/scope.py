@@ -19,6 +19,7 @@ from cnetsh.kinds.change import (
     Remove,
     Set,
     State,
+    holders,
     matches,
     namespace_ref,
     refs_of,
@@ -113,6 +114,25 @@ def _fact_home(change: Change) -> Ref:
     """Give the object whose facts a change names: of a rule that is its chain."""
     on = change.on if isinstance(change, Make) else None
     return on if on and change.ref.kind == "rule" else change.ref
+
+
+def leans_on(change: Change) -> Iterator[Ref]:
+    """Give what takes a change along when it goes, and the link that it speaks of."""
+    yield from holders(change)
+    link = None
+    if isinstance(change, Move) and change.to.netns:
+        yield namespace_ref(change.to.netns)
+    elif isinstance(change, Set) and change.key == "master":
+        link = change.value
+    elif isinstance(change, Make | Remove):
+        link = change.facts.get("dev")
+    if link:
+        yield Ref("link", change.ref.netns, link)
+
+
+def links_of(change: Change) -> set[Ref]:
+    """Give the links of the target's own namespace that a change hangs on, or speaks of."""
+    return {ref for ref in leans_on(change) if ref.kind == "link" and not ref.netns}
 
 
 def written(steps: Iterable[Step]) -> set[str]:
