@@ -20,7 +20,6 @@ from cnetsh.apply.sharing import hand_over, tell_values
 from cnetsh.apply.sight import Sight, done_by, refuse_others
 from cnetsh.apply.undoing import Undoing
 from cnetsh.apply.units import run_steps
-from cnetsh.apply.up import settled
 from cnetsh.compare.drift import drift_from
 from cnetsh.compare.plans import LiveChange, between, leaning
 from cnetsh.compare.revert import (
@@ -89,17 +88,16 @@ def apply(what: Changing, means: Means) -> tuple[Outcome, Undone]:
     record, plans, new, sight = what.record, what.plans, what.change.new, what.undoing.sight
     first = len(sight.steps) - len(new)
     record.write(up=False, header={"pid": os.getpid()})
-    texts: Header = {"title": plans.up.title, "check": to_text(plans.check)}
-    texts |= {
-        "down": to_text(plans.down),
-        "source": plans.source or record.header.get("source", ""),
-    }
+    source = plans.source or record.header.get("source", "")
+    texts = Header(title=plans.up.title, source=source, check=to_text(plans.check),
+                   down=to_text(plans.down))  # fmt: skip
     undone = Undone()
     try:
         undone = _undo(what.undoing, what.left)
         _remember(sight, new)
         outcome = _append(sight, new, means)
-        outcome = settled(record, outcome, lambda: {"header": texts, **_did(sight, new)})
+        if outcome.well:
+            record.write(header=texts, **_did(sight, new))
     except Exception as error:
         # Whatever it is, and wherever: what was changed is put back.
         outcome = Outcome(result=Result(1, "", str(getattr(error, "message", error))))

@@ -1,7 +1,7 @@
 """Bringing a lab up, taking it down, and recovering what an interrupted run left."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -102,7 +102,12 @@ def bring_up(plans: Plans, before: State, means: Means) -> Ended:
     record = create(plans, kinds.facts_of(before))
     means.watch.expect(len(plans.up.steps))
     outcome = run_steps(plans.up.steps, record.write, means)
-    outcome = settled(record, outcome, lambda: _did(record, plans.up.steps, before, means))
+    if outcome.well:
+        try:
+            record.write(**_did(record, plans.up.steps, before, means))
+        except Exception as error:
+            # Whatever it is: what was begun is undone.
+            outcome = Outcome(result=Result(1, "", str(getattr(error, "message", error))))
     if not outcome.well:
         return Ended(outcome, undo(to_undo(record, means)), time.monotonic() - began)
     record.close()
@@ -127,18 +132,6 @@ def _did(record: Journal, steps: Sequence[Step], before: State, means: Means) ->
         # What cannot be read is not known; the undo asks again.
         return {"up": True}
     return {"up": True, "patch": rows(patch(known, now, scope))}
-
-
-def settled(record: Journal, outcome: Outcome, did: Callable[[], Record]) -> Outcome:
-    """Write down, when all went well, that the lab is up, and what it did; give how that ended."""
-    if not outcome.well:
-        return outcome
-    try:
-        record.write(**did())
-    except Exception as error:
-        # Whatever it is: what was begun is undone.
-        return Outcome(result=Result(1, "", str(getattr(error, "message", error))))
-    return outcome
 
 
 def to_undo(record: Journal, means: Means) -> Undoing:
