@@ -8,7 +8,7 @@ from re import Match
 
 from cnetsh import kinds
 from cnetsh.kinds import setting
-from cnetsh.kinds.change import Words
+from cnetsh.kinds.change import Words, placed
 
 MOST = 400  # spellings that are tried of one command
 _NEAR = 0.6
@@ -51,7 +51,7 @@ def _spellings(text: str) -> Iterator[str]:
     meant = kinds.spelled(kinds.command_of(inner))
     if meant:
         # What is written comes through the pipe, and only tee enters the namespace.
-        yield _placed(place, meant)
+        yield placed(place[-1] if place else "", meant)
         return
     once = list(_respelled(inner))
     twice = (second for first in once for second in _respelled(first))
@@ -66,12 +66,6 @@ def _parts(words: Words) -> tuple[Words, Words]:
         if words[0] == "ip" and word in ("-n", "-netns") and len(words) > at + 2:
             return ("ip", "-n", words[at + 1]), (*words[1:at], *words[at + 2 :])
     return (), words
-
-
-def _placed(place: Words, text: str) -> str:
-    entered = ("ip", "netns", "exec", place[-1]) if place else ()
-    given, pipe, rest = text.rpartition(" | ")
-    return given + pipe + " ".join((*entered, rest))
 
 
 def _respelled(words: Words) -> Iterator[Words]:
