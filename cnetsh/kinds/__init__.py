@@ -139,11 +139,6 @@ def read(command: Command) -> Changes | None:
     return None
 
 
-def misread(command: Command) -> str:
-    """Say as what a tool would read a command that is refused for that, "" for any other."""
-    return link_words.misread(command)
-
-
 def spelled(command: Command) -> str:
     """Give the accepted spelling of what a command means, "" where no kind knows one."""
     return setting.spelled(command) or looks.spelled(command) or link_words.spelled(command)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.errors import CnetshError, Mistakes
-from cnetsh.kinds import looks
+from cnetsh.kinds import link_words, looks
 from cnetsh.kinds.change import OWNED, Change, Changes, Command, Make, Move, Ref, Remove, refs_of
 
 
@@ -256,7 +256,7 @@ def _checked(text: str, said: Directives, part: str) -> tuple[str, str]:
     kind, netns, changes = _read(text)
     if kind == "trusted":
         if not said.undo or part != "up":
-            why = kinds.misread(command_in(text)) or "not an allowed command"
+            why = link_words.misread(command_in(text)) or "not an allowed command"
             raise CnetshError(why, _NEEDED)
         split(said.undo)
         return kind, netns
