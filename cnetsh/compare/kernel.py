@@ -267,12 +267,13 @@ def namespaces() -> dict[str, int]:
 
 def folders_of_namespaces() -> tuple[dict[str, list[int]], dict[str, list[int]]]:
     """Give the marks of /etc/netns and of what is in it, and of the files one below, by path."""
-    paths = [HOME, *_listed(HOME)]
-    inside = [path for folder in paths[1:] for path in _listed(folder)]
+    paths = [HOME, *listed(HOME)]
+    inside = [path for folder in paths[1:] for path in listed(folder)]
     return _marks(paths), _marks(inside)
 
 
-def _listed(folder: str) -> list[str]:
+def listed(folder: str) -> list[str]:
+    """Give the paths of what is in a folder, none where there is no such."""
     # What somebody made a link there leads elsewhere, and is not looked into.
     with contextlib.suppress(OSError):
         return [] if Path(folder).is_symlink() else sorted(map(str, Path(folder).iterdir()))

@@ -188,18 +188,12 @@ def _look_deep(
     ids: dict[int, str],
     seen: Answers | None = None,
 ) -> State:
-    paths = [*(f"{kernel.SYSCTL}/{name}" for name in settings),
-             *(f"{folder}/{name}" for place, names in of_links.items()
-               for folder in _folders_of(place) for name in names)]  # fmt: skip
+    each = [f"{folder}/{name}" for place, names in of_links.items()
+            for folder in kernel.listed(f"{kernel.SYSCTL}/{place}") for name in names]  # fmt: skip
+    paths = [*(f"{kernel.SYSCTL}/{name}" for name in settings), *each]
     answers = seen or kernel.whole(run, known=f"{kernel.PERMANENT} nud noarp")
     answers = answers._replace(settings=kernel.readable(paths), ids=ids)
     return kinds.see(answers, netns)
-
-
-def _folders_of(place: str) -> list[str]:
-    with contextlib.suppress(OSError):
-        return [str(folder) for folder in (kernel.SYSCTL / place).iterdir()]
-    return []
 
 
 def _look(netns: str, run: Run, paths: Iterable[str], tables: bool) -> State:
