@@ -170,7 +170,7 @@ def _nobody_listens(
     if any(not line.split()[3].startswith(("127.", "[::1]")) for line in listens):
         return None
     words = {"proto": asked.proto, "port": str(port), "letter": letter, "but": ""}
-    return Stop("nobody_listens", "request", last.space, last.link, words)
+    return Stop("nobody_listens", last.space, last.link, words)
 
 
 def _dropped(spaces: Iterable[str]) -> Counter[tuple[str, str, str]]:
@@ -185,7 +185,7 @@ def _by_error(asked: Probe, trial: ProbeResult) -> Stop | None:
     sender, to = asked.sender, asked.to
     if trial.error == TOO_LONG and "expires" in _ask(sender, "ip", "route", "get", to):
         words = {"to": to, "help": _forget(sender, to)}
-        return Stop("remembered_mtu", "request", sender, "", words)
+        return Stop("remembered_mtu", sender, "", words)
     return None
 
 
@@ -226,7 +226,7 @@ def _redirected(out: Hop) -> Stop | None:
     via = re.search(r"via (\S+)", text)
     words = {"to": out.to, "via": via[1] if via else "a neighbour",
              "help": _forget(out.space, out.to)}  # fmt: skip
-    return Stop("remembered_redirect", out.leg, out.space, out.link, words)
+    return Stop("remembered_redirect", out.space, out.link, words, leg=out.leg)
 
 
 def _outdated(network: Network, out: Hop, into: Hop) -> Stop | None:
@@ -240,7 +240,7 @@ def _outdated(network: Network, out: Hop, into: Hop) -> Stop | None:
         if mac not in there:
             flush = typed_in(out.space, "ip", "neigh", "flush", "to", to, "dev", out.link)
             words = {"to": to, "mac": mac, "help": flush}
-            return Stop("old_neighbour", out.leg, out.space, out.link, words)
+            return Stop("old_neighbour", out.space, out.link, words, leg=out.leg)
     return None
 
 
@@ -269,21 +269,22 @@ def _by_trace(network: Network, verdict: Verdict, asked: Probe, trial: ProbeResu
         raise Answered(again)
     leg = (*(one.leg for one in reversed(again.seen)), "request")[0]
     if drops:
-        return _said_by_nft(network, min(drops, key=lambda one: spaces.index(one.space)), leg)
+        said = _said_by_nft(network, min(drops, key=lambda one: spaces.index(one.space)))
+        return said.on(leg)
     for (space, link, kind), more in (_dropped(spaces) - lost).items():
         if more and space in (*(one.space for one in (*again.seen, *again.asked)), asked.sender):
             ref, words = Ref("queue", space, link), {"queue": kind}
             if kind not in _FILTERING:
-                return Stop("queue", leg, space, link, words, ref, mend=(Remove(ref),))
+                return Stop("queue", space, link, words, ref, mend=(Remove(ref),), leg=leg)
             words["help"] = typed_in(space, "tc", "qdisc", "delete", "dev", link, kind)
-            return Stop("queue", leg, space, link, words, ref)
+            return Stop("queue", space, link, words, ref, leg=leg)
     if no_room(ask, asked.sender) != before:
         last = again.seen[-1].space if again.seen else asked.sender
-        return Stop("neighbours_full", leg, last, "", {"to": asked.to})
+        return Stop("neighbours_full", last, "", {"to": asked.to}, leg=leg)
     return None
 
 
-def _said_by_nft(network: Network, drop: Drop, leg: str) -> Stop:
+def _said_by_nft(network: Network, drop: Drop) -> Stop:
     """Give the rule that drops it, which iptables may know as one of its own."""
     family, name = drop.table.split()
     key = f"{_TABLES.get(family)} {name} {drop.chain}"
@@ -292,11 +293,11 @@ def _said_by_nft(network: Network, drop: Drop, leg: str) -> Stop:
     handles = re.findall(r"# handle (\d+)$", text, re.M)[1:]
     if drop.handle in handles and len(handles) == len(rules):
         target = "REJECT" if "reject" in drop.rule else "DROP"
-        return dropped(leg, drop.space, Fate(target, rules[handles.index(drop.handle)], key))
+        return dropped(drop.space, Fate(target, rules[handles.index(drop.handle)], key))
     words = {"chain": drop.chain, "table": drop.table, "rule": drop.rule}
     where = (family, name, drop.chain)
     if drop.rule:
         words["help"] = typed_in(drop.space, "nft", "delete", "rule", *where, "handle", drop.handle)
-        return Stop("nft_rule", leg, drop.space, "", words)
+        return Stop("nft_rule", drop.space, "", words)
     words["help"] = typed_in(drop.space, "nft", "chain", *where, "{ policy accept ; }")
-    return Stop("nft", leg, drop.space, "", words)
+    return Stop("nft", drop.space, "", words)

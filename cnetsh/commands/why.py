@@ -16,7 +16,7 @@ from cnetsh.commands.reasons import Reason, Sending, planned_here, reason_of, re
 from cnetsh.compare import kernel
 from cnetsh.errors import CnetshError
 from cnetsh.forwarding.neighbour import no_address
-from cnetsh.forwarding.netfilter import REQUEST, Packet
+from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Address, Netns, Network
 from cnetsh.forwarding.stop import evidence, sentence
 from cnetsh.probes.trial import Probe, tried
@@ -120,7 +120,7 @@ def _address(
     near = [ip for ip in theirs if any(ip in one.network for one, _ in space.addresses)]
     if near or theirs:
         return (near or theirs)[0]
-    stop = no_address(owner, version, REQUEST)
+    stop = no_address(owner, version)
     fix = restored(owner.name, version)
     return Reason(False, (), stop.layer, sentence(stop), evidence(stop), "", fix)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from cnetsh.forwarding.conntrack import Tracker
-from cnetsh.forwarding.neighbour import down, near, no_address, route_ref, six_off
+from cnetsh.forwarding.neighbour import by_route, down, near, no_address, route_ref, six_off
 from cnetsh.forwarding.netfilter import REPLY, REQUEST, Fate, Packet, fits, target_of
 from cnetsh.forwarding.network import (
     DEFAULTS,
@@ -20,7 +20,7 @@ from cnetsh.forwarding.network import (
     Unknown,
     prefix,
 )
-from cnetsh.forwarding.route import lookup, own, passes_on
+from cnetsh.forwarding.route import equals_of, lookup, own, passes_on
 from cnetsh.forwarding.stop import Stop, Stopped, in_words
 from cnetsh.kinds.change import Make, Ref, Remove, typed_in, unquoted
 
@@ -44,8 +44,11 @@ def blamed(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
     # What nobody outside can answer may be an answer that should not have gone there.
     leg = REPLY if stop.code == "no_nat" else stop.leg
     for turn in reversed(turns):
-        if turn.leg == leg and (found := _asleep(turn) or _wrong(network, turn)):
-            return found
+        if turn.leg != leg:
+            continue
+        asleep = _asleep(turn.space, turn.to, turn.route.to.prefixlen)
+        if found := asleep or _wrong(network, turn):
+            return found.on(leg)
     return _gateway(network, stop, turns)
 
 
@@ -58,8 +61,8 @@ def translated(tracker: Tracker, stop: Stop) -> Stop | None:
             if fate and str(now) == stop.words.get("to"):
                 then = "which " + ("nobody has" if stop.code == "nobody" else "is not reached")
                 was, code = (flow.source, "snat") if back else (flow.to, "dnat")
-                return by_rule(code, stop.leg, space, fate,
-                               {"was": str(was), "to": str(now), "then": then})  # fmt: skip
+                words = {"was": str(was), "to": str(now), "then": then}
+                return by_rule(code, space, fate, words).on(stop.leg)
     return None
 
 
@@ -71,7 +74,7 @@ def turned_by(tracker: Tracker) -> Stop | None:
                 was, to = f"{flow.to} port {flow.port}", f"{flow.now_to} port {flow.now_port}"
                 words = {"was": was, "to": to, "then": "where nobody listens",
                          "port": str(flow.now_port)}  # fmt: skip
-                return by_rule("dnat", REQUEST, space, flow.turned, words)
+                return by_rule("dnat", space, flow.turned, words).on(REQUEST)
     return None
 
 
@@ -90,28 +93,27 @@ def answered_past(
                 chain = Ref("chain", space, f"{back.tool} nat POSTROUTING")
                 rule = f"{chain.name} -s {flow.source} -d {flow.now_to} -j MASQUERADE"
                 more = Make(Ref("rule", space, rule), {}, on=chain)
-                return Stopped(Stop("past", REQUEST, space, "", words, mend=(more,)))
+                return Stopped(Stop("past", space, "", words, mend=(more,), leg=REQUEST))
     return Unknown(f"whether an answer from {back.source} counts")
 
 
-def by_rule(code: str, leg: str, space: str, fate: Fate, words: dict[str, str]) -> Stop:
+def by_rule(code: str, space: str, fate: Fate, words: dict[str, str]) -> Stop:
     """Give the stop that a rule makes, which is mended without it."""
     ref = Ref("rule", space, f"{fate.chain} {fate.rule}")
-    return Stop(code, leg, space, "", {**words, "rule": fate.rule}, ref, mend=(Remove(ref),))
+    return Stop(code, space, "", {**words, "rule": fate.rule}, ref, mend=(Remove(ref),))
 
 
-def _asleep(turn: Turn) -> Stop | None:
-    """Give the stop at a link that has the target's network, but no route, for it is down."""
-    space, route, to, leg = turn
+def _asleep(space: Netns, to: Address, length: int) -> Stop | None:
+    """Give the stop at a link that is down, whose network would be nearer than a route's prefix."""
     for link in space.links.values():
         nets = [one for one in link.addresses if to in one.network and one.ip != to]
-        if nets and not link.up and nets[0].network.prefixlen > route.to.prefixlen:
-            return down(leg, link, str(nets[0].ip))
+        if nets and not link.up and nets[0].network.prefixlen > length:
+            return down(link, str(nets[0].ip))
     return None
 
 
 def _wrong(network: Network, turn: Turn) -> Stop | None:
-    space, route, to, leg = turn
+    space, route, to, _ = turn
     if route.link is None or route.type != "unicast":
         return None
     by = f"its route to {route.name}"
@@ -126,27 +128,20 @@ def _wrong(network: Network, turn: Turn) -> Stop | None:
             return _elsewhere(turn, link, words)
     own_net = any(to in one.network for one in route.link.addresses)
     if route.via and own_net and near(network, space, replace(route, via=None), to):
-        return Stop("neighbour_by_router", leg, space.name, route.link.name, words,
-                    route_ref(space, route),
-                    mend=_aside(space, route, to, dev=route.link.name))  # fmt: skip
+        mend = _aside(space, route, to, dev=route.link.name)
+        return by_route("neighbour_by_router", space, route, words, mend)
     return None
 
 
 def _elsewhere(turn: Turn, link: Link, words: dict[str, str]) -> Stop:
-    space, route, to, leg = turn
-    assert route.link
-    words["near"] = link.name
+    space, route, to, _ = turn
+    code, words["near"], equal = "wrong_turn", link.name, equals_of(space, route)
     if not any(one.version == to.version for one in link.addresses):
         words["without"] = f", on which {in_words(space.name)} has no address"
-    equal = [one for one in space.routes if
-             (one.to, one.metric, one.table) == (route.to, route.metric, route.table)]  # fmt: skip
     if any(one.link is link for one in equal) and len(equal) > 1:
+        code = "first_of_equals"
         words |= {"net": route.name, "count": str(len(equal))}
-        return Stop("first_of_equals", leg, space.name, route.link.name, words,
-                    route_ref(space, route),
-                    mend=_aside(space, route, to, dev=link.name))  # fmt: skip
-    return Stop("wrong_turn", leg, space.name, route.link.name, words, route_ref(space, route),
-                mend=_aside(space, route, to, dev=link.name))  # fmt: skip
+    return by_route(code, space, route, words, _aside(space, route, to, dev=link.name))
 
 
 def _aside(space: Netns, route: Route, to: Address, **by: str) -> tuple[Make | Remove, ...]:
@@ -184,7 +179,7 @@ def _gateway(network: Network, stop: Stop, turns: list[Turn]) -> Stop:
     mend = (Remove(ref, old | beside), Make(ref, {"via": str(better[0])} | beside))
     if stop.code == "nobody":
         return stop._replace(mend=mend)
-    return Stop("gateway_no_router", stop.leg, last.space.name, "", words, ref, mend=mend)
+    return Stop("gateway_no_router", last.space.name, "", words, ref, "", mend, leg=stop.leg)
 
 
 def _routers(
@@ -217,56 +212,53 @@ def routers_of(network: Network) -> list[Netns]:
 
 def no_route(network: Network, space: Netns, packet: Packet) -> Stop:
     """Say why a namespace has no route: nothing to send by, or none that leads there."""
-    to, leg = packet.to, packet.leg
-    if leg == REPLY and space.name == "internet" and packet.to.is_private:
-        return _no_nat(network, space, packet)
+    to, back = packet.to, packet.leg == REPLY
+    if back and space.name == "internet" and to.is_private:
+        return _no_nat(network, space, packet).on(REQUEST)
     links = [link for link in space.links.values() if link.kind != "lo"]
     if not links:
-        return no_address(space, to.version, leg)
+        return no_address(space, to.version)
     gone = next((one for one in reversed(space.gone)
                  if one.to.version == to.version and to in one.to), None)  # fmt: skip
     lost = gone.link if gone else None
-    if asleep := _asleep(Turn(space, Route(DEFAULTS[to.version], None), to, leg)):
-        return asleep
-    if bare := _bare(network, space, links, packet) or _unasked(space, to, leg):
-        return bare
-    words = {"to": str(to), "back": "back " * (leg == REPLY), "gone": ""}
+    nearer = _asleep(space, to, 0) or _bare(network, space, links, to) or _unasked(space, to)
+    if nearer:
+        return nearer
+    words = {"to": str(to), "back": "back " * back, "gone": ""}
     if lost and lost.netns != space.name:
         words["gone"] = f"; it had one by {lost.name}, which has gone to {in_words(lost.netns)}"
     elif lost and not lost.up:
         words["gone"] = f"; it went when {lost.name} was switched off"
     elif lost:
         words["gone"] = f"; it had one, which went when {lost.name} was switched off for a while"
-    mend = tuple(_new_route(network, space, to))
-    return Stop("no_route", leg, space.name, "", words, Ref("route", space.name, "default"),
-                mend=mend)  # fmt: skip
+    default = Ref("route", space.name, "default")
+    return Stop("no_route", space.name, "", words, default, mend=(*_new_route(network, space, to),))
 
 
-def _bare(network: Network, space: Netns, links: list[Link], packet: Packet) -> Stop | None:
+def _bare(network: Network, space: Netns, links: list[Link], to: Address) -> Stop | None:
     """Say what a namespace lacks before a route: a link that is up, an address, its prefix."""
-    to, leg = packet.to, packet.leg
     off = [link for link in links if space.conf(6, link.name, "disable_ipv6")]
     if to.version == 6 and off:
-        return six_off(leg, off[0])
+        return six_off(off[0])
     if not any(link.up for link in links):
-        return down(leg, links[0])
+        return down(links[0])
     own_ones = [(one, link) for one, link in space.addresses
                 if one.version == to.version and link.kind != "lo"
                 and one.ip not in link.unusable]  # fmt: skip
     asleep = [(one, link) for one, link in own_ones if not link.up]
     if asleep and not _has_default(space, to.version):
-        return down(leg, asleep[0][1], str(asleep[0][0].ip))
+        return down(asleep[0][1], str(asleep[0][0].ip))
     if not own_ones:
-        return no_address(space, to.version, leg)
+        return no_address(space, to.version)
     for other in network.spaces.values():
         for theirs, _ in other.addresses:
             for one, link in own_ones:
                 if theirs.ip == to and one.ip in theirs.network and to not in one.network:
-                    return _narrow(space, one, link, theirs, leg)
+                    return _narrow(space, one, link, theirs)
     return None
 
 
-def _unasked(space: Netns, to: Address, leg: str) -> Stop | None:
+def _unasked(space: Netns, to: Address) -> Stop | None:
     """Give the stop where no rule leads to the table with the route, or a network has none.
 
     The rule for the table main is one like others (ip-rule(8)), and so is the route that comes with
@@ -276,22 +268,22 @@ def _unasked(space: Netns, to: Address, leg: str) -> Stop | None:
     if found := lookup(space, to, MAIN):
         add = typed_in(space.name, "ip", *six, "rule", "add", "priority", "32766", "table", MAIN)
         words = {"to": str(to), "six": " ".join(six), "help": add}
-        return Stop("no_rule", leg, space.name, "", words, route_ref(space, found))
+        return Stop("no_rule", space.name, "", words, route_ref(space, found))
     for one, link in space.addresses:
         if to in one.network and link.up and link.kind != "lo":
             net = Ref("route", space.name, str(one.network))
             words = {"own": str(one), "net": net.name, "to": str(to)}
-            return Stop("no_network", leg, space.name, link.name, words, net,
+            return Stop("no_network", space.name, link.name, words, net,
                         mend=(Make(net, {"dev": link.name}),))  # fmt: skip
     return None
 
 
-def _narrow(space: Netns, one: Interface, link: Link, theirs: Interface, leg: str) -> Stop:
+def _narrow(space: Netns, one: Interface, link: Link, theirs: Interface) -> Stop:
     length = theirs.network.prefixlen
     words = {"own": str(one), "to": str(theirs.ip), "length": str(length)}
     on = {"dev": link.name}
     old, new = (Ref("address", space.name, text) for text in (str(one), f"{one.ip}/{length}"))
-    return Stop("prefix", leg, space.name, link.name, words, old,
+    return Stop("prefix", space.name, link.name, words, old,
                 mend=(Remove(old, on), Make(new, on)))  # fmt: skip
 
 
@@ -314,13 +306,13 @@ def _no_nat(network: Network, space: Netns, packet: Packet) -> Stop:
         space, key, rule = found
         words["why"] = f"; it is not tracked, and so not translated: {rule}"
         ref = Ref("rule", space.name, f"{key} {rule}")
-        return Stop("no_nat", REQUEST, space.name, "", words, ref, mend=(Remove(ref),))
+        return Stop("no_nat", space.name, "", words, ref, mend=(Remove(ref),))
     home = network.spaces[""]
     mend = tuple(_masquerade(home, packet.to))
     if late := _not_reached(home, packet):
         words["why"] = f"; the rule {unquoted(late)} would translate it, but it never gets there"
         mend = tuple(one._replace(facts={"first": True}) for one in mend)
-        return Stop("no_nat", REQUEST, "", "", words, mend=mend)
+        return Stop("no_nat", "", "", words, mend=mend)
     for one in network.spaces.values():
         for key, rules in one.chains.items():
             for rule in rules if " nat " in key else ():
@@ -328,8 +320,8 @@ def _no_nat(network: Network, space: Netns, packet: Packet) -> Stop:
                 if "MASQUERADE" in rule and "--ctstate DNAT" not in rule:
                     words["why"] = _why_not(one, rule)
                     ref = Ref("rule", one.name, f"{key} {rule}")
-                    return Stop("no_nat", REQUEST, one.name, "", words, ref, mend=mend)
-    return Stop("no_nat", REQUEST, "", "", words, mend=mend)
+                    return Stop("no_nat", one.name, "", words, ref, mend=mend)
+    return Stop("no_nat", "", "", words, mend=mend)
 
 
 def _not_reached(home: Netns, answer: Packet) -> str:

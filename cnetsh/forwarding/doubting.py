@@ -15,15 +15,14 @@ _Doubts: TypeAlias = Iterator[tuple[Stop, tuple[str, str] | None]]
 
 def doubted(network: Network, link: Link, end: End, packet: Packet) -> _Doubts:
     """Give what may stop a packet on a wire, each with where it is seen then instead."""
-    leg = packet.leg
     yield from _lossy(link, end)
-    yield from _shared(network, link, end, leg)
+    yield from _shared(network, link, end)
     for held in flood(network, end.through[0].bridge)[1] if end.through else ():
         if held.code == "ring" and held.link.master:
             words = {"bridge": held.link.master.name}
-            yield by_value("ring", leg, held.link.ref, "up", False, words), None
+            yield by_value("ring", held.link.ref, "up", False, words), None
     for one in end.through:
-        yield from _given(one, end, leg)
+        yield from _given(one, end)
         yield from _odd(one, packet)
 
 
@@ -35,7 +34,7 @@ def _lossy(link: Link, end: End) -> _Doubts:
         if one.queue or one.slow:
             ref, code = Ref("queue", one.netns, one.name), "slow" if one.slow else "queue"
             words = {"queue": one.queue, "time": one.slow}
-            yield Stop(code, REQUEST, one.netns, one.name, words, ref, mend=(Remove(ref),)), None
+            yield Stop(code, one.netns, one.name, words, ref, "", (Remove(ref),), leg=REQUEST), None
 
 
 def _odd(crossing: Crossing, packet: Packet) -> _Doubts:
@@ -46,10 +45,10 @@ def _odd(crossing: Crossing, packet: Packet) -> _Doubts:
             if key in link.options and crossing.come:
                 words = {"what": "bridge" if link.kind == "bridge" else "port",
                          "key": f"{key} off" if PLAIN[key] is True else key}  # fmt: skip
-                yield by_value("odd_port", packet.leg, link.ref, key, PLAIN[key], words), None
+                yield by_value("odd_port", link.ref, key, PLAIN[key], words), None
 
 
-def _given(crossing: Crossing, end: End, leg: str) -> _Doubts:
+def _given(crossing: Crossing, end: End) -> _Doubts:
     """A bridge sends a MAC address to the port that an entry by hand says (bridge(8): fdb)."""
     bridge, mac = crossing.bridge, end.link.mac
     port = bridge.fdb.get(mac)
@@ -58,11 +57,11 @@ def _given(crossing: Crossing, end: End, leg: str) -> _Doubts:
         ref = Ref("fdb", bridge.netns, mac)
         gone = (Remove(ref, {"dev": port, "by": "master"}),)
         back = crossing.come and crossing.come.name == port
-        stop = Stop("fdb", leg, bridge.netns, port, words, ref, mend=gone)
+        stop = Stop("fdb", bridge.netns, port, words, ref, mend=gone)
         yield stop, None if back else (bridge.netns, port)
 
 
-def _shared(network: Network, link: Link, end: End, leg: str) -> _Doubts:
+def _shared(network: Network, link: Link, end: End) -> _Doubts:
     """A bridge knows one port for a MAC address, and sends to whoever used it last (bridge(8))."""
     for one in (end.link, link) if end.through else ():
         for twin in macs(network).get(one.mac, ()):
@@ -70,5 +69,5 @@ def _shared(network: Network, link: Link, end: End, leg: str) -> _Doubts:
             if twin is not one and twin in wire:
                 words = {"near": f"{twin.name} in {in_words(twin.netns)}", "mac": one.mac}
                 new = f"02:{one.mac[3:-2]}{(int(one.mac[-2:], 16) + 1) % 256:02x}"
-                stop = by_value("same_mac", leg, one.ref, "address", new, words)
+                stop = by_value("same_mac", one.ref, "address", new, words)
                 yield stop, None if twin in (link, end.link) else (twin.netns, twin.name)

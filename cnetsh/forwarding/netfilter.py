@@ -75,24 +75,6 @@ class Fate(NamedTuple):
     chain: str
 
 
-class Dropped(Exception):
-    """A rule, or the policy of a chain, drops or refuses a packet."""
-
-    def __init__(self, by: Fate) -> None:
-        super().__init__(by)
-        self.by = by
-
-
-def filtered(space: Netns, packet: Packet, chain: str) -> None:
-    """Ask the tables of a chain in their order. Raises Dropped, or Unknown."""
-    for key in filters(space, packet, chain):
-        fate = verdict(space, key, packet)
-        if fate.target in UNTRACKED:
-            packet.untracked = fate.rule
-        if fate.target in ("DROP", "REJECT"):
-            raise Dropped(fate)
-
-
 def filters(space: Netns, packet: Packet, chain: str) -> list[str]:
     """Give what a packet is asked by in a chain, as "tool table chain", in that order."""
     return chains(space, packet, chain, "raw", "mangle", "filter", "security")

@@ -3,13 +3,20 @@
 from collections.abc import Iterator
 
 from cnetsh.forwarding.blame import by_rule, no_route
-from cnetsh.forwarding.neighbour import route_ref
-from cnetsh.forwarding.netfilter import REPLY, Dropped, Fate, Packet, bridge_calls, filtered
+from cnetsh.forwarding.neighbour import by_route, route_ref
+from cnetsh.forwarding.netfilter import (
+    REPLY,
+    UNTRACKED,
+    Fate,
+    Packet,
+    bridge_calls,
+    filters,
+    verdict,
+)
 from cnetsh.forwarding.network import MAIN, Link, Netns, Network, Route, Unknown
-from cnetsh.forwarding.stop import Stop, Stopped, by_value, in_words
+from cnetsh.forwarding.stop import Stop, Stopped, by_setting, by_value, in_words
 from cnetsh.kinds.change import Make, Ref, Remove, Set, typed_in, unquoted
 from cnetsh.kinds.mtu import ETHERNET
-from cnetsh.kinds.setting import ROOT, dotted
 
 # Within this a frame that is too long still passes: the room for a VLAN's tag
 # (is_skb_forwardable, linux/netdevice.h).
@@ -19,10 +26,7 @@ TAG = 4
 def refuses_ping(space: Netns, packet: Packet) -> None:
     place = "ipv4/icmp_echo_ignore_all" if packet.to.version == 4 else "ipv6/icmp/echo_ignore_all"
     if packet.proto == "icmp" and space.value(place):
-        ref = Ref("setting", space.name, f"{ROOT}{place}")
-        raise Stopped(
-            by_value("ping_off", packet.leg, ref, "value", "0", {"dotted": dotted(place)})
-        )
+        raise Stopped(by_setting("ping_off", space.name, place, "0"))
 
 
 def fits_link(link: Link, packet: Packet) -> None:
@@ -30,7 +34,7 @@ def fits_link(link: Link, packet: Packet) -> None:
     if packet.size > link.mtu and packet.whole:
         words = {"mtu": str(link.mtu), "size": str(packet.size)}
         more = (Set(link.ref, "mtu", ETHERNET),) if link.mtu < ETHERNET else ()
-        raise Stopped(Stop("mtu", packet.leg, link.netns, link.name, words, link.ref, "mtu", more))
+        raise Stopped(Stop("mtu", link.netns, link.name, words, link.ref, "mtu", more))
 
 
 def fits_route(space: Netns, route: Route, packet: Packet) -> None:
@@ -38,8 +42,7 @@ def fits_route(space: Netns, route: Route, packet: Packet) -> None:
     if route.mtu and packet.size > route.mtu and packet.whole and route.link:
         words = {"net": route.name, "mtu": str(route.mtu), "size": str(packet.size),
                  "to": str(packet.to), "help": _plain(space, route)}  # fmt: skip
-        raise Stopped(Stop("mtu_route", packet.leg, space.name, route.link.name, words,
-                           route_ref(space, route)))  # fmt: skip
+        raise Stopped(by_route("mtu_route", space, route, words))
 
 
 def _plain(space: Netns, route: Route) -> str:
@@ -76,15 +79,14 @@ def ages(sender: tuple[Netns, Route], space: Netns, packet: Packet) -> Stop | No
     first, route = sender
     words = {"at": in_words(space.name), "to": str(packet.to), "net": route.name}
     if packet.aged:
-        return by_rule("ttl_rule", packet.leg, *packet.aged, words)
+        return by_rule("ttl_rule", *packet.aged, words)
     if route.hops:
         words |= {"hops": str(route.hops), "help": _plain(first, route)}
-        return Stop("ttl_route", packet.leg, first.name, "", words, route_ref(first, route))
+        return Stop("ttl_route", first.name, "", words, route_ref(first, route))
     assert route.link
     path = f"ipv6/conf/{route.link.name}/hop_limit"
     path = path if packet.to.version == 6 else "ipv4/ip_default_ttl"
-    ref = Ref("setting", first.name, ROOT + path)
-    return by_value("ttl", packet.leg, ref, "value", "64", words | {"dotted": dotted(path)})
+    return by_setting("ttl", first.name, path, "64", words)
 
 
 def fits_wire(link: Link, one: Link, packet: Packet) -> None:
@@ -95,33 +97,38 @@ def fits_wire(link: Link, one: Link, packet: Packet) -> None:
     size = min(packet.size, link.mtu)
     if one.kind not in ("lo", "bridge") and size > one.mtu + TAG:
         words = {"mtu": str(one.mtu), "size": str(size)}
-        raise Stopped(by_value("mtu_wire", packet.leg, one.ref, "mtu", link.mtu, words))
+        raise Stopped(by_value("mtu_wire", one.ref, "mtu", link.mtu, words))
 
 
 def lo_down(space: Netns, packet: Packet) -> Stop:
     lo, words = space.links["lo"], {"to": str(packet.to)}
-    return by_value("lo_down", packet.leg, lo.ref, "up", True, words)
+    return by_value("lo_down", lo.ref, "up", True, words)
 
 
 def loop(space: Netns, link: Link, packet: Packet) -> Stop:
-    return Stop("loop", packet.leg, space.name, link.name, {"to": str(packet.to)})
+    return Stop("loop", space.name, link.name, {"to": str(packet.to)})
 
 
 def passes(space: Netns, packet: Packet, chain: str, bridge: Link | None = None) -> None:
-    """Ask the rules of a chain. Raises Stopped; bridge: which has them asked, if one does."""
-    try:
-        filtered(space, packet, chain)
-    except Dropped as no:
-        told = ""
-        if bridge:
-            by = bridge_calls(space, bridge, packet)
-            told = f" ({by} is 1, so what the bridge {bridge.name} passes on asks it)"
-        raise Stopped(_not_let_through(space, packet, no.by, told)) from None
+    """Ask the tables of a chain in their order. Raises Stopped, or Unknown.
+
+    bridge: which has them asked, if one does.
+    """
+    for key in filters(space, packet, chain):
+        fate = verdict(space, key, packet)
+        if fate.target in UNTRACKED:
+            packet.untracked = fate.rule
+        if fate.target in ("DROP", "REJECT"):
+            told = ""
+            if bridge:
+                by = bridge_calls(space, bridge, packet)
+                told = f" ({by} is 1, so what the bridge {bridge.name} passes on asks it)"
+            raise Stopped(_not_let_through(space, packet, fate, told))
 
 
 def _not_let_through(space: Netns, packet: Packet, by: Fate, bridged: str = "") -> Stop:
     """Give the stop at what drops a packet; what drops all that is passed on is left as it is."""
-    stop = dropped(packet.leg, space.name, by, bridged)
+    stop = dropped(space.name, by, bridged)
     every = not by.rule or by.rule.startswith("-j ")
     passed_on = packet.came and packet.goes
     return stop._replace(mend=tuple(_before(space, packet, by))) if every and passed_on else stop
@@ -145,7 +152,7 @@ def _before(space: Netns, packet: Packet, by: Fate) -> Iterator[Make]:
         yield Make(ref, {"first": True}, on=home)
 
 
-def dropped(leg: str, space: str, by: Fate, bridged: str = "") -> Stop:
+def dropped(space: str, by: Fate, bridged: str = "") -> Stop:
     """Give the stop at a rule, or at the policy of a chain; bridged: why a bridge asks it."""
     tool, table, chain = by.chain.split(" ")
     told = f"-A {chain} {unquoted(by.rule)}" if by.rule else f"policy {chain} {by.target}"
@@ -153,8 +160,8 @@ def dropped(leg: str, space: str, by: Fate, bridged: str = "") -> Stop:
              "table": table, "chain": chain, "bridged": bridged}  # fmt: skip
     if by.rule:
         ref = Ref("rule", space, f"{by.chain} {by.rule}")
-        return Stop("firewall", leg, space, "", words, ref, mend=(Remove(ref),))
-    return by_value("firewall", leg, Ref("chain", space, by.chain), "policy", "ACCEPT", words)
+        return Stop("firewall", space, "", words, ref, mend=(Remove(ref),))
+    return by_value("firewall", Ref("chain", space, by.chain), "policy", "ACCEPT", words)
 
 
 def not_passed_on(space: Netns, link: Link, packet: Packet) -> Stop:
@@ -162,9 +169,7 @@ def not_passed_on(space: Netns, link: Link, packet: Packet) -> Stop:
     every = space.value("ipv4/conf/all/forwarding")
     path = "ipv6/conf/all/forwarding" if version == 6 else "ipv4/ip_forward"
     path = f"ipv4/conf/{link.name}/forwarding" if version == 4 and every else path
-    ref = Ref("setting", space.name, ROOT + path)
-    words = {"to": str(packet.to), "setting": dotted(path), "dotted": dotted(path)}
-    return by_value("not_forwarding", packet.leg, ref, "value", "1", words, link.name)
+    return by_setting("not_forwarding", space.name, path, "1", {"to": str(packet.to)}, link.name)
 
 
 def denied(network: Network, space: Netns, route: Route | None, packet: Packet) -> Stop | None:
@@ -178,13 +183,13 @@ def denied(network: Network, space: Netns, route: Route | None, packet: Packet) 
         if route.name.startswith("rule "):
             gone = Remove(Ref("policy", space.name, route.name),
                           {"priority": route.name.split()[1], "family": to.version})  # fmt: skip
-            return Stop("refusing_rule", packet.leg, space.name, "", words, gone.ref, mend=(gone,))
+            return Stop("refusing_rule", space.name, "", words, gone.ref, mend=(gone,))
         ref = Ref("route", space.name, route.name)
         off = Remove(ref, {"type": route.type, "table": route.table})
-        return Stop("refusing_route", packet.leg, space.name, "", words, ref, mend=(off,))
+        return Stop("refusing_route", space.name, "", words, ref, mend=(off,))
     small = route.to.prefixlen >= route.to.max_prefixlen - 1
     last = to.version == 4 and to == route.to.broadcast_address
     if route.connected and last and not small and packet.leg != REPLY:
         words = {"to": str(to), "net": route.name}
-        return Stop("broadcast", packet.leg, space.name, "", words)
+        return Stop("broadcast", space.name, "", words)
     return None

@@ -58,6 +58,12 @@ def lookup(space: Netns, to: Address, table: str, only: Link | None = None) -> R
     return None
 
 
+def equals_of(space: Netns, route: Route) -> list[Route]:
+    """Give the routes of a namespace that are equal to one, of which the first is taken."""
+    same = (route.to, route.metric, route.table)
+    return [one for one in space.routes if (one.to, one.metric, one.table) == same]
+
+
 def _index(space: Netns) -> dict[tuple[str, int], list[tuple[int, dict[int, list[Route]]]]]:
     if space.tables is None:
         found: dict[tuple[str, int], dict[int, dict[int, list[Route]]]] = {}

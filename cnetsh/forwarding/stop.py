@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from cnetsh import kinds
 from cnetsh.kinds.change import NOTHING, Change, Ref, Set, typed_in
+from cnetsh.kinds.setting import ROOT, dotted
 
 
 class Layer(StrEnum):
@@ -32,7 +33,6 @@ class Stop(NamedTuple):
     """The first thing that does not hold, and where."""
 
     code: str
-    leg: str
     space: str
     link: str = ""
     words: Mapping[str, str] = NOTHING  # what the sentence says, by the names in it
@@ -40,23 +40,35 @@ class Stop(NamedTuple):
     key: str = ""
     mend: tuple[Change, ...] = ()  # what helps
     layer_: Layer | None = None  # where it differs from the code's own
+    leg: str = ""  # "" until it is known of which packet
 
     @property
     def layer(self) -> Layer:
         """Where the cause lies."""
         return self.layer_ or SAID[self.code][0]
 
+    def on(self, leg: str) -> "Stop":
+        """Give it as that of a packet on a leg, if it is not of another already."""
+        return self if self.leg else self._replace(leg=leg)
+
 
 def by_value(
-    code: str, leg: str, cause: Ref, key: str, value: Any,
-    words: Mapping[str, str] = NOTHING, link: str = "",
-) -> Stop:  # fmt: skip
+    code: str, cause: Ref, key: str, value: Any, words: Mapping[str, str] = NOTHING, link: str = ""
+) -> Stop:
     """Give the stop that a value of an object makes, which is mended by another value.
 
     link: where it is, if the object is not that link itself.
     """
     where = cause.name if cause.kind == "link" else link
-    return Stop(code, leg, cause.netns, where, words, cause, key, (Set(cause, key, value),))
+    return Stop(code, cause.netns, where, words, cause, key, (Set(cause, key, value),))
+
+
+def by_setting(
+    code: str, space: str, path: str, value: str, words: Mapping[str, str] = NOTHING, link: str = ""
+) -> Stop:
+    """Give the stop that a setting makes, by its path below /proc/sys/net."""
+    ref = Ref("setting", space, f"{ROOT}{path}")
+    return by_value(code, ref, "value", value, {**words, "dotted": dotted(path)}, link)
 
 
 # By code: the layer, the sentence, the command that shows it, run where the packet stopped.
@@ -135,7 +147,7 @@ SAID: dict[str, tuple[Layer, str, str]] = {
                   "rp_filter is {value}", "sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf."
                   "{link}.rp_filter"),
     "not_forwarding": (Layer.FORWARDING, "{who} does not pass on {to}, which comes in by {link}: "
-                       "{setting} is 0", "sysctl {dotted}"),
+                       "{dotted} is 0", "sysctl {dotted}"),
     "firewall": (Layer.FIREWALL, "{who} {verb} it: {rule}{bridged}", "{tool} -t {table} -vnL "
                  "{chain}"),
     "no_nat": (Layer.NAT, "it left as {source}, an address that nobody outside can answer{why}",

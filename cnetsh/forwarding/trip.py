@@ -4,32 +4,13 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import NamedTuple
 
+from cnetsh.forwarding import neighbour, refusing
 from cnetsh.forwarding.blame import Turn, answered_past, blamed, translated, turned_by
 from cnetsh.forwarding.conntrack import Flow, Tracker
 from cnetsh.forwarding.doubting import doubted
-from cnetsh.forwarding.neighbour import (
-    Learned,
-    fixed_neighbour,
-    next_hop,
-    no_address,
-    refusal,
-    unusable,
-)
-from cnetsh.forwarding.netfilter import REPLY, Packet, as_question, bridge_calls
+from cnetsh.forwarding.neighbour import next_hop
+from cnetsh.forwarding.netfilter import REPLY, REQUEST, Packet, as_question, bridge_calls
 from cnetsh.forwarding.network import Address, Link, Netns, Network, Route, Unknown, address, prefix
-from cnetsh.forwarding.refusing import (
-    ages,
-    denied,
-    first_ttl,
-    fits_link,
-    fits_route,
-    fits_wire,
-    lo_down,
-    loop,
-    not_passed_on,
-    passes,
-    refuses_ping,
-)
 from cnetsh.forwarding.route import decide, is_local, passes_on, source_of
 from cnetsh.forwarding.stop import Stop, Stopped, by_value, in_words, unsure
 from cnetsh.forwarding.wire import Crossing, End, having, strays
@@ -85,12 +66,13 @@ def follow(
     try:
         trip.there_and_back(sender, replace(packet), only)
     except Stopped as no:
+        first = no.stop.on(trip.leg)
         try:
-            stop = blamed(network, no.stop, trip.turns)
-            if stop is no.stop:
+            stop = blamed(network, first, trip.turns)
+            if stop is first:
                 stop = translated(trip.tracker, stop) or stop
         except Unknown:
-            stop = no.stop
+            stop = first
         if stop.code == "no_nat" and (why := trip.dark()):
             return trip.verdict(None, unknown=why)
         # Of two who have an address the other may answer.
@@ -111,9 +93,10 @@ class _Trip:
         self.tracker = Tracker()
         self.path: list[Hop] = []
         self.turns: list[Turn] = []
-        self.learned: Learned = {}
+        self.learned: neighbour.Learned = {}
         self.doubts: list[Doubt] = []
         self.came: Link | None = None
+        self.leg = REQUEST
         self.sender: tuple[Netns, Route]
 
     def verdict(self, works: bool | None, stop: Stop | None = None, unknown: str = "") -> Verdict:
@@ -133,7 +116,7 @@ class _Trip:
             raise Unknown(f"which link {packet.to} is on")
         asked = packet.to
         at = self.go(space, packet, space.links.get(only))
-        refuses_ping(at, packet)
+        refusing.refuses_ping(at, packet)
         assert packet.source
         back = Packet(packet.source, packet.to, packet.proto, packet.port, packet.size, leg=REPLY,
                       kind="echo-reply")  # fmt: skip
@@ -141,32 +124,33 @@ class _Trip:
         home = self.go(at, back, self.came if local else None)
         if home is not space:
             words = {"to": str(back.to), "other": in_words(home.name)}
-            raise Stopped(Stop("answer_to_another", REPLY, at.name, "", words))
+            raise Stopped(Stop("answer_to_another", at.name, "", words))
         if back.source != asked and (packet.proto != "icmp" or asked.version == 4):
             raise answered_past(self.tracker, space, back, asked)
 
     def go(self, space: Netns, packet: Packet, only: Link | None) -> Netns:
         """Take a packet from a namespace to where it is at home, and give that."""
+        self.leg = packet.leg
         route = self.begun(space, packet, only)
         packet.came, packet.goes, packet.at = "", route.link.name if route.link else "", space.name
-        packet.ttl, self.sender = first_ttl(space, route), (space, route)
+        packet.ttl, self.sender = refusing.first_ttl(space, route), (space, route)
         flow, route = self.sends(space, packet, route)
         for _ in range(MOST_HOPS):
             if route.type == "local":
                 self.loops(space, packet, flow)
                 return space
             assert route.link
-            passes(space, packet, "POSTROUTING")
+            refusing.passes(space, packet, "POSTROUTING")
             self.tracker.leave(space, packet, flow, route.link)
             link = self.crosses(space, route, packet)
             space, self.came = self.network.spaces[link.netns], link
             flow = self.comes(space, link, packet, route.link)
             if is_local(space, packet.to):
                 self.tracker.arrive(packet, flow)
-                passes(space, packet, "INPUT")
+                refusing.passes(space, packet, "INPUT")
                 return space
             route = self.passed_on(space, link, packet)
-        raise Stopped(loop(space, link, packet))
+        raise Stopped(refusing.loop(space, link, packet))
 
     def begun(self, space: Netns, packet: Packet, only: Link | None) -> Route:
         """Give the route of a namespace's own packet, which lends it its source.
@@ -175,14 +159,14 @@ class _Trip:
         then sends by the first answer (ping(8)).
         """
         if packet.to.is_loopback and not space.links["lo"].up:
-            raise Stopped(lo_down(space, packet))
+            raise Stopped(refusing.lo_down(space, packet))
         route = self.decided(space, packet, None, only)
         if packet.source:
             return route
         packet.source = source_of(space, route, packet.to)
         if packet.source is None:
             assert route.link
-            raise Stopped(no_address(space, packet.to.version, packet.leg, route.link))
+            raise Stopped(neighbour.no_address(space, packet.to.version, route.link))
         again = route if space.policy is None else self.decided(space, packet, None, only)
         if packet.proto == "icmp" and (again.link, again.via) != (route.link, route.via):
             raise Unknown(f"by which of two routes {in_words(space.name)} sends to {packet.to}")
@@ -192,7 +176,7 @@ class _Trip:
         self, space: Netns, packet: Packet, came: Link | None, only: Link | None = None
     ) -> Route:
         route = decide(space, packet.to, packet.source, came, only, packet.mark)
-        if stop := denied(self.network, space, route, packet):
+        if stop := refusing.denied(self.network, space, route, packet):
             raise Stopped(stop)
         assert route
         if route.type == "several":
@@ -204,7 +188,7 @@ class _Trip:
         """Have a namespace send its own packet: OUTPUT may turn it elsewhere."""
         was = packet.to, packet.mark
         flow = self.tracker.enter(space, packet, "OUTPUT")
-        passes(space, packet, "OUTPUT")
+        refusing.passes(space, packet, "OUTPUT")
         # Another mark is another decision too (ip_route_me_harder).
         turned = (packet.to, packet.mark) != was
         return flow, self.decided(space, packet, None) if turned else route
@@ -213,23 +197,23 @@ class _Trip:
         """Hand a packet to oneself, through lo, which has to be up."""
         lo = space.links["lo"]
         if not lo.up:
-            raise Stopped(lo_down(space, packet))
+            raise Stopped(refusing.lo_down(space, packet))
         self.path.append(Hop(packet.leg, space.name, "lo", "lo"))
         hop = ANYBODY if packet.to.version == 4 else packet.to
         if hop in lo.neighbours:
-            raise Stopped(fixed_neighbour(packet.leg, lo, hop))
+            raise Stopped(neighbour.fixed_neighbour(lo, hop))
         packet.goes = "lo"
         self.tracker.leave(space, packet, flow, lo)
         packet.came, packet.goes = "lo", ""
-        passes(space, packet, "INPUT")
+        refusing.passes(space, packet, "INPUT")
 
     def crosses(self, space: Netns, route: Route, packet: Packet) -> Link:
         """Carry a packet over a wire, and give the link where it arrives."""
         link = route.link
         assert link
         packet.goes = link.name
-        fits_link(link, packet)
-        fits_route(space, route, packet)
+        refusing.fits_link(link, packet)
+        refusing.fits_route(space, route, packet)
         out = Hop(packet.leg, space.name, link.name, "out", route, str(packet.to))
         try:
             end, doubt = next_hop(self.network, space, route, packet, self.learned, self.seen)
@@ -237,13 +221,14 @@ class _Trip:
             if no.stop.code != "flooding":
                 self.strays(no.stop, out, route.via or packet.to, packet)
                 raise
-            self.path, self.doubts = [*self.path, out], [*self.doubts, Doubt(no.stop, out)]
+            self.path.append(out)
+            self.doubts.append(Doubt(no.stop.on(self.leg), out))
             raise Unknown("") from None
         if packet.to.version == 6:
             self.asks(space, route, end, packet)
         self.path.append(out)
-        self.doubts += [Doubt(doubt, out)] if doubt else []
-        self.doubts += [Doubt(stop, out, astray) for stop, astray in
+        self.doubts += [Doubt(doubt.on(self.leg), out)] if doubt else []
+        self.doubts += [Doubt(stop.on(self.leg), out, astray) for stop, astray in
                         doubted(self.network, link, end, packet)]  # fmt: skip
         self.comes_by(link, end, packet)
         return end.link
@@ -255,11 +240,11 @@ class _Trip:
         self.path += under[:1] if link.below else []
         for one in end.through:
             if one.come:
-                fits_wire(link, one.come, packet)
+                refusing.fits_wire(link, one.come, packet)
                 self.path.append(Hop(packet.leg, one.bridge.netns, one.bridge.name, "bridge"))
                 self.bridged(one, packet)
-            fits_wire(link, one.goes, packet)
-        fits_wire(link, end.link, packet)
+            refusing.fits_wire(link, one.goes, packet)
+        refusing.fits_wire(link, end.link, packet)
         self.path += under[1:] if link.below else under
         self.path.append(Hop(packet.leg, end.link.netns, end.link.name, "in"))
 
@@ -307,7 +292,7 @@ class _Trip:
         ):
             question.came, question.goes = came, goes
             for chain in chains:
-                passes(one, question, chain)
+                refusing.passes(one, question, chain)
             if question.aged:
                 # Who is asked takes only what no router has passed on (RFC 4861).
                 raise Unknown(f"whether {question.aged[1].rule} spares questions for neighbours")
@@ -315,7 +300,7 @@ class _Trip:
             bridge = self.network.spaces[crossing.bridge.netns]
             if crossing.come and bridge_calls(bridge, crossing.bridge, packet):
                 asks.came = asks.goes = crossing.bridge.name
-                passes(bridge, asks, "FORWARD", crossing.bridge)
+                refusing.passes(bridge, asks, "FORWARD", crossing.bridge)
 
     def bridged(self, crossing: Crossing, packet: Packet) -> None:
         """br_netfilter: what a bridge passes on goes through the chains of IP of its namespace.
@@ -329,15 +314,15 @@ class _Trip:
         packet.enter(space.name)
         before, to = (packet.came, packet.goes), packet.to
         packet.came, packet.goes, packet.untracked = bridge.name, "", ""
-        passes(space, packet, "PREROUTING", bridge)
+        refusing.passes(space, packet, "PREROUTING", bridge)
         flow = self.tracker.enter(space, packet, "PREROUTING")
         packet.goes = bridge.name
         if packet.to != to:
             route = decide(space, packet.to, packet.source, None)
             if route is None or route.link is not bridge:
                 words = {"to": str(packet.to)}
-                raise Stopped(Stop("bridge_nat", packet.leg, space.name, bridge.name, words))
-        passes(space, packet, "FORWARD", bridge)
+                raise Stopped(Stop("bridge_nat", space.name, bridge.name, words))
+        refusing.passes(space, packet, "FORWARD", bridge)
         self.tracker.leave(space, packet, flow, bridge)
         packet.came, packet.goes = before
 
@@ -346,14 +331,14 @@ class _Trip:
         was = packet.to
         packet.enter(space.name)
         packet.came, packet.goes, packet.untracked = link.name, "", ""
-        passes(space, packet, "PREROUTING")
+        refusing.passes(space, packet, "PREROUTING")
         flow = self.tracker.enter(space, packet, "PREROUTING")
         if packet.to.is_loopback:
             raise Unknown(f"whether {in_words(space.name)} takes what comes in by {link.name} "
                           f"for {packet.to} (route_localnet)")  # fmt: skip
         if packet.to != was:
             self.turns_back(space, link, packet, sent, was)
-        if stop := refusal(packet.leg, space, link, packet.source, packet.to):
+        if stop := neighbour.refusal(space, link, packet.source, packet.to):
             raise Stopped(stop)
         return flow
 
@@ -371,23 +356,23 @@ class _Trip:
             port = end.through[0].goes if end.through else None
             if port and port is sent.peer and not port.options.get("hairpin"):
                 words = {"was": str(was), "to": str(packet.to)}
-                raise Stopped(by_value("hairpin", packet.leg, port.ref, "hairpin", True, words))
+                raise Stopped(by_value("hairpin", port.ref, "hairpin", True, words))
 
     def passed_on(self, space: Netns, link: Link, packet: Packet) -> Route:
         """Give the route by which a namespace passes a packet on, which it may not do."""
         version = packet.to.version
         if not passes_on(space, link, version):
-            raise Stopped(not_passed_on(space, link, packet))
+            raise Stopped(refusing.not_passed_on(space, link, packet))
         route = self.decided(space, packet, link)
-        if old := ages(self.sender, space, packet):
+        if old := refusing.ages(self.sender, space, packet):
             been = [hop for hop in self.path if (hop.leg, *hop[1:4]) == (
                 packet.leg, space.name, link.name, "in")]  # fmt: skip
-            raise Stopped(loop(space, link, packet) if been[1:] else old)
+            raise Stopped(refusing.loop(space, link, packet) if been[1:] else old)
         if link is not route.link and packet.source and packet.source.is_link_local:
             # Back by the same link it goes (ip6_forward).
             words = {"to": str(packet.source)}
-            near = Stop("link_local", packet.leg, space.name, link.name, words)
-            raise Stopped(unusable(self.sender[0], packet.leg) or near)
+            near = Stop("link_local", space.name, link.name, words)
+            raise Stopped(neighbour.unusable(self.sender[0]) or near)
         packet.goes = route.link.name if route.link else ""
-        passes(space, packet, "FORWARD")
+        refusing.passes(space, packet, "FORWARD")
         return route

@@ -290,7 +290,7 @@ def test_a_rule_that_would_translate_and_is_not_reached_is_put_first() -> None:
 def test_the_step_that_makes_a_route_is_of_the_version_of_the_packet() -> None:
     steps = parse("ip route add default via 10.0.2.99\nip route add default via fd00::9", "own", "",
                   "up", "own").steps  # fmt: skip
-    stop = Stop("nobody", "request", "", "eth0", {"to": "10.0.2.99"}, Ref("route", "", "default"))
+    stop = Stop("nobody", "", "eth0", {"to": "10.0.2.99"}, Ref("route", "", "default"))
     assert maker_of(steps, stop) == f"step 1: {steps[0].text}"
     six = stop._replace(words={"to": "fd00::9"})
     assert maker_of(steps, six) == f"step 2: {steps[1].text}"
