@@ -156,16 +156,12 @@ def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, case: Sending)
         near, by_plan = stop._replace(space=owner, mend=()), True
         if stop.code == "nobody":
             said += f"; {in_words(owner)} had it"
-            stop = stop._replace(layer_=_lost_with_it(planned, owner))
+            # With its address it has lost the link, or that alone.
+            gone = any(one.ref[:2] == ("link", owner) and not one.key for one in lost_of(planned))
+            stop = stop._replace(layer_=Layer.LINK if gone else Layer.ADDRESS)
     meant = tuple(_meant(near, planned, case)) if by_plan and "help" not in stop.words else ()
     step = _step_of(planned, stop)
     return Reason(False, path, stop.layer, said, evidence(stop), step, meant or fix(stop))
-
-
-def _lost_with_it(planned: Planned, owner: str) -> Layer:
-    """Give the layer of what a namespace has lost with its address: the link, or that alone."""
-    gone = any(one.ref[:2] == ("link", owner) and not one.key for one in lost_of(planned))
-    return Layer.LINK if gone else Layer.ADDRESS
 
 
 def _loser(planned: Planned, case: Sending) -> str | None:

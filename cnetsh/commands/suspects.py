@@ -62,7 +62,11 @@ def suspect(
     gap = gap_of(verdict, trial)
     found = _by_error(asked, trial) or (gap and _by_memory(network, gap))
     found = found or _by_tunnel(network, trial) or _by_trace(network, verdict, asked, trial)
-    return found or (gap and _by_sight(verdict, gap, trial))
+    if found or gap is None:
+        return found
+    # What may stop a packet on the wire where it was seen to get lost.
+    here = [one for one in verdict.doubts if one.out == gap.out]
+    return next((one.stop for one in here if _shown(one, gap, trial)), None)
 
 
 class Gap(NamedTuple):
@@ -101,12 +105,6 @@ def _sighted(trial: ProbeResult, leg: str, hop: Hop, direction: str = "") -> boo
     """Say whether a packet of a leg was seen at a hop."""
     one = Seen(leg, hop.space, hop.link, direction or hop.how)
     return one in trial.seen or one in trial.asked
-
-
-def _by_sight(verdict: Verdict, gap: Gap, trial: ProbeResult) -> Stop | None:
-    """Give what may stop a packet on the wire where it was seen to get lost."""
-    here = [one for one in verdict.doubts if one.out == gap.out]
-    return next((one.stop for one in here if _shown(one, gap, trial)), None)
 
 
 def is_possible(doubt: Doubt, gap: Gap | None, trial: ProbeResult) -> bool:

@@ -28,21 +28,11 @@ from cnetsh.apply.up import (
     to_undo,
     undo,
 )
+from cnetsh.commands import taking_down
 from cnetsh.commands.changing import changing, in_started, unless_killed
 from cnetsh.commands.entering import tell_version
 from cnetsh.commands.output import say
 from cnetsh.commands.progress import Telling, how_repaired
-from cnetsh.commands.taking_down import (
-    end,
-    forgetting_record,
-    in_use,
-    refuse_in_use,
-    refuse_interrupted,
-    tell_ended,
-    tell_left,
-    then_put_back,
-    undone_by,
-)
 from cnetsh.commands.work import How, Work, asked, done, first_refusal, nothing
 from cnetsh.compare import kernel, snapshot
 from cnetsh.compare.preview import as_lines, refuse_changed, refuse_taken, relied_on
@@ -130,7 +120,7 @@ def to_bring_up(wanted: Wanted, means: Means) -> Work:
     record = journal.find(wanted.plans.up.lab)
     if record is None or not record.same_boot:
         return _bringing_up(wanted, record, means)
-    refuse_interrupted(record, means.where)
+    taking_down.refuse_interrupted(record, means.where)
     tell_version(record)
     known = Changing.of(record, wanted.plans, means)
     if known is None:
@@ -166,7 +156,7 @@ def _bringing_up(wanted: Wanted, record: Journal | None, means: Means) -> Work:
 
     def carry_out() -> int:
         if record:
-            forgetting_record(record).carry_out()
+            taking_down.forgetting_record(record).carry_out()
         ended = bring_up(plans, before, means)
         if ended.undone is not None:
             return _rolled_back(plans.up, ended, means)
@@ -213,7 +203,8 @@ def _rolled_back(plan: Plan, ended: Ended, means: Means) -> int:
     if text := reason(plan, ended.outcome):
         say(text)
     assert ended.undone
-    return tell_ended(ended.undone, means.where, "undone") or undone_by(ended.outcome.signal)
+    code = taking_down.tell_ended(ended.undone, means.where, "undone")
+    return code or taking_down.undone_by(ended.outcome.signal)
 
 
 def _confirmed(wanted: Wanted, means: Means) -> int:
@@ -234,7 +225,8 @@ def _confirmed(wanted: Wanted, means: Means) -> int:
     # The lock is held since it came up, so nobody else can have taken it down.
     assert record
     undone = undo(to_undo(record, means))
-    return tell_ended(undone, means.where, "not confirmed: undone") or undone_by(means.stopping())
+    code = taking_down.tell_ended(undone, means.where, "not confirmed: undone")
+    return code or taking_down.undone_by(means.stopping())
 
 
 def _has_typed(stream: TextIO) -> bool:
@@ -256,7 +248,7 @@ def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
     # What is the lab's own goes, or is there already.
     surprises = surprises_of_change(plans, known.undoing.changes, new, seen)
     findings = _findings(wanted, without_links(now, record.links), means, surprises, new)
-    inside = in_use(record, known.homes)
+    inside = taking_down.in_use(record, known.homes)
     added = (line if line.found == "in the way" else line._replace(found="")
              for line in as_lines(new, now, record.made))  # fmt: skip
     lines = (*known.undoing.lines, *added)
@@ -266,20 +258,20 @@ def _changing(known: Changing, wanted: Wanted, means: Means) -> Work:
         lambda: refuse_foreign(plans.up),
         lambda: refuse_taken(plans.up._replace(steps=new), now, record.made),
         lambda: _refuse_dangerous(wanted, findings),
-        lambda: refuse_in_use(record, () if wanted.kill else inside),
+        lambda: taking_down.refuse_in_use(record, () if wanted.kill else inside),
     )
     drifted = Repairing.of(record, means.ask, known.change.gone)
 
     def carry_out() -> int:
-        end(record, known.homes, inside)
+        taking_down.end(record, known.homes, inside)
         outcome, undone = change.apply(known, means)
         record.close()
         return _changed(known, outcome, undone, wanted, means)
 
     return Work(
-        carry_out, lambda: lines, _differs(record, wanted, drifted), then_put_back(known.undoing),
-        shown=True, asks=_asked(record, wanted, lines), drifted=drifted,
-        warnings=findings, refused=refused,
+        carry_out, lambda: lines, _differs(record, wanted, drifted),
+        taking_down.then_put_back(known.undoing), shown=True, asks=_asked(record, wanted, lines),
+        drifted=drifted, warnings=findings, refused=refused,
         relied_on=lambda: relied_on(plans.up, now, standing),
     )  # fmt: skip
 
@@ -318,7 +310,7 @@ def _changed(
     if outcome.well:
         but = "is changed, but not all that went is undone"
         say(f"{record.lab} {but if undone.left else 'is up as planned now'}")
-        code = tell_left(undone.left, means.where)
+        code = taking_down.tell_left(undone.left, means.where)
         return _confirmed(wanted, means) or code
     if text := change.why_not(known.change, outcome):
         say(text)
@@ -330,6 +322,6 @@ def _changed(
         return LEFT_BEHIND
     if undone.left:
         say("the change is undone, but not all of it:")
-        return tell_left(undone.left, means.where)
+        return taking_down.tell_left(undone.left, means.where)
     say("the change is undone: the lab is as it was before")
-    return undone_by(outcome.signal)
+    return taking_down.undone_by(outcome.signal)

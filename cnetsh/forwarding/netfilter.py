@@ -251,7 +251,7 @@ def _fit(space: Netns, option: str, value: str, packet: Packet) -> bool | None:
     match option:
         case "-s" | "-d":
             one = packet.source if option == "-s" else packet.to
-            return one is not None and _within(one, value)
+            return one is not None and any(one in prefix(each) for each in value.split(","))
         case "-i" | "-o":
             has = packet.came if option == "-i" else packet.goes
             return has.startswith(value[:-1]) if value[-1:] == "+" else has == value
@@ -276,10 +276,6 @@ def _fit(space: Netns, option: str, value: str, packet: Packet) -> bool | None:
         case "--dst-type":
             return (value == "LOCAL") == is_local(space, packet.to)
     return None
-
-
-def _within(one: Address, value: str) -> bool:
-    return any(one in prefix(each) for each in value.split(","))
 
 
 def _between(one: Address, first: str, last: str = "") -> bool:

@@ -341,19 +341,14 @@ def _find_hop(space: Netns, route: Route) -> None:
         name = link.name if link else "the link"
         raise Refusal(f"{name} is down at this point, so it has no routes")
     if hop and any(one.ip == hop for one, _ in space.addresses):
-        _own_hop(space, route)
+        # Through one's own address means: on the wire, to whom answers there (fib_check_nh).
+        if hop.version == 6:
+            raise Refusal(f"the next hop {hop} is an address of {space.name or 'the host'} itself")
+        route.via = None
     elif hop and not hop.is_link_local and not is_local(space, hop):
         found = lookup(space, hop, MAIN, link)
         if found is None or found.via:
             raise Refusal(f"the next hop {hop} is in no network of {link.name} at this point")
-
-
-def _own_hop(space: Netns, route: Route) -> None:
-    """Through one's own address means: on the wire, to whom answers there (fib_check_nh)."""
-    if route.to.version == 6:
-        owner = space.name or "the host"
-        raise Refusal(f"the next hop {route.via} is an address of {owner} itself")
-    route.via = None
 
 
 def _remove_route(space: Netns, ref: Ref, facts: Facts) -> None:

@@ -7,24 +7,30 @@ from cnetsh.views.picture.shapes import Box, Label, Picture, line_kind, socket_o
 
 INSET = 4  # columns of the host beside the boxes in it
 _LEAST = 24
-WIDER = 1.25  # a letter of the title beside one of the rest
+_WIDER = 1.25  # a letter of the title beside one of the rest
 LONE = "not connected to the host or the Internet"
 EMPTY = "no container and no bridge is there"
 _PROMPT = "NAT "
 
 
-def width_wanted(network: DrawnNetwork) -> int:
-    """Give how wide the host has to be for its longest lines."""
+def width_wanted(network: DrawnNetwork, left: int = 0) -> int:
+    """Give how wide a picture has to be for its title, and for the longest lines of its host.
+
+    left: columns beside the host.
+    """
+    title = int(len(network.title) * _WIDER) + 1
+    if not network.hosted:
+        return title
     lengths = [len(text) + len(_PROMPT) + 8 for text in network.translated]
     lengths += [len(text) + 8 for text in (*network.ways, f"IP stack  {network.heading}")]
     outside = network.outside
     lengths += [2 * len(outside.address) + 10] if outside else []
-    return max([40, *lengths])
+    return max(title, left + max([40, *lengths]))
 
 
 def draw_title(picture: Picture, width: int) -> int:
     """Draw the title in as many lines as it needs; give the row where the picture begins."""
-    rows = wrap(picture.title, int(width / WIDER)) or [""]
+    rows = wrap(picture.title, int(width / _WIDER)) or [""]
     for y, row in enumerate(rows):
         picture.texts.append(Label(0, y, row, "title"))
     return len(rows) + 1

@@ -7,14 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cnetsh.views.picture.hosting import (
-    LONE,
-    WIDER,
-    draw_host,
-    draw_no_host,
-    draw_title,
-    width_wanted,
-)
+from cnetsh.views.picture import hosting
+from cnetsh.views.picture.hosting import LONE
 from cnetsh.views.picture.links import Place
 from cnetsh.views.picture.network import BoxLine, DrawnContainer, DrawnNetwork, DrawnPort, Rail
 from cnetsh.views.picture.placing import Placed, unplaced
@@ -134,17 +128,14 @@ class _Ladder:
         return max(wanted)
 
     def draw(self) -> None:
-        wanted = int(len(self.network.title) * WIDER) + 1
-        if self.network.hosted:
-            wanted = max(wanted, self.left + width_wanted(self.network))
-        width = max(self.width, min(self.most, wanted))
+        width = max(self.width, min(self.most, hosting.width_wanted(self.network, self.left)))
         self.picture.width = width
-        self.begin = draw_title(self.picture, width)
+        self.begin = hosting.draw_title(self.picture, width)
         if self.network.hosted:
             y = self._host(width)
         else:
             y = self.begin + 1
-            draw_no_host(self.network, self.picture, self.begin - 1)
+            hosting.draw_no_host(self.network, self.picture, self.begin - 1)
         self.picture.tight = y
         self.rungs = [rung._replace(y=rung.y + y) for rung in self.rungs]
         for one in self.nodes:
@@ -157,7 +148,8 @@ class _Ladder:
     def _host(self, width: int) -> int:
         """Draw the host with its bars; give the row where containers begin."""
         rails = self.network.rails
-        top, stack = draw_host(self.network, self.picture, self.left, width - self.left, self.begin)
+        room, picture = width - self.left, self.picture
+        top, stack = hosting.draw_host(self.network, picture, self.left, room, self.begin)
         for number, rail in enumerate(rails):
             y = stack + 2 + 2 * number
             right = width - 4 - LANE * (len(rails) - 1 - number)
@@ -169,8 +161,7 @@ class _Ladder:
                     no_way = Label(right + 1 - len(NO_WAY), y - 1, NO_WAY, "no")
                     self.picture.sockets.append(no_way)
         bottom = stack + 2 * len(rails) + 2
-        box = Box(self.left, top, width - self.left, bottom - top + 1, "host")
-        self.picture.boxes.insert(0, box)
+        picture.boxes.insert(0, Box(self.left, top, room, bottom - top + 1, "host"))
         return bottom + 2
 
     def _rung(self, rung: _Rung) -> None:

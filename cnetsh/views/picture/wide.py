@@ -3,16 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from cnetsh.views.picture import hosting
 from cnetsh.views.picture.columns import Columns, Group, in_columns, rail_number
-from cnetsh.views.picture.hosting import (
-    INSET,
-    LONE,
-    WIDER,
-    draw_host,
-    draw_no_host,
-    draw_title,
-    width_wanted,
-)
+from cnetsh.views.picture.hosting import INSET, LONE
 from cnetsh.views.picture.levels import levels
 from cnetsh.views.picture.network import DrawnNetwork, Rail
 from cnetsh.views.picture.placing import Placed, Plug, unplaced
@@ -77,7 +70,7 @@ class _Wide:
             y = self._host()
         else:
             y = self.begin - 2
-            draw_no_host(self.network, self.picture, self.begin - 1)
+            hosting.draw_no_host(self.network, self.picture, self.begin - 1)
         y = self._hosted(hosted, y)
         if not self._lead_aside(hosted):
             return False
@@ -108,18 +101,18 @@ class _Wide:
 
     def _widen(self, rows: list[list[Placed]]) -> None:
         lengths = [sum(one.w + APART for one in row) - APART for row in rows]
-        lengths += [self.columns.width, int(len(self.network.title) * WIDER) + 1 - INSET]
-        lengths += [width_wanted(self.network) - INSET] if self.network.hosted else [len(LONE)]
+        lengths += [self.columns.width, hosting.width_wanted(self.network) - INSET]
+        lengths += [] if self.network.hosted else [len(LONE)]
         self.inner = min(max(lengths), self.most - INSET - self._beside())
         self.columns.shift(2 + max(0, (self.inner - self.columns.width) // 2))
         self.picture.width = self.inner + INSET + self._beside()
-        self.begin = draw_title(self.picture, self.picture.width)
+        self.begin = hosting.draw_title(self.picture, self.picture.width)
 
     # ── the host ──
     def _host(self) -> int:
         """Draw the host with its bars; give the row of its lower edge."""
         width = self.inner + INSET
-        top, self.stack = draw_host(self.network, self.picture, 0, width, self.begin)
+        top, self.stack = hosting.draw_host(self.network, self.picture, 0, width, self.begin)
         rails = self.network.rails
         self.bars = self.stack + 2 + any(rail.isolated and rail.wired for rail in rails)
         self.edge = self.bars + 2
