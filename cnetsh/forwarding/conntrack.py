@@ -158,6 +158,8 @@ def _hide(space: Netns, packet: Packet, flow: Flow, link: Link) -> None:
         fate = verdict(space, key, packet)
         if fate.target == "MASQUERADE":
             flow.now_source = lent(space, link, packet.to, packet.to.version)
+            if flow.now_source is None:
+                raise Unknown(f"as whom {fate.rule} has it leave")
         elif fate.target == "SNAT":
             # Of several addresses, or ports, the first.
             with _leading(fate.rule):

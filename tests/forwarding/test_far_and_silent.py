@@ -7,12 +7,13 @@ from test_stops import OUT, TO_NET1, asks, routing
 
 from cnetsh.forwarding.netfilter import Packet
 from cnetsh.forwarding.network import Network, interface
-from cnetsh.forwarding.seen import network_of
+from cnetsh.forwarding.seen import network_of, new_machine
 from cnetsh.forwarding.settle import settle
 from cnetsh.forwarding.stop import evidence, fix, sentence
 from cnetsh.forwarding.trip import follow
 from cnetsh.kinds.change import Make, Ref, Remove, State
 from cnetsh.kinds.setting import ROOT
+from cnetsh.plan.steps import changes_of
 
 
 @pytest.mark.parametrize(("ttl", "works"), [("1", False), ("2", True)])
@@ -141,3 +142,20 @@ def test_what_keeps_a_question_from_being_answered(name: str, value: str, open_:
         (Ref("route", "b", "10.9.0.1"), {"dev": "e1"}),
     )
     assert follow(network, "a", Packet(ip_address("10.9.0.2"))).open.startswith(open_)
+
+
+def test_what_leaves_by_a_host_without_an_address_is_not_followed_past_its_masquerade() -> None:
+    network = new_machine({f"{ROOT}bridge/bridge-nf-call-iptables": "1"})
+    lines = ["ip link add br0 type bridge", "ip link set br0 up"]
+    for number in (0, 1):
+        lines += [
+            f"ip netns add a{number}",
+            f"ip link add v{number} type veth peer name c netns a{number}",
+            f"ip link set v{number} up", f"ip link set v{number} master br0",
+            f"ip -n a{number} address add 10.7.0.{number + 1}/24 dev c",
+            f"ip -n a{number} link set c up",
+        ]  # fmt: skip
+    lines.append("iptables -t nat -A POSTROUTING -j MASQUERADE")
+    assert settle([change for line in lines for change in changes_of(line)], network) == []
+    verdict = follow(network, "a0", Packet(ip_address("10.7.0.2")))
+    assert verdict.works is None and verdict.open == "as whom -j MASQUERADE has it leave"
