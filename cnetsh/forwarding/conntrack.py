@@ -159,7 +159,7 @@ def _hide(space: Netns, packet: Packet, flow: Flow, link: Link) -> None:
         if fate.target == "MASQUERADE":
             flow.now_source = lent(space, link, packet.to, packet.to.version)
             if flow.now_source is None:
-                raise Unknown(f"as whom {fate.rule} has it leave")
+                raise Unknown(f"which address {fate.rule} gives it")
         elif fate.target == "SNAT":
             # Of several addresses, or ports, the first.
             with _leading(fate.rule):

@@ -158,4 +158,4 @@ def test_what_leaves_by_a_host_without_an_address_is_not_followed_past_its_masqu
     lines.append("iptables -t nat -A POSTROUTING -j MASQUERADE")
     assert settle([change for line in lines for change in changes_of(line)], network) == []
     verdict = follow(network, "a0", Packet(ip_address("10.7.0.2")))
-    assert verdict.works is None and verdict.open == "as whom -j MASQUERADE has it leave"
+    assert verdict.works is None and verdict.open == "which address -j MASQUERADE gives it"
