@@ -33,14 +33,14 @@ _NAMED = OWNED & MARKED
 _NO_COUNT = OWNED | MARKED
 
 
-class Found(NamedTuple):
+class Findings(NamedTuple):
     """What a step would find: a verdict, and by fact what it takes for granted there."""
 
     verdict: str
     was: Mapping[str, str]
 
 
-def preview(steps: Sequence[Step], now: State, made: Made = NOTHING) -> list[Found]:
+def preview(steps: Sequence[Step], now: State, made: Made = NOTHING) -> list[Findings]:
     """Give for each step: create, change, look, already there, in the way, depends on step N."""
     seen = _Preview(now, made)
     return [seen.find(number, step, step.changes) for number, step in enumerate(steps)]
@@ -69,7 +69,7 @@ class _Preview:
     made: Made
     owner: dict[Ref, int] = field(default_factory=dict)
 
-    def find(self, number: int, step: Step, changes: Changes) -> Found:
+    def find(self, number: int, step: Step, changes: Changes) -> Findings:
         """Give what a step would find, and remember what it makes for those after it."""
         # Before the step's own objects are known: it does not depend on itself.
         held = (ref for change in changes for ref in holders(change))
@@ -82,7 +82,7 @@ class _Preview:
                 self.owner |= dict.fromkeys(refs_of(change), number)
             elif isinstance(change, Move) and change.ref in self.owner:
                 self.owner[change.to] = self.owner[change.ref]
-        return Found(self._verdict(step, changes, home), was)
+        return Findings(self._verdict(step, changes, home), was)
 
     def _verdict(self, step: Step, changes: Changes, home: int | None) -> str:
         made = [ref for one in changes for ref in _named(one)]
