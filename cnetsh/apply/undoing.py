@@ -189,14 +189,14 @@ def _in_order(
     """Give what takes steps back, in the order of the lab's `down`, and what the rest needs."""
     now, found = sight.now, []
     # What of others' the lab alone has kept goes by itself.
-    left = {fact for fact in {**done, **wanted} if not is_link_local(fact)
-            and not sight.holds(fact) and not same(now.get(fact), wanted.get(fact))}  # fmt: skip
+    left = dict.fromkeys(fact for fact in {**done, **wanted} if not is_link_local(fact)
+                         and not sight.holds(fact)
+                         and not same(now.get(fact), wanted.get(fact)))  # fmt: skip
     # What a port is in its bridge shows when it is there again.
     moved = {fact.ref for fact in left if fact.key == "master"}
-    later = {fact for fact in left if fact.key != "master"
-             and kinds.link_of(fact, wanted.get(fact)) in moved
-             and is_a_ports(fact, _value(fact, wanted, now))}  # fmt: skip
-    left -= later
+    left = {fact: None for fact in left if fact.key == "master"
+            or kinds.link_of(fact, wanted.get(fact)) not in moved
+            or not is_a_ports(fact, _value(fact, wanted, now))}  # fmt: skip
     for one in undone:
         step = sight.steps[one.step]
         by_hand = step.said.undo is not None or _is_unseen(step, sight)
@@ -204,7 +204,8 @@ def _in_order(
             found += [Mend(text, one.step) for text in one.texts]
         for change in reversed(step.changes):
             named = [each for each in left if is_named_by(change, each, _value(each, now, wanted))]
-            left.difference_update(named)
+            for fact in named:
+                del left[fact]
             if by_hand:
                 # What its own undo leaves is mended afterwards.
                 continue

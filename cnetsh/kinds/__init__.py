@@ -232,7 +232,7 @@ def facts_of(state: State) -> Found:
     for ref, several in state.items():
         if ref.kind in MARKED:
             found |= {Fact(ref, "" if key == "mark" else key): several[0][key]
-                      for key in several[0].keys() - _UNCOMPARED}  # fmt: skip
+                      for key in several[0] if key not in _UNCOMPARED}  # fmt: skip
         elif ref.kind == "rule":
             for facts in several:
                 words = ref.name.split(" ", 3)[3]

@@ -421,6 +421,13 @@ class TestFacts:
         assert (port[""], port["cost"], port["alias"]) == ([3, 77], 7, "what it is for")
         assert port.keys().isdisjoint({"ifindex", "peer", "far", "mark"})
 
+    def test_they_stand_in_the_order_in_which_they_were_seen(self) -> None:
+        """What is put back of a port is then written alike each time."""
+        state = kinds.see(Answers([PORT, END]))
+        seen = next(facts for ref, (facts,) in state.items() if ref.name == "p0")
+        found = [fact.key for fact in kinds.facts_of(state) if fact.ref.name == "p0" and fact.key]
+        assert found == [key for key in seen if key in found]
+
     def test_of_equal_names_each_has_one(self) -> None:
         routes = [{"dst": "default", "dev": dev, "metric": 7} for dev in ("p1", "p0", "p0")]
         found = kinds.facts_of(kinds.see(Answers(routes=routes)))
