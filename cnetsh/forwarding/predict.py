@@ -87,9 +87,13 @@ def foretold(
     owners = [(number, change) for number, step in enumerate(steps, 1)
               if runs is None or step in runs for change in step.changes]  # fmt: skip
     refused = settle([change for _, change in owners], network)
+    first = owners[refused[0].at][0] if refused else len(steps)
+    trusted = next((step for step in steps[:first] if step.kind == "trusted"
+                    and (runs is None or step in runs)), None)  # fmt: skip
+    if trusted:
+        return [*_open(check, trusted)]
     if refused:
         # The plan ends there, and nobody checks anything.
-        first = owners[refused[0].at][0]
         says = f"will be refused: {refused[0].why}"
         return [Surprise("step", first, steps[first - 1].text, says)]
     checked = [*_checks(steps, check.steps, network)]
@@ -122,6 +126,14 @@ def _tried(step: Step, network: Network) -> bool:
         return is_local(space, wanted)
     route = decide(space, wanted, None, None)
     return route is not None and route.type in ("unicast", "local")
+
+
+def _open(check: Plan, trusted: Step) -> Iterator[Surprise]:
+    """Tell that each check may end either way after a step of which no kind knows what it does."""
+    for number, step in enumerate(check.steps, 1):
+        if step.kind == "check":
+            says = f"may end either way: it is not known what {trusted.text} does"
+            yield Surprise("unknown", number, step.text, says)
 
 
 def _checks(steps: Sequence[Step], checks: Sequence[Step], network: Network) -> Iterator[Surprise]:

@@ -33,8 +33,8 @@ def machine(*lines: str) -> Network:
     return network
 
 
-def surprises(up: str, check: str = "", *before: str) -> list[Surprise]:
-    plans = [parse(text, "t", "", part, "t") for text, part in ((up, "down"), (check, "check"))]
+def surprises(up: str, check: str = "", *before: str, part: str = "down") -> list[Surprise]:
+    plans = [parse(up, "t", "", part, "t"), parse(check, "t", "", "check", "t")]
     return [one for one in foretold(*plans, machine(*before)) if one.part != "pair"]
 
 
@@ -369,6 +369,18 @@ def test_steps_that_the_kernel_refuses_are_told_and_nothing_after_them() -> None
     )
     (one,) = surprises(small, "")
     assert one.says == "will be refused: IPv6 is off on br6: its MTU is below 1280"
+
+
+def test_after_a_step_that_is_taken_on_trust_nothing_is_foretold() -> None:
+    """A rule of `ip rule` may lead elsewhere, and what makes a link is needed by the next step."""
+    rule = "#: undo ip rule delete priority 9\nip rule add to 10.2.0.2 table 9 priority 9"
+    (one,) = surprises(f"{ROUTER}{rule}", ACROSS, part="up")
+    assert one.part == "unknown" and one.says.endswith("what ip rule add to 10.2.0.2 table 9 "
+                                                       "priority 9 does")  # fmt: skip
+    tunnel = "#: undo ip link delete gre1\nip link add gre1 type gre remote 10.2.0.2"
+    assert surprises(f"{tunnel}\nip link set gre1 up", part="up") == []
+    (one,) = surprises(f"ip address add 10.2.0.1/33 dev lo\n{rule}", ACROSS, part="up")
+    assert one.part == "step"
 
 
 def test_what_is_not_modelled_is_not_known() -> None:
