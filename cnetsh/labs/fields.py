@@ -5,7 +5,7 @@ statement of a mapping of the file, and `Mapping` reads it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from collections.abc import Mapping as Entries
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -212,7 +212,8 @@ class Mapping:
         if self.optional and node.value in _NOTHING:
             node = node._replace(value={})
         if not isinstance(node.value, dict):
-            raise unexpected(node, path, self.expected)
+            spaced = _spaced(str(node.value), self.fields)
+            raise unexpected(node, path, spaced or self.expected)
         values: dict[str, Any] = {"name": node.key.text}
         before = len(mistakes)
         for key, known in self.fields.items():
@@ -255,6 +256,15 @@ def _mapping(node: Node) -> dict[str, Node]:
     return node.value if isinstance(node.value, dict) else {}
 
 
+def _spaced(text: str, known: Container[str]) -> str:
+    """Give what was meant by a key of which YAML takes no end, for there is no space behind it."""
+    key, _, value = text.partition(":")
+    said = f"a space behind the colon: {key}: {value}"
+    return shortened(said) if value and key in known else ""
+
+
 def _unknown_key(entry: Node, path: str, known: list[str]) -> CnetshError:
+    if spaced := _spaced(entry.key.text, known):
+        return CnetshError(f"{place_of(entry, path, at_key=True)}: expected {spaced}")
     found = f"{place_of(entry, path, at_key=True)}: unknown key{meant(entry.key.text, known)}"
     return CnetshError(f"{found}, expected {', '.join(known)}")

@@ -15,6 +15,8 @@ _LARGEST = 1 << 20
 DEEPEST = 20
 # YAML forbids tabs in front of a key, and libyaml's messages do not say the word.
 _TAB = re.compile("^ *\t", re.MULTILINE)
+# Without a space a key is text, and what comes below it is refused in words of YAML's own.
+_TIGHT = re.compile(r"^[ -]*([a-z]+):([^\s:/].*)$", re.MULTILINE)
 
 # libyaml composes a large file about ten times faster; both give the same nodes.
 if TYPE_CHECKING:
@@ -97,12 +99,21 @@ def compose_document(text: str, origin: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else shown
-        hint = "indent with spaces: YAML takes no tabs there" if _TAB.search(text) else ""
-        raise CnetshError(f"{where}: {_problem(error)}", hint) from None
+        raise CnetshError(f"{where}: {_problem(error)}", _hint(error, text)) from None
     except yaml.YAMLError as error:
         letter = getattr(error, "character", None)
         what = "a character" if letter is None else f"the character {letter!a}"
         raise CnetshError(f"{shown}: not YAML: {what} may not stand in it") from None
+
+
+def _hint(error: yaml.MarkedYAMLError, text: str) -> str:
+    """Say what often keeps a text from being YAML."""
+    if _TAB.search(text):
+        return "indent with spaces: YAML takes no tabs there"
+    tight = _TIGHT.search(text)
+    if tight and "mapping values" in str(error.problem):
+        return f"a space is missing: {shortened(f'{tight[1]}: {tight[2]}')}"
+    return ""
 
 
 class _Refusal(yaml.MarkedYAMLError):
