@@ -73,13 +73,19 @@ class Sending:
 
     def comes(self, stop: Stop, changes: Iterable[Change]) -> int:
         """Give how far it comes after changes: _ARRIVES, there and back, 1 past a stop, else 0."""
-        network = next(self.others, None)
-        if network is None:
+        again = self.after(changes)
+        if again is None:
             return 0
-        settle(changes, network)
-        again = follow(network, self.sender, replace(self.packet))
         past = again.stop is None or _place(again.stop) != _place(stop)
         return _ARRIVES if again.works else int(past)
+
+    def after(self, changes: Iterable[Change]) -> Verdict | None:
+        """Give what becomes of it after changes, None where no more can be tried."""
+        network = next(self.others, None)
+        if network is None:
+            return None
+        settle(changes, network)
+        return follow(network, self.sender, replace(self.packet))
 
 
 def _place(stop: Stop) -> tuple[str, ...]:
@@ -159,9 +165,20 @@ def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, case: Sending)
             # With its address it has lost the link, or that alone.
             gone = any(one.ref[:2] == ("link", owner) and not one.key for one in lost_of(planned))
             stop = stop._replace(layer_=Layer.LINK if gone else Layer.ADDRESS)
+    if wall := _wall_behind(stop, planned, case):
+        said = f"{said}; with 1, {sentence(wall)}"
+        return Reason(False, path, stop.layer, said, evidence(stop), _step_of(planned, wall))
     meant = tuple(_meant(near, planned, case)) if by_plan and "help" not in stop.words else ()
     step = _step_of(planned, stop)
     return Reason(False, path, stop.layer, said, evidence(stop), step, meant or fix(stop))
+
+
+def _wall_behind(stop: Stop, planned: Planned, case: Sending) -> Stop | None:
+    """Give the rule of a lab that keeps back what the host then passes on, so that it need not."""
+    again = case.after(stop.mend) if stop.code == "not_forwarding" and planned else None
+    wall = again.stop if again and again.works is False else None
+    by_lab = wall and wall.layer == Layer.FIREWALL and _step_of(planned, wall)
+    return wall if by_lab else None
 
 
 def _loser(planned: Planned, case: Sending) -> str | None:

@@ -249,6 +249,26 @@ def test_a_link_of_the_same_name_is_not_taken_for_one_that_is_lost(
     assert "eth0" in private.sh("ip route show default")
 
 
+ISOLATED = """
+bridges:
+  back: {address: 10.9.0.1/24, isolated: true}
+  front: {address: 10.8.0.1/24}
+containers:
+  a: {bridge: back}
+  b: {bridge: front}
+"""
+
+
+def test_what_a_lab_keeps_apart_is_not_to_be_passed_on(private: Private, tmp_path: Path) -> None:
+    private.sh(SANDBOX)
+    private.cnetsh("up", lab_file(tmp_path, "n1", ISOLATED))
+    for asked in ("a 1.1.1.1", "b a"):
+        found = why(private, asked, 1)
+        assert "ip_forward is 0; with 1, the host " in found["reason"], found
+        assert found["fix"] == [] and "n1, step " in found["step"], found
+    assert why(private, "b 1.1.1.1", 1)["fix"] == ["echo 1 | tee /proc/sys/net/ipv4/ip_forward"]
+
+
 @pytest.mark.parametrize(
     "asked",
     [
