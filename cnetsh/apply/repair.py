@@ -21,7 +21,7 @@ from cnetsh.compare.plans import Read, leaning, makers_in
 from cnetsh.compare.preview import taken
 from cnetsh.compare.scope import is_own
 from cnetsh.errors import CnetshError
-from cnetsh.kinds import rule
+from cnetsh.kinds import route, rule
 from cnetsh.kinds.change import (
     OWNED,
     Change,
@@ -67,6 +67,11 @@ class Repairing:
                     f"{self.record.lab} cannot be repaired: {one.text}",
                     "remove it or give it another name: what is not this lab's is not touched",
                 )
+            if gone := self._in_its_place(one):
+                raise CnetshError(
+                    f"{self.record.lab} cannot be repaired: {one.text}",
+                    f"another is in its place, which is not this lab's; remove it: {gone}",
+                )
         made = {Ref("link", "", name) for name in self.record.links}
         lost = [[ref for ref in made_by(step) if ref in made]
                 for step in {one.step: None for one in self.drifted if not one.key}]  # fmt: skip
@@ -81,6 +86,15 @@ class Repairing:
         names = {ref: name for ref, name in self._names.items()
                  if ref.kind != "link" or ref not in again}  # fmt: skip
         refuse_others(self.record, names, (as_step(one.text) for one in self.todo), anew)
+
+    def _in_its_place(self, one: Drifted) -> str:
+        """Give what removes the route beside which the kernel takes no lost one, "" for nothing."""
+        if one.key or one.ref.netns or one.ref.kind != "route":
+            return ""
+        wanted = [change.facts for change in one.step.changes if isinstance(change, Make)]
+        there = [facts for facts in self.state.get(one.ref, [])
+                 if route.excludes(one.ref, facts, wanted[0])]  # fmt: skip
+        return kinds.write(Remove(one.ref, there[0]))[0] if there else ""
 
     @cached_property
     def _names(self) -> Mapping[Ref, str]:

@@ -177,6 +177,15 @@ def _is_six(to: str, facts: Facts) -> bool:
     return ":" in to or "pref" in facts or (":" in via and " " not in via)
 
 
+def excludes(ref: Ref, there: Facts, wanted: Facts) -> bool:
+    """Say whether the kernel takes a route to a network only without one that is there."""
+    six = _is_six(ref.name, wanted)
+    usual = {"table": "main", "metric": "1024" if six else "0"}
+    return six == _is_six(ref.name, there) and all(
+        there.get(key, least) == wanted.get(key, least) for key, least in usual.items()
+    )
+
+
 def can_be(now: Facts | None, wanted: Facts) -> bool:
     """Say whether a command gives a route what it is wanted with."""
     if "encap" in wanted:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hosts import Private
+from hosts import Private, report
 from others import template
 
 # Only the drift: the pings of `check` cost a second each where a lab is broken.
@@ -177,3 +177,28 @@ def test_what_others_have_renamed_of_the_labs_own_is_made_again(
     assert " x" not in private.sh(links).replace("\n", " ")
     private.cnetsh("down", "t")
     assert private.snapshot(settled=0.2) == before
+
+
+@pytest.mark.parametrize("six", ["", "-6 "], ids=["4", "6"])
+def test_a_route_of_others_in_the_place_of_the_labs_is_named_with_what_removes_it(
+    private: Private, tmp_path: Path, six: str
+) -> None:
+    to, one, other = ("10.7.0.0/24", "10.9.0.2", "10.9.0.3")
+    if six:
+        to, one, other = ("fd07::/64", "fd09::2", "fd09::3")
+    more = " nodad" if six else ""
+    address = f"ip address add {one[:-1]}1/{64 if six else 24} dev br1{more}"
+    up = f"ip link add name br1 type bridge\nip link set br1 up\n{address}\n"
+    private.cnetsh("up", template(tmp_path, "t", f"{up}ip {six}route add {to} via {one}"))
+    private.sh(
+        f"ip {six}route replace {to} via {other}; ip {six}route add {to} via {other} metric 7"
+    )
+    for dry in ((), ("--dry-run",)):
+        done = private.cnetsh("repair", "t", "--yes", *dry, check=False)
+        assert done.returncode == 2, report(done)
+        assert done.stderr.startswith(f"cnetsh: t cannot be repaired: route {to} via {one} is miss")
+        asked = done.stderr.strip().split("remove it: ")[1]
+    private.sh(asked)
+    private.cnetsh("repair", "t", "--yes")
+    assert drift(private, "t") == []
+    assert "metric 7" in private.sh(f"ip {six}route show {to}")
