@@ -89,7 +89,7 @@ def _accept(case: Case, one: Filter) -> tuple[str, tuple[str, str]]:
         back = "ct state established,related accept"
         return _ADD, (f"{rule} iifname {bridge} accept", f"{rule} oifname {bridge} {back}")
     # Docker calls this chain before its own, and leaves alone what is in it.
-    docker = any(line.startswith(":DOCKER-USER") for line in _lines(case, f"{one.home} filter"))
+    docker = "-A FORWARD -j DOCKER-USER" in _lines(case, f"{one.home} filter")
     rule = f"{one.home} -I {'DOCKER-USER' if docker else 'FORWARD'}"
     back = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
     return _ADD, (f"{rule} -i {bridge} -j ACCEPT", f"{rule} -o {bridge} {back}")

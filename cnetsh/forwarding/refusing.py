@@ -140,8 +140,11 @@ def _before(space: Netns, packet: Packet, by: Fate) -> Iterator[Make]:
     Docker calls a chain for such rules before its own, and leaves alone what is in it.
     """
     tool, table, chain = by.chain.split(" ")
-    docker = f"{tool} {table} DOCKER-USER"
-    home = Ref("chain", space.name, docker if docker in space.chains else f"{tool} {table} {chain}")
+    above = space.chains.get(f"{tool} {table} FORWARD", [])
+    # What nothing leads to before the packet is dropped lets nobody through.
+    above = above[: above.index(by.rule)] if by.rule in above else above
+    first = "DOCKER-USER" if "-j DOCKER-USER" in above else chain
+    home = Ref("chain", space.name, f"{tool} {table} {first}")
     there, back = (f"-i {packet.came} -o {packet.goes}", f"-i {packet.goes} -o {packet.came}")
     known = " -m conntrack --ctstate RELATED,ESTABLISHED"
     rules = [there, back + known] if there != back else [there]

@@ -431,9 +431,16 @@ class TestOverlap:
 
 class TestAdvice:
     def test_names_dockers_chain_where_there_is_one(self) -> None:
-        rules = {"iptables filter": [":DOCKER-USER -", ":FORWARD DROP"]}
+        rules = {
+            "iptables filter": [":DOCKER-USER -", ":FORWARD DROP", "-A FORWARD -j DOCKER-USER"]
+        }
         (one,) = found(None, host(rules=rules), "P01")
         assert "iptables -I DOCKER-USER -i BRIDGE -j ACCEPT" in one.commands
+
+    def test_names_it_only_where_something_leads_to_it(self) -> None:
+        rules = {"iptables filter": [":DOCKER-USER -", ":FORWARD DROP"]}
+        (one,) = found(None, host(rules=rules), "P01")
+        assert "iptables -I FORWARD -i BRIDGE -j ACCEPT" in one.commands
 
 
 def test_gravest_first_and_names_of_the_kernel_made_visible() -> None:

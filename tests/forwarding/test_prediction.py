@@ -135,13 +135,15 @@ DROPPING = {
     "one that refuses": ["iptables -A FORWARD -j REJECT --reject-with icmp-port-unreachable"],
     "Docker's": ["iptables -N DOCKER-USER", "iptables -A FORWARD -j DOCKER-USER",
                  "iptables -A FORWARD -j DROP"],
+    "Docker's chain, to which nothing leads": ["iptables -N DOCKER-USER",
+                                               "iptables -A FORWARD -j DROP"],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("before", DROPPING.values(), ids=DROPPING)
 def test_what_a_host_does_not_pass_on_is_let_through_by_rules_before(before: list[str]) -> None:
     (one,) = surprises(NAT.format("eth0"), OUT, *before)
-    chain = "DOCKER-USER" if len(before) > 1 else "FORWARD"
+    chain = "DOCKER-USER" if len(before) > 2 else "FORWARD"
     assert one.part == "check" and "the host " in one.says and before[-1][9:] in one.says
     assert one.fix == (
         f"iptables -w -t filter -I {chain} -i veth1 -o eth0 -j ACCEPT",
