@@ -26,7 +26,8 @@ from cnetsh.system.process import ask
 # Where a reason by these names something to add, only the plan knows what was meant.
 _MEANT = frozenset({Layer.ADDRESS, Layer.ROUTE, Layer.NEIGHBOUR, Layer.NAT, Layer.RECEIVER})
 _SURE = frozenset({"no_network", "never_asks"})  # what mends these is known all the same
-_BARE = "no_link"  # a namespace that has lost all, whatever the layer
+# Who has lost all, and who has what an address was asked for: whatever the layer, as a tunnel's.
+_LOST = frozenset({"no_link", "nobody"})
 _MOST = 4  # commands of a fix
 _ARRIVES = 2
 # The labs that are up, by their names.
@@ -155,7 +156,7 @@ def _by_model(verdict: Verdict, path: tuple[str, ...], planned: Planned, case: S
 
 
 def _stopped(stop: Stop, path: tuple[str, ...], planned: Planned, case: Sending) -> Reason:
-    by_plan = stop.code == _BARE or (stop.layer in _MEANT and stop.code not in _SURE)
+    by_plan = stop.code in _LOST or (stop.layer in _MEANT and stop.code not in _SURE)
     near, owner, said = stop, _loser(planned, case), sentence(stop)
     if owner is not None:
         # Who is asked instead of him is not to be changed.

@@ -249,6 +249,35 @@ def test_a_link_of_the_same_name_is_not_taken_for_one_that_is_lost(
     assert "eth0" in private.sh("ip route show default")
 
 
+TUNNEL = """
+ip netns add a
+ip netns add b
+ip link add u0 netns a type veth peer name u1 netns b
+ip netns exec a ip address add 10.9.0.1/24 dev u0
+ip netns exec a ip link set u0 up
+ip netns exec b ip address add 10.9.0.2/24 dev u1
+ip netns exec b ip link set u1 up
+ip netns exec a ip link add x0 type vxlan id 42 local 10.9.0.1 remote 10.9.0.2 dstport 4789 dev u0
+ip netns exec b ip link add x1 type vxlan id 42 local 10.9.0.2 remote 10.9.0.1 dstport 4789 dev u1
+ip netns exec a ip address add 10.8.0.1/24 dev x0
+ip netns exec b ip address add 10.8.0.2/24 dev x1
+ip netns exec a ip link set x0 up
+ip netns exec b ip link set x1 up
+"""
+
+
+def test_who_has_lost_the_address_of_a_tunnels_end_is_told_how_to_get_it_again(
+    private: Private, tmp_path: Path
+) -> None:
+    private.cnetsh("up", template(tmp_path, "t", TUNNEL))
+    private.sh("ip -n b address flush dev u1")
+    found = why(private, "a 10.8.0.2", 1)
+    assert found["reason"].startswith("nobody has 10.9.0.2: a asks for it on u0")
+    assert found["fix"] == ["ip netns exec b ip address add 10.9.0.2/24 dev u1"]
+    private.sh(found["fix"][0])
+    why(private, "a 10.8.0.2", 0)
+
+
 ISOLATED = """
 bridges:
   back: {address: 10.9.0.1/24, isolated: true}
