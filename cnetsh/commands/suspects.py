@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from cnetsh.compare.kernel import within
-from cnetsh.doctor.evidence import nftables
+from cnetsh.doctor.evidence import BaseChain, nftables
 from cnetsh.forwarding.netfilter import REQUEST, Fate, Packet
 from cnetsh.forwarding.network import Network, address
 from cnetsh.forwarding.refusing import dropped
@@ -246,7 +246,7 @@ def unmodelled(spaces: Iterable[str]) -> str:
     """Give what is not known of a way, for the model does not read it, "" where nothing is."""
     for space in spaces:
         for one in within(space, partial(nftables, ask))[1]:
-            if not _OF_IPTABLES.fullmatch(one.table):
+            if not _OF_IPTABLES.fullmatch(one.table) and not _is_empty(space, one):
                 return f"what the chain {one.name} of the nft table {one.table} does"
         for _, link, kind in _dropped([space]):
             if kind in _FILTERING:
@@ -254,6 +254,13 @@ def unmodelled(spaces: Iterable[str]) -> str:
         if _ask(space, "ip", "xfrm", "policy"):
             return f"what the policies of IPsec in {in_words(space)} do"
     return ""
+
+
+def _is_empty(space: str, chain: BaseChain) -> bool:
+    """Say whether a chain of nftables has no rules and lets all pass."""
+    text = _ask(space, "nft", "list", "chain", *chain.table.split(), chain.name)
+    said = [line.split()[0] for line in text.split("\n") if line.startswith("\t\t")]
+    return chain.policy == "accept" and said == ["type"]
 
 
 def _by_trace(network: Network, verdict: Verdict, asked: Probe, trial: ProbeResult) -> Stop | None:

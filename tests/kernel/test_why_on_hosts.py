@@ -249,6 +249,16 @@ def test_a_link_of_the_same_name_is_not_taken_for_one_that_is_lost(
     assert "eth0" in private.sh("ip route show default")
 
 
+def test_a_chain_of_nftables_without_rules_is_known_to_let_all_pass(private: Private) -> None:
+    private.cnetsh("up", "bridge")
+    private.sh("nft add table inet z")
+    private.sh("nft 'add chain inet z c { type filter hook prerouting priority 0; }'")
+    why(private, "net0 net1 --no-probe", 0)
+    private.sh("nft add rule inet z c counter")
+    found = why(private, "net0 net1 --no-probe", 4)
+    assert found["reason"] == "it is not known what the chain c of the nft table inet z does"
+
+
 TUNNEL = """
 ip netns add a
 ip netns add b
