@@ -1,5 +1,6 @@
 """The command `repair`: what of a lab that is up has drifted is put back as it was planned."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cnetsh.commands.progress import Telling
 from cnetsh.commands.taking_down import refuse_interrupted, undone_by
 from cnetsh.commands.work import How, Work, asked, done, nothing
 from cnetsh.errors import DONE, LEFT_BEHIND
+from cnetsh.system.process import never
 from cnetsh.targets import target
 from cnetsh.targets.target import Target
 
@@ -53,13 +55,17 @@ def _work(lab: Sought, where: Target, means: Means) -> Work:
 
 def _told(known: Repairing, outcome: Outcome, means: Means) -> int:
     """Tell how a repair ended, by what is there now; give the exit code."""
-    lab = known.record.lab
+    lab, patient = known.record.lab, replace(means, stopping=never)
+    left = Repairing.of(known.record, patient.ask).drifted
     if not outcome.well:
         if outcome.failed is not None and outcome.result:
             say(f"{known.todo[outcome.failed].text}\n  {outcome.result.stderr.strip()}")
-        say(f"the repair is undone: {lab} is not as planned, as before")
-        return undone_by(outcome.signal)
-    left = Repairing.of(known.record, means.ask).drifted
+        before = {one.text for one in known.drifted}
+        # What was removed, to be made again, does not come back.
+        lost = [one.text for one in left if one.text not in before]
+        say("\n  ".join([f"the repair is undone, but now of {lab} also:", *lost])
+            if lost else f"the repair is undone: {lab} is not as planned, as before")  # fmt: skip
+        return LEFT_BEHIND if lost and not outcome.signal else undone_by(outcome.signal)
     say("\n  ".join([f"{lab} is still not as planned:", *(one.text for one in left)])
         if left else f"{lab} is as planned again")  # fmt: skip
     return LEFT_BEHIND if left else DONE

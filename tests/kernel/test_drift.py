@@ -202,3 +202,14 @@ def test_a_route_of_others_in_the_place_of_the_labs_is_named_with_what_removes_i
     private.cnetsh("repair", "t", "--yes")
     assert drift(private, "t") == []
     assert "metric 7" in private.sh(f"ip {six}route show {to}")
+
+
+def test_what_a_failed_repair_has_removed_is_told(private: Private, tmp_path: Path) -> None:
+    private.cnetsh("up", template(tmp_path, "t", BETWEEN))
+    private.sh("ip link set v0 name x0; ip link property add dev lo altname v0")
+    done = private.cnetsh("repair", "t", "--yes", check=False)
+    assert done.returncode == 3, report(done)
+    assert "the repair is undone, but now of t also:\n  link e0 is missing" in done.stderr
+    private.sh("ip link property del dev lo altname v0")
+    private.cnetsh("repair", "t", "--yes")
+    assert drift(private, "t") == []
