@@ -91,9 +91,9 @@ class Repairing:
         """Give what removes the route beside which the kernel takes no lost one, "" for nothing."""
         if one.key or one.ref.netns or one.ref.kind != "route":
             return ""
-        wanted = [change.facts for change in one.step.changes if isinstance(change, Make)]
+        made = next(change for change in one.step.changes if isinstance(change, Make))
         there = [facts for facts in self.state.get(one.ref, [])
-                 if route.excludes(one.ref, facts, wanted[0])]  # fmt: skip
+                 if route.excludes(made, one.step.command, facts)]  # fmt: skip
         return kinds.write(Remove(one.ref, there[0]))[0] if there else ""
 
     @cached_property

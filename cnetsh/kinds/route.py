@@ -177,12 +177,13 @@ def _is_six(to: str, facts: Facts) -> bool:
     return ":" in to or "pref" in facts or (":" in via and " " not in via)
 
 
-def excludes(ref: Ref, there: Facts, wanted: Facts) -> bool:
-    """Say whether the kernel takes a route to a network only without one that is there."""
-    six = _is_six(ref.name, wanted)
-    usual = {"table": "main", "metric": "1024" if six else "0"}
-    return six == _is_six(ref.name, there) and all(
-        there.get(key, least) == wanted.get(key, least) for key, least in usual.items()
+def excludes(made: Make, typed: Command, there: Facts) -> bool:
+    """Say whether the kernel takes a route, as it was typed, only without one that is there."""
+    # A default without a gateway is of IPv6 by ip's option alone.
+    six = "-6" in typed.words or _is_six(made.ref.name, made.facts)
+    usual = {"table": "main", "from": "", "tos": "", "metric": "1024" if six else "0"}
+    return six == _is_six(made.ref.name, there) and all(
+        there.get(key, least) == made.facts.get(key, least) for key, least in usual.items()
     )
 
 

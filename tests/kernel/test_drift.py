@@ -204,6 +204,25 @@ def test_a_route_of_others_in_the_place_of_the_labs_is_named_with_what_removes_i
     assert "metric 7" in private.sh(f"ip {six}route show {to}")
 
 
+def test_a_route_that_leaves_room_for_the_labs_is_not_in_its_place(
+    private: Private, tmp_path: Path
+) -> None:
+    # A default without a gateway does not tell its version of IP, but for the option of ip.
+    up = """
+    ip link add name br1 type bridge
+    ip link set br1 up
+    ip address add 10.9.0.1/24 dev br1
+    ip address add fd09::1/64 dev br1
+    ip -6 route add default dev br1
+    ip route add 10.7.0.0/24 via 10.9.0.2
+    """
+    private.cnetsh("up", template(tmp_path, "t", up))
+    private.sh("ip -6 route delete default; ip route delete 10.7.0.0/24; ip route add default dev "
+               "br1; ip route add 10.7.0.0/24 via 10.9.0.3 tos 0x10")  # fmt: skip
+    private.cnetsh("repair", "t", "--yes")
+    assert drift(private, "t") == []
+
+
 def test_what_a_failed_repair_has_removed_is_told(private: Private, tmp_path: Path) -> None:
     private.cnetsh("up", template(tmp_path, "t", BETWEEN))
     private.sh("ip link set v0 name x0; ip link property add dev lo altname v0")
