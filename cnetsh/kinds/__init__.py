@@ -48,7 +48,7 @@ from cnetsh.kinds.change import (
 )
 
 
-class Reader(Protocol):
+class Allowed(Protocol):
     """What a module of this room offers whose commands a plan may have."""
 
     @property
@@ -92,15 +92,15 @@ ALL: dict[str, Kind] = {
 }
 MODULES = tuple(dict.fromkeys(ALL.values()))
 # In the order in which they are asked.
-READERS: tuple[Reader, ...] = (
+READERS: tuple[Allowed, ...] = (
     netns, link, address, route, neighbour, queue, rule, setting, name_server, looks,
 )  # fmt: skip
 # Options of ip that only change how it prints, or which version of IP is meant.
 _OPTIONS = {"-4", "-6", "-j", "-d", "-br", "-s", "-o", "-p", "-json", "-details", "-brief"}
 
 
-def _readers(prefix: str) -> dict[str, tuple[Reader, ...]]:
-    found: dict[str, tuple[Reader, ...]] = {}
+def _readers(prefix: str) -> dict[str, tuple[Allowed, ...]]:
+    found: dict[str, tuple[Allowed, ...]] = {}
     for kind in READERS:
         for tool in kind.TOOLS:
             if tool.startswith(prefix):
