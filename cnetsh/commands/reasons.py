@@ -281,8 +281,10 @@ def lost_of(planned: Planned) -> list[drift.Drifted]:
 
 def repaired(planned: Planned, network: Network, space: str) -> list[str]:
     """Give what repairs the lab of which a namespace has lost a link for good, with all on it."""
+    there = network.spaces[space].links if space in network.spaces else {}
     for known in planned.values():
-        lost = [one.ref for one in known.drifted if one.ref[:2] == ("link", space) and not one.key]
+        lost = [one.ref for one in known.drifted if one.ref[:2] == ("link", space)
+                and not one.key and one.ref.name not in there]  # fmt: skip
         if any(_gone_to(ref, planned, network) is None for ref in lost):
             return [one.text for one in known.todo]
     return []
