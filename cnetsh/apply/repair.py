@@ -72,6 +72,10 @@ class Repairing:
                     f"{self.record.lab} cannot be repaired: {one.text}",
                     f"another is in its place, which is not this lab's; remove it: {gone}",
                 )
+        for port, bridge in self._ports_of_others():
+            why = f"bridge {bridge} has to go, but {port.name} is a port of it and not of this lab"
+            raise CnetshError(f"{self.record.lab} cannot be repaired: {why}",
+                              kinds.write(Set(port, "master", None))[0])  # fmt: skip
         made = {Ref("link", "", name) for name in self.record.links}
         lost = [[ref for ref in made_by(step) if ref in made]
                 for step in {one.step: None for one in self.drifted if not one.key}]  # fmt: skip
@@ -95,6 +99,15 @@ class Repairing:
         there = [facts for facts in self.state.get(one.ref, [])
                  if route.excludes(made, one.step.command, facts)]  # fmt: skip
         return kinds.write(Remove(one.ref, there[0]))[0] if there else ""
+
+    def _ports_of_others(self) -> Iterator[tuple[Ref, str]]:
+        """Give the ports of others in bridges that are removed, each with its bridge."""
+        own = {self._now(Ref("link", "", name)) for name in self.record.links}
+        gone = {ref.name for ref in self._remains if ref.kind == "link"}
+        for ref, (facts, *_) in self.state.items() if gone else ():
+            is_others = ref.kind == "link" and not ref.netns and ref not in own
+            if is_others and facts.get("master") in gone:
+                yield ref, facts["master"]
 
     @cached_property
     def _names(self) -> Mapping[Ref, str]:
@@ -139,7 +152,8 @@ class Repairing:
         """Give the commands: what is left of what is gone is removed, then steps run again."""
         read, lost, again = self._read, self._lost, self._again
         makers = makers_in(read)
-        yield from self._remains(read, again)
+        for ref in self._remains:
+            yield from (Mend(text) for text in kinds.write(Remove(ref)))
         todo = {number: [Mend(self.steps[number].text, number)] for number in again}
         for one in self.drifted:
             if one in lost or one.number in again:
@@ -149,14 +163,16 @@ class Repairing:
                 known += [] if mend in known else [mend]
         yield from (mend for number in sorted(todo) for mend in todo[number])
 
-    def _remains(self, read: Read, again: set[int]) -> Iterator[Mend]:
-        """Give what removes what is there still of the objects that are to be made again."""
-        for number in sorted(again, reverse=True):
-            for change in read[number]:
+    @cached_property
+    def _remains(self) -> list[Ref]:
+        """What is there still of the objects that are to be made again, as it is called now."""
+        found = []
+        for number in sorted(self._again, reverse=True):
+            for change in self._read[number]:
                 refs = refs_of(change) if isinstance(change, Make) else ()
                 there = [ref for ref in refs if ref.kind in OWNED and self._is_own(ref)]
-                for text in kinds.write(Remove(self._now(there[0]))) if there else ():
-                    yield Mend(text)
+                found += [self._now(ref) for ref in there[:1]]
+        return found
 
     def _is_own(self, ref: Ref) -> bool:
         there = self.state.get(self._now(ref))

@@ -179,6 +179,20 @@ def test_what_others_have_renamed_of_the_labs_own_is_made_again(
     assert private.snapshot(settled=0.2) == before
 
 
+def test_a_renamed_bridge_with_a_port_of_others_is_not_made_again(
+    private: Private, tmp_path: Path
+) -> None:
+    private.cnetsh("up", template(tmp_path, "t", BETWEEN))
+    private.sh("ip link set br1 name x0; ip link add o0 type veth peer name o1 mtu 1400;"
+               "ip link set o0 master x0; ip link set v0 name x1")  # fmt: skip
+    done = private.cnetsh("repair", "t", "--yes", check=False)
+    assert done.returncode == 2, report(done)
+    assert "bridge x0 has to go, but o0 is a port of it and not of this lab" in done.stderr
+    private.sh(done.stderr.strip().split("\n  ")[-1])
+    private.cnetsh("repair", "t", "--yes")
+    assert drift(private, "t") == []
+
+
 @pytest.mark.parametrize("six", ["", "-6 "], ids=["4", "6"])
 def test_a_route_of_others_in_the_place_of_the_labs_is_named_with_what_removes_it(
     private: Private, tmp_path: Path, six: str
