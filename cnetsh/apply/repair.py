@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from cnetsh import kinds
@@ -212,9 +213,11 @@ class Repairing:
         chain = next(change.on for _, change in _made(read, one.ref) if change.on)
         # All chains of a namespace of the lab's are its own, also those that it begins with.
         if chain in makers or chain.netns:
-            made = Make(one.ref, {"at": self._place(one, chain, read)}, on=chain)
-            texts = kinds.write(made, self.steps[one.number].command)
-            yield from (Mend(text, one.number, made) for text in texts)
+            # Of equal ones none is there: one that is would be found for each of them.
+            for number, _ in _made(read, one.ref):
+                made = Make(one.ref, {"at": self._place(number, chain, read)}, on=chain)
+                texts = kinds.write(made, self.steps[number].command)
+                yield from (Mend(text, number, made) for text in texts)
             return
         fact = Fact(chain, "rules")
         now = kinds.facts_of(self.state).get(fact, [])
@@ -225,16 +228,17 @@ class Repairing:
         texts = tuple(text for change in changes for text in kinds.write(change))
         yield from (Mend(text, one.number) for text in texts or (self.steps[one.number].text,))
 
-    def _place(self, one: Drifted, chain: Ref, read: Read) -> int:
-        """Give the place of a rule in the lab's chain, from 1, when its turn comes."""
-        order: list[int] = []
+    def _place(self, step: int, chain: Ref, read: Read) -> int:
+        """Give the place of a step's rule in the lab's chain, from 1, when its turn comes."""
+        order: list[tuple[int, Ref]] = []
         for number, changes in read.items():
             for change in changes:
                 if isinstance(change, Make) and change.on == chain and change.ref.kind == "rule":
-                    order.insert(0 if change.facts.get("first") else len(order), number)
-        missing = {other.number for other in self.drifted if other.ref.kind == "rule"}
-        above = order[: order.index(one.number)]
-        return 1 + sum(number not in missing or number < one.number for number in above)
+                    order.insert(0 if change.facts.get("first") else len(order),
+                                 (number, change.ref))  # fmt: skip
+        gone = {one.ref for one in self.drifted}
+        above = takewhile(lambda one: one[0] != step, order)
+        return 1 + sum(number < step or ref not in gone for number, ref in above)
 
 
 def _made(read: Read, ref: Ref) -> Iterator[tuple[int, Make]]:

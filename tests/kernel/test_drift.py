@@ -145,6 +145,20 @@ def test_rules_inside_a_container_are_named_and_put_back_in_their_place(
         assert private.sh(rules) == as_made, name
 
 
+@pytest.mark.parametrize("inside", ["ip netns exec fw ", ""], ids=["inside", "own chain"])
+def test_equal_rules_are_put_back_as_often_as_they_were(
+    private: Private, tmp_path: Path, inside: str
+) -> None:
+    rule = f"{inside}iptables -{{}} OWN -i a -j ACCEPT\n"
+    up = f"ip netns add fw\n{inside}iptables -N OWN\n{rule.format('A')}{rule.format('I')}"
+    private.cnetsh("up", template(tmp_path, "t", f"{up}{inside}iptables -I OWN -j DROP"))
+    as_made = private.sh(f"{inside}iptables -S OWN")
+    for breach in ("-F OWN", "-D OWN 3; {0}iptables -D OWN 2"):
+        private.sh(f"{inside}iptables {breach.format(inside)}")
+        private.cnetsh("repair", "t", "--yes")
+        assert private.sh(f"{inside}iptables -S OWN") == as_made
+
+
 BETWEEN = """
 ip netns add a
 ip netns add b
