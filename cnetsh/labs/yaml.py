@@ -110,9 +110,13 @@ def _hint(error: yaml.MarkedYAMLError, text: str) -> str:
     """Say what often keeps a text from being YAML."""
     if _TAB.search(text):
         return "indent with spaces: YAML takes no tabs there"
-    tight = _TIGHT.search(text)
-    if tight and "mapping values" in str(error.problem):
-        return f"a space is missing: {shortened(f'{tight[1]}: {tight[2]}')}"
+    mark = error.problem_mark
+    if mark and "mapping values" in str(error.problem):
+        lines = [line for line in text.split("\n")[: mark.line + 1] if line.strip()]
+        # Where a key with its space is before it in its own line, that above is whole.
+        near = lines[-1:] if ": " in lines[-1][: mark.column] else lines[-2:]
+        if tight := _TIGHT.search("\n".join(near)):
+            return f"a space is missing: {shortened(f'{tight[1]}: {tight[2]}')}"
     return ""
 
 
