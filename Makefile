@@ -17,9 +17,9 @@ demo: install ## build, check and undo the article's labs in a sandbox
 
 test: lint ## all checks and tests, except soak
 	@test -e /usr/bin/qemu-system-x86_64 || echo "make test: QEMU is not installed, so no VM is taken along"
-	@# Two to a core of a small machine: half of the time is a wait for the kernel. Compiled tests
-	@# are kept whatever the environment says, or each worker would compile all of them each time.
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -m "not soak" -n 4 --dist worksteal
+	@# Three to a core of a small machine, for many of them wait for the kernel. Compiled tests are
+	@# kept whatever the environment says, or each worker would compile all of them each time.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -m "not soak" -n 6 --dist worksteal
 
 lint: dev ## ruff, mypy and shellcheck
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/shellcheck setup.sh .ci/run tests/vm/*.sh
