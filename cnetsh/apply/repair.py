@@ -293,8 +293,8 @@ def _put_back(known: Repairing, done: Sequence[Step], means: Means) -> None:
         if made.isdisjoint(holders(change)):
             texts += [text for one in _before(change, known.state) for text in kinds.write(one)]
     means.watch.expect(len(texts), "undo ")
-    for text in texts:
-        run_steps([as_step(text)], lambda **_: None, replace(means, stopping=never))
+    for number, text in enumerate(texts):
+        run_steps([as_step(text)], lambda **_: None, replace(means, stopping=never), [number])
 
 
 def _before(change: Change, state: State) -> list[Change]:

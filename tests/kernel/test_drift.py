@@ -252,10 +252,16 @@ def test_a_route_that_leaves_room_for_the_labs_is_not_in_its_place(
 
 
 def test_what_a_failed_repair_has_removed_is_told(private: Private, tmp_path: Path) -> None:
-    private.cnetsh("up", template(tmp_path, "t", BETWEEN))
-    private.sh("ip link set v0 name x0; ip link property add dev lo altname v0")
+    more = "ip link set br1 mtu 1300\nip link set br1 alias mine\n"
+    up = BETWEEN.replace("ip link add v0", f"{more}ip link add v0")
+    private.cnetsh("up", template(tmp_path, "t", up))
+    values = "ip link set br1 mtu 1400; ip link set br1 alias theirs"
+    private.sh(f"{values}; ip link set v0 name x0; ip link property add dev lo altname v0")
     done = private.cnetsh("repair", "t", "--yes", check=False)
     assert done.returncode == 3, report(done)
+    told = [line for line in done.stderr.split("\n") if line.startswith("undo ")]
+    assert told == ["undo [1/2] ip link set dev br1 alias theirs",
+                    "undo [2/2] ip link set dev br1 mtu 1400"]  # fmt: skip
     assert "the repair is undone, but now of t also:\n  link e0 is missing" in done.stderr
     private.sh("ip link property del dev lo altname v0")
     private.cnetsh("repair", "t", "--yes")
