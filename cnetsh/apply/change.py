@@ -222,9 +222,13 @@ def _did(sight: Sight, steps: Sequence[Step]) -> Record:
 
     The other labs are told first: after a crash this one is still known to be interrupted.
     """
-    record, before = sight.journal, sight.begun
-    first = inherited(record.patch or {}, record.before, before)
-    done = composed(first, patch(before, sight.look(), _own_of(sight, steps)))
+    record, before, scope = sight.journal, sight.begun, _own_of(sight, steps)
+    first, now = inherited(record.patch or {}, record.before, before), sight.look()
+    # What the lab has cost before may have come with these steps, as another thing.
+    again: Patch = {fact: (None, now[fact]) for fact, (_, mine) in first.items()
+                    if mine is None and before.get(fact) is None and fact in now
+                    and scope.takes_along(fact, now[fact])}  # fmt: skip
+    done = composed(first, again | patch(before, now, scope))
     tell_values(record, done)
     return {"up": True, "patch": rows(done)}
 

@@ -689,6 +689,19 @@ def test_a_port_moved_by_a_change_goes_back_as_others_had_it_then(
     assert not_as_twin(host, twin) == []
 
 
+@pytest.mark.parametrize("bridge", often(("br9", "br8"), ("br9",)))
+def test_what_a_port_was_comes_again_where_a_change_has_put_it_back(
+    private: Private, tmp_path: Path, bridge: str
+) -> None:
+    private.sh(f"{BRIDGE}{BR8}; bridge link set dev p9 cost 77 isolated on")
+    before = private.snapshot()
+    first = "ip link set dev p9 nomaster"
+    private.cnetsh("up", template(tmp_path, "t", first))
+    more = f"{first}\nip link set dev p9 master {bridge}"
+    private.cnetsh("up", template(tmp_path, "t", more), "--yes")
+    assert_down_as_before(private, before, "t")
+
+
 def test_a_value_changed_by_the_first_lab_is_none_that_the_second_found(
     private: Private, tmp_path: Path
 ) -> None:
